@@ -1,0 +1,41 @@
+# Everything works with nothing but Python 3.11: the first target that needs packages makes the virtual environment.
+PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3.11)
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+SECONDS_OF_DEMO := $(if $(SECONDS),--seconds $(SECONDS))
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test lint bench clean
+
+help:
+	@echo "make demo   a simulated shop, live, in about a minute    (SECONDS=30 ends it by itself)"
+	@echo "make test   all tests; the broker tests use what this machine has and say what is missing"
+	@echo "make lint   ruff and mypy"
+	@echo "make bench  every performance figure of the README, in short form"
+	@echo "make clean  remove what the targets made, the virtual environment too"
+
+install: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	@command -v $(PYTHON) > /dev/null || { echo "$(PYTHON) is not on the PATH: install Python 3.11 (or say PYTHON=...)" >&2; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,dev]'
+	touch $@
+
+demo: $(STAMP)
+	$(BIN)/python -m nextclick demo $(SECONDS_OF_DEMO)
+
+test: $(STAMP)
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: $(STAMP)
+	$(BIN)/python -m bench $(ARGS)
+
+clean:
+	rm -rf $(VENV) .cache build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,24 @@
+"""Every benchmark in short form, one after another: `python -m bench`."""
+
+import subprocess
+import sys
+
+SHORT = (
+    ("bench.simulator",),
+    ("bench.training", "--seconds", "15"),
+    ("bench.stream", "--clicks", "60000", "--seconds", "10"),
+)
+
+
+def main() -> int:
+    """Run each in a process of its own; the exit code is that of the first that failed."""
+    for command in SHORT:
+        print(" ".join(command), flush=True)
+        code = subprocess.run([sys.executable, "-m", *command]).returncode
+        if code:
+            return code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

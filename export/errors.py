@@ -1,0 +1,76 @@
+"""The errors nextclick raises on purpose, all under one root.
+
+    NextclickError                  exit code 1
+    ├── ConfigError                 exit code 2: an option or a configuration value is wrong
+    ├── BundleError                 a bundle can't be used; `reason` says why in one word
+    ├── RegistryError               the registry can't do what was asked
+    │   ├── RegistryMissing         there is no registry at that address
+    │   └── VersionUnknown          exit code 2: the registry has no such version
+    ├── ParityError                 the exported graph and PyTorch disagree
+    └── ProviderUnavailable         the execution provider asked for can't run here
+
+`model.errors` and `stream.errors` hang their own under the same root, so that a command needs one `except`.
+"""
+
+__all__ = [
+    "BundleError",
+    "ConfigError",
+    "NextclickError",
+    "ParityError",
+    "ProviderUnavailable",
+    "RegistryError",
+    "RegistryMissing",
+    "VersionUnknown",
+]
+
+
+class NextclickError(Exception):
+    """Root of every error raised on purpose: the command prints the message and ends with `exit_code`."""
+
+    exit_code: int = 1
+
+
+class ConfigError(NextclickError):
+    """An option or a configuration value is wrong: nothing was started, correct it and run again."""
+
+    exit_code = 2
+
+
+class BundleError(NextclickError):
+    """A bundle can't be used. No click is affected: a worker keeps the model it has, an operator publishes again.
+
+    `reason` is a slug for logs and metrics: `missing_directory`, `missing_file`, `truncated`, `altered`,
+    `bad_manifest`, `format_version`, `bad_vocabulary`, `bad_popularity`, `bad_model`, `write_failed`. `detail` is for
+    people.
+    """
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{detail} [{reason}]")
+        self.reason = reason
+        self.detail = detail
+
+    def __reduce__(self) -> tuple[type["BundleError"], tuple[str, str]]:
+        """Rebuild from both arguments, so that the error survives a process pool."""
+        return type(self), (self.reason, self.detail)
+
+
+class RegistryError(NextclickError):
+    """The registry can't do what was asked (storage failed, nothing to roll back to): it is left as it was."""
+
+
+class RegistryMissing(RegistryError):
+    """No registry at that address: a worker refuses to start; check the address, or train a first model into it."""
+
+
+class VersionUnknown(RegistryError):
+    """The registry holds no such version: nothing changes; `nextclick models list` shows what it holds."""
+
+    exit_code = 2
+
+
+class ParityError(NextclickError):
+    """The exported graph ranks unlike PyTorch: the model is not published; the figures are in the message."""
+
+
+class ProviderUnavailable(NextclickError):
+    """The provider asked for can't run here: nothing falls back silently, the message says what to install."""

@@ -1,0 +1,88 @@
+"""The manifest of a bundle: what the model is, what it was trained on, and the hash of every file beside it."""
+
+from typing import Any, TypeVar
+
+import msgspec
+import numpy as np
+
+from export.errors import BundleError
+
+__all__ = ["FORMAT_VERSION", "UNPUBLISHED", "FileEntry", "Manifest", "TrainingWindow"]
+
+FORMAT_VERSION = 1  # of the bundle's layout; a reader refuses any other
+UNPUBLISHED = "0"  # the version of a bundle that no registry has numbered yet
+
+_T = TypeVar("_T")
+
+
+class FileEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """What one file of the bundle must be."""
+
+    sha256: str  # lower-case hexadecimal
+    bytes: int  # size
+
+
+class TrainingWindow(msgspec.Struct, frozen=True, kw_only=True):
+    """The clicks a model was trained on."""
+
+    first_ts: int  # ms since epoch, oldest click
+    last_ts: int  # ms since epoch, newest click
+    sessions: int
+    clicks: int
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """The content of `manifest.json`. Unknown fields are ignored: a newer writer of this format stays readable."""
+
+    format_version: int = FORMAT_VERSION
+    version: str = UNPUBLISHED  # decimal number given by the registry
+    created_ts: int  # ms since epoch
+    preset: str  # name of the composition trained
+    config: dict[str, Any]  # the training configuration, plain JSON values
+    items: int  # V, catalogue size without padding
+    window: int  # newest clicks of a session that the graph reads
+    k_max: int  # length of the lists the graph returns
+    training: TrainingWindow
+    valid: dict[str, float]  # metrics of the exported graph on the validation sessions
+    baselines: dict[str, dict[str, float]]  # baseline -> its metrics on the same sessions
+    parity: dict[str, Any]  # how closely the graph agrees with PyTorch
+    libraries: dict[str, str]  # library -> version that trained and exported
+    files: dict[str, FileEntry] = {}  # every other file of the bundle
+
+    def to_bytes(self) -> bytes:
+        """Return the content of `manifest.json`: indented UTF-8 JSON, the same bytes for the same manifest."""
+        content = msgspec.json.encode(self, enc_hook=_plain, order="deterministic")
+        return msgspec.json.format(content, indent=2) + b"\n"
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> "Manifest":
+        """Read `manifest.json`; BundleError `format_version` for another format, `bad_manifest` when unreadable."""
+        found = _decode(content, _Format).format_version
+        if found != FORMAT_VERSION:
+            raise BundleError("format_version", f"bundle format {found}; this release reads format {FORMAT_VERSION}")
+        manifest = _decode(content, cls)
+        if manifest.items < 1 or manifest.window < 1 or not 1 <= manifest.k_max <= manifest.items:
+            raise BundleError("bad_manifest", "manifest.json: items, window and k_max must be positive, k_max <= items")
+        return manifest
+
+
+def _plain(value: object) -> object:
+    """Turn what training code holds into what JSON has: numpy scalars, and strings such as torch's version."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, str):
+        return str(value)
+    raise NotImplementedError(f"the manifest can't hold a {type(value).__name__}")
+
+
+class _Format(msgspec.Struct):
+    """The one field that every format version has."""
+
+    format_version: int
+
+
+def _decode(content: bytes, kind: type[_T]) -> _T:
+    try:
+        return msgspec.json.decode(content, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise BundleError("bad_manifest", f"manifest.json can't be read: {error}") from error

@@ -1,0 +1,32 @@
+"""The errors of the model side, under `export.errors.NextclickError`.
+
+    NextclickError
+    ├── DataError               exit code 2: the click log can't be used
+    │   └── BadLines            exit code 2: too large a share of its lines is bad
+    ├── TrainingError           exit code 1: training can't go on
+    └── CheckpointError         exit code 1: a checkpoint can't be used
+
+Each message is for the person who runs the command.
+"""
+
+from export.errors import NextclickError
+
+__all__ = ["BadLines", "CheckpointError", "DataError", "TrainingError"]
+
+
+class DataError(NextclickError):
+    """The click log can't be used: no model is made; the message names the file and what is wrong with it."""
+
+    exit_code = 2
+
+
+class BadLines(DataError):
+    """Too large a share of a click log's lines is bad: correct the file, or raise the share that is allowed."""
+
+
+class TrainingError(NextclickError):
+    """Training can't go on (the loss isn't finite, the data hold nothing to learn from): nothing is published."""
+
+
+class CheckpointError(NextclickError):
+    """A checkpoint can't be used (truncated, altered, of another run): remove it, or train without resuming."""

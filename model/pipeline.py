@@ -1,0 +1,202 @@
+"""From a click log to a published bundle: what `nextclick train` does."""
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import resource
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import msgspec
+
+from export.bundle import Bundle, write_bundle
+from export.errors import ConfigError
+from export.manifest import Manifest, TrainingWindow
+from export.onnx import export_onnx
+from export.parity import check_parity
+from export.ranker import Ranker, RankerConfig
+from export.registry import Registry
+from export.topk import DEFAULT_K_MAX
+from model import checkpoint
+from model.baselines import make_baseline
+from model.config import Preset
+from model.evaluate import evaluate
+from model.log import SessionLog
+from model.progress import OnProgress, Progress, ignore
+from model.readers import ReadOptions, build_log, read_log
+from model.serving import ServingModel
+from model.split import hold_out
+from model.summary import TrainSummary
+from model.train import Trained, train, use_threads
+
+BASELINES = ("popularity", "next-item")  # always shown beside the model
+LIBRARIES = ("torch", "onnx", "onnxruntime", "numpy")  # whose versions the manifest records
+CHECKPOINTS = ".checkpoints"  # folder of a local registry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainRequest:
+    """One training: from which clicks, of what, to where."""
+
+    data: Path  # click log, a file or a folder
+    registry: str | Path  # directory or fsspec URL; made if there is none
+    preset: Preset  # what to train, options already put in
+    valid: Path | None = None  # held-out click log; None: the newest day, or tenth, of `data`
+    min_support: int = 1  # clicks an item needs to enter the catalogue; 5 in TRON's paper
+    checkpoint_dir: Path | None = None  # None: a folder named after data, options and seed, in a local registry
+    resume: bool = True  # continue from the checkpoint of the same training
+    init_from: Path | None = None  # checkpoint directory of an earlier training to start from
+    read: ReadOptions = field(default_factory=ReadOptions)  # format and column names
+
+
+def train_to_registry(request: TrainRequest, on_progress: OnProgress = ignore) -> TrainSummary:
+    """Train, export, check and publish.
+
+    Steps: 1 read and split, 2 baselines, 3 train, 4 export, 5 parity, 6 bundle, 7 evaluate the graph, 8 publish.
+    Nothing is published unless all before it went well. Raises DataError, ConfigError, TrainingError, CheckpointError,
+    ParityError and RegistryError.
+    """
+    if request.init_from is not None and not checkpoint.exists(request.init_from):
+        raise ConfigError(f"--init-from: there is no checkpoint in {request.init_from}")
+    registry = Registry(str(request.registry))
+    registry.create()
+    use_threads(request.preset.train.threads)
+    log, valid = read_and_split(request, on_progress)  # 1
+    baselines = evaluate_baselines(log, valid, request.preset.encoder.window, on_progress)  # 2
+    run = run_digest(request, log, valid)
+    directory = request.checkpoint_dir or default_checkpoint_dir(request.registry, run)
+    trained = train(  # 3
+        log, valid, request.preset, run=run, directory=directory, resume=request.resume, init_from=request.init_from,
+        on_progress=on_progress,
+    )
+    with tempfile.TemporaryDirectory(prefix="nextclick-") as staging:
+        bundle = export_bundle(trained, log, request.preset, baselines, Path(staging), on_progress)  # 4, 5, 6
+        bundle = evaluate_bundle(bundle, valid, request.preset, on_progress)  # 7
+        number = registry.publish(bundle.path)  # 8
+    on_progress(Progress(stage="publish", message=f"version {number} in {request.registry}"))
+    return TrainSummary(
+        version=number,
+        bundle=registry.uri(number),
+        epochs=trained.epochs,
+        seconds=round(trained.seconds, 3),
+        sessions_per_s=round(trained.sessions_per_s, 1),
+        peak_memory_mb=round(peak_memory_mb(), 1),
+        valid=bundle.manifest.valid,
+        baselines=baselines,
+        checkpoint_dir=directory,
+    )
+
+
+def read_and_split(request: TrainRequest, on_progress: OnProgress = ignore) -> tuple[SessionLog, SessionLog]:
+    """Return the training and the validation log, both with the vocabulary of the first."""
+    raw = read_log(request.data, request.read)
+    on_progress(Progress(stage="read", message=raw.report.summary()))
+    if request.valid is None:
+        raw, held_out = hold_out(raw)
+    else:
+        held_out = read_log(request.valid, request.read)
+    log = build_log(raw, min_support=request.min_support)
+    valid = build_log(held_out, log.vocabulary)
+    counts = f"{log.sessions:,} sessions, {log.clicks:,} clicks, {len(log.vocabulary):,} items to learn from"
+    on_progress(Progress(stage="read", message=f"{counts}; {valid.sessions:,} sessions held out"))
+    return log, valid
+
+
+def evaluate_baselines(
+    log: SessionLog, valid: SessionLog, window: int, on_progress: OnProgress = ignore
+) -> dict[str, dict[str, float]]:
+    """Return the metrics of popularity and next-item counts, learned from `log`, on `valid`."""
+    found: dict[str, dict[str, float]] = {}
+    for name in BASELINES:
+        found[name] = evaluate(make_baseline(name, log), valid, window=window).to_json()
+        on_progress(Progress(stage="baselines", message=name, metrics=found[name]))
+    return found
+
+
+def run_digest(request: TrainRequest, log: SessionLog, valid: SessionLog) -> str:
+    """Return the name of a training: what its result depends on, and nothing else (threads and time limits)."""
+    options = request.preset.to_dict()
+    for name in ("threads", "max_seconds", "checkpoint_every"):
+        del options["train"][name]
+    start = checkpoint.digest(request.init_from) if request.init_from is not None else ""
+    parts = [log.digest(), valid.digest(), json.dumps(options, sort_keys=True), start]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def default_checkpoint_dir(registry: str | Path, run: str) -> Path:
+    """Return where the checkpoints of a training lie: in a local registry, else in the user's cache."""
+    local = "://" not in str(registry)
+    root = Path(registry) / CHECKPOINTS if local else Path.home() / ".cache" / "nextclick" / "checkpoints"
+    return root / run[:16]
+
+
+def export_bundle(
+    trained: Trained,
+    log: SessionLog,
+    preset: Preset,
+    baselines: dict[str, dict[str, float]],
+    directory: Path,
+    on_progress: OnProgress = ignore,
+) -> Bundle:
+    """Write the graph of a trained encoder and what belongs to it into `directory`. ParityError if they differ."""
+    items, window = len(log.vocabulary), preset.encoder.window
+    k_max = min(DEFAULT_K_MAX, items)
+    serving, onnx_file = ServingModel(trained.encoder, k_max), directory / "model.onnx"
+    export_onnx(serving, onnx_file, window=window)
+    on_progress(Progress(stage="export", message=f"{onnx_file.stat().st_size / 2**20:.1f} MiB"))
+    parity = check_parity(serving, onnx_file, window=window, items=items, k=k_max, seed=preset.train.seed)
+    on_progress(Progress(stage="parity", message="the graph ranks as PyTorch does"))
+    manifest = Manifest(
+        created_ts=time.time_ns() // 1_000_000,
+        preset=preset.name,
+        config=preset.to_dict(),
+        items=items,
+        window=window,
+        k_max=k_max,
+        training=TrainingWindow(
+            first_ts=log.first_ts, last_ts=log.last_ts, sessions=log.sessions, clicks=log.clicks
+        ),
+        valid={},
+        baselines=baselines,
+        parity=parity.to_dict(),
+        libraries=library_versions(),
+    )
+    return write_bundle(
+        directory, onnx_file=onnx_file, vocabulary=log.vocabulary, popularity=log.popularity(), manifest=manifest
+    )
+
+
+def evaluate_bundle(bundle: Bundle, valid: SessionLog, preset: Preset, on_progress: OnProgress = ignore) -> Bundle:
+    """Evaluate the exported graph through the Ranker, and return the bundle with the figures in its manifest."""
+    ranker = Ranker(bundle, RankerConfig(threads=preset.train.threads))
+    figures = evaluate(ranker, valid, window=bundle.manifest.window).to_json()
+    on_progress(Progress(stage="evaluate", message="the exported graph", metrics=figures))
+    return write_bundle(
+        bundle.path,
+        onnx_file=bundle.onnx_path,
+        vocabulary=bundle.vocabulary,
+        popularity=bundle.popularity,
+        manifest=msgspec.structs.replace(bundle.manifest, valid=figures),
+    )
+
+
+def library_versions() -> dict[str, str]:
+    """Return the versions of Python and of the libraries that trained and exported."""
+    found = {"python": platform.python_version()}
+    for name in LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:  # onnxruntime may be there under the name of its GPU build
+            continue
+    return found
+
+
+def peak_memory_mb() -> float:
+    """Return the largest resident memory of this process so far, MiB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # KiB, on macOS bytes
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)

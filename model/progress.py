@@ -1,0 +1,27 @@
+"""What training reports while it runs, and to whom."""
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """One report. `stage` is read, baselines, train, validate, export, parity, evaluate or publish."""
+
+    stage: str
+    message: str = ""  # one line for people
+    epoch: int = 0  # running epoch, from 1; 0 outside training
+    epochs: int = 0  # epochs asked for
+    step: int = 0  # steps done in this epoch
+    steps: int = 0  # steps an epoch
+    loss: float = float("nan")  # mean of the epoch so far
+    sessions_per_s: float = 0.0  # trained sessions a second of training time, validation apart
+    metrics: Mapping[str, float] = field(default_factory=dict)  # of a finished validation or evaluation
+
+
+OnProgress = Callable[[Progress], None]
+
+
+def ignore(progress: Progress) -> None:
+    """Report to nobody."""

@@ -1,0 +1,98 @@
+"""Everything a worker can be told, checked when it starts."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from export.errors import ConfigError
+from stream.policy import PolicyConfig
+from stream.session import SessionConfig
+
+__all__ = ["StreamConfig", "Topics"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Topics:
+    """The names of the topics; the same for everybody who shares a cluster."""
+
+    clicks: str = "clicks"
+    recommendations: str = "recommendations"
+    rejected: str = "clicks.rejected"
+    models: str = "models"
+
+    def changelog(self, group: str) -> str:
+        """The topic that holds the state of a group's sessions, by Faust's rule of naming."""
+        return f"{group}-sessions-changelog"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamConfig:
+    """A worker's settings. Raises ConfigError where they contradict each other."""
+
+    bootstrap_servers: str  # host:port, more of them separated by commas
+    registry: str  # directory or fsspec URL of the bundles
+    group: str = "nextclick"  # consumer group; workers of one group share the partitions
+    variant: str = "default"  # which announcements are followed
+    topics: Topics = field(default_factory=Topics)
+    session: SessionConfig = field(default_factory=SessionConfig)
+    policy: PolicyConfig = field(default_factory=PolicyConfig)
+    k: int = 20  # items in a list
+
+    provider: Literal["cpu", "cuda"] = "cpu"  # where the graph runs
+    threads: int = 0  # of the graph on the CPU; 0: one a core
+
+    max_batch: int = 1024  # clicks of one micro-batch; larger ones coalesce better and answer later
+    queue_clicks: int = 16_384  # clicks waiting in the worker before the fetcher pauses
+    batches_in_flight: int = 4  # published but not yet confirmed; bounds what a crash repeats
+
+    broker_session_timeout_s: float = 10.0  # silence after which the group gives a worker's partitions away
+    broker_heartbeat_s: float = 3.0  # at most a third of the session time-out
+    delivery_timeout_s: float = 8.0  # for one message; below the session time-out, or a zombie's rows come late
+    commit_interval_s: float = 1.0  # between two commits of offsets
+    watchdog_s: float = 60.0  # no progress for so long while clicks wait ends the process
+    models_poll_s: float = 1.0  # between two looks at the registry while it holds no model
+
+    redis_url: str | None = field(default=None, repr=False)  # redis://host:port/db; None: lists go to Kafka only
+    redis_ttl_s: int = 1800  # how long a list stays in Redis
+
+    web_host: str = "127.0.0.1"  # /health and /metrics; 0.0.0.0 shows them to the network
+    web_port: int = 8080  # 0: any free port, printed at start
+
+    kafka: Mapping[str, str] = field(default_factory=dict, repr=False)  # more client options, by librdkafka's names
+    log_level: str = "INFO"
+
+    def __post_init__(self) -> None:
+        _require(bool(self.bootstrap_servers.strip()), "bootstrap servers are missing, for example localhost:9092")
+        _require(bool(self.registry.strip()), "the registry is missing: a directory or a URL")
+        _require(bool(self.group.strip()) and bool(self.variant.strip()), "group and variant must not be empty")
+        _require(1 <= self.k <= 1000, f"k must be 1 to 1000, not {self.k}")
+        _require(self.provider in ("cpu", "cuda"), f"provider must be cpu or cuda, not {self.provider!r}")
+        _require(self.threads >= 0, f"threads must be 0 (one a core) or more, not {self.threads}")
+        _require(self.max_batch >= 1, f"a batch holds at least one click, not {self.max_batch}")
+        _require(self.queue_clicks >= self.max_batch, "the queue must hold at least one batch")
+        _require(self.batches_in_flight >= 1, "at least one batch must be in flight")
+        _require(
+            0 < self.broker_heartbeat_s * 3 <= self.broker_session_timeout_s,
+            "the heartbeat must be at most a third of the broker session time-out",
+        )
+        _require(
+            0 < self.delivery_timeout_s < self.broker_session_timeout_s,
+            "the delivery time-out must be below the broker session time-out",
+        )
+        _require(min(self.commit_interval_s, self.watchdog_s, self.models_poll_s) > 0, "intervals must be positive")
+        _require(self.redis_ttl_s >= 1, f"the TTL in Redis must be at least a second, not {self.redis_ttl_s}")
+        _require(0 <= self.web_port <= 65_535, f"the web port must be 0 to 65535, not {self.web_port}")
+        _require(
+            self.log_level.upper() in ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"),
+            f"the log level must be debug, info, warning, error or critical, not {self.log_level!r}",
+        )
+
+    @property
+    def changelog_topic(self) -> str:
+        """The topic of the sessions' state."""
+        return self.topics.changelog(self.group)
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise ConfigError(message)

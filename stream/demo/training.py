@@ -1,0 +1,108 @@
+"""`nextclick train` as the demo calls it, and what its progress lines say."""
+
+import re
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from stream.demo.children import Child
+from stream.demo.errors import DemoError
+from stream.demo.view import Training
+
+__all__ = ["Trained", "TrainerConfig", "TrainerRun"]
+
+_STEP = re.compile(r"^train (\d+)%\s*(.*)$")  # `train 37% epoch 1/3 loss 4.2100  812 sessions/s`
+_MAX_DETAIL = 90  # characters of a line that fit beside the bar
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainerConfig:
+    """How the demo trains: few negatives, as the catalogue is small; a high rate, as time is short."""
+
+    epochs: int = 2  # passes; the time limit usually ends the second
+    max_seconds: float = 24.0  # of training; reading, export and checks take about 10 s more
+    negatives: int = 512  # uniform ones a batch; 16,384 from 2,000 items would only repeat themselves
+    lr: float = 2e-3  # four times the published rate: fewer steps, fewer items
+    batch: int = 128  # sessions a step, as published
+    threads: int = 0  # CPU threads; 0: one a core
+    seed: int = 0
+
+
+class Trained(msgspec.Struct, frozen=True):
+    """What the demo needs of the summary that `train --json` prints."""
+
+    version: str
+    seconds: float
+    valid: Mapping[str, float]
+    baselines: Mapping[str, Mapping[str, float]]
+
+    def headline(self) -> str:
+        """Recall of the model beside its baselines."""
+        others = ", ".join(f"{name} {figures.get('recall@20', 0.0):.3f}" for name, figures in self.baselines.items())
+        return f"recall@20 {self.valid.get('recall@20', 0.0):.3f} ({others})"
+
+
+class TrainerRun:
+    """One training as a child process. `stop` and `progress` may be called at any time."""
+
+    def __init__(
+        self,
+        label: str,
+        config: TrainerConfig,
+        *,
+        data: Path,
+        registry: Path,
+        checkpoint: Path,
+        valid: Path | None = None,
+        init_from: Path | None = None,
+        nice: int = 0,
+    ) -> None:
+        self._label, self._config = label, config
+        self._lock = threading.Lock()
+        self._share, self._detail = 0.0, "starting"
+        self._began: float | None = None  # when the first step was reported
+        options: dict[str, Any] = {
+            "data": data,
+            "registry": registry,
+            "checkpoint-dir": checkpoint,
+            "valid": valid,
+            "init-from": init_from,
+            "preset": "tron",
+            "epochs": config.epochs,
+            "max-seconds": config.max_seconds,
+            "negatives": config.negatives,
+            "lr": config.lr,
+            "batch": config.batch,
+            "threads": config.threads,
+            "seed": config.seed,
+        }
+        given = [(f"--{name}", str(value)) for name, value in options.items() if value is not None]
+        args = ["train", *(word for pair in given for word in pair), "--json"]
+        self.child = Child("trainer", args, on_line=self._hear, nice=nice)
+
+    def progress(self) -> Training:
+        """Where it stands: the larger of the steps done and the time used."""
+        with self._lock:
+            used = (time.monotonic() - self._began) / self._config.max_seconds if self._began is not None else 0.0
+            return Training(label=self._label, share=min(max(self._share, used), 1.0), detail=self._detail)
+
+    def result(self) -> Trained:
+        """The summary, once the child has ended; DemoError if it failed."""
+        line = self.child.result()
+        try:
+            return msgspec.json.decode(line, type=Trained)
+        except msgspec.MsgspecError as error:
+            raise DemoError(f"the trainer's summary can't be read: {error}") from error
+
+    def _hear(self, line: str) -> None:
+        step = _STEP.match(line)
+        with self._lock:
+            if step is not None:
+                self._began = self._began or time.monotonic()
+                self._share = int(step[1]) / 100.0
+            self._detail = (step[2] if step is not None else line)[:_MAX_DETAIL]

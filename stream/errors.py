@@ -1,0 +1,46 @@
+"""The errors of the stream.
+
+NextclickError (export.errors)      exit code
+|- BadClick                         1   one message is wrong: it goes to the rejected topic, the worker goes on
+|- BadState                         1   a row of the state changelog cannot be read: the worker stops
+|- BrokerUnavailable                1   no broker answered within the deadline: nothing was acknowledged
+|- TopicError                       1   a topic is missing, could not be made, or has the wrong shape
+|- PublishFailed                    1   the broker did not confirm a message: nothing was acknowledged
+|- AnnouncementError                1   a model announcement cannot be read: it is ignored, the current model stays
+"""
+
+from export.errors import NextclickError
+
+__all__ = ["AnnouncementError", "BadClick", "BadState", "BrokerUnavailable", "PublishFailed", "TopicError"]
+
+
+class BadClick(NextclickError):
+    """A message that is not a usable click: it is copied to the rejected topic with `reason`, then acknowledged.
+
+    `reason` is one of `stream.contract.REASONS`, `detail` a short sentence that never repeats the shopper's data.
+    """
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(f"{reason}: {detail}" if detail else reason)
+        self.reason = reason
+        self.detail = detail
+
+
+class BadState(NextclickError):
+    """A stored session cannot be decoded. No click of it is acknowledged; restore or reset the changelog topic."""
+
+
+class BrokerUnavailable(NextclickError):
+    """No broker answered within the deadline. Nothing was acknowledged; check the address and start again."""
+
+
+class TopicError(NextclickError):
+    """A topic is missing or has another shape than it must have; the message says what to do about it."""
+
+
+class PublishFailed(NextclickError):
+    """The broker did not confirm a message. The clicks behind it stay unacknowledged and are read again."""
+
+
+class AnnouncementError(NextclickError):
+    """A message of the models topic is unusable. It is ignored and reported; the current model stays."""

@@ -1,0 +1,194 @@
+"""Batches on their way through the commit path, overlapping, and ending in the order in which they began.
+
+    batcher -> begin: steps 1, 2 -> inference thread: 3, 4 -> end: step 5 -> settle: 6, 7
+
+Each stage takes the batches one after another. While the broker acknowledges one batch the next is ranked and a third
+is prepared; `batches_in_flight` bounds how many wait for the broker. A batch of an earlier epoch, begun before its
+partition was given away, is dropped at the next step: the clicks are read again by their owner.
+"""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple, Protocol
+
+from stream.batcher import Batcher
+from stream.commit import Answer, CommitPath, ItemRanker, Prepared
+from stream.errors import PublishFailed
+from stream.ledger import Ledger, Partition
+from stream.publisher import Outgoing, Publisher, Receipt
+
+__all__ = ["Observer", "Pipeline", "Ranked"]
+
+log = logging.getLogger(__name__)
+
+_RANKED_AHEAD = 2  # batches handed to the inference thread: one in work, and one ready when it is done
+
+
+class Ranked(NamedTuple):
+    """What the inference thread hands back."""
+
+    answers: list[Answer]
+    model: str
+    seconds: float
+
+
+class Observer(Protocol):
+    """Who wants to know of finished batches: metrics, and the sink to Redis. Must not block and must not raise."""
+
+    def prepared(self, prepared: Prepared, seconds: float) -> None: ...
+    def ranked(self, prepared: Prepared, ranked: Ranked) -> None: ...
+    def confirmed(self, prepared: Prepared, ranked: Ranked, messages: list[Outgoing], seconds: float) -> None: ...
+
+
+class Pipeline:
+    """Lives on the event loop; `current_ranker` is called in the inference thread, once a batch."""
+
+    def __init__(
+        self,
+        *,
+        batcher: Batcher,
+        ledger: Ledger,
+        path: CommitPath,
+        publisher: Publisher,
+        observer: Observer,
+        current_ranker: Callable[[], ItemRanker | None],
+        may_publish: Callable[[], Awaitable[bool]],
+        batches_in_flight: int,
+    ) -> None:
+        self._batcher, self._ledger, self._path = batcher, ledger, path
+        self._publisher, self._observer = publisher, observer
+        self._current_ranker, self._may_publish = current_ranker, may_publish
+        self._inference = ThreadPoolExecutor(max_workers=1, thread_name_prefix="inference")
+        self._ranking: asyncio.Queue[tuple[Prepared, asyncio.Future[Ranked]]] = asyncio.Queue()
+        self._settling: asyncio.Queue[_Published] = asyncio.Queue()
+        self._to_rank = asyncio.Semaphore(_RANKED_AHEAD)
+        self._to_confirm = asyncio.Semaphore(batches_in_flight)
+        self._begun = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._tasks: list[asyncio.Task[None]] = []
+        self.finished = 0  # batches, for the watchdog
+        self.changelog_offsets: Callable[[Partition, int], None] = _ignore
+        self.on_unconfirmed: Callable[[PublishFailed], None] = _reraise
+
+    @property
+    def in_flight(self) -> int:
+        """Batches begun and not yet ended."""
+        return self._begun
+
+    def start(self, on_crash: Callable[[BaseException], None]) -> None:
+        """Start the stages; an error that no rule covers is handed to `on_crash`, and the stage is over."""
+        for stage in (self._begin, self._end, self._settle):
+            self._tasks.append(asyncio.create_task(_guarded(stage(), on_crash), name=f"pipeline{stage.__name__}"))
+
+    async def drained(self, timeout_s: float) -> bool:
+        """Wait until every batch that was begun has ended; False after `timeout_s`."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._idle.wait(), timeout_s)
+        return self._idle.is_set()
+
+    async def stop(self) -> None:
+        """Stop the stages where they are; what is in flight is not acknowledged."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._inference.shutdown(wait=False, cancel_futures=True)
+
+    async def _begin(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await self._to_rank.acquire()
+            batch = await self._batcher.take(self._ledger)
+            self._begun += 1
+            self._idle.clear()
+            started = time.perf_counter()
+            prepared = self._path.prepare(batch)  # 1. 2.
+            self._observer.prepared(prepared, time.perf_counter() - started)
+            self._ranking.put_nowait((prepared, loop.run_in_executor(self._inference, self._rank, prepared)))
+
+    def _rank(self, prepared: Prepared) -> Ranked:
+        if prepared.batch.epoch != self._ledger.epoch:
+            return Ranked([], "", 0.0)
+        started = time.perf_counter()
+        ranker = self._current_ranker()
+        answers = self._path.rank(prepared, ranker)  # 3. 4.
+        return Ranked(answers, ranker.version if ranker else "", time.perf_counter() - started)
+
+    async def _end(self) -> None:
+        while True:
+            prepared, ranking = await self._ranking.get()
+            ranked = await ranking
+            self._to_rank.release()
+            self._observer.ranked(prepared, ranked)
+            await self._to_confirm.acquire()
+            if not await self._may_publish():
+                self._give_up(prepared)
+            if prepared.batch.epoch != self._ledger.epoch:
+                self._over()
+                continue
+            messages = self._path.messages(prepared, ranked.answers, ranked.model)
+            receipt = await self._publisher.publish(messages)  # 5.
+            self._settling.put_nowait(_Published(prepared, ranked, messages, receipt, time.perf_counter()))
+
+    async def _settle(self) -> None:
+        """Steps 6 and 7, one batch after another: no batch is confirmed before the ones that began before it."""
+        while True:
+            published = await self._settling.get()
+            batch = published.prepared.batch
+            try:
+                receipt = await published.receipt  # 6.
+            except PublishFailed as error:
+                if self._give_up(published.prepared):
+                    self.on_unconfirmed(error)
+            else:
+                if self._ledger.confirm(batch.partition, batch.records[-1].offset + 1, epoch=batch.epoch):  # 7.
+                    self._confirmed(published, receipt)
+            self._over()
+
+    def _confirmed(self, published: "_Published", receipt: Receipt) -> None:
+        self.finished += 1
+        self.changelog_offsets(published.prepared.batch.partition, receipt.tracked_offset)
+        seconds = time.perf_counter() - published.at
+        self._observer.confirmed(published.prepared, published.ranked, published.messages, seconds)
+
+    def _give_up(self, prepared: Prepared) -> bool:
+        """A batch that is not confirmed ends the epoch: a later one of its partition must not be confirmed either."""
+        if prepared.batch.epoch != self._ledger.epoch:
+            return False
+        self._ledger.new_epoch()
+        return True
+
+    def _over(self) -> None:
+        self._to_confirm.release()
+        self._begun -= 1
+        if not self._begun:
+            self._idle.set()
+
+
+class _Published(NamedTuple):
+    prepared: Prepared
+    ranked: Ranked
+    messages: list[Outgoing]
+    receipt: asyncio.Future[Receipt]
+    at: float
+
+
+def _ignore(partition: Partition, offset: int) -> None:
+    """Nobody follows the offsets of the changelog."""
+
+
+def _reraise(error: PublishFailed) -> None:
+    raise error
+
+
+async def _guarded(stage: Coroutine[Any, Any, None], on_crash: Callable[[BaseException], None]) -> None:
+    try:
+        await stage
+    except asyncio.CancelledError:
+        raise
+    except BaseException as error:
+        on_crash(error)

@@ -1,0 +1,152 @@
+"""The way out: one librdkafka producer, and one future for all messages of a batch.
+
+The producer is idempotent, so that retries neither repeat nor reorder: the state rows of a session must reach the
+changelog in the order of their batches. Delivery reports arrive in a thread of our own and wake the event loop once a
+batch, not once a message. A message that the broker does not confirm in time fails the batch: nothing of it is
+acknowledged, and its clicks are read again.
+"""
+
+import asyncio
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+from confluent_kafka import KafkaError, KafkaException, Producer
+
+from stream.errors import PublishFailed
+
+__all__ = ["TRUNCATED", "Outgoing", "Publisher", "Receipt"]
+
+TRUNCATED = "truncated_from"  # header of a rejected message that was too large to be copied whole: its length in bytes
+KEPT_BYTES = 16 * 1024  # of a value that the broker refuses for its size
+_POLL_S = 0.1
+_RETRY_S = 0.005  # while librdkafka's queue is full
+
+
+class Outgoing(NamedTuple):
+    """A message to publish. `partition` -1 leaves the choice to the partitioner (murmur2 of the key, as Java's)."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: list[tuple[str, bytes]] | None = None
+    partition: int = -1
+    tracked: bool = False  # its offset is wanted in the receipt
+    shrinkable: bool = False  # may be cut to fit, with a header that says so
+
+
+class Receipt(NamedTuple):
+    """What the broker confirmed: the highest offset of the batch's tracked messages, -1 without any."""
+
+    tracked_offset: int
+
+
+class _Ticket:
+    """Counts the reports of one batch, which arrive one at a time, from the polling thread."""
+
+    def __init__(self, publisher: "Publisher", count: int) -> None:
+        self._publisher = publisher
+        self._loop = asyncio.get_running_loop()
+        self._left = count
+        self._offset = -1
+        self._error: KafkaError | None = None
+        self.future: asyncio.Future[Receipt] = self._loop.create_future()
+        if not count:
+            self.future.set_result(Receipt(-1))
+
+    def report(self, error: KafkaError | None, message: Any) -> None:
+        if error is not None:
+            self._error = error
+        self._count_down()
+
+    def report_tracked(self, error: KafkaError | None, message: Any) -> None:
+        if error is None:
+            self._offset = max(self._offset, message.offset())
+        self.report(error, message)
+
+    def report_shrinkable(self, original: Outgoing, error: KafkaError | None, message: Any) -> None:
+        if error is not None and error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
+            try:
+                self._publisher._produce(_shrink(original), self.report)
+            except (BufferError, KafkaException):
+                pass  # the first refusal counts: the batch fails, and is read again
+            else:
+                return
+        self.report(error, message)
+
+    def _count_down(self) -> None:
+        self._left -= 1
+        if not self._left:
+            self._loop.call_soon_threadsafe(self._settle)
+
+    def _settle(self) -> None:
+        if self.future.done():  # cancelled, as the worker stops
+            return
+        if self._error is not None:
+            self.future.set_exception(PublishFailed(f"the broker did not confirm a message: {self._error.str()}"))
+        else:
+            self.future.set_result(Receipt(self._offset))
+
+
+class Publisher:
+    """`settings` are librdkafka's, as `stream.kafka.producer_settings` gives them."""
+
+    def __init__(self, settings: Mapping[str, Any]) -> None:
+        self._producer = Producer(dict(settings))
+        self._stopping = threading.Event()
+        self._poller = threading.Thread(target=self._poll, name="delivery-reports", daemon=True)
+        self._poller.start()
+
+    async def publish(self, messages: Sequence[Outgoing]) -> "asyncio.Future[Receipt]":
+        """Hand `messages` over, in order; the future has the receipt when the broker has confirmed them all.
+
+        Waits while librdkafka's queue is full. The future raises PublishFailed where one message is not confirmed.
+        """
+        ticket = _Ticket(self, len(messages))
+        for message in messages:
+            report: Callable[..., None] = ticket.report
+            if message.tracked:
+                report = ticket.report_tracked
+            elif message.shrinkable:
+                report = partial(ticket.report_shrinkable, message)
+            while not self._try_produce(message, report):
+                await asyncio.sleep(_RETRY_S)
+        return ticket.future
+
+    def close(self, timeout_s: float) -> int:
+        """Wait for what is under way, then stop; the number of messages that were not confirmed in time."""
+        self._stopping.set()
+        self._poller.join(timeout=10 * _POLL_S)
+        return int(self._producer.flush(timeout_s))
+
+    def _try_produce(self, message: Outgoing, report: Callable[..., None]) -> bool:
+        try:
+            self._produce(message, report)
+        except BufferError:
+            return False
+        except KafkaException as error:
+            if not message.shrinkable or error.args[0].code() != KafkaError.MSG_SIZE_TOO_LARGE:
+                raise PublishFailed(f"a message for {message.topic} was refused: {error}") from error
+            return self._try_produce(_shrink(message), report)
+        return True
+
+    def _produce(self, message: Outgoing, report: Callable[..., None]) -> None:
+        self._producer.produce(
+            message.topic,
+            message.value,
+            message.key,
+            message.partition,
+            on_delivery=report,
+            headers=message.headers,
+        )
+
+    def _poll(self) -> None:
+        while not self._stopping.is_set():
+            self._producer.poll(_POLL_S)
+
+
+def _shrink(message: Outgoing) -> Outgoing:
+    value = message.value or b""
+    headers = [*(message.headers or []), (TRUNCATED, str(len(value)).encode())]
+    return message._replace(value=value[:KEPT_BYTES], headers=headers, shrinkable=False)

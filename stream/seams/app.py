@@ -1,0 +1,71 @@
+"""A Faust app with our consumer and recovery in it, and the settings that make it a well-behaved worker."""
+
+import tempfile
+from typing import Any
+
+import faust
+from faust.auth import SASLCredentials, SSLCredentials
+
+from stream.config import StreamConfig
+from stream.seams.consumer import Intake, LeanTransport
+from stream.seams.security import ssl_context_of
+from stream.seams.tables import LeanTableManager
+
+__all__ = ["LeanApp", "build_app"]
+
+_REQUEST_TIMEOUT_S = 40.0  # one step of a recovery, one request; above the session time-out
+_POLL_INTERVAL_S = 24 * 3600.0  # stream.watchdog ends a worker that stopped reading, by better rules
+_POLL_RECORDS = 4096  # of one fetch
+
+
+class LeanApp(faust.App):
+    """`intake` is what the consumer works for; set before the app starts."""
+
+    intake: Intake
+
+    def _new_transport(self) -> Any:
+        """Seam: Faust finds a transport by the scheme of the broker's address only."""
+        return LeanTransport(self.conf.broker_consumer, self)
+
+
+def build_app(config: StreamConfig) -> tuple[LeanApp, Any]:
+    """The app, subscribed to the clicks, and its state table. Touches no broker."""
+    app = LeanApp(
+        config.group,
+        broker=[f"kafka://{address.strip()}" for address in config.bootstrap_servers.split(",") if address.strip()],
+        broker_credentials=_credentials(config),
+        broker_session_timeout=config.broker_session_timeout_s,
+        broker_heartbeat_interval=config.broker_heartbeat_s,
+        broker_request_timeout=max(_REQUEST_TIMEOUT_S, 2 * config.broker_session_timeout_s),
+        broker_commit_interval=config.commit_interval_s,
+        broker_max_poll_records=_POLL_RECORDS,
+        broker_max_poll_interval=_POLL_INTERVAL_S,
+        consumer_auto_offset_reset="earliest",
+        store="memory://",
+        datadir=tempfile.mkdtemp(prefix="nextclick-"),  # Faust makes one, and would make it in the current directory
+        table_standby_replicas=0,  # they buy nothing with the memory store
+        stream_wait_empty=True,
+        topic_allow_declare=False,  # `nextclick topics create` makes them
+        topic_disable_leader=True,
+        web_enabled=False,  # stream.web serves; Faust's would show the tables
+        web_tables_enabled=False,
+        TableManager=LeanTableManager,
+    )
+    app.topics.add(app.topic(config.topics.clicks, key_type=bytes, value_type=bytes))
+    table = app.Table("sessions", key_type=bytes, value_type=bytes)
+    return app, table
+
+
+def _credentials(config: StreamConfig) -> Any:
+    """aiokafka's form of the librdkafka options for TLS and SASL; None for a plain connection."""
+    options = config.kafka
+    protocol = options.get("security.protocol", "plaintext").upper()
+    context = ssl_context_of(options) if protocol.endswith("SSL") else None
+    if protocol.startswith("SASL"):
+        return SASLCredentials(
+            username=options.get("sasl.username", ""),
+            password=options.get("sasl.password", ""),
+            mechanism=options.get("sasl.mechanism", options.get("sasl.mechanisms", "PLAIN")),
+            ssl_context=context,
+        )
+    return SSLCredentials(context=context) if context else None

@@ -1,0 +1,256 @@
+"""The consumer: raw record lists a partition instead of one task a message, with positions that are checked."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
+from aiokafka.structs import OffsetAndMetadata, TopicPartition
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
+
+from stream.batcher import Batcher
+from stream.ledger import Ledger, Partition, Record
+
+__all__ = ["Fetched", "Intake", "LeanConsumer", "LeanThread", "LeanTransport"]
+
+log = logging.getLogger(__name__)
+
+_FETCH_S = 0.25  # a fetch waits this long for records, then looks whether the assignment has changed
+_FETCH_MAX_WAIT_MS = 250  # a broker's long poll; a seek has to wait for the end of one (Faust has 1.5 s, fixed)
+_IDLE_S = 0.01  # while no partition is active
+
+
+class Fetched(NamedTuple):
+    """Records by partition, and how many seeks were made before they were taken."""
+
+    records: Mapping[Any, Sequence[Record]]
+    serial: int
+
+
+class Intake(Protocol):
+    """What the consumer needs of the worker; `LeanApp.intake`."""
+
+    ledger: Ledger
+    batcher: Batcher
+    clicks_topic: str
+    commit_s: float
+    drain_s: float  # how long a rebalance waits for batches in flight
+    fetched_at: float  # time.monotonic() of the fetch loop's last turn
+
+    async def drained(self, timeout_s: float) -> bool: ...
+    def restore(self, partition: Partition, records: Sequence[Record]) -> None: ...
+    def crash(self, error: BaseException) -> None: ...
+
+
+class LeanThread(AIOKafkaConsumerThread):
+    """The thread that owns the aiokafka consumer."""
+
+    serial = 0  # seeks made so far
+    heartbeat_at = 0.0  # time.monotonic() of the last sign that the group counts us as a member
+
+    def _create_worker_consumer(self, transport: Any) -> Any:
+        """Seam: Faust fixes fetch_max_wait_ms at 1.5 s; a position that was moved is fetched only after that."""
+        consumer = super()._create_worker_consumer(transport)
+        consumer._fetch_max_wait_ms = _FETCH_MAX_WAIT_MS
+        return consumer
+
+    async def on_partitions_assigned(self, assigned: set[Any], generation_id: int = 0) -> None:
+        """Seam: joining the group is a sign of life; from here on each heartbeat is (see `lease`)."""
+        coordinator = self._ensure_consumer()._coordinator
+        if coordinator._do_heartbeat.__name__ != "heartbeat":
+            coordinator._do_heartbeat = self._noting(coordinator._do_heartbeat)
+        self.heartbeat_at = time.monotonic()
+        await super().on_partitions_assigned(assigned, generation_id)
+
+    def _noting(self, do_heartbeat: Any) -> Any:
+        async def heartbeat() -> bool:
+            sent = time.monotonic()
+            alive = bool(await do_heartbeat())
+            if alive:
+                self.heartbeat_at = sent
+            return alive
+
+        return heartbeat
+
+    async def seek_wait(self, partitions: Mapping[Any, int]) -> None:
+        """Seam: Faust's seeks leave no trace by which records that were fetched before one can be told."""
+        epoch = self.app.intake.ledger.epoch
+        await self.call_thread(self._seek_and_expect, dict(partitions), epoch)
+
+    async def _seek_and_expect(self, partitions: Mapping[Any, int], epoch: int) -> None:
+        consumer, ledger = self._ensure_consumer(), self.app.intake.ledger
+        self.serial += 1
+        for (topic, number), offset in partitions.items():
+            consumer.seek(TopicPartition(topic, number), offset)
+            ledger.expect((topic, number), offset, serial=self.serial, epoch=epoch)
+        positions = [consumer.position(TopicPartition(*partition)) for partition in partitions]
+        await asyncio.wait_for(asyncio.gather(*positions), timeout=self.app.conf.broker_request_timeout)
+
+    async def fetch(self, active: Collection[Any]) -> Fetched:
+        """The next records of the `active` partitions; empty after _FETCH_S without any."""
+        result: Fetched = await self.call_thread(self._fetch_with_serial, set(active))
+        return result
+
+    async def _fetch_with_serial(self, active: set[Any]) -> Fetched:
+        consumer = self._ensure_consumer()
+        records = await self._fetch_records(
+            consumer, active, timeout=_FETCH_S, max_records=consumer._max_poll_records
+        )
+        return Fetched(records, self.serial)  # no await between taking the records and reading the serial
+
+    async def committed(self, partitions: Iterable[Any]) -> dict[Partition, int | None]:
+        """The committed offsets; None where there is none."""
+        result: dict[Partition, int | None] = await self.call_thread(self._committed, list(partitions))
+        return result
+
+    async def _committed(self, partitions: list[Any]) -> dict[Partition, int | None]:
+        consumer = self._ensure_consumer()
+        return {tuple(tp): await consumer.committed(TopicPartition(*tp)) for tp in partitions}
+
+    async def commit_offsets(self, offsets: Mapping[Partition, int]) -> None:
+        """Commit, or raise aiokafka's error. Faust's own way crashes the worker on any of them."""
+        wanted = {TopicPartition(*tp): OffsetAndMetadata(offset, "") for tp, offset in offsets.items()}
+        await self.call_thread(self._ensure_consumer().commit, wanted)
+
+    def verify_event_path(self, now: float, tp: Any) -> None:
+        """Seam: Faust warns of streams that do not commit; nothing passes through its streams here."""
+
+    def verify_recovery_event_path(self, now: float, tp: Any) -> None:
+        """Seam: as above, for the changelog."""
+
+
+class LeanConsumer(Consumer):
+    """Faust's consumer, with its fetch loop, seek, commit and wait for the batches in flight replaced."""
+
+    _thread: LeanThread
+    closing = False  # a rebalance or the end waits for the batches in flight
+
+    @property
+    def intake(self) -> Intake:
+        intake: Intake = self.app.intake
+        return intake
+
+    def _new_consumer_thread(self) -> LeanThread:
+        return LeanThread(self, loop=self.loop, beacon=self.beacon)
+
+    def lease(self, lasts_s: float) -> bool:
+        """Whether the group has heard of us within `lasts_s`: if not, another worker may own our partitions."""
+        return time.monotonic() - self._thread.heartbeat_at < lasts_s
+
+    async def _drain_messages(self, fetcher: Any) -> None:
+        """Seam: Faust makes two tasks a message here, and throws records away by generation and by flow state.
+
+        Changelog records go into the state table at once, clicks into the batcher; the ledger says which of them count.
+        """
+        intake = self.intake
+        try:
+            while not (self.should_stop or fetcher.should_stop):
+                intake.fetched_at = time.monotonic()
+                await self._drain_once(intake)
+        except self.consumer_stopped_errors as error:
+            if not self.app.should_stop:
+                intake.crash(error)
+        except asyncio.CancelledError:
+            return  # the fetcher stops; during a rebalance it would take this for a crash, and trip over it
+        except BaseException as error:
+            intake.crash(error)
+
+    async def _drain_once(self, intake: Intake) -> None:
+        active = self._get_active_partitions()
+        if not self.flow_active or not active:
+            await asyncio.sleep(_IDLE_S)
+            return
+        try:
+            await asyncio.wait_for(intake.batcher.room(), _FETCH_S)
+        except TimeoutError:
+            return
+        records, serial = await self._thread.fetch(active)
+        for tp, fetched in records.items():
+            accepted = intake.ledger.accept(tuple(tp), fetched, serial=serial)
+            if tp.topic == intake.clicks_topic:
+                intake.batcher.put(tuple(tp), accepted)
+            elif accepted:
+                intake.restore(tuple(tp), accepted)
+
+    async def perform_seek(self) -> None:
+        """Seam: Faust's leaves partitions without a committed offset where they are, past records already dropped."""
+        await self._seek_clicks([tp for tp in self.assignment() if tp.topic == self.intake.clicks_topic])
+
+    async def _seek_clicks(self, partitions: Sequence[Any]) -> None:
+        if not partitions:
+            return
+        committed = await self._thread.committed(partitions)
+        start = {tuple(tp): offset for tp, offset in committed.items() if offset is not None}
+        fresh = [TopicPartition(*tp) for tp, offset in committed.items() if offset is None]
+        if fresh:
+            earliest = await self._thread.earliest_offsets(*fresh)
+            start.update({tuple(tp): offset or 0 for tp, offset in earliest.items()})
+        await self._thread.seek_wait(start)
+
+    async def rewind(self) -> None:
+        """Read the clicks again from their committed offsets, once no rebalance does it anyway; keeps trying."""
+        self.intake.batcher.clear()
+        while not self.should_stop:
+            await asyncio.sleep(0.1)
+            if self.app.rebalancing:
+                continue
+            clicks = [tp for tp in self.assignment() if tp.topic == self.intake.clicks_topic]
+            lost = [tp for tp in clicks if not self.intake.ledger.is_expected(tuple(tp))]
+            if not lost:
+                return
+            try:
+                await self._seek_clicks(lost)
+            except (KafkaError, TimeoutError) as error:
+                log.warning("the committed offsets cannot be read, trying again: %s", error)
+                await asyncio.sleep(1.0)
+
+    async def commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
+        """Seam: commits what the ledger has as confirmed. An error costs a replay, not the worker."""
+        ledger = self.intake.ledger
+        offsets, epoch = ledger.committable(), ledger.epoch
+        owned = {tuple(tp) for tp in self.assignment()} if offsets else set()
+        offsets = {tp: offset for tp, offset in offsets.items() if tp in owned}
+        if not offsets:
+            return False
+        try:
+            await asyncio.wait_for(self._thread.commit_offsets(offsets), self.intake.commit_s)
+        except (CommitFailedError, IllegalStateError) as error:
+            log.info("offsets were not committed, as the group is rebalancing: %s", error)
+            return False
+        except (KafkaError, TimeoutError) as error:
+            log.warning("offsets were not committed, trying again: %s", error or "no answer in time")
+            return False
+        ledger.committed(offsets, epoch=epoch)
+        return True
+
+    async def force_commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
+        """Seam: the same; Faust's looks for acknowledged messages, of which there are none."""
+        return await self.commit(topics)
+
+    async def wait_empty(self) -> None:
+        """Seam: Faust waits for its own unacknowledged messages. Batches in flight end here, or count as never begun.
+
+        Called when partitions are revoked and when the worker stops, also when its start failed.
+        """
+        intake = self.intake
+        self.closing = True
+        intake.ledger.stop_reading()
+        intake.batcher.clear()
+        try:
+            if not await intake.drained(intake.drain_s):
+                log.warning("batches were still in flight after %.1f s; their clicks are read again", intake.drain_s)
+            await self.commit()
+        finally:
+            intake.ledger.new_epoch()
+            self.closing = False
+
+    async def verify_all_partitions_active(self) -> None:
+        """Seam: Faust's detector of livelocks looks at its streams; `stream.watchdog` looks at ours."""
+
+
+class LeanTransport(Transport):
+    """Seam: the way to have a consumer class of one's own."""
+
+    Consumer = LeanConsumer

@@ -1,0 +1,61 @@
+"""Before a worker's first click: signals, the logs of libraries, and the topics it needs."""
+
+import logging
+import signal
+import threading
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from stream.config import StreamConfig
+from stream.errors import BrokerUnavailable
+from stream.topics import partition_counts
+
+__all__ = ["StopSignal", "quiet_libraries", "worker_topics"]
+
+_ANSWER_S = 10.0  # for a list of topics
+
+
+class StopSignal:
+    """Set once by SIGTERM or SIGINT, from the first moment of the process on."""
+
+    def __init__(self) -> None:
+        self.event = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)
+
+    def _on_signal(self, number: int, _frame: object) -> None:
+        self.event.set()
+
+
+def quiet_libraries(level: str) -> None:
+    """Faust tells each step of its services, and aiokafka each attempt to reach a broker that is away, ten a second."""
+    if level.upper() == "DEBUG":
+        return
+    for name in ("faust", "mode", "stream.seams"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+
+
+def worker_topics(config: StreamConfig) -> dict[str, int]:
+    """The cluster's topics and their partitions. On librdkafka's in-process cluster, which makes topics when they are
+    first asked for, the worker's are asked for."""
+    counts = partition_counts(config.bootstrap_servers, config.kafka)
+    names = [config.topics.clicks, config.topics.recommendations, config.topics.rejected, config.topics.models]
+    missing = [name for name in (*names, config.changelog_topic) if name not in counts]
+    if missing and _make_on_mock(config, missing):
+        counts = partition_counts(config.bootstrap_servers, config.kafka)
+    return counts
+
+
+def _make_on_mock(config: StreamConfig, names: list[str]) -> bool:
+    """Whether this is the in-process cluster; a real one might make topics of a wrong shape if asked like that."""
+    client = AdminClient({"bootstrap.servers": config.bootstrap_servers, **config.kafka})
+    try:
+        if not str(client.list_topics(timeout=_ANSWER_S).cluster_id).startswith("mockCluster"):
+            return False
+        for name in names:
+            client.list_topics(name, timeout=_ANSWER_S)
+    except KafkaException as error:
+        raise BrokerUnavailable(f"the broker at {config.bootstrap_servers} does not answer: {error}") from error
+    return True

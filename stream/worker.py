@@ -1,0 +1,284 @@
+"""The worker: a Faust app, the commit path, the models and the web server, wired together; started and stopped here.
+
+    run_worker(config)   blocks until SIGTERM or SIGINT (0), or until something fails that no rule covers (1)
+
+A clean end finishes the batches in flight, commits, and leaves the group, so that the partitions move on at once.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import shutil
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from confluent_kafka import KafkaError
+from faust.types import TP
+
+from export.registry import Registry
+from stream.batcher import Batcher
+from stream.commit import CommitPath, ItemRanker
+from stream.config import StreamConfig
+from stream.errors import PublishFailed
+from stream.follower import ModelFollower
+from stream.kafka import producer_options, wait_for_broker
+from stream.ledger import Ledger, Partition, Record
+from stream.metrics import Metrics
+from stream.pipeline import Pipeline
+from stream.policy import Policy
+from stream.publisher import Publisher
+from stream.recovery import restore_rows
+from stream.redis_sink import RedisSink
+from stream.reporting import Reporter
+from stream.seams.app import build_app
+from stream.seams.tables import TableStore
+from stream.startup import StopSignal, quiet_libraries, worker_topics
+from stream.topics import check_topics
+from stream.watchdog import EXIT_STUCK, Vitals, Watchdog
+from stream.web import Health, WebServer
+
+__all__ = ["Worker", "run_worker"]
+
+log = logging.getLogger(__name__)
+
+_MAX_MESSAGE_BYTES = 16 * 1024 * 1024  # the broker decides what is too large, not the client
+_STOP_S = 20.0  # for the orderly end
+_WATCH_S = 0.1
+_LEASE_SHARE = 0.9  # of the session time-out; without a heartbeat for so long nothing is published
+
+
+def run_worker(config: StreamConfig, *, ranker: ItemRanker | None = None) -> int:
+    """Run one worker until it is stopped; the exit code of the process. With a `ranker` no models are followed.
+
+    Raises RegistryMissing, TopicError, BrokerUnavailable or ConfigError before the first click is read.
+    """
+    stop = StopSignal()
+    quiet_libraries(config.log_level)
+    if ranker is None:
+        Registry(config.registry).versions()
+    wait_for_broker(config.bootstrap_servers, config.kafka, on_wait=log.warning, stopped=stop.event)
+    check_topics(worker_topics(config), group=config.group, topics=config.topics)
+    return asyncio.run(_serve(config, ranker, stop))
+
+
+async def _serve(config: StreamConfig, ranker: ItemRanker | None, stop: StopSignal) -> int:
+    return await Worker(config, ranker).serve(stop)  # made on the loop: Faust's services are bound to it
+
+
+class Worker:
+    """One worker on one event loop. `current_ranker` may be replaced at any time, from any thread."""
+
+    def __init__(self, config: StreamConfig, ranker: ItemRanker | None = None) -> None:
+        """Opens no connection yet. ConfigError where the policy's or Redis' settings cannot be used."""
+        self.config = config
+        self.clicks_topic = config.topics.clicks
+        self.commit_s = max(config.delivery_timeout_s, 1.0)
+        self.drain_s = config.delivery_timeout_s + 1.0
+        self.fetched_at = self._loop_at = time.monotonic()
+        self.ranker = ranker
+        self.metrics = Metrics()
+        self.ledger = Ledger()
+        self.batcher = Batcher(max_batch=config.max_batch, max_queued=config.queue_clicks)
+        self._app, table = build_app(config)
+        self._app.intake = self
+        self._store = TableStore(table)
+        self._policy = Policy(config.policy)
+        self._redis = RedisSink(config.redis_url, config.redis_ttl_s, self.metrics) if config.redis_url else None
+        self._reporter = Reporter(self.metrics, self.ledger, config.topics.recommendations, self._redis)
+        self._follower = ModelFollower(config, self.metrics, self._on_model) if ranker is None else None
+        self._web = WebServer(config.web_host, config.web_port, self.health, self.metrics)
+        self._watchdog = Watchdog(self._vitals, self._on_stuck, patience_s=config.watchdog_s)
+        self._lag: dict[int, int] = {}
+        self._broker_away = False
+        self._failure: str | None = None
+
+    async def serve(self, stop: StopSignal) -> int:
+        """Start everything, wait for the end, end everything; 0 after a signal, 1 after a failure."""
+        self._loop = asyncio.get_running_loop()
+        self._ended = asyncio.Event()
+        self._publisher = Publisher(self._producer_options())
+        self._pipeline = self._new_pipeline()
+        try:
+            port = await self._web.start()
+            log.info("health and metrics on http://%s:%d", self.config.web_host, port)
+            self._pipeline.start(self.crash)
+            if self._follower is not None:
+                self._follower.start()
+            self._watchdog.start()
+            background = [asyncio.create_task(self._start_app()), asyncio.create_task(self._watch(stop))]
+            await self._ended.wait()
+            log.warning("the worker ends: %s", self._failure or "asked to")
+            await self._stop(background)
+        finally:
+            await self._web.stop()
+            shutil.rmtree(self._app.conf.datadir, ignore_errors=True)
+        return 1 if self._failure else 0
+
+    # -- what the consumer needs (seams.consumer.Intake) --
+
+    async def drained(self, timeout_s: float) -> bool:
+        """Wait for the batches in flight."""
+        return await self._pipeline.drained(timeout_s)
+
+    def restore(self, partition: Partition, records: Sequence[Record]) -> None:
+        """Changelog records of a partition that is being recovered, in order."""
+        recovery = self._app.tables.recovery
+        if partition in recovery.active_tps:
+            skipped = restore_rows(self._store, records, partition[1])
+            if skipped:
+                log.info("%d rows of %s-%d were older than the ones at hand", skipped, *partition)
+            recovery.advance(partition, records[-1].offset)
+
+    def crash(self, error: BaseException) -> None:
+        """Something failed that no rule covers: end, with nothing more acknowledged."""
+        log.error("%s: %s", type(error).__name__, error, exc_info=error)
+        self._end(f"{type(error).__name__}: {error}")
+
+    def _unconfirmed(self, error: PublishFailed) -> None:
+        log.warning("%s; the clicks behind it are read again", error)
+        self._rewinding = asyncio.create_task(self._app.consumer.rewind())
+
+    def _advance_changelog(self, partition: Partition, offset: int) -> None:
+        if offset >= 0:
+            self._app.tables.recovery.advance(TP(self.config.changelog_topic, partition[1]), offset)
+
+    async def _may_publish(self) -> bool:
+        """Whether the group counts us as a member, as far as we know. Waits while it might not; False to give up."""
+        consumer = self._app.consumer
+        lease_s = _LEASE_SHARE * self.config.broker_session_timeout_s
+        while not consumer.lease(lease_s):
+            if consumer.closing or self._ended.is_set():
+                return False
+            await asyncio.sleep(0.05)
+        return True
+
+    # -- starting, watching, ending --
+
+    def _new_pipeline(self) -> Pipeline:
+        pipeline = Pipeline(
+            batcher=self.batcher,
+            ledger=self.ledger,
+            path=CommitPath(self.config, self._store, self._policy),
+            publisher=self._publisher,
+            observer=self._reporter,
+            current_ranker=lambda: self.ranker,
+            may_publish=self._may_publish,
+            batches_in_flight=self.config.batches_in_flight,
+        )
+        pipeline.changelog_offsets = self._advance_changelog
+        pipeline.on_unconfirmed = self._unconfirmed
+        return pipeline
+
+    def _producer_options(self) -> dict[str, Any]:
+        config = self.config
+        options = producer_options(
+            config.bootstrap_servers, config.kafka, delivery_timeout_s=config.delivery_timeout_s
+        )
+        return {"message.max.bytes": _MAX_MESSAGE_BYTES, "error_cb": self._on_client_error, **options}
+
+    def _on_client_error(self, error: KafkaError) -> None:
+        """In the producer's thread. Errors that matter arrive in delivery reports; this one says who to blame."""
+        if error.code() == KafkaError._ALL_BROKERS_DOWN and not self._broker_away:
+            self._broker_away = True
+            log.warning("no broker answers at %s; the worker waits for one", self.config.bootstrap_servers)
+
+    async def _start_app(self) -> None:
+        try:
+            await self._app.start()
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
+            self.crash(error)
+
+    async def _watch(self, stop: StopSignal) -> None:
+        """Looks after signals, crashed services and figures, ten times a second."""
+        finished = 0
+        while not self._ended.is_set():
+            self._loop_at = time.monotonic()
+            if stop.event.is_set():
+                self._ended.set()
+            elif self._app.crashed:
+                self.crash(self._app.crash_reason or RuntimeError("a service of the worker crashed"))
+            if self._pipeline.finished != finished:
+                finished, self._broker_away = self._pipeline.finished, False
+            self._measure()
+            await asyncio.sleep(_WATCH_S)
+
+    def _measure(self) -> None:
+        self.metrics.queue.set(self.batcher.queued)
+        self._lag = self._reporter.lag(self._owned(), self._highwater)
+        self.metrics.ready.set(self.health().ready)
+
+    def _owned(self) -> list[Partition]:
+        """The clicks' partitions that are being read: assigned, and their state recovered."""
+        return self.ledger.reading(self.clicks_topic)
+
+    def _highwater(self, partition: Partition) -> int | None:
+        with contextlib.suppress(Exception):  # no longer assigned, or nothing fetched yet
+            end: int | None = self._app.consumer.highwater(TP(*partition))
+            return end
+        return None
+
+    def health(self) -> Health:
+        """What /health says."""
+        partitions = sorted(number for _, number in self._owned())
+        ranker, reasons = self.ranker, []
+        if not self._app.tables.recovery.completed.is_set() or self._app.rebalancing:
+            reasons.append("partitions are being assigned or recovered")
+        if ranker is None:
+            reasons.append("no model: lists are empty until the registry has one")
+        if self._follower is not None and self._follower.error:
+            reasons.append(self._follower.error)
+        if self._failure:
+            reasons.append(self._failure)
+        joined = self._app.tables.recovery.completed.is_set() and not self._app.rebalancing
+        return Health(
+            ready=joined and ranker is not None and not self._failure,
+            model=ranker.version if ranker else None,
+            variant=self.config.variant,
+            partitions=partitions,
+            lag=self._lag,
+            reasons=reasons,
+            fallback=ranker is None,
+        )
+
+    def _vitals(self) -> Vitals:
+        waiting = self.batcher.queued > 0 or self._pipeline.in_flight > 0 or any(self._lag.values())
+        return Vitals(self._loop_at, self.fetched_at, self._pipeline.finished, waiting, self._broker_away)
+
+    def _on_model(self, ranker: ItemRanker) -> None:
+        """In the follower's thread; the next batch is ranked by it."""
+        self.ranker = ranker
+
+    def _on_stuck(self, reason: str) -> None:
+        """In the watchdog's thread."""
+        self._loop.call_soon_threadsafe(self._end, reason)
+
+    def _end(self, failure: str) -> None:
+        self._failure = self._failure or failure
+        self._ended.set()
+
+    async def _stop(self, background: Sequence[asyncio.Task[None]]) -> None:
+        """Finish what is in flight, commit, leave the group; after _STOP_S without."""
+        last_resort = threading.Timer(_STOP_S + 10.0, os._exit, (EXIT_STUCK,))
+        last_resort.daemon = True
+        last_resort.start()
+        try:
+            await asyncio.wait_for(self._app.stop(), _STOP_S)
+        except Exception as error:
+            log.warning("the end was not orderly: %s", error or type(error).__name__)
+        for task in background:
+            task.cancel()
+        await self._pipeline.stop()
+        self._watchdog.stop()
+        left = await asyncio.to_thread(self._publisher.close, 2.0)
+        if left:
+            log.warning("%d messages were not confirmed; their clicks are read again by the next owner", left)
+        if self._follower is not None:
+            await asyncio.to_thread(self._follower.stop, 1.0)
+        if self._redis is not None:
+            await asyncio.to_thread(self._redis.close)
+        last_resort.cancel()

@@ -1,0 +1,75 @@
+"""Apache Kafka on this machine's Java: one KRaft node in a process of its own, its data in a temporary folder."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from tests.brokers.base import KAFKA_VERSION, Broker, kafka_settings, wait_until_answering
+from tests.brokers.jars import kafka_jars, require_java
+from tests.brokers.process import DeadlineExceeded, die_with_parent, end_process, free_port, tail
+
+__all__ = ["JvmBroker"]
+
+_JVM = ("-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")  # starts soon, takes little
+_CLUSTER_ID = "bmV4dGNsaWNrLXRlc3RzMQ"  # 16 bytes in base64, as Kafka wants it
+_START_S = 60.0
+
+
+class JvmBroker(Broker):
+    """Kafka from Maven's jars. Constructing it checks that Java and the jars can be had (BrokerMissing)."""
+
+    real = True
+    restartable = True
+
+    def __init__(self) -> None:
+        self._java = require_java()
+        self._jars = kafka_jars()
+        self._home = Path(tempfile.mkdtemp(prefix="nextclick-kafka-"))
+        self._log = self._home / "broker.log"
+        self._process: subprocess.Popen[bytes] | None = None
+        self.bootstrap = f"127.0.0.1:{free_port()}"
+        self.label = f"Apache Kafka {KAFKA_VERSION} on the JVM"
+        self._format(f"127.0.0.1:{free_port()}")
+
+    def start(self) -> None:
+        """Start the JVM unless it runs; DeadlineExceeded with the broker's last words when it does not come up."""
+        if self._process is not None:
+            return
+        with self._log.open("ab") as log:
+            process = subprocess.Popen(self._command("kafka.Kafka", str(self._properties)), stdout=log,
+                                       stderr=subprocess.STDOUT, preexec_fn=die_with_parent)
+        self._process = process
+        try:
+            wait_until_answering(self.bootstrap, _START_S, lambda: process.poll() is None)
+        except DeadlineExceeded as error:
+            raise DeadlineExceeded(f"{error}\n{tail(self._log)}") from error
+
+    def stop(self) -> None:
+        """Stop the JVM; the data stay."""
+        if self._process is not None:
+            end_process(self._process)
+            self._process = None
+
+    def close(self) -> None:
+        """Stop the JVM and remove the data."""
+        self.stop()
+        shutil.rmtree(self._home, ignore_errors=True)
+
+    @property
+    def _properties(self) -> Path:
+        return self._home / "server.properties"
+
+    def _command(self, main_class: str, *arguments: str) -> list[str]:
+        return [self._java, *_JVM, "-cp", f"{self._jars}/*", main_class, *arguments]
+
+    def _format(self, controller: str) -> None:
+        settings = kafka_settings(listen=self.bootstrap, advertise=self.bootstrap, controller=controller,
+                                  data=str(self._home / "data"))
+        self._properties.write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
+        command = self._command("kafka.tools.StorageTool", "format", "-t", _CLUSTER_ID, "-c", str(self._properties))
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_START_S, check=False)
+        if done.returncode != 0:
+            raise DeadlineExceeded(f"Kafka's storage could not be formatted: {done.stdout}{done.stderr}")

@@ -1,0 +1,70 @@
+"""Small helpers around other processes and waiting: every wait has a deadline and says what it waited for."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+__all__ = ["DeadlineExceeded", "die_with_parent", "end_process", "free_port", "tail", "wait_for"]
+
+_PR_SET_PDEATHSIG = 1  # Linux: signal sent to a process whose parent thread ends
+_T = TypeVar("_T")
+
+
+class DeadlineExceeded(AssertionError):
+    """What was waited for did not come in time."""
+
+
+def wait_for(what: str, probe: Callable[[], _T | None], deadline_s: float = 30.0, every_s: float = 0.05) -> _T:
+    """Return the first truthy result of `probe`; DeadlineExceeded, naming `what`, after `deadline_s`."""
+    end = time.monotonic() + deadline_s
+    while True:
+        result = probe()
+        if result:
+            return result
+        if time.monotonic() > end:
+            raise DeadlineExceeded(f"not within {deadline_s:g} s: {what}")
+        time.sleep(every_s)
+
+
+def free_port() -> int:
+    """Return a TCP port of the loopback interface that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def die_with_parent() -> None:
+    """Run in a child before it starts: a test run that is killed leaves nothing behind (Linux only, else no effect)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def end_process(process: subprocess.Popen[bytes], grace_s: float = 15.0) -> int:
+    """Ask a process to end, insist after `grace_s`, and return its exit status."""
+    if process.poll() is None:
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+        try:
+            process.wait(grace_s)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+    return process.returncode
+
+
+def tail(path: Path, lines: int = 40) -> str:
+    """Return the last lines of a log, for an error message."""
+    if not path.exists():
+        return "(no output)"
+    text = path.read_text(errors="replace").splitlines()
+    return os.linesep.join(text[-lines:]) or "(no output)"

@@ -1,0 +1,67 @@
+"""A small serving model and bundles of it, for the tests of the exported side."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from export.bundle import Bundle, write_bundle
+from export.manifest import Manifest, TrainingWindow
+from export.onnx import export_onnx
+from export.topk import TopK
+from export.vocabulary import PAD, Vocabulary
+
+WINDOW = 7
+ITEMS = 40
+
+
+class ToyServing(nn.Module):
+    """Scores by the decayed sum of the item rows: order matters, padding doesn't."""
+
+    def __init__(self, items: int = ITEMS, hidden: int = 8, k_max: int = 10, seed: int = 0) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(seed)
+        self.table = nn.Parameter(torch.randn(items + 1, hidden, generator=generator))
+        self.head = TopK(self.table, k_max)
+
+    def forward(self, ids: Tensor, exclude: Tensor) -> tuple[Tensor, Tensor]:
+        real = (ids != PAD).to(torch.float32)  # (B, L)
+        after = real.flip(1).cumsum(1).flip(1) - real  # (B, L) clicks after each position
+        weight = real * torch.pow(0.5, after)
+        lists: tuple[Tensor, Tensor] = self.head((F.embedding(ids, self.table) * weight[:, :, None]).sum(1), exclude)
+        return lists
+
+
+def toy_manifest(items: int = ITEMS, k_max: int = 10, window: int = WINDOW) -> Manifest:
+    return Manifest(
+        created_ts=1_700_000_000_000,
+        preset="toy",
+        config={"hidden": 8},
+        items=items,
+        window=window,
+        k_max=k_max,
+        training=TrainingWindow(first_ts=0, last_ts=1, sessions=1, clicks=2),
+        valid={"recall@20": 0.5},
+        baselines={"popularity": {"recall@20": 0.1}},
+        parity={},
+        libraries={"torch": torch.__version__},
+    )
+
+
+def toy_vocabulary(items: int = ITEMS) -> Vocabulary:
+    return Vocabulary(f"item-{number}" for number in range(1, items + 1))
+
+
+def toy_bundle(directory: Path, *, items: int = ITEMS, k_max: int = 10, seed: int = 0) -> Bundle:
+    """Export a toy model and write its bundle; item i was clicked i times."""
+    graph = directory.parent / f"{directory.name}.onnx"
+    export_onnx(ToyServing(items=items, k_max=k_max, seed=seed), graph, window=WINDOW)
+    return write_bundle(
+        directory,
+        onnx_file=graph,
+        vocabulary=toy_vocabulary(items),
+        popularity=np.arange(1, items + 1, dtype=np.int64),
+        manifest=toy_manifest(items, k_max),
+    )

@@ -1,0 +1,1 @@
+"""Black-box tests: real worker processes between a Kafka broker and the tests' own clients."""

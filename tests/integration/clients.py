@@ -1,0 +1,174 @@
+"""The storefront's side of the tests: clicks in by a plain producer, everything that came out by a plain consumer."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
+
+from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
+
+from stream.contract import Click, Recommendation, decode_recommendation, encode
+from tests.brokers.process import wait_for
+
+__all__ = ["Flow", "Lists", "Sent", "Storefront", "now_ms", "read_topic"]
+
+
+class Sent(NamedTuple):
+    """A click the broker has confirmed."""
+
+    click: Click
+    partition: int
+    offset: int
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+class Storefront:
+    """Produces clicks; `sent` holds those confirmed, in the order of their confirmation. Safe to use from threads."""
+
+    def __init__(self, bootstrap: str, compression: str = "none") -> None:
+        self.sent: list[Sent] = []
+        self.failed: list[str] = []
+        self._producer = Producer({
+            "bootstrap.servers": bootstrap, "partitioner": "murmur2_random", "linger.ms": 2, "enable.idempotence": True,
+            "message.timeout.ms": 60_000, "compression.type": compression, "log_level": 0,
+        })
+
+    def click(self, session_id: str, item_id: str, ts: int | None = None, kind: Any = "click") -> None:
+        """Send one click; `flush` confirms it."""
+        click = Click(session_id, item_id, now_ms() if ts is None else ts, kind)
+        self._producer.produce("clicks", encode(click), session_id.encode(), on_delivery=self._delivered(click))
+        self._producer.poll(0)
+
+    def raw(self, value: bytes | None, key: bytes | None, headers: Sequence[tuple[str, bytes]] = (),
+            partition: int = 0) -> None:
+        """Send what may be no click at all."""
+        self._producer.produce("clicks", value, key, headers=list(headers), partition=partition)
+        self._producer.poll(0)
+
+    def flush(self) -> None:
+        """Return when all that was sent is confirmed."""
+        assert self._producer.flush(70) == 0, "the broker did not confirm the clicks"
+        assert not self.failed, self.failed[:3]
+
+    def _delivered(self, click: Click) -> Callable[[KafkaError | None, Message], None]:
+        def report(error: KafkaError | None, message: Message) -> None:
+            if error is not None:
+                self.failed.append(error.str())
+                return
+            partition, offset = message.partition(), message.offset()
+            assert partition is not None
+            assert offset is not None
+            self.sent.append(Sent(click, partition, offset))
+
+        return report
+
+
+class Flow:
+    """Clicks at a steady rate from a thread of its own, until the block ends; then all are confirmed.
+
+    Session n of `sessions` clicks on items by a fixed rule, so that every run sends the same clicks.
+    """
+
+    def __init__(self, storefront: Storefront, *, rate: float, sessions: int, items: int, prefix: str = "s") -> None:
+        self._storefront, self._rate, self._sessions, self._items = storefront, rate, sessions, items
+        self._prefix = prefix
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="flow", daemon=True)
+
+    def __enter__(self) -> Flow:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join(30)
+        self._storefront.flush()
+
+    def confirmed(self, more: int) -> None:
+        """Return when `more` clicks than now are confirmed."""
+        goal = len(self._storefront.sent) + more
+        wait_for(f"{more} more clicks to be confirmed", lambda: len(self._storefront.sent) >= goal)
+
+    def _run(self) -> None:
+        begun, number = time.monotonic(), 0
+        while not self._ended.is_set():
+            due = int((time.monotonic() - begun) * self._rate)
+            for place in range(number, due):
+                session = place * 7919 % self._sessions
+                item = (place * 31 + session * 17) % self._items + 1
+                self._storefront.click(f"{self._prefix}{session}", f"item-{item}")
+            number = max(number, due)
+            self._ended.wait(0.005)
+
+
+class Lists:
+    """Everything on the topic `recommendations` so far, in the order it was read; call `poll` to read on."""
+
+    def __init__(self, bootstrap: str, topic: str = "recommendations") -> None:
+        self.all: list[Recommendation] = []
+        self.last: dict[str, Recommendation] = {}
+        self._consumer = _consumer(bootstrap, topic)
+
+    def poll(self, timeout_s: float = 0.1) -> None:
+        for message in self._consumer.consume(1000, timeout_s):
+            if message.error() is None:
+                found = decode_recommendation(message.value() or b"")
+                assert message.key() == found.session_id.encode(), "the key of a recommendation is its session"
+                self.all.append(found)
+                self.last[found.session_id] = found
+
+    def await_answers(self, sent: Iterable[Sent], deadline_s: float = 45.0) -> None:
+        """Read until the newest click of every session is answered; names the unanswered ones otherwise."""
+        newest = {one.click.session_id: one for one in sorted(sent, key=lambda one: one.offset)}
+
+        def unanswered() -> list[str]:
+            found = self.last
+            return [name for name, one in newest.items()
+                    if name not in found or found[name].source.offset < one.offset]
+
+        end = time.monotonic() + deadline_s
+        while left := unanswered():
+            assert time.monotonic() < end, f"{len(left)} of {len(newest)} sessions unanswered: {left[:5]}"
+            self.poll()
+
+    def read_on(self, quiet_s: float = 1.0) -> None:
+        """Read until nothing came for `quiet_s`: repeats and late messages, if there are any."""
+        count, since = len(self.all), time.monotonic()
+        while time.monotonic() - since < quiet_s:
+            self.poll()
+            if len(self.all) != count:
+                count, since = len(self.all), time.monotonic()
+
+    def close(self) -> None:
+        self._consumer.close()
+
+
+def read_topic(bootstrap: str, topic: str) -> list[Message]:
+    """Every message of a topic up to its present end, in order within each partition."""
+    consumer = _consumer(bootstrap, topic)
+    try:
+        ends = {p.partition: consumer.get_watermark_offsets(p, timeout=10) for p in consumer.assignment()}
+        found: list[Message] = []
+
+        def complete() -> bool:
+            found.extend(m for m in consumer.consume(1000, 0.2) if m.error() is None)
+            places = consumer.position(consumer.assignment())
+            return all(max(p.offset, ends[p.partition][0]) >= ends[p.partition][1] for p in places)
+
+        wait_for(f"the end of {topic}", complete, every_s=0)
+        return found
+    finally:
+        consumer.close()
+
+
+def _consumer(bootstrap: str, topic: str) -> Consumer:
+    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "it-reader", "enable.auto.commit": False,
+                         "fetch.wait.max.ms": 50, "log_level": 0})
+    partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
+    consumer.assign([TopicPartition(topic, number, 0) for number in partitions])
+    return consumer

@@ -1,0 +1,111 @@
+"""Models promoted, rolled back and refused while clicks flow."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from export.registry import Registry
+from tests.brokers.process import wait_for
+from tests.integration.clients import Flow, Lists, Storefront
+from tests.integration.conftest import ITEMS, StartWorker, ranker_of, truncate
+from tests.integration.oracle import assert_lists, folded
+from tests.integration.workers import cli
+
+pytestmark = [pytest.mark.broker, pytest.mark.timeout(150)]
+
+
+def promote(registry: Registry, version: str, bootstrap: str) -> None:
+    done = cli("models", "promote", version, "--registry", registry.url, "--bootstrap-servers", bootstrap)
+    assert done.returncode == 0, done.stderr
+
+
+def test_model_promoted_in_full_flow_swaps_and_answers_every_click(
+    topics: str, storefront: Storefront, lists: Lists, start_worker: StartWorker, registry: Registry
+) -> None:
+    worker = start_worker(topics)
+    worker.await_ready()
+    with Flow(storefront, rate=800, sessions=150, items=ITEMS) as flow:
+        flow.confirmed(500)
+        promote(registry, "2", topics)
+        worker.await_model("2", deadline_s=15)
+        flow.confirmed(1500)
+    lists.await_answers(storefront.sent)
+    assert_lists(lists.last, folded(storefront.sent), ranker_of(registry, "2"))
+    served = [one.model for one in lists.all]
+    assert set(served) == {"1", "2"}, "both versions served, no list without a model"
+    assert not any(one.fallback for one in lists.all)
+    for partition in range(4):
+        of_partition = [one.model for one in lists.all if one.source.partition == partition]
+        assert of_partition == sorted(of_partition), "once swapped, the old model answers no more"
+
+
+def test_model_rolled_back_is_served_again_and_known_to_the_next_worker(
+    topics: str, storefront: Storefront, lists: Lists, start_worker: StartWorker, registry: Registry
+) -> None:
+    worker = start_worker(topics)
+    worker.await_ready()
+    promote(registry, "2", topics)
+    worker.await_model("2")
+    done = cli("models", "rollback", "--registry", registry.url, "--bootstrap-servers", topics)
+    assert done.returncode == 0, done.stderr
+    worker.await_model("1")
+    assert worker.stop() == 0
+    start_worker(topics).await_model("1")
+    storefront.click("shopper", "item-3")
+    storefront.flush()
+    lists.await_answers(storefront.sent)
+    assert lists.last["shopper"].model == "1"
+
+
+def test_bundle_corrupted_and_promoted_is_refused_and_the_current_model_stays(
+    topics: str, storefront: Storefront, lists: Lists, start_worker: StartWorker, registry: Registry
+) -> None:
+    worker = start_worker(topics)
+    worker.await_ready()
+    truncate(registry.fetch("2") / "model.onnx")
+    with Flow(storefront, rate=300, sessions=50, items=ITEMS) as flow:
+        flow.confirmed(100)
+        promote(registry, "2", topics)
+        worker.await_log(r"2 refused.*(truncated|has \d+ bytes of)")
+        flow.confirmed(300)
+    lists.await_answers(storefront.sent)
+    assert {one.model for one in lists.all} == {"1"}
+    health = worker.health()
+    assert health["ready"]
+    assert health["model"] == "1"
+    assert any("model 2 refused" in reason for reason in health["reasons"])
+    assert worker.metric("nextclick_model_failures_total", reason="truncated") >= 1
+
+
+def test_registry_empty_worker_answers_by_empty_fallback_until_a_bundle_appears(
+    topics: str, storefront: Storefront, lists: Lists, start_worker: StartWorker, registry: Registry, staged: list[Path]
+) -> None:
+    for name in ("1", "2", "live"):
+        shutil.rmtree(Path(registry.url) / name)
+    worker = start_worker(topics)
+    storefront.click("shopper", "item-3")
+    storefront.flush()
+    lists.await_answers(storefront.sent)
+    assert lists.last["shopper"].fallback
+    assert not lists.last["shopper"].items
+    assert worker.health()["ready"] is False
+    version = registry.publish(staged[0])
+    worker.await_ready()
+    storefront.click("shopper", "item-4")
+    storefront.flush()
+    lists.await_answers(storefront.sent)
+    assert_lists(lists.last, folded(storefront.sent), ranker_of(registry, version))
+
+
+def test_registry_missing_worker_ends_with_a_clear_error(
+    topics: str, start_worker: StartWorker, registry: Registry
+) -> None:
+    shutil.rmtree(registry.url)
+    worker = start_worker(topics)
+    wait_for("the worker to end", lambda: worker.process.poll() is not None, 30)
+    assert worker.process.returncode == 1
+    assert "there is no registry at" in worker.log.read_text()
+    assert "Traceback" not in worker.log.read_text()

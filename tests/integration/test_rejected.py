@@ -1,0 +1,93 @@
+"""Unusable messages: each on the rejected topic with its reason, as it came, and the worker goes on."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from confluent_kafka import Message
+
+from tests.brokers.process import wait_for
+from tests.integration.clients import Lists, Storefront, now_ms, read_topic
+from tests.integration.conftest import StartWorker
+
+pytestmark = [pytest.mark.broker, pytest.mark.timeout(150)]
+
+
+def value(**changes: object) -> bytes:
+    """A good click of session `s` with some fields changed; None leaves a field out."""
+    fields: dict[str, object] = {"session_id": "s", "item_id": "item-1", "ts": now_ms(), **changes}
+    return json.dumps({name: one for name, one in fields.items() if one is not None}).encode()
+
+
+def headers_of(message: Message) -> dict[str, bytes]:
+    return {name: one or b"" for name, one in message.headers() or []}
+
+
+def bad_messages() -> list[tuple[str, bytes | None, bytes | None]]:
+    """(reason, value, key) of each kind of message that is no click."""
+    day = 24 * 3600 * 1000
+    return [
+        ("value_missing", None, b"s"),
+        ("too_large", value(context={"x": "y" * 900_000}), b"s"),
+        ("not_utf8", b'{"session_id": "\xff\xfe"}', b"s"),
+        ("not_json", b"clicked!", b"s"),
+        ("not_json", b"", b"s"),
+        ("not_json", value().replace(b"item-1", b"item-1\n"), b"s"),
+        ("not_json", b'{"session_id": "s", "item_id": "item-1", "ts": NaN}', b"s"),
+        ("too_deep", b'{"context": ' + b"[" * 60_000, b"s"),
+        ("not_object", b"[1, 2]", b"s"),
+        ("missing_session_id", value(session_id=None), b"s"),
+        ("missing_item_id", value(item_id=None), b"s"),
+        ("missing_ts", value(ts=None), b"s"),
+        ("wrong_type_item_id", value().replace(b'"item-1"', b"null"), b"s"),
+        ("wrong_type_item_id", value(item_id=True), b"s"),
+        ("wrong_type_session_id", value(session_id=["s"]), b"s"),
+        ("wrong_type_ts", value(ts="now"), b"s"),
+        ("wrong_type_ts", value(ts=1.5), b"s"),
+        ("empty_item_id", value(item_id=""), b"s"),
+        ("too_long_item_id", value(item_id="i" * 257), b"s"),
+        ("control_characters_item_id", value(item_id="a\u0000b"), b"s"),
+        ("out_of_range_item_id", value(item_id=2**64), b"s"),
+        ("ts_negative", value(ts=-1), b"s"),
+        ("ts_future", value(ts=now_ms() + 2 * day), b"s"),
+        ("unknown_type", value(type="stare"), b"s"),
+        ("wrong_type_context", value(context=[]), b"s"),
+        ("key_missing", value(), None),
+        ("key_mismatch", value(), b"other"),
+    ]
+
+
+def test_malformed_clicks_arrive_on_the_rejected_topic_with_their_reasons(
+    topics: str, storefront: Storefront, lists: Lists, start_worker: StartWorker
+) -> None:
+    worker = start_worker(topics)
+    worker.await_ready()
+    bad = bad_messages()
+    for number, (_, content, key) in enumerate(bad):
+        storefront.raw(content, key, [("trace", str(number).encode())], partition=1)
+    storefront.click("good", "item-2")
+    storefront.click("1234", "item-2")
+    storefront.raw(b'{"session_id": 77, "item_id": "item-4", "ts": 1, "type": "clicks", "new_field": 1}', b"77")
+    storefront.flush()
+    lists.await_answers(storefront.sent)
+
+    def all_rejected() -> list[Message] | None:
+        found = read_topic(topics, "clicks.rejected")
+        return found if len(found) >= len(bad) else None
+
+    rejected = wait_for("all bad messages on the rejected topic", all_rejected)
+    by_trace = {int(headers_of(one)["trace"]): one for one in rejected}
+    assert sorted(by_trace) == list(range(len(bad)))
+    for number, (reason, content, key) in enumerate(bad):
+        message = by_trace[number]
+        headers = headers_of(message)
+        assert (number, headers["reason"]) == (number, reason.encode())
+        assert headers["topic"] == b"clicks"
+        assert headers["partition"] == b"1"
+        assert int(headers["offset"]) == number
+        assert headers["detail"]
+        assert (message.value() or None, message.key()) == (content or None, key)
+    assert {"good", "1234", "77"} == set(lists.last), "good clicks are answered, bad ones are not"
+    assert worker.metric("nextclick_rejected_total") == len(bad)
+    assert worker.metric("nextclick_rejected_total", reason="ts_future") == 1

@@ -1,0 +1,29 @@
+"""Pooled dropout drops the share asked for and keeps the expectation."""
+from __future__ import annotations
+
+import torch
+
+from model import dropout
+from model.dropout import PooledDropout
+
+
+def test_dropout_in_training_zeroes_the_share_and_scales_the_rest() -> None:
+    layer = PooledDropout(0.25)
+    layer.seed(1)
+    layer.begin_step(2)
+    out = layer(torch.ones(1000, 200))
+    assert abs(float((out == 0).float().mean()) - 0.25) < 0.01
+    assert abs(float(out.mean()) - 1.0) < 0.02
+
+
+def test_dropout_batch_larger_than_the_pool_still_works() -> None:
+    layer = PooledDropout(0.5)
+    layer.seed(1)
+    x = torch.ones(dropout.POOL + 10)
+    assert layer(x).shape == x.shape
+
+
+def test_dropout_in_eval_returns_the_input() -> None:
+    layer = PooledDropout(0.5).eval()
+    x = torch.ones(4, 4)
+    assert layer(x) is x

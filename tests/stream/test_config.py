@@ -1,0 +1,52 @@
+"""Settings are checked at start."""
+
+from typing import Any
+
+import pytest
+
+from export.errors import ConfigError
+from stream.config import StreamConfig
+
+GOOD: dict[str, Any] = {"bootstrap_servers": "localhost:9092", "registry": "models"}
+
+
+def test_stream_config_defaults_are_accepted() -> None:
+    config = StreamConfig(**GOOD, group="shop")
+    assert config.changelog_topic == "shop-sessions-changelog"
+    assert config.web_host == "127.0.0.1"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"bootstrap_servers": " "},
+        {"registry": ""},
+        {"group": ""},
+        {"variant": ""},
+        {"k": 0},
+        {"k": 1001},
+        {"provider": "tpu"},
+        {"threads": -1},
+        {"max_batch": 0},
+        {"queue_clicks": 10},
+        {"batches_in_flight": 0},
+        {"broker_heartbeat_s": 9.0},
+        {"broker_heartbeat_s": 0},
+        {"delivery_timeout_s": 10.0},
+        {"commit_interval_s": 0},
+        {"watchdog_s": -1},
+        {"models_poll_s": 0},
+        {"redis_ttl_s": 0},
+        {"web_port": 65_536},
+        {"log_level": "loud"},
+    ],
+    ids=lambda change: "-".join(change),
+)
+def test_stream_config_bad_value_raises_config_error(change: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError):
+        StreamConfig(**{**GOOD, **change})
+
+
+def test_stream_config_shown_hides_passwords() -> None:
+    config = StreamConfig(**GOOD, redis_url="redis://:secret@host", kafka={"sasl.password": "secret"})
+    assert "secret" not in repr(config)
