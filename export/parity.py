@@ -53,7 +53,8 @@ def check_parity(
 
     serving: the module that was exported, on any device, as `export_onnx` describes it; items: V; k: places compared.
     Ids must agree in order; they may differ only where PyTorch's scores tie within `tolerance`, and every score must be
-    within `tolerance` (absolute and relative). ParityError with the figures otherwise.
+    within `tolerance` (absolute and relative). At place `k_max` the score alone decides, as what follows isn't known.
+    ParityError with the figures otherwise.
     """
     if k < 1 or window < 1 or items < 1:
         raise ConfigError("window, items and k must be positive")

@@ -21,6 +21,7 @@ __all__ = ["TRUNCATED", "Outgoing", "Publisher", "Receipt"]
 TRUNCATED = "truncated_from"  # header of a rejected message that was too large to be copied whole: its length in bytes
 KEPT_BYTES = 16 * 1024  # of a value that the broker refuses for its size
 _POLL_S = 0.1
+_ANSWER_S = 5.0
 _RETRY_S = 0.005  # while librdkafka's queue is full
 
 
@@ -113,6 +114,13 @@ class Publisher:
             while not self._try_produce(message, report):
                 await asyncio.sleep(_RETRY_S)
         return ticket.future
+
+    def broker_answers(self) -> bool:
+        """Ask a broker, and wait for the answer for a few seconds. From any thread."""
+        try:
+            return bool(self._producer.list_topics(timeout=_ANSWER_S).brokers)
+        except KafkaException:
+            return False
 
     def close(self, timeout_s: float) -> int:
         """Wait for what is under way, then stop; the number of messages that were not confirmed in time."""

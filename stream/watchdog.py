@@ -20,7 +20,6 @@ __all__ = ["EXIT_STUCK", "Vitals", "Watchdog"]
 log = logging.getLogger(__name__)
 
 EXIT_STUCK = 3  # exit code of a worker that had to be ended from outside its event loop
-_GRACE_S = 15.0  # for the orderly end, before the process is ended at once
 
 
 @dataclass(slots=True)
@@ -29,24 +28,27 @@ class Vitals:
 
     loop_at: float  # the event loop's last turn
     fetched_at: float  # the fetch loop's last turn
-    finished: int  # batches finished so far
-    waiting: bool  # clicks wait, in the worker or behind the position it reads from
-    broker_away: bool  # no broker answers: the worker waits for it, as it should
+    finished: int  # batches finished and rows recovered so far
+    waiting: bool  # clicks wait, in the worker or behind the position it reads from, or partitions for their state
 
 
 class Watchdog:
-    """`vitals` is called from the watchdog's thread; `on_stuck` gets the reason, once, and starts an orderly end."""
+    """Calls everything from its own thread: `vitals` at each check, `broker_answers` before it calls a worker stuck,
+    `on_stuck` with the reason, once, to start an orderly end."""
 
     def __init__(
         self,
         vitals: Callable[[], Vitals],
+        broker_answers: Callable[[], bool],
         on_stuck: Callable[[str], None],
         *,
         patience_s: float,
+        grace_s: float = 15.0,  # for the orderly end, before the process is ended at once
         exit_process: Callable[[int], None] = os._exit,
     ) -> None:
-        self._vitals, self._on_stuck, self._exit = vitals, on_stuck, exit_process
-        self._patience_s = patience_s
+        self._vitals, self._broker_answers = vitals, broker_answers
+        self._on_stuck, self._exit = on_stuck, exit_process
+        self._patience_s, self._grace_s = patience_s, grace_s
         self._check_s = min(1.0, patience_s / 10)
         self._stopped = threading.Event()
         self._finished = -1
@@ -70,12 +72,19 @@ class Watchdog:
         recent = 3 * self._check_s + 1.0
         self._loop_s = 0.0 if now - vitals.loop_at < recent else self._loop_s + passed_s
         self._fetch_s = 0.0 if now - vitals.fetched_at < recent else self._fetch_s + passed_s
-        working = vitals.finished != self._finished or not vitals.waiting or vitals.broker_away
+        working = vitals.finished != self._finished or not vitals.waiting
         self._idle_s = 0.0 if working else self._idle_s + passed_s
         self._finished = vitals.finished
+        reason = self._reason()
+        if reason is not None and not self._broker_answers():
+            self._loop_s = self._fetch_s = self._idle_s = 0.0
+            return None
+        return reason
+
+    def _reason(self) -> str | None:
         if self._loop_s >= self._patience_s:
             return f"the event loop has stood still for {self._loop_s:.0f} s"
-        if self._fetch_s >= self._patience_s and not vitals.broker_away:
+        if self._fetch_s >= self._patience_s:
             return f"the fetch loop has stood still for {self._fetch_s:.0f} s"
         if self._idle_s >= self._patience_s:
             return f"clicks wait, but none was finished for {self._idle_s:.0f} s"
@@ -90,6 +99,6 @@ class Watchdog:
             if reason is not None:
                 log.critical("the worker is stuck and ends: %s", reason)
                 self._on_stuck(reason)
-                if not self._stopped.wait(_GRACE_S):
+                if not self._stopped.wait(self._grace_s):
                     self._exit(EXIT_STUCK)
                 return

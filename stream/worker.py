@@ -90,7 +90,7 @@ class Worker:
         self._reporter = Reporter(self.metrics, self.ledger, config.topics.recommendations, self._redis)
         self._follower = ModelFollower(config, self.metrics, self._on_model) if ranker is None else None
         self._web = WebServer(config.web_host, config.web_port, self.health, self.metrics)
-        self._watchdog = Watchdog(self._vitals, self._on_stuck, patience_s=config.watchdog_s)
+        self._restored = 0  # changelog rows
         self._lag: dict[int, int] = {}
         self._broker_away = False
         self._failure: str | None = None
@@ -101,6 +101,9 @@ class Worker:
         self._ended = asyncio.Event()
         self._publisher = Publisher(self._producer_options())
         self._pipeline = self._new_pipeline()
+        self._watchdog = Watchdog(
+            self._vitals, self._publisher.broker_answers, self._on_stuck, patience_s=self.config.watchdog_s
+        )
         try:
             port = await self._web.start()
             log.info("health and metrics on http://%s:%d", self.config.web_host, port)
@@ -130,6 +133,7 @@ class Worker:
             skipped = restore_rows(self._store, records, partition[1])
             if skipped:
                 log.info("%d rows of %s-%d were older than the ones at hand", skipped, *partition)
+            self._restored += len(records)
             recovery.advance(partition, records[-1].offset)
 
     def crash(self, error: BaseException) -> None:
@@ -226,7 +230,7 @@ class Worker:
         """What /health says."""
         partitions = sorted(number for _, number in self._owned())
         ranker, reasons = self.ranker, []
-        if not self._app.tables.recovery.completed.is_set() or self._app.rebalancing:
+        if not self._joined():
             reasons.append("partitions are being assigned or recovered")
         if ranker is None:
             reasons.append("no model: lists are empty until the registry has one")
@@ -234,9 +238,8 @@ class Worker:
             reasons.append(self._follower.error)
         if self._failure:
             reasons.append(self._failure)
-        joined = self._app.tables.recovery.completed.is_set() and not self._app.rebalancing
         return Health(
-            ready=joined and ranker is not None and not self._failure,
+            ready=self._joined() and ranker is not None and not self._failure,
             model=ranker.version if ranker else None,
             variant=self.config.variant,
             partitions=partitions,
@@ -247,7 +250,16 @@ class Worker:
 
     def _vitals(self) -> Vitals:
         waiting = self.batcher.queued > 0 or self._pipeline.in_flight > 0 or any(self._lag.values())
-        return Vitals(self._loop_at, self.fetched_at, self._pipeline.finished, waiting, self._broker_away)
+        return Vitals(
+            loop_at=self._loop_at,
+            fetched_at=self.fetched_at,
+            finished=self._pipeline.finished + self._restored,
+            waiting=waiting or not self._joined(),
+        )
+
+    def _joined(self) -> bool:
+        """Whether the group has given us our share, which may be none, and its state is recovered."""
+        return self._app.tables.recovery.completed.is_set() and not self._app.rebalancing
 
     def _on_model(self, ranker: ItemRanker) -> None:
         """In the follower's thread; the next batch is ranked by it."""

@@ -14,7 +14,7 @@ from stream.demo.children import Child
 from stream.demo.errors import DemoError
 from stream.demo.view import Training
 
-__all__ = ["Trained", "TrainerConfig", "TrainerRun"]
+__all__ = ["ProgressLines", "Trained", "TrainerConfig", "TrainerRun"]
 
 _STEP = re.compile(r"^train (\d+)%\s*(.*)$")  # `train 37% epoch 1/3 loss 4.2100  812 sessions/s`
 _MAX_DETAIL = 90  # characters of a line that fit beside the bar
@@ -24,8 +24,8 @@ _MAX_DETAIL = 90  # characters of a line that fit beside the bar
 class TrainerConfig:
     """How the demo trains: few negatives, as the catalogue is small; a high rate, as time is short."""
 
-    epochs: int = 2  # passes; the time limit usually ends the second
-    max_seconds: float = 24.0  # of training; reading, export and checks take about 10 s more
+    epochs: int = 2  # passes, about 20 s on two idle cores
+    max_seconds: float = 32.0  # of training, should the machine be slow; reading, export and checks take 10 to 15 s more
     negatives: int = 512  # uniform ones a batch; 16,384 from 2,000 items would only repeat themselves
     lr: float = 2e-3  # four times the published rate: fewer steps, fewer items
     batch: int = 128  # sessions a step, as published
@@ -47,8 +47,33 @@ class Trained(msgspec.Struct, frozen=True):
         return f"recall@20 {self.valid.get('recall@20', 0.0):.3f} ({others})"
 
 
+class ProgressLines:
+    """Where a training stands, by the lines it prints. For two threads: one hears, one looks."""
+
+    def __init__(self, label: str, max_seconds: float) -> None:
+        self._label, self._max_seconds = label, max_seconds
+        self._lock = threading.Lock()
+        self._share, self._detail = 0.0, "starting"
+        self._began: float | None = None  # when the first step was reported
+
+    def hear(self, line: str) -> None:
+        """Take in one line."""
+        step = _STEP.match(line)
+        with self._lock:
+            if step is not None:
+                self._began = self._began or time.monotonic()
+                self._share = int(step[1]) / 100.0
+            self._detail = (step[2] if step is not None else line)[:_MAX_DETAIL]
+
+    def progress(self) -> Training:
+        """The larger of the steps done and the time used."""
+        with self._lock:
+            used = (time.monotonic() - self._began) / self._max_seconds if self._began is not None else 0.0
+            return Training(label=self._label, share=min(max(self._share, used), 1.0), detail=self._detail)
+
+
 class TrainerRun:
-    """One training as a child process. `stop` and `progress` may be called at any time."""
+    """One training as a child process."""
 
     def __init__(
         self,
@@ -62,10 +87,8 @@ class TrainerRun:
         init_from: Path | None = None,
         nice: int = 0,
     ) -> None:
-        self._label, self._config = label, config
-        self._lock = threading.Lock()
-        self._share, self._detail = 0.0, "starting"
-        self._began: float | None = None  # when the first step was reported
+        lines = ProgressLines(label, config.max_seconds)
+        self.progress = lines.progress
         options: dict[str, Any] = {
             "data": data,
             "registry": registry,
@@ -83,13 +106,7 @@ class TrainerRun:
         }
         given = [(f"--{name}", str(value)) for name, value in options.items() if value is not None]
         args = ["train", *(word for pair in given for word in pair), "--json"]
-        self.child = Child("trainer", args, on_line=self._hear, nice=nice)
-
-    def progress(self) -> Training:
-        """Where it stands: the larger of the steps done and the time used."""
-        with self._lock:
-            used = (time.monotonic() - self._began) / self._config.max_seconds if self._began is not None else 0.0
-            return Training(label=self._label, share=min(max(self._share, used), 1.0), detail=self._detail)
+        self.child = Child("trainer", args, on_line=lines.hear, nice=nice)
 
     def result(self) -> Trained:
         """The summary, once the child has ended; DemoError if it failed."""
@@ -98,11 +115,3 @@ class TrainerRun:
             return msgspec.json.decode(line, type=Trained)
         except msgspec.MsgspecError as error:
             raise DemoError(f"the trainer's summary can't be read: {error}") from error
-
-    def _hear(self, line: str) -> None:
-        step = _STEP.match(line)
-        with self._lock:
-            if step is not None:
-                self._began = self._began or time.monotonic()
-                self._share = int(step[1]) / 100.0
-            self._detail = (step[2] if step is not None else line)[:_MAX_DETAIL]

@@ -15,6 +15,7 @@ __all__ = ["LeanApp", "build_app"]
 
 _REQUEST_TIMEOUT_S = 40.0  # one step of a recovery, one request; above the session time-out
 _POLL_INTERVAL_S = 24 * 3600.0  # stream.watchdog ends a worker that stopped reading, by better rules
+_REBALANCE_S = 30.0  # for every member to come back; the batches in flight need less, and the watchdog waits longer
 _POLL_RECORDS = 4096  # of one fetch
 
 
@@ -37,6 +38,7 @@ def build_app(config: StreamConfig) -> tuple[LeanApp, Any]:
         broker_session_timeout=config.broker_session_timeout_s,
         broker_heartbeat_interval=config.broker_heartbeat_s,
         broker_request_timeout=max(_REQUEST_TIMEOUT_S, 2 * config.broker_session_timeout_s),
+        broker_rebalance_timeout=_REBALANCE_S,
         broker_commit_interval=config.commit_interval_s,
         broker_max_poll_records=_POLL_RECORDS,
         broker_max_poll_interval=_POLL_INTERVAL_S,

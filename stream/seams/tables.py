@@ -93,6 +93,8 @@ class LeanRecovery(Recovery):
 class LeanTableManager(TableManager):
     """Seam: the way to have a recovery class of one's own."""
 
+    _recovery: LeanRecovery | None
+
     @property
     def recovery(self) -> LeanRecovery:
         if self._recovery is None:

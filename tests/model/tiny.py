@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 
 from export.vocabulary import Vocabulary
 from model.config import EncoderConfig, NegativesConfig, Preset, TrainConfig
@@ -10,6 +11,8 @@ from model.log import SessionLog
 from model.train import new_encoder
 
 ITEMS = 40
+
+torch.set_num_threads(1)  # tensors this small gain nothing from more, and lose much where cores are shared
 
 
 def tiny_log(sessions: int = 120, *, seed: int = 0, longest: int = 12, items: int = ITEMS) -> SessionLog:

@@ -1,0 +1,84 @@
+"""The micro-batcher's lines, turns and bounds."""
+
+import asyncio
+
+import pytest
+
+from stream.batcher import Batch, Batcher
+from stream.ledger import Ledger
+from tests.stream.records import FakeRecord
+
+
+def records(*offsets: int) -> list[FakeRecord]:
+    return [FakeRecord(offset) for offset in offsets]
+
+
+async def take_all(batcher: Batcher) -> list[tuple[int, list[int]]]:
+    taken: list[Batch] = []
+    while batcher.queued:
+        taken.append(await batcher.take(Ledger()))
+    return [(batch.partition[1], [record.offset for record in batch.records]) for batch in taken]
+
+
+def test_take_holds_one_partition_and_rotates() -> None:
+    async def scenario() -> list[tuple[int, list[int]]]:
+        batcher = Batcher(max_batch=2, max_queued=100)
+        batcher.put(("clicks", 0), records(0, 1, 2, 3, 4))
+        batcher.put(("clicks", 1), records(0, 1, 2))
+        return await take_all(batcher)
+
+    assert asyncio.run(scenario()) == [(0, [0, 1]), (1, [0, 1]), (0, [2, 3]), (1, [2]), (0, [4])]
+
+
+def test_take_from_an_empty_batcher_waits_for_the_first_record() -> None:
+    async def scenario() -> Batch:
+        batcher = Batcher(max_batch=10, max_queued=100)
+        waiting = asyncio.create_task(batcher.take(Ledger()))
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        batcher.put(("clicks", 3), records(7))
+        return await asyncio.wait_for(waiting, 1)
+
+    batch = asyncio.run(scenario())
+    assert (batch.partition, [record.offset for record in batch.records]) == (("clicks", 3), [7])
+
+
+def test_take_stamps_the_epoch_of_the_moment() -> None:
+    async def scenario() -> int:
+        batcher, ledger = Batcher(max_batch=10, max_queued=100), Ledger()
+        batcher.put(("clicks", 0), records(0))
+        ledger.new_epoch()
+        return (await batcher.take(ledger)).epoch
+
+    assert asyncio.run(scenario()) == 1
+
+
+def test_room_is_awaited_while_the_bound_is_reached() -> None:
+    async def scenario() -> None:
+        batcher = Batcher(max_batch=1, max_queued=2)
+        batcher.put(("clicks", 0), records(0, 1))
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(batcher.room(), 0.01)
+        await batcher.take(Ledger())
+        await asyncio.wait_for(batcher.room(), 0.1)
+
+    asyncio.run(scenario())
+
+
+def test_clear_drops_what_waits_and_makes_room() -> None:
+    async def scenario() -> None:
+        batcher = Batcher(max_batch=1, max_queued=1)
+        batcher.put(("clicks", 0), records(0, 1))
+        batcher.clear()
+        await asyncio.wait_for(batcher.room(), 0.1)
+        assert batcher.queued == 0
+        batcher.put(("clicks", 0), records(5))
+        assert await take_all(batcher) == [(0, [5])]
+
+    asyncio.run(scenario())
+
+
+def test_put_of_nothing_makes_no_batch() -> None:
+    batcher = Batcher(max_batch=1, max_queued=1)
+    batcher.put(("clicks", 0), [])
+    assert batcher.queued == 0

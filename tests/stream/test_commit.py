@@ -1,0 +1,113 @@
+"""The commit path, step by step."""
+
+import pytest
+
+from stream.commit import Answer, CommitPath, ItemRanker, Prepared
+from stream.config import StreamConfig
+from stream.contract import decode_recommendation
+from stream.errors import BadState
+from stream.policy import Policy, PolicyConfig
+from stream.publisher import Outgoing
+from stream.session import decode_state
+from tests.stream.records import EchoRanker, FakeRecord, FakeStore, batch, click
+
+
+def path(store: FakeStore, **options: object) -> CommitPath:
+    config = StreamConfig(bootstrap_servers="nowhere:1", registry="nowhere", **options)  # type: ignore[arg-type]
+    return CommitPath(config, store, Policy(config.policy))
+
+
+def run(path: CommitPath, prepared: Prepared, ranker: ItemRanker | None = None) -> dict[str, list[Outgoing]]:
+    """The messages of a batch by topic."""
+    by_topic: dict[str, list[Outgoing]] = {}
+    for message in path.messages(prepared, path.rank(prepared, ranker or EchoRanker()), "7"):
+        by_topic.setdefault(message.topic, []).append(message)
+    return by_topic
+
+
+def test_messages_of_a_batch_answer_each_session_once_with_its_newest_click() -> None:
+    store = FakeStore()
+    commit = path(store)
+    out = run(commit, commit.prepare(batch(click(0, "a", "1"), click(1, "b", "9"), click(2, "a", "2"))))
+    lists = [decode_recommendation(message.value or b"") for message in out["recommendations"]]
+    assert [(r.session_id, r.source.offset, [i.item_id for i in r.items]) for r in lists] == [
+        ("a", 2, ["2", "1"]),
+        ("b", 1, ["9"]),
+    ]
+    assert [(m.key, m.partition) for m in out["nextclick-sessions-changelog"]] == [(b"a", 0), (b"b", 0)]
+    assert decode_state(store[b"a"]).items == ("1", "2")
+
+
+def test_prepare_of_a_replayed_click_changes_no_state_but_is_answered_again() -> None:
+    store = FakeStore()
+    commit = path(store)
+    first = run(commit, commit.prepare(batch(click(0, "a", "1"), click(1, "a", "2"))))
+    row = store[b"a"]
+    prepared = commit.prepare(batch(click(0, "a", "1")))
+    again = run(commit, prepared)
+    assert (store[b"a"], prepared.repeats) == (row, 1)
+    assert again["nextclick-sessions-changelog"] == first["nextclick-sessions-changelog"]
+    assert decode_recommendation(again["recommendations"][0].value or b"").source.offset == 1
+
+
+def test_prepare_of_a_bad_click_rejects_it_whole_and_goes_on() -> None:
+    commit = path(FakeStore())
+    bad = FakeRecord(0, b"k", b"{", headers=[("mine", b"1")])
+    rejected = run(commit, commit.prepare(batch(bad, click(1, "a", "1"))))["clicks.rejected"][0]
+    assert (rejected.key, rejected.value) == (b"k", b"{")
+    headers = dict(rejected.headers or [])
+    assert (headers["mine"], headers["reason"]) == (b"1", b"not_json")
+    assert (headers["topic"], headers["partition"], headers["offset"]) == (b"clicks", b"0", b"0")
+
+
+def test_prepare_with_a_damaged_row_stops_the_worker() -> None:
+    store = FakeStore({b"a": b"garbage"})
+    with pytest.raises(BadState):
+        path(store).prepare(batch(click(0, "a", "1")))
+
+
+def test_rank_of_a_poisoned_session_rejects_its_clicks_and_answers_the_rest() -> None:
+    commit = path(FakeStore())
+    clicks = [click(0, "a", "1"), click(1, "b", "poison"), click(2, "b", "2"), click(3, "c", "3")]
+    prepared = commit.prepare(batch(*clicks))
+    ranker = EchoRanker()
+    out = run(commit, prepared, ranker)
+    assert ranker.calls == [3, 1, 1, 1]
+    assert [m.key for m in out["recommendations"]] == [b"a", b"c"]
+    rejected = [dict(m.headers or []) for m in out["clicks.rejected"]]
+    assert [(h["reason"], h["offset"]) for h in rejected] == [(b"ranking_failed", b"1"), (b"ranking_failed", b"2")]
+    assert len(out["nextclick-sessions-changelog"]) == 3
+
+
+def test_rank_without_a_model_answers_with_empty_fallbacks() -> None:
+    commit = path(FakeStore())
+    assert commit.rank(commit.prepare(batch(click(0, "a", "1"))), None) == [Answer((), fallback=True)]
+
+
+def test_rank_with_too_few_lists_fails_sessions_instead_of_mixing_them_up() -> None:
+    class Short(EchoRanker):
+        def rank_items(self, sessions, k, exclude=None):  # type: ignore[no-untyped-def]
+            return super().rank_items(sessions, k, exclude)[1:]
+
+    commit = path(FakeStore())
+    answers = commit.rank(commit.prepare(batch(click(0, "a", "1"), click(1, "b", "2"))), Short())
+    assert all(answer.error for answer in answers)
+
+
+def test_rank_leaves_out_skipped_items_and_asks_for_no_more_than_the_model_has() -> None:
+    commit = path(FakeStore(), k=20)
+    ranker = EchoRanker()
+    ranker.k_max = 1
+    prepared = commit.prepare(batch(click(0, "a", "1"), click(1, "a", "2"), click(2, "a", "3", type="skip")))
+    assert commit.rank(prepared, ranker)[0].items == [("2", 1.0)]
+
+
+def test_rank_with_seen_items_excluded_asks_the_ranker_to_leave_them_out() -> None:
+    commit = path(FakeStore(), policy=PolicyConfig(exclude="seen"))
+    assert commit.rank(commit.prepare(batch(click(0, "a", "1"))), EchoRanker())[0].items == []
+
+
+def test_rank_of_a_batch_without_clicks_asks_nobody() -> None:
+    commit, ranker = path(FakeStore()), EchoRanker()
+    assert commit.rank(commit.prepare(batch(FakeRecord(0))), ranker) == []
+    assert ranker.calls == []

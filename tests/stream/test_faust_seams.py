@@ -1,0 +1,286 @@
+"""What the seams take for granted in Faust and aiokafka. Where one of these fails, read stream/seams again."""
+
+import asyncio
+import inspect
+from typing import Any
+
+import pytest
+from aiokafka import AIOKafkaConsumer
+from aiokafka.consumer.fetcher import Fetcher as AIOKafkaFetcher
+from aiokafka.consumer.group_coordinator import GroupCoordinator
+from aiokafka.errors import KafkaConnectionError
+from faust.app.base import App
+from faust.stores.memory import Store
+from faust.tables.manager import TableManager
+from faust.tables.recovery import Recovery
+from faust.transport.consumer import Fetcher
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, ConsumerRebalanceListener
+from faust.types import TP
+
+from stream.batcher import Batcher
+from stream.config import StreamConfig
+from stream.ledger import Ledger
+from stream.seams.app import LeanApp, build_app
+from stream.seams.consumer import LeanConsumer, LeanThread, LeanTransport
+from stream.seams.tables import LeanRecovery, LeanTableManager, TableStore
+from tests.stream.records import FakeRecord
+
+
+def source(thing: Any) -> str:
+    return inspect.getsource(thing)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (LeanConsumer, Consumer),
+        (LeanThread, AIOKafkaConsumerThread),
+        (LeanRecovery, Recovery),
+        (LeanTableManager, TableManager),
+    ],
+)
+def test_every_override_still_overrides_with_the_same_parameters(ours: type, theirs: type) -> None:
+    own = {
+        "intake", "lease", "rewind", "_drain_once", "_seek_clicks", "fetch", "committed", "commit_offsets", "advance",
+        "_noting", "_seek_and_expect", "_fetch_with_serial", "_committed", "closing", "serial", "heartbeat_at",
+    }  # fmt: skip
+    for name, member in vars(ours).items():
+        if name.startswith("__") or name in own or not (inspect.isfunction(member) or isinstance(member, property)):
+            continue
+        original = getattr(theirs, name, None)
+        assert original is not None, f"{theirs.__name__}.{name} is gone"
+        wrapped = name == "wait_empty"  # Faust's is decorated, and says nothing of its parameters
+        if inspect.isfunction(member) and inspect.isfunction(original) and not wrapped:
+            assert list(inspect.signature(member).parameters) == list(inspect.signature(original).parameters), name
+
+
+def test_fetcher_runs_the_consumers_drain() -> None:
+    assert "consumer._drain_messages(self)" in source(Fetcher)
+
+
+def test_rebalance_stops_the_flow_then_waits_then_assigns_then_recovers() -> None:
+    revoked = source(App._on_partitions_revoked)
+    assert revoked.index("consumer.stop_flow") < revoked.index("_consumer_wait_empty")
+    assert "consumer.wait_empty()" in source(App._consumer_wait_empty)
+    assert "self.tables.on_rebalance" in source(App._on_partitions_assigned)
+    assert "thread.app.on_rebalance_start()" in source(ConsumerRebalanceListener)
+
+
+def test_recovery_seeks_then_resumes_then_waits_then_seeks_the_clicks() -> None:
+    steps = source(Recovery._restart_recovery.fun)
+    order = ["_build_highwaters", "_build_offsets", "_seek_offsets", "need_recovery()", "signal_recovery_end.wait()"]
+    positions = [steps.index(step) for step in order]
+    assert positions == sorted(positions)
+    assert "consumer.seek_wait(new_offsets)" in source(Recovery._seek_offsets)
+    completed = source(Recovery.on_recovery_completed)
+    assert completed.index("consumer.perform_seek()") < completed.index("self.app.on_rebalance_end()")
+    assert "tp: highwater - offsets[tp]" in source(Recovery.active_remaining)
+
+
+def test_recovery_raises_for_a_step_that_timed_out_where_ours_looks() -> None:
+    wait = source(Recovery._wait)
+    assert "raise ServiceStopped()" in wait
+    assert "raise RebalanceAgain()" in wait
+
+
+def test_recovery_runs_no_task_that_ours_replaces() -> None:
+    tasks = {task.fun.__qualname__ for task in LeanRecovery(*_app_and_tables())._get_tasks()}
+    assert tasks == {
+        "Recovery._restart_recovery", "LeanRecovery._slurp_changelogs", "LeanRecovery._publish_stats",
+    }  # fmt: skip
+
+
+def _app_and_tables() -> tuple[Any, Any]:
+    app, _ = build_app(StreamConfig(bootstrap_servers="a:1", registry="nowhere"))
+    return app, app.tables
+
+
+def test_memory_store_keeps_rows_and_their_partitions_where_ours_writes_them() -> None:
+    text = source(Store)
+    assert "self.data: MutableMapping = {}" in text
+    assert "self._key_partition" in source(Store.on_recovery_completed)
+
+
+def test_aiokafka_has_the_internals_that_are_used() -> None:
+    assert "self._fetch_max_wait_ms" in source(AIOKafkaConsumer.__init__)
+    assert "self._max_poll_records" in source(AIOKafkaConsumer.__init__)
+    assert "await self._do_heartbeat()" in source(GroupCoordinator._heartbeat_routine)
+    text = source(AIOKafkaFetcher.fetched_records)
+    taken = text.index("getall(max_records)")
+    assert "await" not in text[taken : text.index("return drained", taken)]  # the serial is read with the records
+
+
+def test_build_app_uses_every_seam_and_faust_names_the_changelog_as_we_do() -> None:
+    async def build() -> None:
+        config = StreamConfig(bootstrap_servers="a:1,b:2", registry="nowhere", group="g")
+        app, table = build_app(config)
+        assert isinstance(app, LeanApp)
+        app.intake = FakeIntake()
+        assert isinstance(app.transport, LeanTransport)
+        assert isinstance(app.consumer, LeanConsumer)
+        assert isinstance(app.consumer._thread, LeanThread)
+        assert isinstance(app.tables, LeanTableManager)
+        assert isinstance(app.tables.recovery, LeanRecovery)
+        assert table.changelog_topic.get_topic_name() == config.changelog_topic
+        assert [str(url) for url in app.conf.broker] == ["kafka://a:1", "kafka://b:2"]
+
+    asyncio.run(build())
+
+
+def test_table_store_writes_into_the_faust_table_and_knows_partitions() -> None:
+    async def use() -> None:
+        _, table = build_app(StreamConfig(bootstrap_servers="a:1", registry="nowhere"))
+        store = TableStore(table)
+        store.put(b"k", b"row", 2)
+        assert (store.get(b"k", 2), store.get(b"k", 1), len(store)) == (b"row", None, 1)
+        assert (table.data.data, table.data._key_partition) == ({b"k": b"row"}, {b"k": 2})
+        await table.data.on_recovery_completed({("changelog", 1)}, set())
+        assert store.get(b"k", 2) is None
+        store.put(b"k", b"row", 2)
+        store.delete(b"k")
+        assert len(store) == 0
+
+    asyncio.run(use())
+
+
+class FakeIntake:
+    """A worker without a pipeline."""
+
+    def __init__(self) -> None:
+        self.ledger, self.batcher = Ledger(), Batcher(max_batch=10, max_queued=100)
+        self.clicks_topic, self.commit_s, self.drain_s, self.fetched_at = "clicks", 1.0, 0.1, 0.0
+        self.restored: list[int] = []
+        self.is_drained = True
+
+    async def drained(self, timeout_s: float) -> bool:
+        return self.is_drained
+
+    def restore(self, partition: tuple[str, int], records: Any) -> None:
+        self.restored += [record.offset for record in records]
+
+    def crash(self, error: BaseException) -> None:
+        raise error
+
+
+class FakeThread:
+    """A consumer thread that has what it is told."""
+
+    def __init__(self) -> None:
+        self.fetches: list[tuple[dict[Any, list[FakeRecord]], int]] = []
+        self.commits: list[dict[Any, int]] = []
+        self.error: Exception | None = None
+        self.seeks: list[dict[Any, int]] = []
+
+    async def fetch(self, active: Any) -> Any:
+        return self.fetches.pop(0)
+
+    async def commit_offsets(self, offsets: dict[Any, int]) -> None:
+        if self.error is not None:
+            raise self.error
+        self.commits.append(offsets)
+
+    async def committed(self, partitions: Any) -> dict[Any, int | None]:
+        return {partition: None if partition[1] else 7 for partition in partitions}
+
+    async def earliest_offsets(self, *partitions: Any) -> dict[Any, int]:
+        return dict.fromkeys(partitions, 3)
+
+    async def seek_wait(self, partitions: dict[Any, int]) -> None:
+        self.seeks.append(partitions)
+
+
+def with_consumer(check: Any) -> None:
+    async def run() -> None:
+        app, _ = build_app(StreamConfig(bootstrap_servers="a:1", registry="nowhere"))
+        app.intake = FakeIntake()
+        consumer = app.consumer
+        consumer._thread = FakeThread()
+        await check(consumer, consumer._thread, app.intake)
+
+    asyncio.run(run())
+
+
+def tp(number: int, topic: str = "clicks") -> Any:
+    return TP(topic, number)
+
+
+def test_drain_sorts_clicks_and_changelog_records_and_drops_stale_ones() -> None:
+    async def check(consumer: Any, thread: FakeThread, intake: FakeIntake) -> None:
+        consumer._active_partitions = {tp(0), tp(0, "log")}
+        intake.ledger.expect(("clicks", 0), 5, serial=2, epoch=0)
+        intake.ledger.expect(("log", 0), 0, serial=1, epoch=0)
+        fetched = {tp(0): [FakeRecord(5), FakeRecord(6)], tp(0, "log"): [FakeRecord(0)]}
+        thread.fetches = [(fetched, 1), (fetched, 2)]
+        await consumer._drain_once(intake)
+        assert (intake.batcher.queued, intake.restored) == (0, [0])
+        await consumer._drain_once(intake)
+        assert intake.batcher.queued == 2
+
+    with_consumer(check)
+
+
+def test_perform_seek_goes_to_the_beginning_where_nothing_was_committed() -> None:
+    async def check(consumer: Any, thread: FakeThread, intake: FakeIntake) -> None:
+        consumer.assignment = lambda: {tp(0), tp(1), tp(0, "log")}
+        await consumer.perform_seek()
+        assert thread.seeks == [{("clicks", 0): 7, ("clicks", 1): 3}]
+
+    with_consumer(check)
+
+
+def test_commit_sends_confirmed_offsets_of_owned_partitions_once() -> None:
+    async def check(consumer: Any, thread: FakeThread, intake: FakeIntake) -> None:
+        consumer.assignment = lambda: {tp(0)}
+        intake.ledger.confirm(("clicks", 0), 4, epoch=0)
+        intake.ledger.confirm(("clicks", 1), 9, epoch=0)
+        assert await consumer.commit()
+        assert not await consumer.commit()
+        assert thread.commits == [{("clicks", 0): 4}]
+
+    with_consumer(check)
+
+
+def test_commit_that_fails_is_tried_again() -> None:
+    async def check(consumer: Any, thread: FakeThread, intake: FakeIntake) -> None:
+        consumer.assignment = lambda: {tp(0)}
+        intake.ledger.confirm(("clicks", 0), 4, epoch=0)
+        thread.error = KafkaConnectionError()
+        assert not await consumer.commit()
+        thread.error = None
+        assert await consumer.commit()
+
+    with_consumer(check)
+
+
+@pytest.mark.parametrize("drained", [True, False])
+def test_wait_empty_commits_what_is_confirmed_and_ends_the_epoch(drained: bool) -> None:
+    async def check(consumer: Any, thread: FakeThread, intake: FakeIntake) -> None:
+        consumer.assignment = lambda: {tp(0)}
+        intake.is_drained = drained
+        intake.ledger.confirm(("clicks", 0), 4, epoch=0)
+        intake.batcher.put(("clicks", 0), [FakeRecord(4)])
+        await consumer.wait_empty()
+        assert thread.commits == [{("clicks", 0): 4}]
+        assert (intake.batcher.queued, intake.ledger.epoch, consumer.closing) == (0, 1, False)
+
+    with_consumer(check)
+
+
+def test_recovery_end_is_reached_by_offsets_alone() -> None:
+    async def run() -> None:
+        app, _ = build_app(StreamConfig(bootstrap_servers="a:1", registry="nowhere"))
+        app.intake = FakeIntake()
+        recovery = app.tables.recovery
+        log = tp(0, "log")
+        recovery.active_tps.add(log)
+        recovery.active_highwaters[log], recovery.active_offsets[log] = 5, 2
+        waiting = asyncio.create_task(recovery.signal_recovery_end.wait())
+        await asyncio.sleep(0.05)
+        assert not waiting.done()
+        recovery.advance(log, 5)
+        await asyncio.wait_for(waiting, 1)
+        recovery.advance(log, 3)
+        recovery.advance(tp(9, "log"), 3)
+        assert dict(recovery.active_offsets) == {log: 5}
+
+    asyncio.run(run())

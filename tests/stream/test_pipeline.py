@@ -1,0 +1,168 @@
+"""Overlapping batches: order, what is confirmed, and what a failure leaves undone."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, cast
+
+from stream.batcher import Batcher
+from stream.commit import CommitPath, Prepared
+from stream.config import StreamConfig
+from stream.errors import PublishFailed
+from stream.ledger import Ledger
+from stream.pipeline import Pipeline, Ranked
+from stream.policy import Policy
+from stream.publisher import Outgoing, Publisher, Receipt
+from tests.stream.records import CLICKS, EchoRanker, FakeStore, click
+
+
+class SlowPublisher:
+    """Leaves the receipts to the test."""
+
+    def __init__(self) -> None:
+        self.receipts: list[asyncio.Future[Receipt]] = []
+
+    async def publish(self, messages: Sequence[Outgoing]) -> asyncio.Future[Receipt]:
+        self.receipts.append(asyncio.get_running_loop().create_future())
+        return self.receipts[-1]
+
+
+class Silent:
+    """An observer that counts."""
+
+    def __init__(self) -> None:
+        self.answered = 0
+
+    def prepared(self, prepared: Prepared, seconds: float) -> None: ...
+    def ranked(self, prepared: Prepared, ranked: Ranked) -> None: ...
+    def confirmed(self, prepared: Prepared, ranked: Ranked, messages: list[Outgoing], seconds: float) -> None:
+        self.answered += len(prepared.batch.records)
+
+
+class Bench:
+    """A pipeline on fakes; one click a batch."""
+
+    def __init__(self, *, in_flight: int = 4) -> None:
+        config = StreamConfig(bootstrap_servers="nowhere:1", registry="nowhere")
+        self.ledger, self.batcher = Ledger(), Batcher(max_batch=1, max_queued=100)
+        self.publisher, self.observer, self.store = SlowPublisher(), Silent(), FakeStore()
+        self.crashes: list[BaseException] = []
+        self.failures: list[PublishFailed] = []
+        self.may_publish = True
+        self.pipeline = Pipeline(
+            batcher=self.batcher,
+            ledger=self.ledger,
+            path=CommitPath(config, self.store, Policy(config.policy)),
+            publisher=cast(Publisher, self.publisher),
+            observer=self.observer,
+            current_ranker=EchoRanker,
+            may_publish=self._may_publish,
+            batches_in_flight=in_flight,
+        )
+        self.pipeline.on_unconfirmed = self.failures.append
+        self.pipeline.start(self.crashes.append)
+
+    async def _may_publish(self) -> bool:
+        return self.may_publish
+
+    async def publish(self, count: int) -> None:
+        """Put `count` clicks in, and wait until as many batches as may be are published."""
+        self.batcher.put(CLICKS, [click(n, f"s{n}", "1") for n in range(count)])
+        for _ in range(200):
+            await asyncio.sleep(0.002)
+            if len(self.publisher.receipts) == count:
+                return
+
+    async def settle(self) -> None:
+        for _ in range(20):
+            await asyncio.sleep(0.001)
+
+
+def scenario(run: Any) -> None:
+    asyncio.run(asyncio.wait_for(run(), 20))
+
+
+def test_batches_confirmed_out_of_order_are_committed_in_order() -> None:
+    async def run() -> None:
+        bench = Bench()
+        await bench.publish(3)
+        first, second, third = bench.publisher.receipts
+        third.set_result(Receipt(2))
+        second.set_result(Receipt(1))
+        await bench.settle()
+        assert bench.ledger.committable() == {}
+        first.set_result(Receipt(0))
+        await bench.settle()
+        assert bench.ledger.committable() == {CLICKS: 3}
+        assert (bench.pipeline.in_flight, bench.observer.answered) == (0, 3)
+        await bench.pipeline.stop()
+
+    scenario(run)
+
+
+def test_a_batch_that_is_not_confirmed_keeps_later_ones_from_being_committed() -> None:
+    async def run() -> None:
+        bench = Bench()
+        await bench.publish(3)
+        first, second, third = bench.publisher.receipts
+        first.set_result(Receipt(0))
+        second.set_exception(PublishFailed("no"))
+        third.set_result(Receipt(2))
+        await bench.settle()
+        assert bench.ledger.committable() == {}
+        assert (len(bench.failures), bench.ledger.epoch, bench.observer.answered) == (1, 1, 1)
+        assert await bench.pipeline.drained(1)
+        await bench.pipeline.stop()
+
+    scenario(run)
+
+
+def test_batches_in_flight_are_bounded() -> None:
+    async def run() -> None:
+        bench = Bench(in_flight=2)
+        await bench.publish(10)
+        assert len(bench.publisher.receipts) == 2
+        assert not await bench.pipeline.drained(0.01)
+        bench.publisher.receipts[0].set_result(Receipt(0))
+        await asyncio.sleep(0.1)
+        assert len(bench.publisher.receipts) == 3
+        await bench.pipeline.stop()
+
+    scenario(run)
+
+
+def test_batches_of_an_earlier_epoch_are_neither_published_nor_confirmed() -> None:
+    async def run() -> None:
+        bench = Bench(in_flight=1)
+        await bench.publish(3)
+        bench.ledger.new_epoch()
+        bench.publisher.receipts[0].set_result(Receipt(0))
+        await asyncio.sleep(0.05)
+        assert bench.ledger.committable() == {}
+        assert len(bench.publisher.receipts) == 1 + bench.batcher.queued
+        await bench.pipeline.stop()
+
+    scenario(run)
+
+
+def test_a_worker_that_may_not_publish_gives_its_batches_up() -> None:
+    async def run() -> None:
+        bench = Bench()
+        bench.may_publish = False
+        await bench.publish(2)
+        assert (bench.publisher.receipts, bench.ledger.committable()) == ([], {})
+        assert bench.ledger.epoch >= 1
+        await bench.pipeline.stop()
+
+    scenario(run)
+
+
+def test_a_failing_step_crashes_the_worker_and_confirms_nothing() -> None:
+    async def run() -> None:
+        bench = Bench()
+        bench.store[b"s0"] = b"garbage"
+        await bench.publish(2)
+        assert [type(error).__name__ for error in bench.crashes] == ["BadState"]
+        assert bench.ledger.committable() == {}
+        await bench.pipeline.stop()
+
+    scenario(run)

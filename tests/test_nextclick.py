@@ -1,0 +1,93 @@
+"""The front door: exit codes, and `--json` as the last line of stdout."""
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+import nextclick
+
+COMMANDS = ("demo", "simulate", "train", "evaluate", "recommend", "worker", "replay", "watch", "topics", "models")
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    """Run a command as the shell would and return its exit code."""
+    monkeypatch.setattr(sys, "argv", ["nextclick", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        nextclick.main()
+    return int(ended.value.code or 0)
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    path = tmp_path / "log.csv"
+    rows = [f"{session},{item},{1_600_000_000_000 + session}" for session in range(20) for item in ("a", "b", "c")]
+    path.write_text("\n".join(["session_id,item_id,timestamp", *rows]) + "\n")
+    return path
+
+
+def test_help_names_every_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(monkeypatch, "--help") == 0
+    shown = capsys.readouterr().out
+    assert all(re.search(rf"\b{command}\b", shown) for command in COMMANDS)
+
+
+def test_evaluate_json_is_the_last_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], log: Path
+) -> None:
+    arguments = ("--data", str(log), "--baseline", "next-item", "--train", str(log), "--cutoffs", "1,20", "--json")
+    assert run(monkeypatch, "evaluate", *arguments) == 0
+    figures = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert figures["recall@1"] == 1.0
+    assert {"recall@20", "mrr@20", "ndcg@20", "coverage@20", "predictions", "sessions_per_s"} <= set(figures)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("evaluate", "--data", "{log}"), 2, "--bundle"),
+        (("evaluate", "--data", "{log}", "--baseline", "next-item"), 2, "--train"),
+        (("evaluate", "--data", "{log}", "--baseline", "oracle", "--train", "{log}"), 2, "oracle"),
+        (
+            ("evaluate", "--data", "{log}", "--baseline", "popularity", "--train", "{log}", "--cutoffs", "x"),
+            2,
+            "cut-offs",
+        ),
+        (("evaluate", "--data", "{tmp}/none.csv", "--baseline", "popularity", "--train", "{log}"), 2, "none.csv"),
+        (("recommend", "--bundle", "{tmp}/none", "--items", "a"), 1, "none"),
+        (("models", "list", "--registry", "{tmp}/none"), 1, "none"),
+        (("models", "promote", "7", "--registry", "{tmp}/none"), 1, "none"),
+        (("worker", "--bootstrap-servers", "127.0.0.1:1", "--registry", "{tmp}/none"), 1, "none"),
+        (("worker", "--bootstrap-servers", "127.0.0.1:1", "--registry", "{tmp}", "--k", "0"), 2, "k must be"),
+        (("worker", "--bootstrap-servers", "h:1", "--registry", "{tmp}", "--kafka", "nonsense"), 2, "key=value"),
+        (("train", "--data", "{log}", "--registry", "{tmp}/r", "--preset", "oracle"), 2, "oracle"),
+        (("train", "--registry", "{tmp}/r"), 2, "--data"),
+        (("no-such-command",), 2, "no-such-command"),
+    ],
+)
+def test_wrong_use_ends_with_its_code_and_says_why(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    log: Path,
+    arguments: tuple[str, ...],
+    code: int,
+    message: str,
+) -> None:
+    filled = [argument.format(log=log, tmp=tmp_path) for argument in arguments]
+    assert run(monkeypatch, *filled) == code
+    shown = capsys.readouterr()
+    assert message in shown.err
+    assert "Traceback" not in shown.err
+
+
+def test_models_list_shows_what_is_live(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    from export.registry import Registry
+
+    Registry(str(tmp_path / "registry")).create()
+    assert run(monkeypatch, "models", "list", "--registry", str(tmp_path / "registry"), "--json") == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[-1]) == {"live": None, "models": []}
