@@ -1,8 +1,8 @@
 """Validation of a model in training: the rank of each next click among the whole catalogue, by prefix.
 
 Legend: S sessions, T predictions, H hidden width, V catalogue ids 1..V.
-Every position after the first of a session's newest 51 clicks is one prediction from all clicks before it, cut to the
-encoder's window; nothing is excluded (model/evaluate.py has the same protocol). Where positions count from the start,
+Every position after the first of a session is one prediction from all clicks before it, cut to the encoder's window;
+nothing is excluded: the protocol of model/evaluate.py, so that the exported graph gives the same figures. Where positions count from the start,
 the causal encoder gives the same vector for click t whether or not later clicks follow, so one pass over a session that
 fits the window answers all its prefixes; otherwise each prefix is encoded by itself.
 Ranks count equal scores against the model: rank = number of items scored at least as high as the target.
@@ -19,9 +19,9 @@ from model.encoder import Encoder
 from model.loss import Scratch
 from model.packing import Ints, PackedBatch, Sessions, pack, pack_spans, position_shift, ranges
 
-CLICKS = 51  # newest clicks of a session that are looked at
 CUTOFF = 20  # k of recall, mrr and ndcg
-SESSIONS = 256  # sessions encoded at once
+SESSIONS = 256  # sessions encoded at once, where one pass answers all prefixes
+PREFIXES = 2_048  # prefixes encoded at once, where each needs its own pass
 SCORES = 1 << 22  # scores held at once, 16 MiB
 
 
@@ -46,7 +46,7 @@ def metrics(ranks: Ints, cutoff: int) -> dict[str, float]:
 
 @torch.inference_mode()
 def next_click_ranks(encoder: Encoder, log: Sessions, *, row: int) -> Ints:
-    """Return the rank (T,) of each prediction's target, session after session; the encoder must be in eval mode."""
+    """Return the rank (T,) of each prediction's target, in no set order; the encoder must be in eval mode."""
     scratch, parts = Scratch(), [np.empty(0, np.int64)]
     catalogue = encoder.items.weight[1:]  # (V, H)
     rows = max(1, SCORES // catalogue.shape[0])
@@ -68,22 +68,22 @@ def _ranks(scores: Tensor, targets: Tensor) -> Tensor:
 def _batches(encoder: Encoder, log: Sessions, row: int) -> Iterator[tuple[PackedBatch, Ints]]:
     """Yield packed batches and which of their T entries are predictions."""
     window, from_end = encoder.config.window, encoder.config.positions == "end"
-    sessions = len(log.offsets) - 1
-    longest = np.minimum(np.diff(log.offsets), CLICKS) - 1  # (S,) clicks of the longest prefix
-    for start in range(0, sessions, SESSIONS):
-        chosen = np.arange(start, min(start + SESSIONS, sessions))
-        if from_end or longest[chosen].max() > window:
+    longest = np.diff(log.offsets) - 1  # (S,) clicks of the longest prefix
+    whole = np.flatnonzero((longest <= window) & (not from_end))
+    for start in range(0, len(whole), SESSIONS):
+        batch = pack(log, whole[start : start + SESSIONS], window=window, row=row, from_end=False)
+        yield batch, np.arange(len(batch.cells))
+    single = np.flatnonzero((longest > window) | from_end)
+    cuts = np.flatnonzero(np.diff(np.cumsum(longest[single]) // PREFIXES)) + 1
+    for chosen in np.split(single, cuts):
+        if len(chosen):
             yield _prefixes(log, chosen, window=window, row=row, from_end=from_end)
-        else:
-            batch = pack(log, chosen, window=window, row=row, from_end=False)
-            yield batch, np.arange(len(batch.cells))
 
 
 def _prefixes(
     log: Sessions, chosen: Ints, *, window: int, row: int, from_end: bool
 ) -> tuple[PackedBatch, Ints]:
-    end = log.offsets[chosen + 1]
-    first = np.maximum(log.offsets[chosen], end - CLICKS)
+    first, end = log.offsets[chosen], log.offsets[chosen + 1]
     newest, _, within = ranges(first, end - first - 1)  # the newest click of every prefix of every session
     lengths = np.minimum(within + 1, window)
     shift = position_shift(lengths, window=window, from_end=from_end)

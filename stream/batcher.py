@@ -50,6 +50,11 @@ class Batcher:
         if self.queued >= self._max_queued:
             self._room.clear()
 
+    @property
+    def full(self) -> bool:
+        """Whether the bound is reached."""
+        return self.queued >= self._max_queued
+
     async def room(self) -> None:
         """Return once fewer records wait than the bound."""
         await self._room.wait()

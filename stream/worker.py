@@ -22,7 +22,7 @@ from export.registry import Registry
 from stream.batcher import Batcher
 from stream.commit import CommitPath, ItemRanker
 from stream.config import StreamConfig
-from stream.errors import PublishFailed
+from stream.errors import BrokerUnavailable, PublishFailed
 from stream.follower import ModelFollower
 from stream.kafka import producer_options, wait_for_broker
 from stream.ledger import Ledger, Partition, Record
@@ -55,11 +55,16 @@ def run_worker(config: StreamConfig, *, ranker: ItemRanker | None = None) -> int
 
     Raises RegistryMissing, TopicError, BrokerUnavailable or ConfigError before the first click is read.
     """
-    stop = StopSignal()
-    quiet_libraries(config.log_level)
     if ranker is None:
         Registry(config.registry).versions()
-    wait_for_broker(config.bootstrap_servers, config.kafka, on_wait=log.warning, stopped=stop.event)
+    stop = StopSignal()
+    quiet_libraries(config.log_level)
+    try:
+        wait_for_broker(config.bootstrap_servers, config.kafka, on_wait=log.warning, stopped=stop.event)
+    except BrokerUnavailable:
+        if stop.event.is_set():  # asked to end while it waited
+            return 0
+        raise
     check_topics(worker_topics(config), group=config.group, topics=config.topics)
     return asyncio.run(_serve(config, ranker, stop))
 
@@ -199,7 +204,7 @@ class Worker:
 
     async def _watch(self, stop: StopSignal) -> None:
         """Looks after signals, crashed services and figures, ten times a second."""
-        finished = 0
+        finished, partitions = 0, [-1]
         while not self._ended.is_set():
             self._loop_at = time.monotonic()
             if stop.event.is_set():
@@ -209,6 +214,10 @@ class Worker:
             if self._pipeline.finished != finished:
                 finished, self._broker_away = self._pipeline.finished, False
             self._measure()
+            owned = sorted(number for _, number in self._owned())
+            if self._joined() and owned != partitions:
+                partitions = owned
+                log.info("reading partitions %s of %s; %d sessions", owned, self.clicks_topic, len(self._store))
             await asyncio.sleep(_WATCH_S)
 
     def _measure(self) -> None:

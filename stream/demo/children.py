@@ -32,10 +32,19 @@ _QUIET = {
 
 
 class Child:
-    """`python -m nextclick ARGS` while the block lasts. `on_line` hears each line of stderr, from a thread."""
+    """`python -m nextclick ARGS` while the block lasts. `on_line` hears each line of stderr, from a thread.
+
+    Its temporary files go into `scratch`, since a process ended by force cannot remove them.
+    """
 
     def __init__(
-        self, name: str, args: Sequence[str], *, on_line: Callable[[str], None] | None = None, nice: int = 0
+        self,
+        name: str,
+        args: Sequence[str],
+        *,
+        scratch: Path,
+        on_line: Callable[[str], None] | None = None,
+        nice: int = 0,
     ) -> None:
         self.name = name
         self._on_line = on_line
@@ -49,7 +58,7 @@ class Child:
             stderr=subprocess.PIPE,
             text=True,
             errors="replace",
-            env={**os.environ, **_QUIET, "PYTHONPATH": path},
+            env={**os.environ, **_QUIET, "PYTHONPATH": path, "TMPDIR": str(scratch)},
             start_new_session=True,
         )
         if nice:

@@ -24,7 +24,7 @@ class RefreshConfig:
     max_seconds: float = 6.0  # of training; it starts from the weights of the last one
     history_sessions: int = 8_000  # newest of the old log, trained on again so that nothing is forgotten
     held_out: float = 0.2  # share of the flowed sessions, the newest, that validate
-    min_sessions: int = 50  # flowed before a training makes sense
+    min_sessions: int = 50  # flowed and learned from before a training makes sense
     nice: int = 10  # answers come first
 
 
@@ -84,7 +84,7 @@ class Refresher:
 
     def _train(self, flowed: ClickLog) -> None:
         train, valid = split_flow(flowed, self._config.held_out)
-        sessions = len(np.unique(flowed.session))
+        sessions = len(np.unique(train.session))
         if sessions < self._config.min_sessions or not len(valid.session):
             self._due += 1.0
             return
@@ -93,7 +93,7 @@ class Refresher:
         write_click_log(data, self._item_ids, ClickLog(*(np.concatenate(pair) for pair in both)))
         write_click_log(held_out, self._item_ids, valid)
         old, self._checkpoint = self._checkpoint, self._folder / f"checkpoint-{self.served + 2}"
-        clicks = f"{len(flowed.ts):,} clicks of {sessions:,} live sessions"
+        clicks = f"{len(train.ts):,} clicks of {sessions:,} live sessions"
         self._say(f"training a fresh model on the {clicks}, and on older ones")
         self._training = TrainerRun(
             "fresh model",
@@ -103,6 +103,7 @@ class Refresher:
             registry=self._registry,
             checkpoint=self._checkpoint,
             init_from=old,
+            scratch=self._folder,
             nice=self._config.nice,
         )
 
@@ -110,7 +111,7 @@ class Refresher:
         self._training, self._trained = None, trained
         self._say(f"model {trained.version} trained in {trained.seconds:.0f} s; announcing it to the worker")
         where = ["--registry", str(self._registry), "--bootstrap-servers", self._bootstrap, "--json"]
-        self._promotion = Child("promotion", ["models", "promote", trained.version, *where])
+        self._promotion = Child("promotion", ["models", "promote", trained.version, *where], scratch=self._folder)
 
     def _in_service(self, seconds: float) -> None:
         assert self._trained is not None, "only a trained model comes into service"
@@ -127,8 +128,9 @@ def newest_sessions(log: ClickLog, count: int) -> ClickLog:
 
 
 def split_flow(log: ClickLog, held_out: float) -> tuple[ClickLog, ClickLog]:
-    """All clicks of the older sessions, and those of the share `held_out` of sessions that began last."""
-    sessions = np.unique(log.session)  # numbered in the order they began
-    kept = sessions[: round(len(sessions) * (1.0 - held_out))]
-    old = np.isin(log.session, kept)
-    return ClickLog(*(column[old] for column in log)), ClickLog(*(column[~old] for column in log))
+    """The older sessions, and the share `held_out` of them that began last; those of one click yet are in neither."""
+    sessions, clicks = np.unique(log.session, return_counts=True)  # numbered in the order they began
+    sessions = sessions[clicks >= 2]
+    parts = np.split(sessions, [round(len(sessions) * (1.0 - held_out))])
+    old, new = (np.isin(log.session, part) for part in parts)
+    return ClickLog(*(column[old] for column in log)), ClickLog(*(column[new] for column in log))

@@ -153,6 +153,7 @@ class Demo:
             data=self._folder / "history.parquet",
             registry=self._registry,
             checkpoint=self._checkpoint,
+            scratch=self._folder,
         )
         with run.child as child:
             while child.running and not self._stop.event.wait(_TICK_S):
@@ -167,7 +168,7 @@ class Demo:
     def _serve(self, view: View, began: float) -> float:
         """Worker and shoppers; return how many seconds clicks were sent."""
         port = free_port()
-        with Child("worker", self._worker_args(port)) as worker:  # 4
+        with Child("worker", self._worker_args(port), scratch=self._folder) as worker:  # 4
             url = f"http://127.0.0.1:{port}/health"
             if not wait_ready(worker, url, timeout_s=self._config.ready_s, stopped=self._stop.event):
                 return 0.0
@@ -218,16 +219,13 @@ class Demo:
         return seconds >= seen_at + self._config.linger_s
 
     def _drain(self, shoppers: LiveShoppers, worker: Child, view: View) -> None:
-        shoppers.stop_clicking()
-        deadline = time.monotonic() + self._config.drain_s
-        while self._join.pending and time.monotonic() < deadline and not self._stop.hurry.is_set():
+        def go_on() -> bool:
             worker.check_running()
-            shoppers.check()
-            time.sleep(0.02)
-        if self._join.pending:
-            self._say(f"{self._join.pending:,} clicks were not answered within {self._config.drain_s:g} s")
-        else:
-            self._say(f"all {self._join.figures().clicks:,} clicks are answered")
+            return not self._stop.hurry.is_set()
+
+        left = shoppers.drain(self._config.drain_s, go_on)
+        clicks = self._join.figures().clicks
+        self._say(f"{left:,} of {clicks:,} clicks were not answered" if left else f"all {clicks:,} clicks are answered")
         view.show(self._snapshot(shoppers))
 
     def _live_shoppers(self) -> Shoppers:

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from functools import partial
 
 import msgspec
@@ -68,11 +69,12 @@ class LiveShoppers:
         rows = rows[np.argsort(rows[:, 2], kind="stable")]
         return ClickLog(rows[:, 0], rows[:, 1], rows[:, 2])
 
-    def drain(self, timeout_s: float) -> int:
-        """Stop clicking, wait until every click is answered; return how many still are not at the deadline."""
+    def drain(self, timeout_s: float, go_on: Callable[[], bool] = lambda: True) -> int:
+        """Stop clicking, wait until every click is answered or `go_on` says no; return how many are not answered."""
         self.stop_clicking()
         deadline = time.monotonic() + timeout_s
-        while self._join.pending and self._failure is None and time.monotonic() < deadline:
+        while self._join.pending and time.monotonic() < deadline and go_on():
+            self.check()
             time.sleep(_NAP_S)
         return self._join.pending
 

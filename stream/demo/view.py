@@ -1,7 +1,7 @@
 """What the demo shows: a picture of the moment, drawn by Rich on a terminal; without one, a line now and then."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol
@@ -20,7 +20,8 @@ from stream.demo.spotlight import SpotlightRow
 __all__ = ["LiveView", "PlainView", "Snapshot", "Training", "View", "render"]
 
 LINE_EVERY_S = 5.0  # between two lines without a terminal
-EVENTS = 6  # newest messages shown
+ROWS, EVENTS = 3, 6  # newest clicks of the shopper, and newest messages, where the terminal has room for them
+_SMALL = 40  # lines of a terminal that has not
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +77,8 @@ class LiveView:
 
     def show(self, snapshot: Snapshot) -> None:
         """Draw the picture."""
-        self._live.update(render(snapshot, self._describe), refresh=True)
+        height = self._live.console.size.height
+        self._live.update(render(snapshot, self._describe, height), refresh=True)
 
 
 class PlainView:
@@ -110,15 +112,16 @@ class PlainView:
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
-def render(snapshot: Snapshot, describe: Callable[[str], str]) -> RenderableType:
-    """The picture of one moment; `describe` puts an item id into words."""
+def render(snapshot: Snapshot, describe: Callable[[str], str], height: int = _SMALL) -> RenderableType:
+    """The picture of one moment in `height` lines; `describe` puts an item id into words."""
+    rows, events = (ROWS, EVENTS) if height >= _SMALL else (1, 3)
     parts: list[RenderableType] = []
     if snapshot.figures is not None:
         parts.append(Columns([_speed(snapshot, snapshot.figures), _hits(snapshot.figures)], expand=True))
-        parts.append(_shopper(snapshot, describe))
+        parts.append(_shopper(snapshot.rows[-rows:], snapshot.shopper, describe))
     if snapshot.training is not None:
         parts.append(_bar(snapshot.training))
-    parts.append(Text("\n".join(snapshot.events[-EVENTS:])))
+    parts.append(Text("\n".join(snapshot.events[-events:])))
     return Panel(Group(*parts), title="nextclick demo", subtitle="Ctrl-C ends it")
 
 
@@ -144,9 +147,9 @@ def _hits(figures: Figures) -> Table:
     return table
 
 
-def _shopper(snapshot: Snapshot, describe: Callable[[str], str]) -> Table:
-    table = Table("", "clicks", "and is shown", "model", title=f"shopper {snapshot.shopper or '-'}", expand=True)
-    for row in snapshot.rows[-3:]:
+def _shopper(rows: Sequence[SpotlightRow], shopper: str | None, describe: Callable[[str], str]) -> Table:
+    table = Table("", "clicks", "and is shown", "model", title=f"shopper {shopper or '-'}", expand=True)
+    for row in rows:
         mark = {True: "  ✓ was in the list", False: "", None: ""}[row.hit]
         top = "\n".join(f"{place}. {describe(item)}" for place, item in enumerate(row.top, start=1)) or "…"
         table.add_row(str(row.number), describe(row.item) + mark, top, row.model)

@@ -1,6 +1,7 @@
 """The consumer: raw record lists a partition instead of one task a message, with positions that are checked."""
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -162,9 +163,9 @@ class LeanConsumer(Consumer):
         if not self.flow_active or not active:
             await asyncio.sleep(_IDLE_S)
             return
-        try:
-            await asyncio.wait_for(intake.batcher.room(), _FETCH_S)
-        except TimeoutError:
+        if intake.batcher.full:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(intake.batcher.room(), _FETCH_S)
             return
         records, serial = await self._thread.fetch(active)
         for tp, fetched in records.items():

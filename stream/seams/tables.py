@@ -95,6 +95,12 @@ class LeanTableManager(TableManager):
 
     _recovery: LeanRecovery | None
 
+    async def on_start(self) -> None:
+        """Seam: Faust sleeps a second here, for tables that are declared late; ours is there from the beginning."""
+        if not self.should_stop:
+            await self._update_channels()
+            await self.recovery.start()
+
     @property
     def recovery(self) -> LeanRecovery:
         if self._recovery is None:

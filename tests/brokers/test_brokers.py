@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -107,6 +108,17 @@ def test_image_entry_point_turns_variables_into_properties(tmp_path: Path) -> No
     subprocess.run(["bash", str(tmp_path / "run.sh")], env=environment, check=True, timeout=30)
     properties = (tmp_path / "config" / "server.properties").read_text().splitlines()
     assert sorted(properties) == ["a_b.c-d=x=y z", "node.id=1"]
+
+
+@pytest.mark.parametrize(("ci", "outcome"), [("true", "1 error"), ("", "1 skipped")])
+def test_broker_test_skipped_is_a_failed_run_in_ci_only(ci: str, outcome: str) -> None:
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider",
+               f"{__file__}::test_broker_cleaned_has_no_topics"]
+    done = subprocess.run(command, env={**os.environ, "CI": ci, "NEXTCLICK_BROKER": "mock"}, capture_output=True,
+                          text=True, timeout=60, check=False)
+    assert outcome in done.stdout, done.stdout
+    assert "in-process cluster" in done.stdout, "the summary names the broker"
+    assert (done.returncode == 0) is (ci == "")
 
 
 @pytest.mark.broker

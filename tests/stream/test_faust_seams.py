@@ -14,9 +14,15 @@ from faust.stores.memory import Store
 from faust.tables.manager import TableManager
 from faust.tables.recovery import Recovery
 from faust.transport.consumer import Fetcher
-from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, ConsumerRebalanceListener
+from faust.transport.drivers.aiokafka import (
+    AIOKafkaConsumerThread,
+    Consumer,
+    ConsumerRebalanceListener,
+    credentials_to_aiokafka_auth,
+)
 from faust.types import TP
 
+from export.errors import ConfigError
 from stream.batcher import Batcher
 from stream.config import StreamConfig
 from stream.ledger import Ledger
@@ -284,3 +290,19 @@ def test_recovery_end_is_reached_by_offsets_alone() -> None:
         assert dict(recovery.active_offsets) == {log: 5}
 
     asyncio.run(run())
+
+
+def test_build_app_with_tls_and_sasl_gives_aiokafka_the_same() -> None:
+    async def build() -> None:
+        options = {"security.protocol": "SASL_SSL", "sasl.mechanism": "PLAIN", "sasl.username": "u", "sasl.password": "p"}
+        app, _ = build_app(StreamConfig(bootstrap_servers="a:1", registry="nowhere", kafka=options))
+        auth = credentials_to_aiokafka_auth(app.conf.broker_credentials)
+        assert (auth["security_protocol"], auth["sasl_plain_username"]) == ("SASL_SSL", "u")
+
+    asyncio.run(build())
+
+
+def test_build_app_with_a_missing_certificate_says_so() -> None:
+    options = {"security.protocol": "SSL", "ssl.ca.location": "/nowhere/ca.pem"}
+    with pytest.raises(ConfigError, match="TLS"):
+        build_app(StreamConfig(bootstrap_servers="a:1", registry="nowhere", kafka=options))

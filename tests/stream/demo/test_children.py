@@ -27,14 +27,15 @@ def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], N
 def test_result_is_the_last_line_of_stdout(script: Callable[[str], None]) -> None:
     script("import sys; print('first'); print('note', file=sys.stderr); print(sys.argv[1])")
     heard: list[str] = []
-    with Child("helper", ["last"], on_line=heard.append) as child:
+    with Child("helper", ["last"], scratch=Path(), on_line=heard.append) as child:
         assert child.result() == "last"
     assert heard == ["note"]
 
 
 def test_result_of_a_failed_process_tells_what_it_printed(script: Callable[[str], None]) -> None:
     script("import sys; sys.exit('no such registry')")
-    with Child("helper", []) as child, pytest.raises(DemoError, match=r"(?s)helper ended with exit code 1.*no such registry"):
+    message = r"(?s)helper ended with exit code 1.*no such registry"
+    with Child("helper", [], scratch=Path()) as child, pytest.raises(DemoError, match=message):
         child.result()
 
 
@@ -47,7 +48,7 @@ def test_stop_ends_a_process_that_ignores_the_polite_signal(
         "import signal, sys, time; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
         "print('up', file=sys.stderr, flush=True); time.sleep(60)"
     )
-    child = Child("helper", [], on_line=lambda _line: ready.set())
+    child = Child("helper", [], scratch=Path(), on_line=lambda _line: ready.set())
     assert ready.wait(20)
     child.stop()
     assert not child.running
@@ -61,7 +62,7 @@ def test_stop_ends_what_the_process_started(script: Callable[[str], None], tmp_p
         "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
         "open('pid', 'w').write(str(child.pid)); print('up', file=sys.stderr, flush=True); time.sleep(60)"
     )
-    child = Child("helper", [], on_line=lambda _line: ready.set())
+    child = Child("helper", [], scratch=Path(), on_line=lambda _line: ready.set())
     assert ready.wait(20)
     child.stop()
     grandchild = int((tmp_path / "pid").read_text())
@@ -71,19 +72,19 @@ def test_stop_ends_what_the_process_started(script: Callable[[str], None], tmp_p
 
 def test_interrupt_of_the_terminal_does_not_reach_it(script: Callable[[str], None]) -> None:
     script("import time; time.sleep(60)")
-    with Child("helper", []) as child:
+    with Child("helper", [], scratch=Path()) as child:
         assert os.getpgid(child._process.pid) != os.getpgid(0)
 
 
 def test_wait_ready_of_a_dead_process_fails_at_once(script: Callable[[str], None]) -> None:
     script("import sys; sys.exit('broken')")
-    with Child("helper", []) as child, pytest.raises(DemoError, match="broken"):
+    with Child("helper", [], scratch=Path()) as child, pytest.raises(DemoError, match="broken"):
         wait_ready(child, f"http://127.0.0.1:{free_port()}/health", timeout_s=30.0, stopped=threading.Event())
 
 
 def test_wait_ready_out_of_time_says_what_was_answered(script: Callable[[str], None]) -> None:
     script("import time; time.sleep(60)")
-    with Child("helper", []) as child, pytest.raises(DemoError, match="not ready within"):
+    with Child("helper", [], scratch=Path()) as child, pytest.raises(DemoError, match="not ready within"):
         wait_ready(child, f"http://127.0.0.1:{free_port()}/health", timeout_s=0.3, stopped=threading.Event())
 
 
@@ -91,7 +92,7 @@ def test_wait_ready_returns_when_stopped(script: Callable[[str], None]) -> None:
     script("import time; time.sleep(60)")
     stopped = threading.Event()
     stopped.set()
-    with Child("helper", []) as child:
+    with Child("helper", [], scratch=Path()) as child:
         assert not wait_ready(child, "http://127.0.0.1:1/health", timeout_s=30.0, stopped=stopped)
 
 

@@ -21,6 +21,14 @@ def test_split_flow_without_clicks_gives_two_empty_logs() -> None:
     assert len(train.session) == len(valid.session) == 0
 
 
+def test_split_flow_leaves_out_sessions_of_one_click() -> None:
+    """A session that has just begun predicts nothing; a held-out log of such sessions could not validate."""
+    log = ClickLog(np.array([0, 0, 1, 1, 2, 3]), np.arange(6), np.arange(6))
+    train, valid = split_flow(log, 0.5)
+    assert train.session.tolist() == [0, 0]
+    assert valid.session.tolist() == [1, 1]
+
+
 def test_newest_sessions_keeps_those_that_began_last() -> None:
     assert np.unique(newest_sessions(LOG, 10).session).tolist() == list(range(90, 100))
     assert len(newest_sessions(LOG, 1_000).ts) == len(LOG.ts)

@@ -139,7 +139,9 @@ def test_next_item_counts_beat_popularity_and_a_longer_memory_beats_them() -> No
 
 
 @pytest.mark.parametrize(
-    "shop", [ShopConfig(items=0), ShopConfig(items=3, categories=4), ShopConfig(brands=0)], ids=["none", "few", "brands"]
+    "shop",
+    [ShopConfig(items=0), ShopConfig(items=3, categories=4), ShopConfig(brands=0)],
+    ids=["none", "few", "brands"],
 )
 def test_shop_impossible_config_is_refused(shop: ShopConfig) -> None:
     with pytest.raises(ConfigError):

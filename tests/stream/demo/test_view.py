@@ -1,5 +1,6 @@
 """The pictures and lines of the demo, as strings."""
 
+from dataclasses import replace
 from io import StringIO
 
 from rich.console import Console
@@ -35,9 +36,9 @@ SHOPPING = Snapshot(
 )
 
 
-def picture(snapshot: Snapshot) -> str:
+def picture(snapshot: Snapshot, height: int = 50) -> str:
     console = Console(file=StringIO(), width=140, force_terminal=False)
-    console.print(render(snapshot, lambda item: f"item {item}"))
+    console.print(render(snapshot, lambda item: f"item {item}", height))
     assert isinstance(console.file, StringIO)
     return console.file.getvalue()
 
@@ -64,6 +65,18 @@ def test_render_before_the_first_answer_shows_dashes() -> None:
         hit_rate_model=None, hit_rate_popularity=None, hit_rate_by_model={}, models=(), fallbacks=0,
     )  # fmt: skip
     assert "shopper -" in picture(Snapshot(figures=empty))
+
+
+def test_render_on_a_small_terminal_fits() -> None:
+    full = replace(
+        SHOPPING,
+        rows=tuple(SpotlightRow(item="a", hit=True, top=tuple("bcdef"), model="2", number=n) for n in range(6)),
+        events=tuple(f"event {number}" for number in range(9)),
+        training=Training(label="fresh model", share=0.5),
+    )
+    assert len(picture(full, height=24).splitlines()) <= 24
+    assert len(picture(full, height=40).splitlines()) <= 40
+    assert "event 8" in picture(full, height=24)
 
 
 def test_render_twice_gives_the_same_picture() -> None:
