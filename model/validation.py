@@ -2,9 +2,10 @@
 
 Legend: S sessions, T predictions, H hidden width, V catalogue ids 1..V.
 Every position after the first of a session is one prediction from all clicks before it, cut to the encoder's window;
-nothing is excluded: the protocol of model/evaluate.py, so that the exported graph gives the same figures. Where positions count from the start,
-the causal encoder gives the same vector for click t whether or not later clicks follow, so one pass over a session that
-fits the window answers all its prefixes; otherwise each prefix is encoded by itself.
+nothing is excluded: the protocol of model/evaluate.py, so that the exported graph gives the same figures.
+Where positions count from the start, the causal encoder gives the same vector for click t whether or not later clicks
+follow, so one pass over a session that fits the window answers all its prefixes; otherwise each prefix is encoded by
+itself.
 Ranks count equal scores against the model: rank = number of items scored at least as high as the target.
 """
 from __future__ import annotations

@@ -3,15 +3,16 @@
 import time
 from collections.abc import Callable
 
-from stream.commit import Prepared
+from stream.commit import ItemRanker, Prepared
 from stream.contract import RANKING_FAILED
 from stream.ledger import Ledger, Partition
 from stream.metrics import Metrics
 from stream.pipeline import Ranked
 from stream.publisher import Outgoing
 from stream.redis_sink import RedisSink
+from stream.web import Health
 
-__all__ = ["Reporter"]
+__all__ = ["Reporter", "describe_health"]
 
 
 class Reporter:
@@ -62,3 +63,28 @@ class Reporter:
             lag[partition[1]] = max((end or 0) - position, 0) if position is not None else 0
         self._metrics.set_lag(lag)
         return lag
+
+
+def describe_health(
+    *,
+    ranker: ItemRanker | None,
+    variant: str,
+    joined: bool,
+    lag: dict[int, int],
+    partitions: list[int],
+    errors: list[str],
+    failed: bool,
+) -> Health:
+    """What /health says; `errors` do not make a worker unready by themselves, as the model in service goes on."""
+    reasons = [] if joined else ["partitions are being assigned or recovered"]
+    if ranker is None:
+        reasons.append("no model: lists are empty until the registry has one")
+    return Health(
+        ready=joined and ranker is not None and not failed,
+        model=ranker.version if ranker else None,
+        variant=variant,
+        partitions=partitions,
+        lag=lag,
+        reasons=reasons + errors,
+        fallback=ranker is None,
+    )

@@ -32,7 +32,7 @@ from stream.policy import Policy
 from stream.publisher import Publisher
 from stream.recovery import restore_rows
 from stream.redis_sink import RedisSink
-from stream.reporting import Reporter
+from stream.reporting import Reporter, describe_health
 from stream.seams.app import build_app
 from stream.seams.tables import TableStore
 from stream.startup import StopSignal, quiet_libraries, worker_topics
@@ -237,24 +237,14 @@ class Worker:
 
     def health(self) -> Health:
         """What /health says."""
-        partitions = sorted(number for _, number in self._owned())
-        ranker, reasons = self.ranker, []
-        if not self._joined():
-            reasons.append("partitions are being assigned or recovered")
-        if ranker is None:
-            reasons.append("no model: lists are empty until the registry has one")
-        if self._follower is not None and self._follower.error:
-            reasons.append(self._follower.error)
-        if self._failure:
-            reasons.append(self._failure)
-        return Health(
-            ready=self._joined() and ranker is not None and not self._failure,
-            model=ranker.version if ranker else None,
+        return describe_health(
+            ranker=self.ranker,
             variant=self.config.variant,
-            partitions=partitions,
+            joined=self._joined(),
             lag=self._lag,
-            reasons=reasons,
-            fallback=ranker is None,
+            partitions=sorted(number for _, number in self._owned()),
+            errors=[error for error in (self._follower and self._follower.error, self._failure) if error],
+            failed=self._failure is not None,
         )
 
     def _vitals(self) -> Vitals:

@@ -1,6 +1,8 @@
 """A Faust app with our consumer and recovery in it, and the settings that make it a well-behaved worker."""
 
+import os
 import tempfile
+from pathlib import Path
 from typing import Any
 
 import faust
@@ -44,7 +46,7 @@ def build_app(config: StreamConfig) -> tuple[LeanApp, Any]:
         broker_max_poll_interval=_POLL_INTERVAL_S,
         consumer_auto_offset_reset="earliest",
         store="memory://",
-        datadir=tempfile.mkdtemp(prefix="nextclick-"),  # Faust makes one, and would make it in the current directory
+        datadir=Path(tempfile.gettempdir()) / f"nextclick-{os.getpid()}",  # Faust makes one, by default right here
         table_standby_replicas=0,  # they buy nothing with the memory store
         stream_wait_empty=True,
         topic_allow_declare=False,  # `nextclick topics create` makes them
