@@ -275,6 +275,7 @@ def worker(
         broker_heartbeat_s=broker_session_timeout_s / 4,
         delivery_timeout_s=broker_session_timeout_s * 0.8,
     )
+    logging.getLogger().setLevel(config.log_level.upper())
     raise typer.Exit(run_worker(config))
 
 
@@ -476,7 +477,7 @@ def _table(columns: list[str], rows: list[list[Any]]) -> None:
 
 def main() -> None:
     """Run a command; an error raised on purpose becomes one line on stderr and its exit code."""
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
         app()
     except NextclickError as error:

@@ -1,0 +1,157 @@
+"""The consumer of the seams, on a thread that has what it is told."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from aiokafka.errors import KafkaConnectionError
+from faust.types import TP
+
+from stream.batcher import Batcher
+from stream.config import StreamConfig
+from stream.ledger import Ledger
+from stream.seams.app import build_app
+from tests.stream.records import FakeRecord
+
+
+class FakeIntake:
+    """A worker without a pipeline."""
+
+    def __init__(self) -> None:
+        self.ledger, self.batcher = Ledger(), Batcher(max_batch=10, max_queued=100)
+        self.clicks_topic, self.commit_s, self.drain_s, self.fetched_at = "clicks", 1.0, 0.1, 0.0
+        self.restored: list[int] = []
+        self.is_drained = True
+
+    async def drained(self, timeout_s: float) -> bool:
+        return self.is_drained
+
+    def restore(self, partition: tuple[str, int], records: Any) -> None:
+        self.restored += [record.offset for record in records]
+
+    def crash(self, error: BaseException) -> None:
+        raise error
+
+
+class FakeThread:
+    """A consumer thread that has what it is told."""
+
+    def __init__(self) -> None:
+        self.fetches: list[tuple[dict[Any, list[FakeRecord]], int]] = []
+        self.commits: list[dict[Any, int]] = []
+        self.error: Exception | None = None
+        self.seeks: list[dict[Any, int]] = []
+
+    async def fetch(self, active: Any) -> Any:
+        return self.fetches.pop(0)
+
+    async def commit_offsets(self, offsets: dict[Any, int]) -> None:
+        if self.error is not None:
+            raise self.error
+        self.commits.append(offsets)
+
+    async def committed(self, partitions: Any) -> dict[Any, int | None]:
+        return {partition: None if partition[1] else 7 for partition in partitions}
+
+    async def earliest_offsets(self, *partitions: Any) -> dict[Any, int]:
+        return dict.fromkeys(partitions, 3)
+
+    async def seek_wait(self, partitions: dict[Any, int]) -> None:
+        self.seeks.append(partitions)
+
+
+def with_consumer(check: Any) -> None:
+    async def run() -> None:
+        app, _ = build_app(StreamConfig(bootstrap_servers="a:1", registry="nowhere"))
+        app.intake = FakeIntake()
+        consumer = app.consumer
+        consumer._thread = FakeThread()
+        await check(consumer, consumer._thread, app.intake)
+
+    asyncio.run(run())
+
+
+def tp(number: int, topic: str = "clicks") -> Any:
+    return TP(topic, number)
+
+
+def test_drain_sorts_clicks_and_changelog_records_and_drops_stale_ones() -> None:
+    async def check(consumer: Any, thread: FakeThread, intake: FakeIntake) -> None:
+        consumer._active_partitions = {tp(0), tp(0, "log")}
+        intake.ledger.expect(("clicks", 0), 5, serial=2, epoch=0)
+        intake.ledger.expect(("log", 0), 0, serial=1, epoch=0)
+        fetched = {tp(0): [FakeRecord(5), FakeRecord(6)], tp(0, "log"): [FakeRecord(0)]}
+        thread.fetches = [(fetched, 1), (fetched, 2)]
+        await consumer._drain_once(intake)
+        assert (intake.batcher.queued, intake.restored) == (0, [0])
+        await consumer._drain_once(intake)
+        assert intake.batcher.queued == 2
+
+    with_consumer(check)
+
+
+def test_perform_seek_goes_to_the_beginning_where_nothing_was_committed() -> None:
+    async def check(consumer: Any, thread: FakeThread, intake: FakeIntake) -> None:
+        consumer.assignment = lambda: {tp(0), tp(1), tp(0, "log")}
+        await consumer.perform_seek()
+        assert thread.seeks == [{("clicks", 0): 7, ("clicks", 1): 3}]
+
+    with_consumer(check)
+
+
+def test_commit_sends_confirmed_offsets_of_owned_partitions_once() -> None:
+    async def check(consumer: Any, thread: FakeThread, intake: FakeIntake) -> None:
+        consumer.assignment = lambda: {tp(0)}
+        intake.ledger.confirm(("clicks", 0), 4, epoch=0)
+        intake.ledger.confirm(("clicks", 1), 9, epoch=0)
+        assert await consumer.commit()
+        assert not await consumer.commit()
+        assert thread.commits == [{("clicks", 0): 4}]
+
+    with_consumer(check)
+
+
+def test_commit_that_fails_is_tried_again() -> None:
+    async def check(consumer: Any, thread: FakeThread, intake: FakeIntake) -> None:
+        consumer.assignment = lambda: {tp(0)}
+        intake.ledger.confirm(("clicks", 0), 4, epoch=0)
+        thread.error = KafkaConnectionError()
+        assert not await consumer.commit()
+        thread.error = None
+        assert await consumer.commit()
+
+    with_consumer(check)
+
+
+@pytest.mark.parametrize("drained", [True, False])
+def test_wait_empty_commits_what_is_confirmed_and_ends_the_epoch(drained: bool) -> None:
+    async def check(consumer: Any, thread: FakeThread, intake: FakeIntake) -> None:
+        consumer.assignment = lambda: {tp(0)}
+        intake.is_drained = drained
+        intake.ledger.confirm(("clicks", 0), 4, epoch=0)
+        intake.batcher.put(("clicks", 0), [FakeRecord(4)])
+        await consumer.wait_empty()
+        assert thread.commits == [{("clicks", 0): 4}]
+        assert (intake.batcher.queued, intake.ledger.epoch, consumer.closing) == (0, 1, False)
+
+    with_consumer(check)
+
+
+def test_recovery_end_is_reached_by_offsets_alone() -> None:
+    async def run() -> None:
+        app, _ = build_app(StreamConfig(bootstrap_servers="a:1", registry="nowhere"))
+        app.intake = FakeIntake()
+        recovery = app.tables.recovery
+        log = tp(0, "log")
+        recovery.active_tps.add(log)
+        recovery.active_highwaters[log], recovery.active_offsets[log] = 5, 2
+        waiting = asyncio.create_task(recovery.signal_recovery_end.wait())
+        await asyncio.sleep(0.05)
+        assert not waiting.done()
+        recovery.advance(log, 5)
+        await asyncio.wait_for(waiting, 1)
+        recovery.advance(log, 3)
+        recovery.advance(tp(9, "log"), 3)
+        assert dict(recovery.active_offsets) == {log: 5}
+
+    asyncio.run(run())
