@@ -7,6 +7,7 @@ Parts are imported inside the commands: a worker's machine has no torch.
 
 import dataclasses
 import logging
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -146,6 +147,8 @@ def train(
     json: Json = False,
 ) -> None:
     """Train on a click log, export, check, and publish a bundle into the registry."""
+    # OpenMP's idle threads spin by default: a step took 15 times as long where a worker had the other core
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from model.pipeline import TrainRequest, train_to_registry
     from model.presets import preset as named
 
@@ -477,7 +480,9 @@ def _table(columns: list[str], rows: list[list[Any]]) -> None:
 
 def main() -> None:
     """Run a command; an error raised on purpose becomes one line on stderr and its exit code."""
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.basicConfig(
+        level=logging.WARNING, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
     try:
         app()
     except NextclickError as error:

@@ -5,16 +5,11 @@ Steps: 1 start the in-process cluster, 2 simulate the shop's log, 3 train on it,
 everything. Ctrl-C or SIGTERM at any step goes to 7; a second one goes straight to 8.
 """
 
-import signal
-import sys
 import tempfile
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
 
 import msgspec
 import numpy as np
@@ -25,6 +20,7 @@ from stream.demo.broker import FETCH_WAIT_MS, LocalCluster
 from stream.demo.children import Child, free_port, wait_ready
 from stream.demo.click_log import write_click_log
 from stream.demo.join import ClickJoin, Figures
+from stream.demo.process import Stop, signals, switch_interval
 from stream.demo.refresh import RefreshConfig, Refresher
 from stream.demo.shoppers import LiveShoppers
 from stream.demo.simulator import ClickLog, Shop, ShopConfig, ShopperConfig, Shoppers
@@ -84,7 +80,7 @@ def run_demo(config: DemoConfig) -> DemoResult:
     """Run the demo until `seconds` are over or a signal comes. DemoError if a part fails; nothing is left behind."""
     console = Console(stderr=True)
     with ExitStack() as stack:
-        stop = stack.enter_context(_signals())
+        stop = stack.enter_context(signals())
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nextclick-demo-")))
         topics = Topics()
         names = (topics.clicks, topics.recommendations, topics.rejected, topics.models, topics.changelog(GROUP))
@@ -93,14 +89,6 @@ def run_demo(config: DemoConfig) -> DemoResult:
         view = LiveView(console, demo.describe) if config.live else PlainView(console)
         stack.enter_context(view)
         return demo.run(view)
-
-
-@dataclass(slots=True)
-class Stop:
-    """Set by the first signal; `hurry` by the second."""
-
-    event: threading.Event = field(default_factory=threading.Event)
-    hurry: threading.Event = field(default_factory=threading.Event)
 
 
 class Demo:
@@ -175,7 +163,7 @@ class Demo:
             self._say(f"a worker serves, {time.monotonic() - began:.0f} s after the start; the shoppers come")
             shoppers = LiveShoppers(self._bootstrap, self._live_shoppers(), self._join)
             try:
-                with _switch_interval(_SWITCH_S):
+                with switch_interval(_SWITCH_S):
                     shoppers.start()
                     self._watch(view, worker, shoppers)  # 5, 6
                     self._drain(shoppers, worker, view)  # 7
@@ -282,32 +270,3 @@ def _result(figures: Figures, seconds: float) -> DemoResult:
 
 def _rounded(value: float | None, digits: int) -> float | None:
     return None if value is None else round(value, digits)
-
-
-@contextmanager
-def _signals() -> Iterator[Stop]:
-    """SIGINT and SIGTERM set the flags of Stop while the block lasts; in the main thread only, as Python has it."""
-    stop = Stop()
-    if threading.current_thread() is not threading.main_thread():
-        yield stop
-        return
-
-    def note(_number: int, _frame: FrameType | None) -> None:
-        (stop.hurry if stop.event.is_set() else stop.event).set()
-
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@contextmanager
-def _switch_interval(seconds: float) -> Iterator[None]:
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(seconds)
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(before)

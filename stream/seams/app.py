@@ -8,6 +8,7 @@ from typing import Any
 import faust
 from faust.auth import SASLCredentials, SSLCredentials
 
+from export.errors import ConfigError
 from stream.config import StreamConfig
 from stream.seams.consumer import Intake, LeanTransport
 from stream.seams.security import ssl_context_of
@@ -19,12 +20,14 @@ _REQUEST_TIMEOUT_S = 40.0  # one step of a recovery, one request; above the sess
 _POLL_INTERVAL_S = 24 * 3600.0  # stream.watchdog ends a worker that stopped reading, by better rules
 _REBALANCE_S = 30.0  # for every member to come back; the batches in flight need less, and the watchdog waits longer
 _POLL_RECORDS = 4096  # of one fetch
+_FETCH_MAX_WAIT_MS = 250  # a broker's long poll; a seek has to wait for the end of one
 
 
 class LeanApp(faust.App):
     """`intake` is what the consumer works for; set before the app starts."""
 
     intake: Intake
+    fetch_max_wait_ms: int
 
     def _new_transport(self) -> Any:
         """Seam: Faust finds a transport by the scheme of the broker's address only."""
@@ -55,9 +58,18 @@ def build_app(config: StreamConfig) -> tuple[LeanApp, Any]:
         web_tables_enabled=False,
         TableManager=LeanTableManager,
     )
+    app.fetch_max_wait_ms = _fetch_max_wait_ms(config)
     app.topics.add(app.topic(config.topics.clicks, key_type=bytes, value_type=bytes))
     table = app.Table("sessions", key_type=bytes, value_type=bytes)
     return app, table
+
+
+def _fetch_max_wait_ms(config: StreamConfig) -> int:
+    """Real brokers end a long poll as records arrive; librdkafka's in-process cluster only after the whole wait."""
+    text = config.kafka.get("fetch.wait.max.ms", str(_FETCH_MAX_WAIT_MS))
+    if not text.isdecimal():
+        raise ConfigError(f"fetch.wait.max.ms must be a whole number of milliseconds, not {text!r}")
+    return int(text)
 
 
 def _credentials(config: StreamConfig) -> Any:

@@ -19,7 +19,6 @@ __all__ = ["Fetched", "Intake", "LeanConsumer", "LeanThread", "LeanTransport"]
 log = logging.getLogger(__name__)
 
 _FETCH_S = 0.25  # a fetch waits this long for records, then looks whether the assignment has changed
-_FETCH_MAX_WAIT_MS = 250  # a broker's long poll; a seek has to wait for the end of one (Faust has 1.5 s, fixed)
 _IDLE_S = 0.01  # while no partition is active
 
 
@@ -52,9 +51,9 @@ class LeanThread(AIOKafkaConsumerThread):
     heartbeat_at = 0.0  # time.monotonic() of the last sign that the group counts us as a member
 
     def _create_worker_consumer(self, transport: Any) -> Any:
-        """Seam: Faust fixes fetch_max_wait_ms at 1.5 s; a position that was moved is fetched only after that."""
+        """Seam: Faust fixes the broker's long poll at 1.5 s; a position that was moved is fetched only after that."""
         consumer = super()._create_worker_consumer(transport)
-        consumer._fetch_max_wait_ms = _FETCH_MAX_WAIT_MS
+        consumer._fetch_max_wait_ms = self.app.fetch_max_wait_ms
         return consumer
 
     async def on_partitions_assigned(self, assigned: set[Any], generation_id: int = 0) -> None:

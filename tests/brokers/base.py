@@ -107,6 +107,7 @@ def kafka_settings(*, listen: str, advertise: str, controller: str, data: str) -
         "transaction.state.log.min.isr": "1",
         "share.coordinator.state.topic.replication.factor": "1",
         "share.coordinator.state.topic.min.isr": "1",
+        "log.cleaner.dedupe.buffer.size": "16777216",  # of the 512 MB of heap, 128 MB by default
         "file.delete.delay.ms": "1000",  # each test deletes its topics
     }
 

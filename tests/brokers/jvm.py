@@ -53,6 +53,13 @@ class JvmBroker(Broker):
             end_process(self._process)
             self._process = None
 
+    def clean(self) -> None:
+        """Remove every topic; DeadlineExceeded with the broker's last words when it has ended by itself."""
+        status = self._process.poll() if self._process is not None else None
+        if status is not None:
+            raise DeadlineExceeded(f"the broker ended by itself with {status}:\n{tail(self._log)}")
+        super().clean()
+
     def close(self) -> None:
         """Stop the JVM and remove the data."""
         self.stop()

@@ -16,6 +16,7 @@ from tests.brokers import jars
 from tests.brokers.base import KAFKA_VERSION, Broker, BrokerMissing, as_environment, wait_until_answering
 from tests.brokers.choose import choose_broker
 from tests.brokers.in_process import InProcessBroker
+from tests.brokers.jvm import JvmBroker
 from tests.brokers.process import DeadlineExceeded, free_port, wait_for
 
 
@@ -135,6 +136,23 @@ def test_broker_stopped_and_started_keeps_topics_and_messages(restartable_broker
     consumer.close()
     assert message is not None
     assert message.value() == b"1"
+
+
+@pytest.mark.broker
+def test_jvm_broker_killed_from_outside_is_named_with_its_status() -> None:
+    try:
+        broker = JvmBroker()
+    except BrokerMissing as error:
+        pytest.skip(str(error))
+    broker.start()
+    try:
+        assert broker._process is not None
+        broker._process.kill()
+        broker._process.wait()
+        with pytest.raises(DeadlineExceeded, match="the broker ended by itself with -9"):
+            broker.clean()
+    finally:
+        broker.close()
 
 
 @pytest.mark.broker

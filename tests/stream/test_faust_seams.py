@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
@@ -158,3 +159,11 @@ def test_build_app_with_a_missing_certificate_says_so() -> None:
     options = {"security.protocol": "SSL", "ssl.ca.location": "/nowhere/ca.pem"}
     with pytest.raises(ConfigError, match="TLS"):
         build_app(StreamConfig(bootstrap_servers="a:1", registry="nowhere", kafka=options))
+
+
+def test_build_app_takes_the_long_poll_from_the_client_options() -> None:
+    config = StreamConfig(bootstrap_servers="a:1", registry="nowhere")
+    assert build_app(config)[0].fetch_max_wait_ms == 250
+    assert build_app(replace(config, kafka={"fetch.wait.max.ms": "4"}))[0].fetch_max_wait_ms == 4
+    with pytest.raises(ConfigError, match=r"fetch\.wait\.max\.ms"):
+        build_app(replace(config, kafka={"fetch.wait.max.ms": "soon"}))
