@@ -58,9 +58,9 @@ class Answers(threading.Thread):
 
     def run(self) -> None:
         while not self._stopped.is_set():
-            for message in self._consumer.consume(1_000, 0.05):
-                if message.error() is None:
-                    self._note(message.value(), time.perf_counter())
+            message = self._consumer.poll(0.05)  # returns with the first message; consume(n) waits to have n
+            if message is not None and message.error() is None:
+                self._note(message.value(), time.perf_counter())
         self._consumer.close()
 
     def _note(self, value: bytes, now: float) -> None:

@@ -3,6 +3,7 @@
 Layout: `nextclick-checkpoint-1`, the payload's SHA-256 in hex, a line each; then the payload, a zip of tensors and
 plain values as `torch.save` writes it, read back with `weights_only=True`, which runs no code.
 """
+
 from __future__ import annotations
 
 import contextlib

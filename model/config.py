@@ -2,6 +2,7 @@
 
 Values are checked where they are made, so that a wrong one is refused before any data is read.
 """
+
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, replace

@@ -3,6 +3,7 @@
 Drawing a Bernoulli number for each activation costs 15 % of a training step on a CPU; a slice costs nothing. Each call
 takes a slice at a random place of a pool much larger than itself; two masks of a step may overlap in part.
 """
+
 from __future__ import annotations
 
 import torch

@@ -4,6 +4,7 @@ Legend: B sessions or packed rows, L positions, T real positions, H hidden width
 Source: Wilm et al., RecSys 2023 (TRON), after Kang & McAuley, ICDM 2018 (SASRec): x = E[item] * sqrt(H) + P[position],
 pre-norm layers, final LayerNorm, item table tied to the output, Xavier initialisation.
 """
+
 from __future__ import annotations
 
 import math

@@ -12,6 +12,7 @@ top-K picks the columns, and the gradient goes through those K + 1 items alone:
 
 Both are weighted sums of table rows, which `embedding_bag` computes without materialising (T, K, H).
 """
+
 from __future__ import annotations
 
 import math
@@ -69,7 +70,13 @@ def kept_weights(counts: Tensor, keep: int) -> Tensor:
 class _SampledSoftmax(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, hidden: Tensor, table: Tensor, targets: Tensor, sessions: Tensor, negatives: Negatives, top: int,
+        ctx: Any,
+        hidden: Tensor,
+        table: Tensor,
+        targets: Tensor,
+        sessions: Tensor,
+        negatives: Negatives,
+        top: int,
         scratch: Scratch,
     ) -> Tensor:
         values, ids, weights = select(hidden, table, targets, sessions, negatives, top, scratch)  # (T, K)

@@ -5,6 +5,7 @@ Uniform draws are with replacement, so an item can come several times; it then h
 the same loss as that many equal columns. In-batch draws come from the batch's targets and so follow popularity.
 Source: Wilm et al., RecSys 2023; masking of accidental hits (a negative that is the position's target) is added.
 """
+
 from __future__ import annotations
 
 from typing import NamedTuple

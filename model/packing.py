@@ -4,6 +4,7 @@ Legend: S sessions of a batch, R rows, P positions a row, T real positions. A se
 clicks 1..n-1 are inputs, clicks 2..n their targets. Sessions are placed longest first, each into the fullest row
 that still has room (best fit decreasing); about 5 % of the positions stay empty with 64 a row.
 """
+
 from __future__ import annotations
 
 from collections.abc import Sequence

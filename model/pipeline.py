@@ -1,4 +1,5 @@
 """From a click log to a published bundle: what `nextclick train` does."""
+
 from __future__ import annotations
 
 import hashlib
@@ -71,7 +72,13 @@ def train_to_registry(request: TrainRequest, on_progress: OnProgress = ignore) -
     run = run_digest(request, log, valid)
     directory = request.checkpoint_dir or default_checkpoint_dir(request.registry, run)
     trained = train(  # 3
-        log, valid, request.preset, run=run, directory=directory, resume=request.resume, init_from=request.init_from,
+        log,
+        valid,
+        request.preset,
+        run=run,
+        directory=directory,
+        resume=request.resume,
+        init_from=request.init_from,
         on_progress=on_progress,
     )
     with tempfile.TemporaryDirectory(prefix="nextclick-") as staging:
@@ -158,9 +165,7 @@ def export_bundle(
         items=items,
         window=window,
         k_max=k_max,
-        training=TrainingWindow(
-            first_ts=log.first_ts, last_ts=log.last_ts, sessions=log.sessions, clicks=log.clicks
-        ),
+        training=TrainingWindow(first_ts=log.first_ts, last_ts=log.last_ts, sessions=log.sessions, clicks=log.clicks),
         valid={},
         baselines=baselines,
         parity=parity.to_dict(),

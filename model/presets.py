@@ -1,4 +1,5 @@
 """Named models: `preset(name)` gives the composition a published model stands for."""
+
 from __future__ import annotations
 
 from export.errors import ConfigError

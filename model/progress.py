@@ -1,4 +1,5 @@
 """What training reports while it runs, and to whom."""
+
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping

@@ -2,6 +2,7 @@
 
 Legend: B sessions, L positions, E excluded items, K list length, H hidden width.
 """
+
 from __future__ import annotations
 
 from torch import Tensor, nn

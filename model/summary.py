@@ -1,4 +1,5 @@
 """What a training reports when it is done: the figures of `nextclick train --json`."""
+
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass

@@ -4,6 +4,7 @@ Everything random (order, negatives, dropout) is drawn from generators seeded by
 is weights, optimizer and step, and a resumed training computes, bit for bit, what an uninterrupted one does, given the
 same number of threads. It runs on the CPU.
 """
+
 from __future__ import annotations
 
 import os
@@ -180,8 +181,14 @@ class Trainer:
         epoch, step = divmod(self.step - 1, self.steps)
         self.on_progress(
             Progress(
-                stage=stage, epoch=epoch + 1, epochs=self.preset.train.epochs, step=step + 1, steps=self.steps,
-                loss=self.loss_sum / (step + 1), sessions_per_s=self.speed(), metrics=figures or {},
+                stage=stage,
+                epoch=epoch + 1,
+                epochs=self.preset.train.epochs,
+                step=step + 1,
+                steps=self.steps,
+                loss=self.loss_sum / (step + 1),
+                sessions_per_s=self.speed(),
+                metrics=figures or {},
             )
         )
 
@@ -197,8 +204,12 @@ class Trainer:
         self.encoder.eval()
         epochs = round(self.step / self.steps, 4)
         return Trained(
-            encoder=self.encoder, epochs=epochs, seconds=self.seconds, sessions_per_s=self.speed(),
-            valid=self.best["metrics"], history=self.history,
+            encoder=self.encoder,
+            epochs=epochs,
+            seconds=self.seconds,
+            sessions_per_s=self.speed(),
+            valid=self.best["metrics"],
+            history=self.history,
         )
 
     def save(self) -> None:
@@ -207,11 +218,18 @@ class Trainer:
         if self.directory is None:
             return
         counters = {"step": self.step, "seconds": self.seconds, "loss_sum": self.loss_sum, "history": self.history}
-        checkpoint.save(self.directory, {
-            "run": self.run_id, "preset": self.preset.to_dict(), "best": self.best,
-            "vocabulary": self.log.vocabulary.to_bytes(), "weights": self.encoder.state_dict(),
-            "optimizer": self.optimizer.state_dict(), **counters,
-        })
+        checkpoint.save(
+            self.directory,
+            {
+                "run": self.run_id,
+                "preset": self.preset.to_dict(),
+                "best": self.best,
+                "vocabulary": self.log.vocabulary.to_bytes(),
+                "weights": self.encoder.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+                **counters,
+            },
+        )
 
     def resume(self) -> bool:
         """Continue from this run's checkpoint, if there is one. CheckpointError for a bad one or another run's."""

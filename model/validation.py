@@ -8,6 +8,7 @@ follow, so one pass over a session that fits the window answers all its prefixes
 itself.
 Ranks count equal scores against the model: rank = number of items scored at least as high as the target.
 """
+
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -84,9 +85,7 @@ def _batches(encoder: Encoder, log: Sessions, row: int) -> Iterator[tuple[Packed
             yield _prefixes(log, chosen, window=window, row=row, from_end=from_end)
 
 
-def _prefixes(
-    log: Sessions, chosen: Ints, *, window: int, row: int, from_end: bool
-) -> tuple[PackedBatch, Ints]:
+def _prefixes(log: Sessions, chosen: Ints, *, window: int, row: int, from_end: bool) -> tuple[PackedBatch, Ints]:
     first, end = log.offsets[chosen], log.offsets[chosen + 1]
     newest, _, within = ranges(first, end - first - 1)  # the newest click of every prefix of every session
     lengths = np.minimum(within + 1, window)

@@ -1,4 +1,5 @@
 """Warm start: a new model begins with what an earlier one learned, matched by the shop's item ids."""
+
 from __future__ import annotations
 
 from dataclasses import asdict

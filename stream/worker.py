@@ -183,9 +183,7 @@ class Worker:
 
     def _producer_options(self) -> dict[str, Any]:
         config = self.config
-        options = producer_options(
-            config.bootstrap_servers, config.kafka, delivery_timeout_s=config.delivery_timeout_s
-        )
+        options = producer_options(config.bootstrap_servers, config.kafka, delivery_timeout_s=config.delivery_timeout_s)
         return {"message.max.bytes": _MAX_MESSAGE_BYTES, "error_cb": self._on_client_error, **options}
 
     def _on_client_error(self, error: KafkaError) -> None:

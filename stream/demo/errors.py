@@ -1,7 +1,7 @@
 """The errors of the demo.
 
-    NextclickError (export.errors)
-    |- DemoError       1   a part of the demo failed; everything it started has been stopped
+NextclickError (export.errors)
+|- DemoError       1   a part of the demo failed; everything it started has been stopped
 """
 
 from export.errors import NextclickError

@@ -95,9 +95,7 @@ class LeanThread(AIOKafkaConsumerThread):
 
     async def _fetch_with_serial(self, active: set[Any]) -> Fetched:
         consumer = self._ensure_consumer()
-        records = await self._fetch_records(
-            consumer, active, timeout=_FETCH_S, max_records=consumer._max_poll_records
-        )
+        records = await self._fetch_records(consumer, active, timeout=_FETCH_S, max_records=consumer._max_poll_records)
         return Fetched(records, self.serial)  # no await between taking the records and reading the serial
 
     async def committed(self, partitions: Iterable[Any]) -> dict[Partition, int | None]:

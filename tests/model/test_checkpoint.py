@@ -1,4 +1,5 @@
 """A checkpoint is the one saved last, whole, or it is refused."""
+
 from __future__ import annotations
 
 from pathlib import Path

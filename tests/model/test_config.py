@@ -1,4 +1,5 @@
 """Options are checked where they are made."""
+
 from __future__ import annotations
 
 from typing import Any

@@ -1,4 +1,5 @@
 """Pooled dropout drops the share asked for and keeps the expectation."""
+
 from __future__ import annotations
 
 import torch

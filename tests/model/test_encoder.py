@@ -1,4 +1,5 @@
 """The packed training pass and the padded serving pass are the same function."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -59,7 +60,9 @@ def test_encoder_session_alone_equals_session_among_others(positions: str) -> No
 def test_encoder_later_clicks_do_not_reach_earlier_positions() -> None:
     encoder, log = tiny_encoder(), tiny_log(1, longest=10, seed=3)
     changed = SessionLog(
-        items=np.append(log.items[:-2], [1, 2]).astype(np.int32), offsets=log.offsets, ts=log.ts,
+        items=np.append(log.items[:-2], [1, 2]).astype(np.int32),
+        offsets=log.offsets,
+        ts=log.ts,
         vocabulary=log.vocabulary,
     )
     before, after = packed_hidden(encoder, log, [0])[0], packed_hidden(encoder, changed, [0])[0]

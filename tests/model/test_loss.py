@@ -1,4 +1,5 @@
 """The hand-written gradient against autograd on the loss as published, written the slow way."""
+
 from __future__ import annotations
 
 import math

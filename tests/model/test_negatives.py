@@ -1,4 +1,5 @@
 """Negatives come from where they should, and never stand against their own target."""
+
 from __future__ import annotations
 
 import torch

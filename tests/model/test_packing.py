@@ -1,4 +1,5 @@
 """Packed rows hold every position once, and nothing of two sessions in one cell."""
+
 from __future__ import annotations
 
 import numpy as np

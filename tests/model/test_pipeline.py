@@ -1,4 +1,5 @@
 """From a click log on disk to a bundle that serves what was trained."""
+
 from __future__ import annotations
 
 import dataclasses

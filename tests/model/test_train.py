@@ -1,4 +1,5 @@
 """Training learns, repeats itself by its seed, and continues after a kill as if nothing had happened."""
+
 from __future__ import annotations
 
 import dataclasses
@@ -61,7 +62,10 @@ def test_train_same_seed_gives_the_same_weights_and_another_seed_others() -> Non
 
 def test_train_resumed_after_sigkill_equals_uninterrupted(tmp_path: Path) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-c", SLOW_TRAINING, str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE, text=True,
+        [sys.executable, "-c", SLOW_TRAINING, str(tmp_path)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     assert process.stdout is not None

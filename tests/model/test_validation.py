@@ -1,4 +1,5 @@
 """Validation by one pass equals validation prefix by prefix, and equals ranking by hand."""
+
 from __future__ import annotations
 
 import numpy as np

@@ -1,4 +1,5 @@
 """Small logs to learn from: each item is mostly followed by one other, so that a model has something to find."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -47,6 +48,11 @@ def tiny_preset(**train: object) -> Preset:
 def tiny_encoder(*, positions: str = "start", heads: int = 1, layers: int = 2, items: int = ITEMS) -> Encoder:
     """Return an encoder with random weights, in eval mode."""
     config = EncoderConfig(
-        hidden=16, layers=layers, heads=heads, feed_forward=24, window=10, positions=positions  # type: ignore[arg-type]
+        hidden=16,
+        layers=layers,
+        heads=heads,
+        feed_forward=24,
+        window=10,
+        positions=positions,  # type: ignore[arg-type]
     )
     return new_encoder(Preset(name="tiny", encoder=config), items).eval()

@@ -72,9 +72,7 @@ def test_run_of_a_stuck_worker_asks_for_an_end_then_ends_the_process() -> None:
         done.set()
 
     vitals = Vitals(loop_at=0.0, fetched_at=0.0, finished=0, waiting=True)
-    watchdog = Watchdog(
-        lambda: vitals, lambda: True, reasons.append, patience_s=0.2, grace_s=0.05, exit_process=end
-    )
+    watchdog = Watchdog(lambda: vitals, lambda: True, reasons.append, patience_s=0.2, grace_s=0.05, exit_process=end)
     watchdog.start()
     assert done.wait(10)
     assert (len(reasons), codes) == (1, [EXIT_STUCK])

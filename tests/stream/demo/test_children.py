@@ -94,5 +94,3 @@ def test_wait_ready_returns_when_stopped(script: Callable[[str], None]) -> None:
     stopped.set()
     with Child("helper", [], scratch=Path()) as child:
         assert not wait_ready(child, "http://127.0.0.1:1/health", timeout_s=30.0, stopped=stopped)
-
-
