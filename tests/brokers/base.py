@@ -114,6 +114,7 @@ def kafka_settings(*, listen: str, advertise: str, controller: str, data: str) -
 
 def as_environment(settings: dict[str, str]) -> dict[str, str]:
     """Return the settings as the variables that the image apache/kafka reads: `node.id` becomes KAFKA_NODE_ID."""
+
     def name(key: str) -> str:
         return "KAFKA_" + key.replace("_", "__").replace("-", "___").replace(".", "_").upper()
 

@@ -110,16 +110,19 @@ def _pull(client: Any) -> Any:
     thread.start()
     thread.join(_PULL_S)
     if not found:
-        raise BrokerMissing(f"the image {IMAGE} is not here and can't be pulled; "
-                            "tests/brokers/docker/build_image.sh builds a stand-in from Debian's packages")
+        raise BrokerMissing(
+            f"the image {IMAGE} is not here and can't be pulled; "
+            "tests/brokers/docker/build_image.sh builds a stand-in from Debian's packages"
+        )
     return found[0]
 
 
 def _container(port: int) -> Any:
     from testcontainers.core.container import DockerContainer
 
-    settings = kafka_settings(listen=f"0.0.0.0:{_PORT}", advertise=f"127.0.0.1:{port}", controller="localhost:9093",
-                              data="/tmp/kafka-data")
+    settings = kafka_settings(
+        listen=f"0.0.0.0:{_PORT}", advertise=f"127.0.0.1:{port}", controller="localhost:9093", data="/tmp/kafka-data"
+    )
     container = DockerContainer(IMAGE).with_bind_ports(_PORT, port)
     for name, value in (as_environment(settings) | {"KAFKA_HEAP_OPTS": "-Xmx512m"}).items():
         container = container.with_env(name, value)

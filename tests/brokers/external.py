@@ -32,8 +32,10 @@ class ExternalBroker(Broker):
         admin = AdminClient({"bootstrap.servers": self.bootstrap})
         taken = sorted(set(SUITE_TOPICS) & set(admin.list_topics(timeout=10).topics))
         if taken:
-            raise BrokerMissing(f"the cluster at {self.bootstrap} has the topics {', '.join(taken)} already; "
-                                "the tests delete theirs, so they want a cluster without them")
+            raise BrokerMissing(
+                f"the cluster at {self.bootstrap} has the topics {', '.join(taken)} already; "
+                "the tests delete theirs, so they want a cluster without them"
+            )
 
     def stop(self) -> None:
         """It is not ours to stop."""

@@ -44,8 +44,9 @@ def kafka_jars(cache: Path = _CACHE) -> Path:
         return folder
     maven = shutil.which("mvn")
     if maven is None:
-        raise BrokerMissing("mvn is not on the PATH and Kafka's jars are not cached; "
-                            "install Maven (Debian: apt-get install maven)")
+        raise BrokerMissing(
+            "mvn is not on the PATH and Kafka's jars are not cached; install Maven (Debian: apt-get install maven)"
+        )
     cache.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix="fetch-", dir=cache))
     try:
@@ -57,8 +58,16 @@ def kafka_jars(cache: Path = _CACHE) -> Path:
 
 
 def _run_maven(maven: str, target: Path) -> None:
-    command = [maven, "--quiet", "--batch-mode", "--strict-checksums", "--file", str(POM),
-               "dependency:copy-dependencies", f"-DoutputDirectory={target}"]
+    command = [
+        maven,
+        "--quiet",
+        "--batch-mode",
+        "--strict-checksums",
+        "--file",
+        str(POM),
+        "dependency:copy-dependencies",
+        f"-DoutputDirectory={target}",
+    ]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_MAVEN_S, check=False)
     except subprocess.TimeoutExpired as error:

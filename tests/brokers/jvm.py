@@ -39,8 +39,12 @@ class JvmBroker(Broker):
         if self._process is not None:
             return
         with self._log.open("ab") as log:
-            process = subprocess.Popen(self._command("kafka.Kafka", str(self._properties)), stdout=log,
-                                       stderr=subprocess.STDOUT, preexec_fn=die_with_parent)
+            process = subprocess.Popen(
+                self._command("kafka.Kafka", str(self._properties)),
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                preexec_fn=die_with_parent,
+            )
         self._process = process
         try:
             wait_until_answering(self.bootstrap, _START_S, lambda: process.poll() is None)
@@ -73,8 +77,9 @@ class JvmBroker(Broker):
         return [self._java, *_JVM, "-cp", f"{self._jars}/*", main_class, *arguments]
 
     def _format(self, controller: str) -> None:
-        settings = kafka_settings(listen=self.bootstrap, advertise=self.bootstrap, controller=controller,
-                                  data=str(self._home / "data"))
+        settings = kafka_settings(
+            listen=self.bootstrap, advertise=self.bootstrap, controller=controller, data=str(self._home / "data")
+        )
         self._properties.write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
         command = self._command("kafka.tools.StorageTool", "format", "-t", _CLUSTER_ID, "-c", str(self._properties))
         done = subprocess.run(command, capture_output=True, text=True, timeout=_START_S, check=False)

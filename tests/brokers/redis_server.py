@@ -29,8 +29,9 @@ class RedisServer:
     def start(self) -> None:
         """Start it and return when it answers."""
         command = [self._program, "--port", str(self._port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
-        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                                         preexec_fn=die_with_parent)
+        self._process = subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=die_with_parent
+        )
         wait_for("redis-server to answer", self._answers, 15)
 
     def stop(self) -> None:

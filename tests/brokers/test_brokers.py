@@ -104,8 +104,13 @@ def test_image_entry_point_turns_variables_into_properties(tmp_path: Path) -> No
     script = (Path(__file__).with_name("docker") / "run.sh").read_text()
     (tmp_path / "run.sh").write_text(script.replace("/opt/kafka", str(tmp_path)))
     program(tmp_path, "java", "exit 0")
-    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "KAFKA_NODE_ID": "1", "KAFKA_A__B_C___D": "x=y z",
-                   "KAFKA_HEAP_OPTS": "-Xmx1g", "OTHER": "1"}
+    environment = {
+        "PATH": f"{tmp_path}:/usr/bin:/bin",
+        "KAFKA_NODE_ID": "1",
+        "KAFKA_A__B_C___D": "x=y z",
+        "KAFKA_HEAP_OPTS": "-Xmx1g",
+        "OTHER": "1",
+    }
     subprocess.run(["bash", str(tmp_path / "run.sh")], env=environment, check=True, timeout=30)
     properties = (tmp_path / "config" / "server.properties").read_text().splitlines()
     assert sorted(properties) == ["a_b.c-d=x=y z", "node.id=1"]
@@ -113,10 +118,23 @@ def test_image_entry_point_turns_variables_into_properties(tmp_path: Path) -> No
 
 @pytest.mark.parametrize(("ci", "outcome"), [("true", "1 error"), ("", "1 skipped")])
 def test_broker_test_skipped_is_a_failed_run_in_ci_only(ci: str, outcome: str) -> None:
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider",
-               f"{__file__}::test_broker_cleaned_has_no_topics"]
-    done = subprocess.run(command, env={**os.environ, "CI": ci, "NEXTCLICK_BROKER": "mock"}, capture_output=True,
-                          text=True, timeout=60, check=False)
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        f"{__file__}::test_broker_cleaned_has_no_topics",
+    ]
+    done = subprocess.run(
+        command,
+        env={**os.environ, "CI": ci, "NEXTCLICK_BROKER": "mock"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert outcome in done.stdout, done.stdout
     assert "in-process cluster" in done.stdout, "the summary names the broker"
     assert (done.returncode == 0) is (ci == "")

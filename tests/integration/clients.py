@@ -33,10 +33,17 @@ class Storefront:
     def __init__(self, bootstrap: str, compression: str = "none") -> None:
         self.sent: list[Sent] = []
         self.failed: list[str] = []
-        self._producer = Producer({
-            "bootstrap.servers": bootstrap, "partitioner": "murmur2_random", "linger.ms": 2, "enable.idempotence": True,
-            "message.timeout.ms": 60_000, "compression.type": compression, "log_level": 0,
-        })
+        self._producer = Producer(
+            {
+                "bootstrap.servers": bootstrap,
+                "partitioner": "murmur2_random",
+                "linger.ms": 2,
+                "enable.idempotence": True,
+                "message.timeout.ms": 60_000,
+                "compression.type": compression,
+                "log_level": 0,
+            }
+        )
 
     def click(self, session_id: str, item_id: str, ts: int | None = None, kind: Any = "click") -> None:
         """Send one click; `flush` confirms it."""
@@ -44,8 +51,9 @@ class Storefront:
         self._producer.produce("clicks", encode(click), session_id.encode(), on_delivery=self._delivered(click))
         self._producer.poll(0)
 
-    def raw(self, value: bytes | None, key: bytes | None, headers: Sequence[tuple[str, bytes]] = (),
-            partition: int = 0) -> None:
+    def raw(
+        self, value: bytes | None, key: bytes | None, headers: Sequence[tuple[str, bytes]] = (), partition: int = 0
+    ) -> None:
         """Send what may be no click at all."""
         self._producer.produce("clicks", value, key, headers=list(headers), partition=partition)
         self._producer.poll(0)
@@ -128,8 +136,7 @@ class Lists:
 
         def unanswered() -> list[str]:
             found = self.last
-            return [name for name, one in newest.items()
-                    if name not in found or found[name].source.offset < one.offset]
+            return [name for name, one in newest.items() if name not in found or found[name].source.offset < one.offset]
 
         end = time.monotonic() + deadline_s
         while left := unanswered():
@@ -167,8 +174,15 @@ def read_topic(bootstrap: str, topic: str) -> list[Message]:
 
 
 def _consumer(bootstrap: str, topic: str) -> Consumer:
-    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "it-reader", "enable.auto.commit": False,
-                         "fetch.wait.max.ms": 50, "log_level": 0})
+    consumer = Consumer(
+        {
+            "bootstrap.servers": bootstrap,
+            "group.id": "it-reader",
+            "enable.auto.commit": False,
+            "fetch.wait.max.ms": 50,
+            "log_level": 0,
+        }
+    )
     partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
     consumer.assign([TopicPartition(topic, number, 0) for number in partitions])
     return consumer

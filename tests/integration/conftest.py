@@ -93,8 +93,16 @@ def start_worker(registry: Registry, group: str, tmp_path: Path) -> Iterator[Sta
 def make_topics(broker: Broker, group: str) -> None:
     """Make the topics by the command; the in-process cluster makes them when they are asked for."""
     if broker.real:
-        done = cli("topics", "create", "--bootstrap-servers", broker.bootstrap, "--partitions", str(PARTITIONS),
-                   "--group", group)
+        done = cli(
+            "topics",
+            "create",
+            "--bootstrap-servers",
+            broker.bootstrap,
+            "--partitions",
+            str(PARTITIONS),
+            "--group",
+            group,
+        )
         assert done.returncode == 0, done.stderr
         return
     admin = AdminClient({"bootstrap.servers": broker.bootstrap})

@@ -31,8 +31,14 @@ def stored(changelog: Iterable[Message]) -> dict[str, SessionState]:
     return {key.decode(): decode_state(value) for key, value in rows.items() if value is not None}
 
 
-def assert_lists(last: Mapping[str, Recommendation], states: Mapping[str, SessionState], ranker: Ranker, k: int = 20,
-                 *, exclude_seen: bool = False) -> None:
+def assert_lists(
+    last: Mapping[str, Recommendation],
+    states: Mapping[str, SessionState],
+    ranker: Ranker,
+    k: int = 20,
+    *,
+    exclude_seen: bool = False,
+) -> None:
     """Every session's last list is the ranker's for its state: items in order, model, source and time of the click."""
     names = sorted(states)
     seen = [states[name].items if exclude_seen else () for name in names]

@@ -124,19 +124,27 @@ def test_storefront_compresses_its_clicks_are_answered(
     lists.await_answers(storefront.sent)
 
 
-def test_kcat_reads_recommendations_and_sends_plain_json(
-    topics: str, lists: Lists, start_worker: StartWorker
-) -> None:
+def test_kcat_reads_recommendations_and_sends_plain_json(topics: str, lists: Lists, start_worker: StartWorker) -> None:
     kcat = shutil.which("kcat")
     if kcat is None:
         pytest.skip("kcat is not on the PATH (Debian: apt-get install kcat)")
     start_worker(topics).await_ready()
     click = json.dumps({"session_id": "k", "item_id": "item-3", "ts": now_ms()})
     partitioner = ["-X", "partitioner=murmur2_random"]
-    subprocess.run([kcat, "-P", "-b", topics, "-t", "clicks", "-K", "|", *partitioner], input=f"k|{click}\n", text=True,
-                   check=True, timeout=30)
-    read = subprocess.run([kcat, "-C", "-b", topics, "-t", "recommendations", "-o", "beginning", "-c", "1", "-q",
-                           "-f", "%k %s\n"], capture_output=True, text=True, check=True, timeout=30)
+    subprocess.run(
+        [kcat, "-P", "-b", topics, "-t", "clicks", "-K", "|", *partitioner],
+        input=f"k|{click}\n",
+        text=True,
+        check=True,
+        timeout=30,
+    )
+    read = subprocess.run(
+        [kcat, "-C", "-b", topics, "-t", "recommendations", "-o", "beginning", "-c", "1", "-q", "-f", "%k %s\n"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=30,
+    )
     key, _, value = read.stdout.partition(" ")
     found = json.loads(value)
     assert (key, found["session_id"], found["model"], len(found["items"])) == ("k", "k", "1", 20)

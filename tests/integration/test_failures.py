@@ -14,9 +14,7 @@ from tests.integration.oracle import assert_lists, folded, stored
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(240)]
 
 
-def assert_nothing_lost(
-    bootstrap: str, storefront: Storefront, lists: Lists, registry: Registry, group: str
-) -> None:
+def assert_nothing_lost(bootstrap: str, storefront: Storefront, lists: Lists, registry: Registry, group: str) -> None:
     """Each session's state and last list are those of all its clicks, also when late repeats have come."""
     lists.await_answers(storefront.sent, deadline_s=60)
     lists.read_on()
@@ -41,8 +39,13 @@ def test_worker_killed_in_full_flow_and_started_again_equals_the_oracle(
 
 
 def test_two_workers_share_partitions_and_one_takes_over_when_the_other_is_killed(
-    real_broker: Broker, topics: str, storefront: Storefront, lists: Lists, start_worker: StartWorker,
-    registry: Registry, group: str,
+    real_broker: Broker,
+    topics: str,
+    storefront: Storefront,
+    lists: Lists,
+    start_worker: StartWorker,
+    registry: Registry,
+    group: str,
 ) -> None:
     first, second = start_worker(topics), start_worker(topics)
     share = PARTITIONS // 2
@@ -59,8 +62,13 @@ def test_two_workers_share_partitions_and_one_takes_over_when_the_other_is_kille
 
 
 def test_worker_joins_and_leaves_in_full_flow_nothing_is_lost(
-    real_broker: Broker, topics: str, storefront: Storefront, lists: Lists, start_worker: StartWorker,
-    registry: Registry, group: str,
+    real_broker: Broker,
+    topics: str,
+    storefront: Storefront,
+    lists: Lists,
+    start_worker: StartWorker,
+    registry: Registry,
+    group: str,
 ) -> None:
     first = start_worker(topics)
     first.await_ready(PARTITIONS)
@@ -76,7 +84,11 @@ def test_worker_joins_and_leaves_in_full_flow_nothing_is_lost(
 
 
 def test_broker_down_at_start_worker_waits_and_then_works(
-    restartable_broker: Broker, topics: str, storefront: Storefront, lists: Lists, start_worker: StartWorker,
+    restartable_broker: Broker,
+    topics: str,
+    storefront: Storefront,
+    lists: Lists,
+    start_worker: StartWorker,
     registry: Registry,
 ) -> None:
     restartable_broker.stop()
@@ -94,8 +106,13 @@ def test_broker_down_at_start_worker_waits_and_then_works(
 
 
 def test_broker_restarted_in_full_flow_nothing_is_lost(
-    restartable_broker: Broker, topics: str, storefront: Storefront, lists: Lists, start_worker: StartWorker,
-    registry: Registry, group: str,
+    restartable_broker: Broker,
+    topics: str,
+    storefront: Storefront,
+    lists: Lists,
+    start_worker: StartWorker,
+    registry: Registry,
+    group: str,
 ) -> None:
     worker = start_worker(topics)
     worker.await_ready(PARTITIONS)

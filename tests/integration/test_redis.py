@@ -27,6 +27,7 @@ def test_redis_holds_the_last_list_of_each_session_with_a_time_to_live(
     with Flow(storefront, rate=500, sessions=30, items=ITEMS) as flow:
         flow.confirmed(300)
     lists.await_answers(storefront.sent)
+
     def all_stored() -> bool:
         return all(stored(redis_server, name) == last for name, last in lists.last.items())
 

@@ -23,8 +23,15 @@ _ROOT = Path(__file__).parents[2]
 
 def cli(*arguments: str, timeout_s: float = 60.0) -> subprocess.CompletedProcess[str]:
     """Run a nextclick command to its end and return its exit code and output."""
-    return subprocess.run([sys.executable, "-m", "nextclick", *arguments], cwd=_ROOT, env=_environment(), text=True,
-                          capture_output=True, timeout=timeout_s, check=False)
+    return subprocess.run(
+        [sys.executable, "-m", "nextclick", *arguments],
+        cwd=_ROOT,
+        env=_environment(),
+        text=True,
+        capture_output=True,
+        timeout=timeout_s,
+        check=False,
+    )
 
 
 class Worker:
@@ -33,12 +40,34 @@ class Worker:
     def __init__(self, bootstrap: str, registry: Path, group: str, log: Path, *options: str) -> None:
         self.log = log
         self.port = free_port()
-        command = [sys.executable, "-m", "nextclick", "worker", "--bootstrap-servers", bootstrap,
-                   "--registry", str(registry), "--group", group, "--web-port", str(self.port), "--threads", "1",
-                   "--broker-session-timeout-s", "6", *options]
+        command = [
+            sys.executable,
+            "-m",
+            "nextclick",
+            "worker",
+            "--bootstrap-servers",
+            bootstrap,
+            "--registry",
+            str(registry),
+            "--group",
+            group,
+            "--web-port",
+            str(self.port),
+            "--threads",
+            "1",
+            "--broker-session-timeout-s",
+            "6",
+            *options,
+        ]
         with log.open("ab") as output:
-            self.process = subprocess.Popen(command, cwd=_ROOT, env=_environment(), stdout=output,
-                                            stderr=subprocess.STDOUT, preexec_fn=die_with_parent)
+            self.process = subprocess.Popen(
+                command,
+                cwd=_ROOT,
+                env={**_environment(), "TMPDIR": str(log.parent)},
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                preexec_fn=die_with_parent,
+            )
 
     def health(self) -> dict[str, Any]:
         """What /health says; `ready` is False while nobody listens there."""
@@ -53,6 +82,7 @@ class Worker:
 
     def await_ready(self, partitions: int | None = None, deadline_s: float = 45.0) -> None:
         """Return when the worker answers clicks, of so many partitions if a number is given."""
+
         def ready() -> bool:
             self._assert_running()
             health = self.health()
@@ -66,6 +96,7 @@ class Worker:
 
     def await_log(self, words: str, deadline_s: float = 30.0) -> str:
         """Return the first line of the log that these words (a regular expression) are found in."""
+
         def line() -> str | None:
             return next((one for one in self.log.read_text().splitlines() if re.search(words, one)), None)
 
