@@ -31,8 +31,7 @@ class Answers(threading.Thread):
     def __init__(self, bootstrap: str, topic: str = "recommendations", *, from_beginning: bool = False) -> None:
         super().__init__(daemon=True)
         self.lists = 0
-        self.first: float = 0.0  # perf_counter of the first list
-        self.newest: float = 0.0  # and of the newest
+        self._published: list[int] = []  # ms, when each list was produced, by its record's timestamp
         self.models: set[str | None] = set()
         self._times: dict[tuple[str, int], list[tuple[int, float]]] = defaultdict(list)
         self._stopped = threading.Event()
@@ -60,14 +59,13 @@ class Answers(threading.Thread):
         while not self._stopped.is_set():
             message = self._consumer.poll(0.05)  # returns with the first message; consume(n) waits to have n
             if message is not None and message.error() is None:
+                self._published.append(message.timestamp()[1])
                 self._note(message.value(), time.perf_counter())
         self._consumer.close()
 
     def _note(self, value: bytes, now: float) -> None:
         answer = self._decode(value)
         self.lists += 1
-        self.first = self.first or now
-        self.newest = now
         self.models.add(answer.model)
         self._times[answer.session_id, answer.source.partition].append((answer.source.offset, now))
 
@@ -81,6 +79,10 @@ class Answers(threading.Thread):
             times = (at for answered, at in self._times.get((session, partition), ()) if answered >= offset)
             out[row] = next(times, np.nan) - due
         return out
+
+    def published_within_s(self) -> float:
+        """Seconds from the first list produced to the last, whenever this subscriber came to read them."""
+        return (max(self._published) - min(self._published)) / 1_000
 
     def close(self) -> None:
         self._stopped.set()

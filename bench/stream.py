@@ -93,7 +93,7 @@ def throughput(bootstrap: str, command: list[str], workers: int, sent: Sent, log
     try:
         with processes(command, workers, log) as running:
             wait_until_answered(answers, sent, running, 180)
-        seconds = answers.newest - answers.first
+        seconds = answers.published_within_s()
         return Throughput(
             clicks_per_s=len(sent) / seconds, lists_per_s=answers.lists / seconds, answered=len(sent), clicks=len(sent)
         )
