@@ -78,6 +78,7 @@ class ModelFollower:
         self._refused: set[Wanted] = set()
         self._next_look = 0.0
         self._pause = _BACKOFF_S[0]
+        self.looked = threading.Event()  # the first look is over: a model is in service, or none could be had
         self.error: str | None = None  # why the newest wanted model is not in service
 
     @property
@@ -115,6 +116,7 @@ class ModelFollower:
             if time.monotonic() >= self._next_look:
                 self._next_look = time.monotonic() + self._config.models_poll_s
                 self._look()
+                self.looked.set()
             self._read(reader)
 
     def _read(self, reader: AnnouncementReader) -> None:

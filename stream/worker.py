@@ -44,6 +44,7 @@ __all__ = ["Worker", "run_worker"]
 
 log = logging.getLogger(__name__)
 
+_FIRST_MODEL_S = 30.0  # for the first model to load; then clicks are answered without one
 _MAX_MESSAGE_BYTES = 16 * 1024 * 1024  # the broker decides what is too large, not the client
 _STOP_S = 20.0  # for the orderly end
 _WATCH_S = 0.1
@@ -193,6 +194,10 @@ class Worker:
             log.warning("no broker answers at %s; the worker waits for one", self.config.bootstrap_servers)
 
     async def _start_app(self) -> None:
+        """Join the group once the first model is in service: what waits is worth a ranking, not an empty list."""
+        give_up = time.monotonic() + _FIRST_MODEL_S
+        while self._follower is not None and not self._follower.looked.is_set() and time.monotonic() < give_up:
+            await asyncio.sleep(0.02)
         try:
             await self._app.start()
         except asyncio.CancelledError:
