@@ -126,12 +126,14 @@ def train(
     registry: RegistryUrl,
     valid: Annotated[Path | None, option(help="Held-out log [the newest day or tenth of --data].")] = None,
     preset: Annotated[str, option(help="Named model.")] = "tron",
-    epochs: Annotated[int | None, option(help="Passes over the log [the preset's].")] = None,
+    epochs: Annotated[float | None, option(help="Passes over the log [the preset's].")] = None,
     seed: Annotated[int, option(help="The same seed gives the same model.")] = 0,
-    negatives: Annotated[int | None, option(help="Uniform negatives a batch [the preset's].")] = None,
+    negatives: Annotated[int | None, option(help="Negatives drawn for a batch [the preset's].")] = None,
     lr: Annotated[float | None, option(help="Learning rate [the preset's].")] = None,
     batch: Annotated[int | None, option(help="Sessions a step [the preset's].")] = None,
-    positions: Annotated[str | None, option(help="start or end: where positions are counted from.")] = None,
+    positions: Annotated[str | None, option(help="start, end, rotary or none: how positions are told.")] = None,
+    device: Annotated[Provider, option(help="Where to train.")] = Provider.cpu,
+    precision: Annotated[str, option(help="auto, float32 or bfloat16: of products with the catalogue.")] = "auto",
     threads: Threads = 0,
     max_seconds: Annotated[float | None, option(help="Stop training after so long and export the best so far.")] = None,
     min_support: Annotated[int, option(help="Leave out items with fewer clicks.")] = 1,
@@ -146,21 +148,29 @@ def train(
     max_bad_share: MaxBadShare = 0.01,
     json: Json = False,
 ) -> None:
-    """Train on a click log, export, check, and publish a bundle into the registry."""
+    """Train on a click log, export, check, and publish a bundle into the registry.
+
+    Several processes train one model under torchrun: torchrun --nproc-per-node 2 -m nextclick train …
+    """
     # OpenMP's idle threads spin by default: a step took 15 times as long where a worker had the other core
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from model.pipeline import TrainRequest, train_to_registry
     from model.presets import preset as named
 
+    sampling = {"popular" if named(preset).negatives.popular else "uniform": negatives}
     chosen = named(preset).override(
         epochs=epochs,
+        reference=0 if epochs is not None else None,  # exactly as many as asked for
+        min_steps=0 if epochs is not None else None,
         seed=seed,
         batch=batch,
         lr=lr,
         threads=threads,
+        device=device.value,
+        precision=precision,
         max_seconds=max_seconds,
-        uniform=negatives,
-        positions=positions,  # type: ignore[arg-type]  # checked by EncoderConfig
+        positions=positions,
+        **sampling,
     )
     request = TrainRequest(
         data=data,
@@ -175,14 +185,19 @@ def train(
     )
     with _progress() as on_progress:
         summary = train_to_registry(request, on_progress)
-    _report(summary.to_dict(), json)
+    if summary is not None:  # else another process of this training publishes
+        _report(summary.to_dict(), json)
 
 
 @app.command()
 def evaluate(
     data: Data,
+    systems: Annotated[
+        list[str] | None, typer.Argument(help="With --compare: folders of bundles and names of baselines.")
+    ] = None,
+    compare: Annotated[bool, option("--compare", help="Several systems on the same predictions.")] = False,
     bundle: Annotated[Path | None, option(help="Bundle to evaluate, through the ranker that serves it.")] = None,
-    baseline: Annotated[str | None, option(help="popularity, next-item, co-occurrence or items-after.")] = None,
+    baseline: Annotated[str | None, option(help="popularity, next-item, items-after, co-occurrence, vmis-knn.")] = None,
     train: Annotated[Path | None, option(help="Log a baseline counts.")] = None,
     cutoffs: Cutoffs = "20",
     threads: Threads = 0,
@@ -194,10 +209,19 @@ def evaluate(
     max_bad_share: MaxBadShare = 0.01,
     json: Json = False,
 ) -> None:
-    """Recall, MRR, NDCG and coverage: full ranking, every position after the first."""
+    """Recall, MRR, NDCG and coverage: full ranking, every position after the first.
+
+    --compare gives intervals too, by bootstrap over sessions, and differences to the system named first.
+    """
     from model.report import evaluate_baseline, evaluate_bundle
 
     read = _read_options(format, session_column, item_column, time_column, type_column, max_bad_share)
+    if compare and (bundle is not None or baseline is not None):
+        raise ConfigError("--compare takes its systems as arguments: leave out --bundle and --baseline")
+    if compare:
+        return _compare(systems or [], data, read, train, _cutoffs(cutoffs), threads, json)
+    if systems:
+        raise ConfigError(f"{' '.join(systems)}: several systems are compared with --compare")
     if (bundle is None) == (baseline is None):
         raise ConfigError("name either --bundle DIR, or --baseline NAME with --train PATH")
     cuts = _cutoffs(cutoffs)
@@ -207,7 +231,28 @@ def evaluate(
         raise ConfigError("a baseline counts a log: name it with --train PATH")
     else:
         metrics = evaluate_baseline(str(baseline), train, data, read, cuts)
-    _report(metrics, json)
+    return _report(metrics, json)
+
+
+def _compare(
+    systems: list[str],
+    data: Path,
+    read: "ReadOptions",
+    train: Path | None,
+    cutoffs: tuple[int, ...],
+    threads: int,
+    json: bool,
+) -> None:
+    from model.compare import compare_systems
+    from model.compare_table import print_comparison
+
+    def say(text: str) -> None:
+        stderr.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    found = compare_systems(systems, data, read, train=train, cutoffs=cutoffs, threads=threads, say=say)
+    if json:
+        return _print_json(found.to_json())
+    return print_comparison(found)
 
 
 @app.command()

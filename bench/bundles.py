@@ -12,7 +12,7 @@ from export.manifest import Manifest, TrainingWindow
 from export.onnx import export_onnx
 from export.registry import Registry
 from export.vocabulary import Vocabulary
-from model.encoder import Encoder
+from model.encoders import build_encoder
 from model.presets import preset
 from model.serving import ServingModel
 
@@ -22,7 +22,7 @@ def publish_random_tron(registry: Path, item_ids: list[str], scratch: Path, seed
     torch.manual_seed(seed)
     encoder_config = preset("tron").encoder
     k_max = min(50, len(item_ids))
-    serving = ServingModel(Encoder(encoder_config, len(item_ids)), k_max).eval()
+    serving = ServingModel([build_encoder(encoder_config, len(item_ids))], k_max).eval()
     scratch.mkdir(parents=True, exist_ok=True)
     export_onnx(serving, scratch / "graph.onnx", window=encoder_config.window)
     write_bundle(

@@ -1,7 +1,8 @@
-"""Baselines that count: popularity, and what was clicked with or after the last item. All counts come from train.
+"""Baselines that count: by popularity, by what was clicked with or after the last item, by similar sessions.
 
-Ties go to the item with more train clicks, then to the smaller catalogue id (the order of the shop's ids). A list with
-too few counted items is filled from the popularity list. Nothing is excluded, as in the evaluation protocol.
+All counts come from train. Ties go to the item with more train clicks, then to the smaller catalogue id (the order of
+the shop's ids). A list with too few counted items is filled from the popularity list. Nothing is excluded, as in the
+evaluation protocol.
 
 Legend: B sessions, K places of a list, V catalogue items, E counted pairs (last item, candidate).
 """
@@ -14,7 +15,9 @@ from numpy.typing import NDArray
 
 from export.errors import ConfigError
 from export.vocabulary import PAD
+from model.counts import Popularity, Ranked, distinct_items
 from model.log import SessionLog
+from model.vmis_knn import VmisKnn
 
 __all__ = ["BASELINES", "Baseline", "LastItem", "Popularity", "make_baseline"]
 
@@ -22,7 +25,6 @@ REACH = 10  # clicks after the last item that `items-after` counts
 UNIT = 2520  # weight of a click right after: divisible by 1..REACH, so that sums of 1 / distance stay exact integers
 CHUNK_PAIRS = 4_000_000  # pairs held before they are summed up; 64 MB
 
-Ranked = tuple[NDArray[np.int32], NDArray[np.float32]]  # ids (B, K), scores (B, K)
 Pairs = tuple[NDArray[np.int64], NDArray[np.int64]]  # keys (E,) = last * (V + 1) + candidate, ascending; weights (E,)
 
 
@@ -34,22 +36,6 @@ class Baseline(Protocol):
         ...
 
 
-class Popularity:
-    """The same list for everybody: items by their train clicks."""
-
-    def __init__(self, train: SessionLog) -> None:
-        clicks = train.popularity()  # (V,)
-        self.order = np.lexsort((np.arange(len(clicks)), -clicks)).astype(np.int32) + PAD + 1  # (V,) ids, best first
-        self.share = (np.sort(clicks)[::-1] / max(1, train.clicks)).astype(np.float32)  # (V,) of all clicks
-
-    def rank(self, sessions: Sequence[NDArray[np.int32]], k: int, /) -> Ranked:
-        """Return the k most clicked items for each session, scored by their share of the clicks."""
-        ids, scores = np.full(k, PAD, np.int32), np.zeros(k, np.float32)
-        found = min(k, len(self.order))
-        ids[:found], scores[:found] = self.order[:found], self.share[:found]
-        return np.tile(ids, (len(sessions), 1)), np.tile(scores, (len(sessions), 1))
-
-
 class LastItem:
     """Items by a weight counted beside the session's last item."""
 
@@ -57,8 +43,7 @@ class LastItem:
         """Take the weights of (last item, candidate) pairs; they are kept in the order of each last item's list."""
         V = len(train.vocabulary)
         self.popularity = Popularity(train)
-        place = np.empty(V + 1, np.int64)  # of each id in the popularity list: the rule for ties
-        place[self.popularity.order] = np.arange(V)
+        place = self.popularity.places()
         keys, weights = pairs
         last, candidate = keys // (V + 1), keys % (V + 1)
         order = np.lexsort((place[candidate], -weights, last))
@@ -82,21 +67,7 @@ class LastItem:
             return self.popularity.rank([np.zeros(0, np.int32)] * len(rows), k)
         ids = np.where(counted, self.candidates[at], PAD)  # (B, K)
         scores = np.where(counted, self.weights[at], 0).astype(np.float32)  # (B, K)
-        return self.fill(ids.astype(np.int32), counted), scores
-
-    def fill(self, ids: NDArray[np.int32], counted: NDArray[np.bool_]) -> NDArray[np.int32]:
-        """Return ids (B, K) with the places not counted taken by popular items that the list does not have yet."""
-        short = np.flatnonzero(~counted.all(axis=1))
-        if not len(short):
-            return ids
-        k = ids.shape[1]
-        popular = np.zeros(2 * k, np.int32)  # at most k of them are in the list already
-        popular[: min(2 * k, len(self.popularity.order))] = self.popularity.order[: 2 * k]
-        fresh = ~(popular[None, :, None] == ids[short][:, None, :]).any(axis=2)  # (B, 2K)
-        pool = np.concatenate((ids[short], np.broadcast_to(popular, fresh.shape)), axis=1)  # (B, 3K)
-        first = np.argsort(~np.concatenate((counted[short], fresh), axis=1), axis=1, kind="stable")[:, :k]
-        ids[short] = np.take_along_axis(pool, first, axis=1)  # (B, K)
-        return ids
+        return self.popularity.fill(ids.astype(np.int32), counted), scores
 
 
 def follower_chunks(log: SessionLog, reach: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], int]]:
@@ -152,20 +123,12 @@ def co_occurrences(train: SessionLog) -> Pairs:
     return merged([(keys, weights), (mirrored, weights)])
 
 
-def distinct_items(log: SessionLog) -> SessionLog:
-    """Return the log with every item of a session once, in ascending order."""
-    base = len(log.vocabulary) + 1
-    keys = np.unique(np.repeat(np.arange(log.sessions), log.lengths) * base + log.items)
-    offsets = np.searchsorted(keys, np.arange(log.sessions + 1) * base)
-    items = (keys % base).astype(np.int32)
-    return SessionLog(items=items, offsets=offsets, ts=np.zeros(len(items), np.int64), vocabulary=log.vocabulary)
-
-
 BASELINES: dict[str, Callable[[SessionLog], Any]] = {
     "popularity": Popularity,
     "co-occurrence": lambda train: LastItem(train, co_occurrences(train)),
     "next-item": lambda train: LastItem(train, next_items(train)),
     "items-after": lambda train: LastItem(train, next_items(train, REACH)),
+    "vmis-knn": VmisKnn,
 }
 
 
@@ -174,7 +137,7 @@ def make_baseline(name: str, train: SessionLog) -> Baseline:
 
     `co-occurrence` counts the sessions that hold both the last item and the candidate (never the item itself),
     `next-item` how often the candidate was clicked directly after the last item, `items-after` up to 10 clicks after,
-    each worth 1 / distance.
+    each worth 1 / distance, `vmis-knn` what recent sessions like this one hold (`model.vmis_knn`).
     """
     if name not in BASELINES:
         raise ConfigError(f"no baseline is called {name!r}; there are {', '.join(BASELINES)}")

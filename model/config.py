@@ -5,12 +5,20 @@ Values are checked where they are made, so that a wrong one is refused before an
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal
+import math
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any, Literal, get_args
 
 from export.errors import ConfigError
 
-Positions = Literal["start", "end"]
+Kind = Literal["transformer", "gru"]
+Activation = Literal["relu", "swiglu"]
+Positions = Literal["start", "end", "rotary", "none"]
+Objective = Literal["softmax", "bce", "gbce", "bpr-max"]
+Rule = Literal["adam", "adagrad"]
+Schedule = Literal["constant", "cosine"]
+Device = Literal["cpu", "cuda"]
+Precision = Literal["auto", "float32", "bfloat16"]
 
 
 def _require(condition: bool, message: str) -> None:
@@ -18,107 +26,193 @@ def _require(condition: bool, message: str) -> None:
         raise ConfigError(message)
 
 
+def _require_one_of(name: str, value: object, kind: Any) -> None:
+    _require(value in get_args(kind), f"{name} is one of {', '.join(get_args(kind))}, not {value!r}")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncoderConfig:
-    """The causal Transformer (model/encoder.py)."""
+    """What turns a session into the vector its next item is scored with (model/encoder.py, model/gru.py)."""
 
+    kind: Kind = "transformer"
     hidden: int = 200  # H: width of items, positions and layers
-    layers: int = 2  # Transformer layers
+    layers: int = 2
     heads: int = 1  # attention heads; must divide `hidden`
     feed_forward: int = 200  # inner width of the feed-forward block
+    activation: Activation = "relu"  # of that block
     dropout: float = 0.05  # share of activations dropped, attention weights too; 0.2 for small logs
+    input_dropout: float | None = None  # share of the item vectors' entries dropped; None: as `dropout`
     window: int = 50  # L: newest clicks the model looks at
-    positions: Positions = "start"  # count clicks from the session's start, or back from the window's right end
+    positions: Positions = "start"  # counted from the session's start, back from the window's end, by rotation, or not
+    residual: bool = False  # GRU: the newest item is added to its output and the sum normalised
+    masked: bool = False  # attention to both sides, and a mask where the item to find stands (BERT4Rec)
 
     def __post_init__(self) -> None:
         """Raise ConfigError for values no encoder can be built from."""
+        _require_one_of("kind", self.kind, Kind)
+        _require_one_of("activation", self.activation, Activation)
+        _require_one_of("positions", self.positions, Positions)
         _require(min(self.hidden, self.layers, self.heads, self.feed_forward) >= 1, "encoder sizes must be at least 1")
         _require(self.hidden % self.heads == 0, f"heads ({self.heads}) must divide hidden ({self.hidden})")
-        _require(0.0 <= self.dropout < 1.0, f"dropout must be in [0, 1), got {self.dropout}")
+        _require(
+            self.positions != "rotary" or self.hidden // self.heads % 2 == 0, "rotary positions need an even head width"
+        )
+        for share in (self.dropout, self.input_dropout or 0.0):
+            _require(0.0 <= share < 1.0, f"dropout must be in [0, 1), got {share}")
         _require(self.window >= 2, f"window must be at least 2 clicks, got {self.window}")
-        _require(self.positions in ("start", "end"), f"positions must be start or end, got {self.positions!r}")
+        _require(not self.masked or self.kind == "transformer", "only a Transformer can be trained with masks")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NegativesConfig:
-    """Which items a position is compared with (model/negatives.py)."""
+    """Which items a position is compared with (model/negatives.py). All are shared by the batch but `each`."""
 
-    uniform: int = 16_384  # draws from the whole catalogue, shared by the batch, with replacement
-    in_batch: int = 127  # draws from the batch's targets, shared by the batch; a session never gets its own
-    top: int = 100  # of all of these, the best scored enter the loss
+    everything: bool = False  # the whole catalogue, no sampling
+    uniform: int = 0  # draws from the whole catalogue, with replacement
+    popular: int = 0  # distinct items, each with probability ~ clicks^alpha; all of them in a small catalogue
+    popular_at_end: int = 0  # so many instead in the last steps, see `ending`: ranks the top better, costs more
+    ending: float = 0.25  # share of the training's steps that are its last
+    alpha: float = 0.5  # 0: every item alike; 1: by clicks
+    in_batch: int = 0  # draws from the batch's targets; a session never gets its own
+    each: int = 0  # uniform draws of each position's own (SASRec), instead of all the others
+    top: int = 0  # of all of these, the best scored enter the loss; 0: all do
 
     def __post_init__(self) -> None:
-        """Raise ConfigError where no negative would be left."""
-        _require(self.uniform >= 1, f"at least 1 uniform negative is needed, got {self.uniform}")
-        _require(self.in_batch >= 0, f"in-batch negatives must not be negative, got {self.in_batch}")
-        _require(self.top >= 1, f"top must be at least 1, got {self.top}")
+        """Raise ConfigError where no negative would be left, or where kinds exclude each other."""
+        counts = (self.uniform, self.popular, self.popular_at_end, self.in_batch, self.each, self.top)
+        _require(min(counts) >= 0, f"numbers of negatives must not be negative, got {counts}")
+        _require(0.0 < self.ending <= 1.0, f"ending must be in (0, 1], got {self.ending}")
+        _require(not self.popular_at_end or self.popular > 0, "popular_at_end takes the place of popular: give both")
+        _require(0.0 <= self.alpha <= 2.0, f"alpha must be in [0, 2], got {self.alpha}")
+        shared = self.uniform + self.popular + self.in_batch
+        kinds = (self.everything, shared > 0, self.each > 0)
+        _require(
+            sum(kinds) == 1, "negatives are everything, drawn for the batch, or drawn for each position: choose one"
+        )
+        _require(self.in_batch == 0 or self.uniform + self.popular > 0, "in-batch negatives alone are not enough")
+        _require(not self.each or not self.top, "top chooses among the batch's negatives, not a position's own")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LossConfig:
+    """What is minimised (model/objectives.py)."""
+
+    objective: Objective = "softmax"
+    logq: bool = False  # softmax: correct a sampled negative's score by the log of its expected number of draws
+    calibration: float = 0.75  # gBCE's t: 0 is plain BCE, 1 fully calibrated
+    penalty: float = 0.0  # BPR-max: regularisation of the negatives' scores
+    elu: float = 0.0  # BPR-max: scores pass an ELU with this alpha first; 0: they do not
+    mask_share: float = 0.4  # masked training: share of a session's items masked
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError for values without a meaning."""
+        _require_one_of("objective", self.objective, Objective)
+        _require(0.0 <= self.calibration <= 1.0, f"calibration must be in [0, 1], got {self.calibration}")
+        _require(self.penalty >= 0.0 and self.elu >= 0.0, "penalty and elu must not be negative")
+        _require(0.0 < self.mask_share < 1.0, f"mask_share must be in (0, 1), got {self.mask_share}")
+        _require(not self.logq or self.objective == "softmax", "logq corrects a softmax only")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainConfig:
-    """The training loop (model/train.py)."""
+    """The training loop (model/train.py) and its optimizer (model/optimizer.py)."""
 
-    epochs: int = 10  # passes over the training sessions
+    epochs: float = 10  # passes over the training sessions
+    reference: int = 0  # sessions that `epochs` is meant for: a log n times as large gets 1 / sqrt(n) as many; 0: any
+    min_steps: int = 0  # and so many steps at least, however small the log
     batch: int = 128  # sessions a step
-    lr: float = 5e-4  # Adam's constant learning rate
+    rule: Rule = "adam"
+    lr: float = 5e-4  # learning rate, at the schedule's top
+    schedule: Schedule = "constant"  # cosine: warmed up, then down to 0 at the last step
+    warmup: int = 0  # steps in which the rate rises to `lr`
+    ema: float = 0.0  # decay a step of the average of the weights that is validated and exported; 0: the weights
+    lazy: bool | None = None  # update only the item rows a step touched; None: where the catalogue is so large it pays
+    precision: Precision = "auto"  # of the products with the catalogue; auto: bfloat16 where the processor has it
     seed: int = 0  # weights, order of sessions, negatives and dropout follow from it alone
+    device: Device = "cpu"
     threads: int = 0  # CPU threads of torch; 0: one a core. Results repeat bit for bit at the same number only
     row: int = 64  # positions a packed row, at least the encoder's window
     max_seconds: float | None = None  # stop after this time of training, keep the best so far; None: no limit
     checkpoint_every: float = 60.0  # seconds between checkpoints inside an epoch; one is made after each epoch anyway
+    validate_epochs: bool = True  # validate after each epoch; False: once, at the end
+    valid_sessions: int | None = None  # held-out sessions to validate on, evenly over their time; None: all of them
 
     def __post_init__(self) -> None:
         """Raise ConfigError for values the loop cannot run with."""
-        _require(self.epochs >= 1, f"epochs must be at least 1, got {self.epochs}")
+        for name, kind in (("rule", Rule), ("schedule", Schedule), ("precision", Precision), ("device", Device)):
+            _require_one_of(name, getattr(self, name), kind)
+        _require(0.0 < self.epochs < math.inf, f"epochs must be above 0 and finite, got {self.epochs}")
         _require(self.batch >= 2, f"batch must be at least 2 sessions, got {self.batch}")
-        _require(self.lr > 0.0, f"lr must be positive, got {self.lr}")
+        _require(0.0 < self.lr < math.inf, f"lr must be positive and finite, got {self.lr}")
+        counts = (self.reference, self.min_steps, self.warmup)
+        _require(min(counts) >= 0, f"reference, min_steps and warmup must not be negative, got {counts}")
+        _require(0.0 <= self.ema < 1.0, f"ema must be in [0, 1), got {self.ema}")
         _require(0 <= self.seed < 2**63, f"seed must be in [0, 2^63), got {self.seed}")
         _require(self.threads >= 0, f"threads must not be negative, got {self.threads}")
-        limit = self.max_seconds
+        limit, valid = self.max_seconds, self.valid_sessions
         _require(limit is None or limit > 0, f"max_seconds must be positive, got {limit}")
+        _require(valid is None or valid > 0, f"valid_sessions must be positive, got {valid}")
+
+    def steps(self, sessions: int) -> tuple[int, int]:
+        """Return the steps of one epoch and of the whole training on so many sessions."""
+        epoch = -(-sessions // self.batch)
+        epochs = self.epochs * math.sqrt(self.reference / sessions) if self.reference else self.epochs
+        return epoch, max(round(epoch * epochs), self.min_steps, 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preset:
-    """One named composition: an encoder, its negatives, its training."""
+    """One named composition: an encoder, its negatives, loss and training; `committee` trains several of them."""
 
     name: str
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
-    negatives: NegativesConfig = field(default_factory=NegativesConfig)
+    negatives: NegativesConfig = field(default_factory=lambda: NegativesConfig(uniform=16_384, in_batch=127, top=100))
+    loss: LossConfig = field(default_factory=LossConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
+    committee: tuple[EncoderConfig, ...] = ()  # further encoders, trained alike and ranking together with the first
 
     def __post_init__(self) -> None:
         """Raise ConfigError where the parts do not fit together."""
-        fits = self.train.row >= self.encoder.window
-        _require(fits, f"a packed row ({self.train.row}) must hold a whole window ({self.encoder.window})")
+        window, masked = self.encoder.window, self.encoder.masked
+        fits = self.train.row >= window + masked
+        _require(fits, f"a packed row ({self.train.row}) must hold a whole window ({window})")
+        looks = {(one.window, one.masked, one.positions == "end") for one in (self.encoder, *self.committee)}
+        _require(
+            len(looks) == 1,
+            "the encoders of a committee must look at the same window, all with masks or none, all from its end or not",
+        )
+
+    def members(self) -> list[Preset]:
+        """Return one preset an encoder, seeds apart; [self] where there is no committee."""
+        if not self.committee:
+            return [self]
+        return [
+            replace(
+                self, encoder=encoder, committee=(), train=replace(self.train, seed=self.train.seed + 1000 * number)
+            )
+            for number, encoder in enumerate((self.encoder, *self.committee))
+        ]
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, as a manifest holds them."""
         return asdict(self)
 
-    def override(
-        self,
-        *,
-        epochs: int | None = None,
-        seed: int | None = None,
-        batch: int | None = None,
-        lr: float | None = None,
-        threads: int | None = None,
-        max_seconds: float | None = None,
-        uniform: int | None = None,
-        positions: Positions | None = None,
-    ) -> Preset:
-        """Return this preset with the options that are not None put in. Raises ConfigError for bad values."""
-        return replace(
-            self,
-            encoder=replace(self.encoder, **_given(positions=positions)),
-            negatives=replace(self.negatives, **_given(uniform=uniform)),
-            train=replace(
-                self.train,
-                **_given(epochs=epochs, seed=seed, batch=batch, lr=lr, threads=threads, max_seconds=max_seconds),
-            ),
-        )
+    def override(self, **options: Any) -> Preset:
+        """Return this preset with the options that are not None put in, each by the name its component has for it.
+
+        An encoder's options go to every encoder of a committee. Raises ConfigError for bad values, TypeError for a name
+        no component has.
+        """
+        given = {name: value for name, value in options.items() if value is not None}
+        parts: dict[str, Any] = {part: getattr(self, part) for part in ("encoder", "negatives", "loss", "train")}
+        chosen = {part: _options_of(config, given) for part, config in parts.items()}
+        unknown = set(given).difference(*chosen.values())
+        if unknown:
+            raise TypeError(f"no component has an option called {', '.join(sorted(unknown))}")
+        parts = {part: replace(config, **chosen[part]) for part, config in parts.items()}
+        committee = tuple(replace(encoder, **chosen["encoder"]) for encoder in self.committee)
+        return replace(self, **parts, committee=committee)
 
 
-def _given(**options: Any) -> dict[str, Any]:
-    return {name: value for name, value in options.items() if value is not None}
+def _options_of(config: Any, given: dict[str, Any]) -> dict[str, Any]:
+    return {known.name: given[known.name] for known in fields(config) if known.name in given}

@@ -35,9 +35,11 @@ class PooledDropout(nn.Module):
         """Return `x` with a share of it zeroed, same shape."""
         if not self.training or self.p == 0.0:
             return x
-        return x * self._mask(x.numel()).view_as(x)
+        return x * self._mask(x.numel(), x.device).view_as(x)
 
-    def _mask(self, count: int) -> Tensor:
+    def _mask(self, count: int, device: torch.device) -> Tensor:
+        if self._pool.device != device:
+            self._pool = self._pool.to(device)
         if self._pool.numel() < 2 * count:
             self._grow(2 * count)
         start = int(torch.randint(self._pool.numel() - count, (1,), generator=self._generator))
@@ -46,5 +48,7 @@ class PooledDropout(nn.Module):
     def _grow(self, count: int) -> None:
         """Repeat the pool until it holds `count` numbers, for batches larger than it was made for."""
         if self._pool.numel() == 0:
+            device = self._pool.device
             self.seed(0)
+            self._pool = self._pool.to(device)
         self._pool = self._pool.repeat(-(-count // self._pool.numel()))

@@ -7,7 +7,7 @@ newest 51 clicks only: `max_items=51` does the same.
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -36,6 +36,7 @@ class EvaluationResult:
     predictions: int  # positions predicted
     sessions: int  # sessions they come from
     seconds: float  # wall time of ranking and counting
+    ranks: NDArray[np.int32] = field(repr=False, compare=False)  # (P,) by click, from 1; 0: not found
 
     @property
     def sessions_per_s(self) -> float:
@@ -71,17 +72,22 @@ def evaluate(
         raise ConfigError("no session of the log has two clicks: there is nothing to predict")
     metrics = Metrics(len(log.vocabulary), cutoffs)
     k = min(metrics.cutoffs[-1], len(log.vocabulary))
+    ranks = np.zeros(len(targets), np.int32)
     began = time.perf_counter()
     for first in range(0, len(targets), batch):
         spans = zip(starts[first : first + batch].tolist(), targets[first : first + batch].tolist(), strict=True)
         ids, _ = scorer.rank([log.items[start:end] for start, end in spans], k)
-        metrics.add(np.asarray(ids), log.items[targets[first : first + batch]])
+        ranks[first : first + batch] = metrics.add(np.asarray(ids), log.items[targets[first : first + batch]])
         if on_progress:
             on_progress(metrics.predictions, len(targets))
     seconds = time.perf_counter() - began
     sessions = int(np.count_nonzero(log.lengths > 1))
     return EvaluationResult(
-        metrics=metrics.result(), predictions=metrics.predictions, sessions=sessions, seconds=seconds
+        metrics=metrics.result(),
+        predictions=metrics.predictions,
+        sessions=sessions,
+        seconds=seconds,
+        ranks=ranks[np.argsort(targets)],
     )
 
 

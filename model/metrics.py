@@ -20,7 +20,15 @@ from numpy.typing import NDArray
 from export.errors import ConfigError
 from export.vocabulary import PAD
 
-__all__ = ["Metrics"]
+__all__ = ["Metrics", "gains"]
+
+
+def gains(k: int, places: int) -> dict[str, NDArray[np.float64]]:
+    """Return what a prediction adds to `recall`, `mrr` and `ndcg` at k by its rank, 0 for none: (places + 1,)."""
+    rank = np.arange(places + 1)
+    hit = (rank >= 1) & (rank <= k)
+    rank = np.maximum(1, rank)
+    return {"recall": hit.astype(np.float64), "mrr": hit / rank, "ndcg": hit / np.log2(rank + 1)}
 
 
 class Metrics:
@@ -36,8 +44,11 @@ class Metrics:
         self._hits = np.zeros(self.cutoffs[-1] + 1, np.int64)  # predictions by rank; place 0: not in the list
         self._shown = {k: np.zeros(items + 1, bool) for k in self.cutoffs}  # by catalogue id
 
-    def add(self, ids: NDArray[Any], targets: NDArray[Any]) -> None:
-        """Count ids (B, K), best first, 0 where a list ended early, against targets (B,), both catalogue ids."""
+    def add(self, ids: NDArray[Any], targets: NDArray[Any]) -> NDArray[np.int64]:
+        """Count ids (B, K), best first, 0 where a list ended early, against targets (B,), both catalogue ids.
+
+        Returns the rank of each target from 1 (B,), 0 where it is not in the list.
+        """
         ids = ids[:, : self.cutoffs[-1]]
         hits = ids == targets[:, None]  # (B, K)
         rank = np.where(hits.any(axis=1), hits.argmax(axis=1) + 1, 0)  # (B,)
@@ -45,15 +56,14 @@ class Metrics:
         self.predictions += len(targets)
         for k, shown in self._shown.items():
             shown[ids[:, :k].ravel()] = True
+        return rank
 
     def result(self) -> dict[str, float]:
         """Return `recall@k`, `mrr@k`, `ndcg@k` and `coverage@k` for each cut-off; all 0 if nothing was added."""
-        rank = np.arange(1, len(self._hits))
-        share = self._hits[1:] / max(1, self.predictions)  # of the predictions, by rank
+        share = self._hits / max(1, self.predictions)  # of the predictions, by rank
         result: dict[str, float] = {}
         for k in self.cutoffs:
-            result[f"recall@{k}"] = float(share[:k].sum())
-            result[f"mrr@{k}"] = float((share / rank)[:k].sum())
-            result[f"ndcg@{k}"] = float((share / np.log2(rank + 1))[:k].sum())
+            for name, gain in gains(k, len(share) - 1).items():
+                result[f"{name}@{k}"] = float((share * gain).sum())
             result[f"coverage@{k}"] = float(np.count_nonzero(self._shown[k][PAD + 1 :]) / max(1, self.items))
         return result

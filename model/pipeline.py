@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-import resource
-import sys
 import tempfile
 import time
 from dataclasses import dataclass, field
@@ -25,15 +23,19 @@ from export.registry import Registry
 from export.topk import DEFAULT_K_MAX
 from model import checkpoint
 from model.baselines import make_baseline
+from model.committee import checkpoints, train_preset
 from model.config import Preset
+from model.curves import Curves
+from model.distributed import join_team, leave_team
 from model.evaluate import evaluate
 from model.log import SessionLog
+from model.memory import peak_memory_mb
 from model.progress import OnProgress, Progress, ignore
 from model.readers import ReadOptions, build_log, read_log
 from model.serving import ServingModel
 from model.split import hold_out
 from model.summary import TrainSummary
-from model.train import Trained, train, use_threads
+from model.train import Trained, thinned, use_threads
 
 BASELINES = ("popularity", "next-item")  # always shown beside the model
 LIBRARIES = ("torch", "onnx", "onnxruntime", "numpy")  # whose versions the manifest records
@@ -52,26 +54,31 @@ class TrainRequest:
     checkpoint_dir: Path | None = None  # None: a folder named after data, options and seed, in a local registry
     resume: bool = True  # continue from the checkpoint of the same training
     init_from: Path | None = None  # checkpoint directory of an earlier training to start from
+    plots: tuple[str, ...] = ("svg",)  # formats that the learning curves are drawn in: svg, png
     read: ReadOptions = field(default_factory=ReadOptions)  # format and column names
 
 
-def train_to_registry(request: TrainRequest, on_progress: OnProgress = ignore) -> TrainSummary:
-    """Train, export, check and publish.
+def train_to_registry(request: TrainRequest, on_progress: OnProgress = ignore) -> TrainSummary | None:
+    """Train, export, check and publish; None where another process of the same training does the publishing.
 
     Steps: 1 read and split, 2 baselines, 3 train, 4 export, 5 parity, 6 bundle, 7 evaluate the graph, 8 publish.
     Nothing is published unless all before it went well. Raises DataError, ConfigError, TrainingError, CheckpointError,
     ParityError and RegistryError.
     """
-    if request.init_from is not None and not checkpoint.exists(request.init_from):
+    if request.init_from is not None and not all(map(checkpoint.exists, checkpoints(request.init_from))):
         raise ConfigError(f"--init-from: there is no checkpoint in {request.init_from}")
     registry = Registry(str(request.registry))
     registry.create()
     use_threads(request.preset.train.threads)
+    team = join_team(request.preset.train.device)
     log, valid = read_and_split(request, on_progress)  # 1
-    baselines = evaluate_baselines(log, valid, request.preset.encoder.window, on_progress)  # 2
+    valid = thinned(valid, request.preset.train.valid_sessions)
+    window = request.preset.encoder.window
+    baselines = evaluate_baselines(log, valid, window, on_progress) if team.leads else {}  # 2
     run = run_digest(request, log, valid)
     directory = request.checkpoint_dir or default_checkpoint_dir(request.registry, run)
-    trained = train(  # 3
+    curves = Curves(directory, on_progress, baselines=baselines, resume=request.resume, formats=request.plots)
+    trained = train_preset(  # 3
         log,
         valid,
         request.preset,
@@ -79,8 +86,13 @@ def train_to_registry(request: TrainRequest, on_progress: OnProgress = ignore) -
         directory=directory,
         resume=request.resume,
         init_from=request.init_from,
-        on_progress=on_progress,
+        on_progress=curves if team.leads else ignore,
+        team=team,
     )
+    leave_team()
+    if not team.leads:
+        return None
+    curves.finish()
     with tempfile.TemporaryDirectory(prefix="nextclick-") as staging:
         bundle = export_bundle(trained, log, request.preset, baselines, Path(staging), on_progress)  # 4, 5, 6
         bundle = evaluate_bundle(bundle, valid, request.preset, on_progress)  # 7
@@ -96,6 +108,8 @@ def train_to_registry(request: TrainRequest, on_progress: OnProgress = ignore) -
         valid=bundle.manifest.valid,
         baselines=baselines,
         checkpoint_dir=directory,
+        metrics_file=curves.metrics_file,
+        plot=curves.plot,
     )
 
 
@@ -130,8 +144,9 @@ def run_digest(request: TrainRequest, log: SessionLog, valid: SessionLog) -> str
     options = request.preset.to_dict()
     for name in ("threads", "max_seconds", "checkpoint_every"):
         del options["train"][name]
-    start = checkpoint.digest(request.init_from) if request.init_from is not None else ""
-    parts = [log.digest(), valid.digest(), json.dumps(options, sort_keys=True), start]
+    started = checkpoints(request.init_from) if request.init_from is not None else ()
+    start = [checkpoint.digest(folder) for folder in started]
+    parts = [log.digest(), valid.digest(), json.dumps(options, sort_keys=True), *start]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
@@ -150,10 +165,10 @@ def export_bundle(
     directory: Path,
     on_progress: OnProgress = ignore,
 ) -> Bundle:
-    """Write the graph of a trained encoder and what belongs to it into `directory`. ParityError if they differ."""
+    """Write the graph of the trained encoders and what belongs to it into `directory`. ParityError if they differ."""
     items, window = len(log.vocabulary), preset.encoder.window
     k_max = min(DEFAULT_K_MAX, items)
-    serving, onnx_file = ServingModel(trained.encoder, k_max), directory / "model.onnx"
+    serving, onnx_file = ServingModel(trained.encoders, k_max), directory / "model.onnx"
     export_onnx(serving, onnx_file, window=window)
     on_progress(Progress(stage="export", message=f"{onnx_file.stat().st_size / 2**20:.1f} MiB"))
     parity = check_parity(serving, onnx_file, window=window, items=items, k=k_max, seed=preset.train.seed)
@@ -199,9 +214,3 @@ def library_versions() -> dict[str, str]:
         except PackageNotFoundError:  # onnxruntime may be there under the name of its GPU build
             continue
     return found
-
-
-def peak_memory_mb() -> float:
-    """Return the largest resident memory of this process so far, MiB."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # KiB, on macOS bytes
-    return peak / (2**20 if sys.platform == "darwin" else 2**10)

@@ -1,24 +1,30 @@
-"""Named models: `preset(name)` gives the composition a published model stands for."""
+"""Named models: `preset(name)` gives the composition a published model stands for, or one of our own.
+
+`published` systems have their authors' configuration as default, with each departure named. All share this: items are
+tied to the output, accidental hits (a negative that is the target) are masked, and positions, where there are any,
+count from the session's start. Published ones are aligned to the window's right end, which tells a training position
+how many clicks are still to come; serving does not know that.
+"""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from export.errors import ConfigError
-from model.config import EncoderConfig, NegativesConfig, Preset, TrainConfig
+from model.config import EncoderConfig, LossConfig, NegativesConfig, Preset, TrainConfig
 
 
 def tron() -> Preset:
     """Return TRON XL with its Yoochoose settings.
 
     Source: Wilm et al., "Scaling Session-Based Transformer Recommendations using Optimized Negative Sampling and Loss
-    Functions", RecSys 2023, and otto-de/TRON: 2 pre-norm layers, 1 head, H = feed-forward = 200, ReLU, window 50,
-    dropout 0.05, tied items, 16,384 uniform + 127 in-batch negatives of which the top 100 enter a sampled softmax,
-    Adam 5e-4 constant, 128 sessions a batch, 10 epochs. Departures: float32 instead of float16, one pool of 127
-    in-batch draws for the batch instead of one a session (a session's own are masked), accidental hits masked, and
-    positions counted from the session's start. Published ones are aligned to the window's right end, which tells a
-    training position how many clicks are still to come; serving does not know that.
-    Measured on Yoochoose's recent split, 1 epoch, seed 0, by prefix (Recall@20 / MRR@20): start .7291 / .3840 on
-    validation and .7115 / .3661 on test, end .7297 / .3837 and .7107 / .3654. That is no difference beyond noise, and
-    `start` lets validation encode each session once.
+    Functions", RecSys 2023, and otto-de/TRON, configs/tron/yoochoose.json: 2 pre-norm layers, 1 head, H = feed-forward
+    = 200, ReLU, window 50, dropout 0.05, 16,384 uniform + 127 in-batch negatives of which the top 100 enter a sampled
+    softmax, Adam 5e-4 constant, 128 sessions a batch, 10 epochs. Departures: float32 instead of float16, and one pool
+    of 127 in-batch draws for the batch instead of one a session (a session's own are masked).
+    Measured on Yoochoose's recent split, 1 epoch, seed 0, by prefix (Recall@20 / MRR@20): positions from the start
+    .7291 / .3840 on validation and .7115 / .3661 on test, from the end .7297 / .3837 and .7107 / .3654. That is no
+    difference beyond noise, and `start` lets validation encode each session once.
     """
     return Preset(
         name="tron",
@@ -30,7 +36,144 @@ def tron() -> Preset:
     )
 
 
-PRESETS = {"tron": tron}
+def sasrec() -> Preset:
+    """Return SASRec as TRON's paper compares with it: binary cross-entropy against 1 uniform negative a position.
+
+    Source: Kang & McAuley, "Self-Attentive Sequential Recommendation", ICDM 2018, and otto-de/TRON,
+    configs/standard/sasrec_yoochoose.json: TRON's encoder, Adam 1e-3, 128 sessions a batch, 10 epochs. Departure: a
+    negative may be another item of the session (a chance of some clicks in the catalogue's size).
+    """
+    published = tron()
+    return replace(
+        published,
+        name="sasrec",
+        negatives=NegativesConfig(each=1),
+        loss=LossConfig(objective="bce"),
+        train=replace(published.train, lr=1e-3),
+    )
+
+
+def sasrec_ssm() -> Preset:
+    """Return SASRec with sampled softmax: TRON without its choice of the top negatives.
+
+    Source: Wilm et al., RecSys 2023, section 4.2, and otto-de/TRON, configs/experiment2/sasrec_yoochoose_ssm.json:
+    8,192 uniform and 127 in-batch negatives, the rest as `tron`. Departure: the uniform ones are shared by the batch,
+    where the published ones are drawn for each session.
+    """
+    return replace(tron(), name="sasrec-ssm", negatives=NegativesConfig(uniform=8_192, in_batch=127))
+
+
+def gru4rec() -> Preset:
+    """Return GRU4Rec+ in its cross-entropy form, with the sizes found best on Yoochoose.
+
+    Source: Hidasi & Karatzoglou, "Recurrent Neural Networks with Top-k Gains for Session-based Recommendations", CIKM
+    2018; GRU4Rec_PyTorch_Official, paramfiles/yoochoose_xe_shared_best.py: 480 units, dropout 0.2 on their output, tied
+    items, 2,048 negatives by popularity^0.2, logQ correction, Adagrad 0.07, 10 epochs. Departures: batches of 128 whole
+    sessions with gradients through all of their clicks, instead of one click of each of 48 parallel sessions;
+    negatives are distinct and added to no in-batch ones; no output bias.
+    """
+    return Preset(
+        name="gru4rec+",
+        encoder=EncoderConfig(kind="gru", hidden=480, layers=1, dropout=0.2, input_dropout=0.0, window=50),
+        negatives=NegativesConfig(popular=2_048, alpha=0.2),
+        loss=LossConfig(logq=True),
+        train=TrainConfig(epochs=10, batch=128, rule="adagrad", lr=0.07),
+    )
+
+
+def gru4rec_bpr_max() -> Preset:
+    """Return GRU4Rec+ in its BPR-max form, as TRON's paper compares with it.
+
+    Source: as `gru4rec+`, and otto-de/TRON, configs/standard/gru4rec_yoochoose.json: 100 units, no dropout, 2,048
+    uniform negatives, scores through ELU(0.5), regularisation 0.5, Adagrad 0.2, batches of 32, 3 epochs, window 200.
+    Departures: as `gru4rec+`, and alpha 0.2 where that configuration draws uniformly.
+    """
+    return Preset(
+        name="gru4rec+bpr-max",
+        encoder=EncoderConfig(kind="gru", hidden=100, layers=1, dropout=0.0, window=200),
+        negatives=NegativesConfig(popular=2_048, alpha=0.2),
+        loss=LossConfig(objective="bpr-max", penalty=0.5, elu=0.5),
+        train=TrainConfig(epochs=3, batch=32, rule="adagrad", lr=0.2, row=200),
+    )
+
+
+def bert4rec() -> Preset:
+    """Return BERT4Rec with TRON's sizes and the loss of `sasrec-ssm`, so that what differs is the direction.
+
+    Source: Sun et al., "BERT4Rec: Sequential Recommendation with Bidirectional Encoder Representations from
+    Transformer", CIKM 2019: attention to both sides, items masked with probability 0.4 (its best for short sequences
+    is 0.4 to 0.6), half of the sessions with the last item alone masked, a mask appended to find the next item.
+    Departures: 1 head and H = 200 instead of 2 and 64, sampled softmax instead of a full one, pre-norm layers, ReLU.
+    """
+    published = tron()
+    return replace(
+        published,
+        name="bert4rec",
+        encoder=replace(published.encoder, masked=True),
+        negatives=NegativesConfig(uniform=8_192, in_batch=127),
+        loss=LossConfig(mask_share=0.4),
+        train=replace(published.train, lr=1e-3),
+    )
+
+
+def tron_fast() -> Preset:
+    """Return the shortest way to a good model: for demos, and for refreshes by the hour.
+
+    Ours: TRON's encoder with one layer of 128; 2,048 distinct negatives by clicks^0.5 with logQ correction, an estimate
+    of the full softmax at a sixth of its cost; Adam at eight times TRON's rate, warmed up and brought to 0 by a cosine.
+    docs/training.md has what was tried.
+    """
+    return Preset(
+        name="tron-fast",
+        encoder=EncoderConfig(hidden=128, layers=1, feed_forward=128, dropout=0.1, window=50),
+        negatives=NegativesConfig(popular=2_048, alpha=0.5),
+        loss=LossConfig(logq=True),
+        train=TrainConfig(
+            epochs=1.35,
+            reference=200_000,
+            min_steps=1_200,
+            batch=232,
+            lr=4e-3,
+            schedule="cosine",
+            warmup=50,
+            validate_epochs=False,
+            valid_sessions=10_000,
+        ),
+    )
+
+
+def tron_plus() -> Preset:
+    """Return the best lists we know to make: three encoders that rank together, trained longer with more dropout.
+
+    Ours: two Transformers of one layer (SwiGLU; positions from the start, and rotary) and a GRU with a residual, each
+    128 wide, so that one graph ranks with vectors of 384. TRON's loss over its best negatives, from as many items as
+    fit (8,192 by clicks^0.5, the whole catalogue up to 32,768 in the last steps), in `tron-fast`'s schedule.
+    docs/training.md has what was tried.
+    """
+    first = EncoderConfig(
+        hidden=128, layers=1, feed_forward=128, activation="swiglu", dropout=0.15, input_dropout=0.3, window=50
+    )
+    return Preset(
+        name="tron+",
+        encoder=first,
+        negatives=NegativesConfig(popular=8_192, popular_at_end=32_768, ending=0.3, alpha=0.5, top=200),
+        train=TrainConfig(
+            epochs=4, reference=200_000, min_steps=2_000, batch=232, lr=4e-3, schedule="cosine", warmup=50
+        ),
+        committee=(replace(first, kind="gru", residual=True), replace(first, positions="rotary")),
+    )
+
+
+PRESETS = {
+    "tron": tron,
+    "tron+": tron_plus,
+    "tron-fast": tron_fast,
+    "sasrec": sasrec,
+    "sasrec-ssm": sasrec_ssm,
+    "gru4rec+": gru4rec,
+    "gru4rec+bpr-max": gru4rec_bpr_max,
+    "bert4rec": bert4rec,
+}
 
 
 def preset(name: str) -> Preset:

@@ -18,6 +18,7 @@ class Progress:
     steps: int = 0  # steps an epoch
     loss: float = float("nan")  # mean of the epoch so far
     sessions_per_s: float = 0.0  # trained sessions a second of training time, validation apart
+    member: str = ""  # which encoder of a committee this is about: 2/3
     metrics: Mapping[str, float] = field(default_factory=dict)  # of a finished validation or evaluation
 
 

@@ -20,7 +20,9 @@ class TrainSummary:
     valid: dict[str, float]  # metrics of the exported graph, through the Ranker
     baselines: dict[str, dict[str, float]]  # baseline -> its metrics on the same sessions
     checkpoint_dir: Path  # what a later training can start from (`--init-from`)
+    metrics_file: Path  # JSON lines of losses and validations (model/curves.py)
+    plot: Path | None  # the learning curves drawn; None where they could not be
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
-        return {**asdict(self), "checkpoint_dir": str(self.checkpoint_dir)}
+        return {name: str(value) if isinstance(value, Path) else value for name, value in asdict(self).items()}

@@ -1,30 +1,39 @@
 """The training loop: repeatable by its seed, resumable at any step, the best epoch on validation kept.
 
-Everything random (order, negatives, dropout) is drawn from generators seeded by (seed, epoch or step) alone. So a state
-is weights, optimizer and step, and a resumed training computes, bit for bit, what an uninterrupted one does, given the
-same number of threads. It runs on the CPU.
+Everything random (order, negatives, masks, dropout) is drawn from generators seeded by (seed, epoch or step) alone.
+So a state is weights, optimizer and step, and a resumed training computes, bit for bit, what an uninterrupted one does,
+given the same number of threads and processes.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from model import checkpoint
+from model.batch import Batch, to_tensors
 from model.config import Preset
+from model.distributed import ALONE, Team
 from model.encoder import Encoder
+from model.encoders import build_encoder
 from model.errors import CheckpointError, TrainingError
 from model.log import SessionLog
-from model.loss import Scratch, sampled_softmax
-from model.negatives import draw
+from model.loss import candidate_loss, own_negatives_loss
+from model.masking import pack_masked
+from model.negatives import Candidates, Sampler, at_end
+from model.objectives import row_loss
+from model.optimizer import Average, Optimizer, is_lazy
 from model.packing import pack
+from model.products import Products
 from model.progress import OnProgress, Progress, ignore
 from model.validation import validate
 from model.warm_start import start_from
@@ -37,9 +46,9 @@ SELECT_BY = "recall@20"  # the validation metric that decides which epoch is kep
 class Trained:
     """What came out."""
 
-    encoder: Encoder  # with the weights of the best validation, in eval mode
+    encoders: tuple[Encoder, ...]  # with the weights of the best validation, in eval mode; several rank together
     epochs: float  # passes done, a fraction where the time limit ended one
-    seconds: float  # of training steps, all resumed parts together
+    seconds: float  # of training steps, all resumed parts and all encoders together
     sessions_per_s: float  # trained sessions a second of them
     valid: Mapping[str, float]  # the best validation
     history: list[dict[str, float]]  # one entry a validation: epoch, loss, metrics
@@ -56,12 +65,15 @@ def seed_of(*parts: int) -> int:
     return state % 2**32
 
 
-ORDER, NEGATIVES, DROPOUT, POOL, WEIGHTS = range(5)  # what a seed is for
+ORDER, NEGATIVES, DROPOUT, POOL, WEIGHTS, MASKS = range(6)  # what a seed is for
 
 
 def use_threads(threads: int) -> int:
-    """Give torch `threads` CPU threads, 0: one a core this process may use; return how many."""
-    count = threads or len(os.sched_getaffinity(0))
+    """Give torch `threads` CPU threads, 0: one a core this process may use; return how many.
+
+    Processes that torchrun started on this machine share its cores.
+    """
+    count = threads or max(1, len(os.sched_getaffinity(0)) // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
     torch.set_num_threads(count)
     return count
 
@@ -71,8 +83,9 @@ def new_encoder(preset: Preset, catalogue: int) -> Encoder:
     seed = preset.train.seed
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_of(seed, WEIGHTS))
-        encoder = Encoder(preset.encoder, catalogue)
+        encoder = build_encoder(preset.encoder, catalogue)
     encoder.dropout.seed(seed_of(seed, POOL))
+    encoder.input_dropout.seed(seed_of(seed, POOL, 1))
     return encoder
 
 
@@ -88,73 +101,145 @@ class Trainer:
         run: str,
         directory: Path | None = None,
         on_progress: OnProgress = ignore,
+        team: Team = ALONE,
     ) -> None:
         """`run` names data and options: a checkpoint of another run is refused. TrainingError for an empty log."""
         if log.sessions == 0:
             raise TrainingError("the training log has no session of at least 2 clicks: nothing can be learned")
-        self.log, self.valid, self.preset, self.run_id = log, valid, preset, run
-        self.directory, self.on_progress = directory, on_progress
-        use_threads(preset.train.threads)
-        self.encoder = new_encoder(preset, len(log.vocabulary))
-        self.optimizer = torch.optim.Adam(self.encoder.parameters(), lr=preset.train.lr, fused=True)
-        self.steps = -(-log.sessions // preset.train.batch)  # an epoch
+        config = preset.train
+        self.log, self.valid, self.preset, self.run_id = log, thinned(valid, config.valid_sessions), preset, run
+        self.directory, self.on_progress, self.team = directory, on_progress, team
+        use_threads(config.threads)
+        self.device = torch.device(config.device)
+        self.encoder = new_encoder(preset, len(log.vocabulary)).to(self.device)
+        self.steps, self.total = config.steps(log.sessions)  # of an epoch, of the whole training
+        self.sampler, self.last_sampler = (
+            Sampler(negatives, log.popularity(), loss=preset.loss, device=self.device)
+            for negatives in (preset.negatives, at_end(preset.negatives))
+        )
+        self.row_loss = row_loss(preset.loss, negatives=self.sampler.per_batch, catalogue=len(log.vocabulary))
+        self.products = Products(config.precision, self.device)
+        everything = self.sampler.everything or self.last_sampler.everything
+        self.lazy = team.size == 1 and not everything and is_lazy(config, **self.reach())
+        self.optimizer = Optimizer(self.encoder, config, lazy=self.lazy)
+        self.average = Average(self.encoder.parameters(), config.ema) if config.ema else None
         self.step, self.seconds, self.loss_sum = 0, 0.0, 0.0
         self.best: dict[str, Any] | None = None
         self.history: list[dict[str, float]] = []
-        self._scratch = Scratch()
         self._order: tuple[int, Tensor] | None = None
-        self._saved_at = self._reported_at = time.monotonic()
+        self._began = self._saved_at = self._reported_at = time.monotonic()
+
+    def reach(self) -> dict[str, int]:
+        """Return the size of the catalogue, and about how many of its rows a step touches."""
+        clicks = self.log.clicks / self.log.sessions * self.preset.train.batch
+        return {"catalogue": len(self.log.vocabulary), "touched": round(clicks) + self.last_sampler.per_batch}
 
     def run(self) -> Trained:
-        """Train to the last epoch or the time limit, and return the best model."""
-        began, limit = time.monotonic(), self.preset.train.max_seconds
-        last = self.steps * self.preset.train.epochs
-        while self.step < last:
-            self.train_step()
-            if self.step % self.steps == 0:
+        """Train to the last step or the time limit, and return the best model."""
+        self._began, limit = time.monotonic(), self.preset.train.max_seconds
+        stop = False
+        while self.step < self.total and not stop:
+            stop = self.train_step(stop=limit is not None and time.monotonic() - self._began >= limit)
+            if self.step % self.steps == 0 and self.preset.train.validate_epochs:
                 self.end_epoch()
             elif time.monotonic() - self._saved_at >= self.preset.train.checkpoint_every:
                 self.save()
-            if limit is not None and time.monotonic() - began >= limit:
-                break
-        if self.best is None or self.step % self.steps:  # the time limit ended an epoch
+        if not self.history or self.history[-1]["epoch"] != self.passes():  # the time limit, or a part of an epoch
             self.end_epoch()
         return self.result()
 
-    def train_step(self) -> None:
-        """Take one batch, update the weights. Raises TrainingError when the loss is not finite."""
+    def passes(self) -> float:
+        """Return the epochs done, a fraction inside one."""
+        return round(self.step / self.steps, 4)
+
+    def done(self) -> float:
+        """Return the share of the training that is over, by steps or by the time limit: a schedule ends with it.
+
+        Several processes go by steps alone, since their clocks differ.
+        """
+        limit = self.preset.train.max_seconds
+        by_time = (time.monotonic() - self._began) / limit if limit is not None and self.team.size == 1 else 0.0
+        return min(1.0, max(self.step / self.total, by_time))
+
+    def train_step(self, *, stop: bool = False) -> bool:
+        """Take one batch, update the weights; return whether any process wants to stop (`stop`: this one does).
+
+        Raises TrainingError when the loss is not finite.
+        """
         began = time.monotonic()
         epoch, step = divmod(self.step, self.steps)
         if step == 0:
             self.loss_sum = 0.0
-        loss = self.batch_loss(self.order(epoch)[step * self.preset.train.batch :][: self.preset.train.batch])
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        self.optimizer.step()
-        value = float(loss.detach())
+        chosen = self.order(epoch)[step * self.preset.train.batch :][: self.preset.train.batch]
+        value, stop = self.update(chosen, stop=stop)
         if value != value or value in (float("inf"), float("-inf")):
             raise TrainingError(f"the loss is {value} at step {self.step}: lower the learning rate")
         self.loss_sum += value
+        if self.average is not None:
+            self.average.update(self.step)
         self.step += 1
         self.seconds += time.monotonic() - began
         if time.monotonic() - self._reported_at >= REPORT_EVERY:
             self.report("train")
+        return stop
 
-    def batch_loss(self, chosen: Tensor) -> Tensor:
-        """Return the mean loss of the sessions `chosen` (S,), with this step's negatives and dropout."""
-        seed, encoder, config = self.preset.train.seed, self.encoder, self.preset.encoder
+    def update(self, chosen: Tensor, *, stop: bool = False) -> tuple[float, bool]:
+        """Move the weights by the gradient of the sessions `chosen` (S,); return the loss, and whether to stop."""
+        rate = self.optimizer.set_rate(self.step, self.done())
+        self.optimizer.zero_grad()
+        batch, candidates = self.draw(self.team.share(chosen))
+        table: Tensor = self.encoder.items.weight
+        if self.lazy:
+            ids, batch, candidates = touched_rows(batch, candidates)
+            table = table.detach()[ids].requires_grad_()
+        loss = self.batch_loss(batch, candidates, table)
+        loss.backward()  # type: ignore[no-untyped-call]
+        grads = [weight.grad for weight in self.encoder.parameters() if weight.grad is not None]
+        value, stop = self.team.average_(grads, positions=len(batch.targets), loss=float(loss.detach()), stop=stop)
+        self.optimizer.step()
+        if self.lazy:
+            assert table.grad is not None, "every step reaches some item"
+            self.optimizer.step_rows(self.encoder.items.weight, ids[1:], table.grad[1:], step=self.step, rate=rate)
+        return value, stop
+
+    def draw(self, chosen: Tensor) -> tuple[Batch, Candidates | Tensor]:
+        """Return this step's batch of the sessions `chosen` (S,), and what its positions are compared with."""
+        seed, encoder, row, rank = self.preset.train.seed, self.preset.encoder, self.preset.train.row, self.team.rank
+        if encoder.masked:
+            random = np.random.default_rng([seed, MASKS, self.step, rank])
+            share = self.preset.loss.mask_share
+            packed = pack_masked(self.log, chosen.numpy(), config=encoder, row=row, share=share, random=random)
+        else:
+            from_end = encoder.positions == "end"
+            packed = pack(self.log, chosen.numpy(), window=encoder.window, row=row, from_end=from_end)
+        batch = to_tensors(packed, self.device)
+        generator = torch.Generator().manual_seed(seed_of(seed, NEGATIVES, self.step, *([rank] if rank else [])))
+        if self.preset.negatives.each:
+            return batch, self.sampler.draw_each(batch.targets, generator)
+        ending = self.done() >= 1.0 - self.preset.negatives.ending
+        sampler = self.last_sampler if ending else self.sampler
+        return batch, sampler.draw(batch.targets, batch.sessions, generator)
+
+    def batch_loss(self, batch: Batch, candidates: Candidates | Tensor, table: Tensor) -> Tensor:
+        """Return the mean loss of a batch, with this step's dropout; ids are rows of `table` (rows, H)."""
+        seed, encoder = self.preset.train.seed, self.encoder
         encoder.train()
-        encoder.dropout.begin_step(seed_of(seed, DROPOUT, self.step))
-        from_end = config.positions == "end"
-        batch = pack(self.log, chosen.numpy(), window=config.window, row=self.preset.train.row, from_end=from_end)
-        ids, positions, owner, cells, targets, sessions = (torch.from_numpy(part) for part in batch)
-        generator = torch.Generator().manual_seed(seed_of(seed, NEGATIVES, self.step))
-        negatives = draw(
-            targets, sessions, catalogue=len(self.log.vocabulary), config=self.preset.negatives, generator=generator
-        )
-        hidden = encoder(ids, positions, owner).flatten(0, 1).index_select(0, cells)  # (T, H)
-        table, top = encoder.items.weight, self.preset.negatives.top
-        return sampled_softmax(hidden, table, targets, sessions, negatives, top=top, scratch=self._scratch)
+        rank = self.team.rank
+        for number, dropout in enumerate((encoder.dropout, encoder.input_dropout)):
+            dropout.begin_step(seed_of(seed, DROPOUT, self.step, *([rank, number] if rank or number else [])))
+        with self.autocast():
+            hidden = encoder(batch, None if table is encoder.items.weight else table).float()  # (T, H)
+        if isinstance(candidates, Tensor):
+            return own_negatives_loss(hidden, table, batch.targets, candidates, self.row_loss)
+        top, products = self.preset.negatives.top, self.products
+        args = (hidden, table, batch.targets, batch.sessions, candidates, self.row_loss)
+        return candidate_loss(*args, top=top, products=products)
+
+    def autocast(self) -> contextlib.AbstractContextManager[Any]:
+        """Return the context the encoder runs in: mixed precision on a GPU, as it is on the CPU."""
+        if self.device.type == "cuda" and self.products.half:
+            return torch.autocast("cuda", torch.bfloat16)
+        return contextlib.nullcontext()
 
     def order(self, epoch: int) -> Tensor:
         """Return the sessions (S,) in the order of `epoch`."""
@@ -165,15 +250,34 @@ class Trainer:
 
     def end_epoch(self) -> None:
         """Validate, keep the weights if they are the best so far, save."""
-        figures = validate(self.encoder, self.valid, row=self.preset.train.row)
+        with self.averaged():
+            figures = self.validate()
+            if self.best is None or figures[SELECT_BY] > self.best["metrics"][SELECT_BY]:
+                weights = {name: value.detach().cpu().clone() for name, value in self.encoder.state_dict().items()}
+                self.best = {"metrics": figures, "weights": weights}
         trained = self.step % self.steps or self.steps
-        entry = {"epoch": round(self.step / self.steps, 4), "loss": self.loss_sum / trained, **figures}
+        entry = {"epoch": self.passes(), "loss": self.loss_sum / trained, **figures}
         self.history.append(entry)
-        if self.best is None or figures[SELECT_BY] > self.best["metrics"][SELECT_BY]:
-            weights = {name: value.clone() for name, value in self.encoder.state_dict().items()}
-            self.best = {"metrics": figures, "weights": weights}
         self.report("validate", figures)
         self.save()
+
+    def validate(self) -> dict[str, float]:
+        """Return the figures of the weights as they are; those of process 0 on all of them."""
+        state: list[Any] = [validate([self.encoder], self.valid, row=self.preset.train.row) if self.team.leads else {}]
+        self.team.same_on_all(state)
+        figures: dict[str, float] = state[0]
+        return figures
+
+    @contextlib.contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Have the average of the weights in the encoder while the block lasts, where there is one."""
+        if self.average is not None and self.average.updates:
+            self.average.swap()
+        try:
+            yield
+        finally:
+            if self.average is not None and self.average.updates:
+                self.average.swap()
 
     def report(self, stage: str, figures: Mapping[str, float] | None = None) -> None:
         """Tell `on_progress` where training stands."""
@@ -183,7 +287,7 @@ class Trainer:
             Progress(
                 stage=stage,
                 epoch=epoch + 1,
-                epochs=self.preset.train.epochs,
+                epochs=-(-self.total // self.steps),
                 step=step + 1,
                 steps=self.steps,
                 loss=self.loss_sum / (step + 1),
@@ -200,12 +304,11 @@ class Trainer:
     def result(self) -> Trained:
         """Return the best model so far."""
         assert self.best is not None, "run() validates before it ends"
-        self.encoder.load_state_dict(self.best["weights"])
+        self.encoder.cpu().load_state_dict(self.best["weights"])
         self.encoder.eval()
-        epochs = round(self.step / self.steps, 4)
         return Trained(
-            encoder=self.encoder,
-            epochs=epochs,
+            encoders=(self.encoder,),
+            epochs=self.passes(),
             seconds=self.seconds,
             sessions_per_s=self.speed(),
             valid=self.best["metrics"],
@@ -215,7 +318,7 @@ class Trainer:
     def save(self) -> None:
         """Write the checkpoint, if there is a directory for it."""
         self._saved_at = time.monotonic()
-        if self.directory is None:
+        if self.directory is None or not self.team.leads:
             return
         counters = {"step": self.step, "seconds": self.seconds, "loss_sum": self.loss_sum, "history": self.history}
         checkpoint.save(
@@ -227,6 +330,7 @@ class Trainer:
                 "vocabulary": self.log.vocabulary.to_bytes(),
                 "weights": self.encoder.state_dict(),
                 "optimizer": self.optimizer.state_dict(),
+                "average": self.average.state_dict() if self.average is not None else None,
                 **counters,
             },
         )
@@ -244,11 +348,31 @@ class Trainer:
         try:
             self.encoder.load_state_dict(state["weights"])
             self.optimizer.load_state_dict(state["optimizer"])
+            if self.average is not None:
+                self.average.load_state_dict(state["average"])
             self.best, self.history = state["best"], state["history"]
             self.step, self.seconds, self.loss_sum = state["step"], state["seconds"], state["loss_sum"]
         except (KeyError, RuntimeError, ValueError) as error:
             raise CheckpointError(f"{self.directory} holds an incomplete checkpoint: {error}") from error
         return True
+
+
+def thinned(log: SessionLog, sessions: int | None) -> SessionLog:
+    """Return the log, or so many of its sessions, evenly over its time."""
+    if sessions is None or log.sessions <= sessions:
+        return log
+    return log.select(np.linspace(0, log.sessions - 1, sessions).round().astype(np.int64))
+
+
+def touched_rows(batch: Batch, candidates: Candidates | Tensor) -> tuple[Tensor, Batch, Candidates | Tensor]:
+    """Return the ids (U,) that occur, rising and 0 among them, and both arguments with places in it for ids."""
+    drawn = candidates if isinstance(candidates, Tensor) else candidates.ids
+    assert drawn is not None, "where every item is a candidate no row is left alone"
+    zero = torch.zeros(1, dtype=torch.int64, device=batch.ids.device)
+    ids = torch.unique(torch.cat([zero, batch.ids.flatten(), batch.targets, drawn.flatten()]))
+    drawn = torch.searchsorted(ids, drawn)
+    batch = batch._replace(ids=torch.searchsorted(ids, batch.ids), targets=torch.searchsorted(ids, batch.targets))
+    return ids, batch, drawn if isinstance(candidates, Tensor) else candidates._replace(ids=drawn)
 
 
 def train(
@@ -261,13 +385,14 @@ def train(
     resume: bool = True,
     init_from: Path | None = None,
     on_progress: OnProgress = ignore,
+    team: Team = ALONE,
 ) -> Trained:
-    """Train `preset` on `log`, choosing on `valid` (same vocabulary); checkpoints go into `directory`.
+    """Train one encoder on `log`, choosing on `valid` (same vocabulary); checkpoints go into `directory`.
 
     `init_from` is the checkpoint directory of an earlier training, whose item rows and layers this one starts with.
     Raises TrainingError and CheckpointError.
     """
-    trainer = Trainer(log, valid, preset, run=run, directory=directory, on_progress=on_progress)
+    trainer = Trainer(log, valid, preset, run=run, directory=directory, on_progress=on_progress, team=team)
     if not (resume and trainer.resume()) and init_from is not None:
         start_from(trainer.encoder, log.vocabulary, init_from)
     return trainer.run()

@@ -3,23 +3,26 @@
 Legend: S sessions, T predictions, H hidden width, V catalogue ids 1..V.
 Every position after the first of a session is one prediction from all clicks before it, cut to the encoder's window;
 nothing is excluded: the protocol of model/evaluate.py, so that the exported graph gives the same figures.
-Where positions count from the start, the causal encoder gives the same vector for click t whether or not later clicks
+Where positions count from the start, a causal encoder gives the same vector for click t whether or not later clicks
 follow, so one pass over a session that fits the window answers all its prefixes; otherwise each prefix is encoded by
-itself.
+itself. Several encoders rank together by the sum of their scores.
 Ranks count equal scores against the model: rank = number of items scored at least as high as the target.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from model.batch import to_tensors
+from model.config import EncoderConfig
 from model.encoder import Encoder
-from model.loss import Scratch
+from model.masking import pack_prefixes_masked
 from model.packing import Ints, PackedBatch, Sessions, pack, pack_spans, position_shift, ranges
+from model.products import Products
 
 CUTOFF = 20  # k of recall, mrr and ndcg
 SESSIONS = 256  # sessions encoded at once, where one pass answers all prefixes
@@ -27,11 +30,11 @@ PREFIXES = 512  # prefixes encoded at once, where each needs its own pass
 SCORES = 1 << 22  # scores held at once, 16 MiB
 
 
-def validate(encoder: Encoder, log: Sessions, *, row: int = 64) -> dict[str, float]:
+def validate(encoders: Sequence[Encoder], log: Sessions, *, row: int = 64) -> dict[str, float]:
     """Return recall@20, mrr@20, ndcg@20 and the number of predictions; {} figures of 0 where there is none."""
-    encoder.eval()
-    ranks = next_click_ranks(encoder, log, row=row)
-    return metrics(ranks, CUTOFF)
+    for encoder in encoders:
+        encoder.eval()
+    return metrics(next_click_ranks(encoders, log, row=row), CUTOFF)
 
 
 def metrics(ranks: Ints, cutoff: int) -> dict[str, float]:
@@ -47,20 +50,20 @@ def metrics(ranks: Ints, cutoff: int) -> dict[str, float]:
 
 
 @torch.inference_mode()
-def next_click_ranks(encoder: Encoder, log: Sessions, *, row: int) -> Ints:
-    """Return the rank (T,) of each prediction's target, in no set order; the encoder must be in eval mode."""
-    scratch = Scratch()
+def next_click_ranks(encoders: Sequence[Encoder], log: Sessions, *, row: int) -> Ints:
+    """Return the rank (T,) of each prediction's target, in no set order; the encoders must be in eval mode."""
+    device = encoders[0].items.weight.device
+    products = Products("float32", device)  # bfloat16 makes ties, and ties count against the model
     # Nothing that outlives a batch is allocated in the loop: small blocks kept between large freed ones took 4 GiB.
     ranks, done = torch.empty(int((np.diff(log.offsets) - 1).clip(min=0).sum()), dtype=torch.int64), 0
-    catalogue = encoder.items.weight[1:]  # (V, H)
+    catalogue = torch.cat([encoder.items.weight[1:] for encoder in encoders], dim=1)  # (V, H of all)
     rows = max(1, SCORES // catalogue.shape[0])
-    for batch, chosen in _batches(encoder, log, row):
-        hidden = encoder(*(torch.from_numpy(part) for part in batch[:3])).flatten(0, 1)  # (R * P, H)
-        hidden = hidden[torch.from_numpy(batch.cells[chosen])]  # (T, H)
-        targets = torch.from_numpy(batch.targets[chosen]) - 1
+    for packed, predictions in _batches(encoders[0].config, log, row):
+        batch, chosen = to_tensors(packed, device), torch.from_numpy(predictions).to(device)
+        hidden = torch.cat([encoder(batch)[chosen] for encoder in encoders], dim=1)  # (T, H of all)
+        targets = batch.targets[chosen] - 1
         for part, target in zip(torch.split(hidden, rows), torch.split(targets, rows), strict=True):
-            scores = scratch.take("scores", part.shape[0], catalogue.shape[0])
-            ranks[done : done + part.shape[0]] = _ranks(torch.mm(part, catalogue.T, out=scores), target)
+            ranks[done : done + part.shape[0]] = _ranks(products.scores(part, catalogue), target)
             done += part.shape[0]
     return ranks.numpy()
 
@@ -70,24 +73,26 @@ def _ranks(scores: Tensor, targets: Tensor) -> Tensor:
     return (scores >= own).sum(dim=1)
 
 
-def _batches(encoder: Encoder, log: Sessions, row: int) -> Iterator[tuple[PackedBatch, Ints]]:
+def _batches(config: EncoderConfig, log: Sessions, row: int) -> Iterator[tuple[PackedBatch, Ints]]:
     """Yield packed batches and which of their T entries are predictions."""
-    window, from_end = encoder.config.window, encoder.config.positions == "end"
+    one_by_one = config.masked or config.positions == "end"
     longest = np.diff(log.offsets) - 1  # (S,) clicks of the longest prefix
-    whole = np.flatnonzero((longest <= window) & (not from_end))
+    whole = np.flatnonzero((longest <= config.window) & (longest > 0) & (not one_by_one))
     for start in range(0, len(whole), SESSIONS):
-        batch = pack(log, whole[start : start + SESSIONS], window=window, row=row, from_end=False)
+        batch = pack(log, whole[start : start + SESSIONS], window=config.window, row=row, from_end=False)
         yield batch, np.arange(len(batch.cells))
-    single = np.flatnonzero((longest > window) | from_end)
+    single = np.flatnonzero(((longest > config.window) | one_by_one) & (longest > 0))
     cuts = np.flatnonzero(np.diff(np.cumsum(longest[single]) // PREFIXES)) + 1
     for chosen in np.split(single, cuts):
         if len(chosen):
-            yield _prefixes(log, chosen, window=window, row=row, from_end=from_end)
+            yield _prefixes(config, log, chosen, row)
 
 
-def _prefixes(log: Sessions, chosen: Ints, *, window: int, row: int, from_end: bool) -> tuple[PackedBatch, Ints]:
+def _prefixes(config: EncoderConfig, log: Sessions, chosen: Ints, row: int) -> tuple[PackedBatch, Ints]:
     first, end = log.offsets[chosen], log.offsets[chosen + 1]
     newest, _, within = ranges(first, end - first - 1)  # the newest click of every prefix of every session
-    lengths = np.minimum(within + 1, window)
-    shift = position_shift(lengths, window=window, from_end=from_end)
+    lengths = np.minimum(within + 1, config.window)
+    if config.masked:
+        return pack_prefixes_masked(log, newest, lengths, config=config, row=row), np.arange(len(lengths))
+    shift = position_shift(lengths, window=config.window, from_end=config.positions == "end")
     return pack_spans(log.items, newest - lengths + 1, lengths, row=row, shift=shift), np.cumsum(lengths) - 1

@@ -38,4 +38,4 @@ def start_from(encoder: Encoder, vocabulary: Vocabulary, directory: Path) -> int
 
 
 def _shape(config: dict[str, object]) -> dict[str, object]:
-    return {name: value for name, value in config.items() if name != "dropout"}
+    return {name: value for name, value in config.items() if name not in ("dropout", "input_dropout")}

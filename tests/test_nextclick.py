@@ -4,6 +4,7 @@ import json
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -44,9 +45,40 @@ def test_evaluate_json_is_the_last_line(
     assert {"recall@20", "mrr@20", "ndcg@20", "coverage@20", "predictions", "sessions_per_s"} <= set(figures)
 
 
+def test_compare_json_is_the_last_line_and_what_was_left_out_is_on_stderr(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], log: Path
+) -> None:
+    arguments = ("--data", str(log), "--compare", "popularity", "vmis-knn", "--train", str(log), "--json")
+    assert run(monkeypatch, "evaluate", *arguments, "--cutoffs", "1") == 0
+    shown = capsys.readouterr()
+    found = json.loads(shown.out.splitlines()[-1])
+    assert [system["name"] for system in found["systems"]] == ["popularity", "vmis-knn"]
+    assert (found["sessions"], found["predictions"]) == (20, 40)
+    assert {"recall@1", "mrr@1", "ndcg@1", "coverage@1", "ci", "vs_first"} <= set(found["systems"][1])
+    assert len(found["systems"][1]["ci"]["recall@1"]) == 2
+    assert len(found["systems"][1]["vs_first"]["mrr@1"]) == 3
+    assert "left out 0 of 60 clicks" in shown.err
+
+
+def test_compare_prints_one_table(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], log: Path
+) -> None:
+    arguments = ("--data", str(log), "--compare", "next-item", "popularity", "--train", str(log))
+    assert run(monkeypatch, "evaluate", *arguments) == 0
+    shown = capsys.readouterr().out
+    for text in ("recall@20", "mrr@20 to first", "next-item", "popularity", "40 predictions of 20 sessions"):
+        assert text in shown
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
+        (("evaluate", "--data", "{log}", "--compare", "next-item", "--train", "{log}"), 2, "two systems"),
+        (("evaluate", "--data", "{log}", "--compare", "next-item", "popularity"), 2, "--train"),
+        (("evaluate", "--data", "{log}", "--compare", "next-item", "oracle", "--train", "{log}"), 2, "vmis-knn"),
+        (("evaluate", "--data", "{log}", "next-item", "popularity", "--train", "{log}"), 2, "--compare"),
+        (("evaluate", "--data", "{log}", "--compare", "next-item", "{tmp}", "--bundle", "{tmp}"), 2, "--bundle"),
+        (("evaluate", "--data", "{log}", "--compare", "--baseline", "next-item", "--train", "{log}"), 2, "--baseline"),
         (("evaluate", "--data", "{log}"), 2, "--bundle"),
         (("evaluate", "--data", "{log}", "--baseline", "next-item"), 2, "--train"),
         (("evaluate", "--data", "{log}", "--baseline", "oracle", "--train", "{log}"), 2, "oracle"),
@@ -63,6 +95,11 @@ def test_evaluate_json_is_the_last_line(
         (("worker", "--bootstrap-servers", "127.0.0.1:1", "--registry", "{tmp}", "--k", "0"), 2, "k must be"),
         (("worker", "--bootstrap-servers", "h:1", "--registry", "{tmp}", "--kafka", "nonsense"), 2, "key=value"),
         (("train", "--data", "{log}", "--registry", "{tmp}/r", "--preset", "oracle"), 2, "oracle"),
+        (("train", "--data", "{log}", "--registry", "{tmp}/r", "--positions", "middle"), 2, "rotary"),
+        (("train", "--data", "{log}", "--registry", "{tmp}/r", "--precision", "float16"), 2, "bfloat16"),
+        (("train", "--data", "{log}", "--registry", "{tmp}/r", "--epochs", "inf"), 2, "epochs"),
+        (("train", "--data", "{log}", "--registry", "{tmp}/r", "--preset", "sasrec", "--negatives", "9"), 2, "choose"),
+        (("train", "--data", "{log}", "--registry", "{tmp}/r", "--init-from", "{tmp}/none"), 2, "init-from"),
         (("train", "--registry", "{tmp}/r"), 2, "--data"),
         (("no-such-command",), 2, "no-such-command"),
     ],
@@ -81,6 +118,41 @@ def test_wrong_use_ends_with_its_code_and_says_why(
     shown = capsys.readouterr()
     assert message in shown.err
     assert "Traceback" not in shown.err
+
+
+def test_train_again_goes_on_from_its_checkpoint(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, log: Path
+) -> None:
+    arguments = (
+        "train",
+        "--data",
+        str(log),
+        "--registry",
+        str(tmp_path / "r"),
+        "--preset",
+        "tron-fast",
+        "--threads",
+        "1",
+    )
+
+    def train() -> dict[str, Any]:
+        assert run(monkeypatch, *arguments, "--epochs", "1.5", "--json") == 0
+        summary: dict[str, Any] = json.loads(capsys.readouterr().out.splitlines()[-1])
+        return summary
+
+    first, again = train(), train()
+    assert (first["version"], again["version"]) == ("1", "2")
+    assert first["epochs"] == 2.0  # one step an epoch: a half is rounded
+    assert first["seconds"] == again["seconds"]
+    assert first["checkpoint_dir"] == again["checkpoint_dir"]
+
+
+def test_train_of_a_process_that_does_not_publish_prints_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, log: Path
+) -> None:
+    monkeypatch.setattr("model.pipeline.train_to_registry", lambda *_: None)
+    assert run(monkeypatch, "train", "--data", str(log), "--registry", str(tmp_path / "r"), "--json") == 0
+    assert capsys.readouterr().out == ""
 
 
 def test_models_list_shows_what_is_live(

@@ -22,13 +22,11 @@ _MAX_DETAIL = 90  # characters of a line that fit beside the bar
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainerConfig:
-    """How the demo trains: few negatives, as the catalogue is small; a high rate, as time is short."""
+    """How the demo trains: the preset for short trainings, with a limit."""
 
-    epochs: int = 2  # passes, about 20 s on two idle cores
-    max_seconds: float = 28.0  # of training, should the machine be slow; the rest takes 10 to 15 s
-    negatives: int = 512  # uniform ones a batch; 16,384 from 2,000 items would only repeat themselves
-    lr: float = 2e-3  # four times the published rate: fewer steps, fewer items
-    batch: int = 128  # sessions a step, as published
+    preset: str = "tron-fast"
+    epochs: float | None = None  # passes; None: the preset's, by the size of the log
+    max_seconds: float = 20.0  # of training, should the machine be slow; the rest takes 10 to 15 s
     threads: int = 0  # CPU threads; 0: one a core
     seed: int = 0
 
@@ -96,12 +94,9 @@ class TrainerRun:
             "checkpoint-dir": checkpoint,
             "valid": valid,
             "init-from": init_from,
-            "preset": "tron",
+            "preset": config.preset,
             "epochs": config.epochs,
             "max-seconds": config.max_seconds,
-            "negatives": config.negatives,
-            "lr": config.lr,
-            "batch": config.batch,
             "threads": config.threads,
             "seed": config.seed,
         }

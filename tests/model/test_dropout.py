@@ -28,3 +28,22 @@ def test_dropout_in_eval_returns_the_input() -> None:
     layer = PooledDropout(0.5).eval()
     x = torch.ones(4, 4)
     assert layer(x) is x
+
+
+def test_dropout_mask_is_where_the_input_is() -> None:
+    for seeded in (True, False):
+        layer = PooledDropout(0.5)
+        if seeded:
+            layer.seed(1)
+        assert layer(torch.ones(4, 4, device="meta")).device.type == "meta"
+
+
+def test_dropout_same_seeds_give_the_same_mask_and_other_steps_another() -> None:
+    masks = []
+    for step in (3, 3, 4):
+        layer = PooledDropout(0.5)
+        layer.seed(1)
+        layer.begin_step(step)
+        masks.append(layer(torch.ones(64)))
+    assert torch.equal(masks[0], masks[1])
+    assert not torch.equal(masks[0], masks[2])

@@ -35,6 +35,12 @@ def test_every_position_after_the_first_is_predicted_from_what_came_before() -> 
     assert result.sessions_per_s > 0
 
 
+@pytest.mark.parametrize("window", [None, 1])
+def test_ranks_stand_in_the_order_of_the_clicks(window: int | None) -> None:
+    log = session_log([[1, 2, 2, 3], [3, 3], [2, 1, 1]])
+    assert evaluate(Recorder(), log, cutoffs=(2,), batch=2, window=window).ranks.tolist() == [0, 1, 0, 1, 2, 1]
+
+
 def test_batches_hold_sessions_of_about_equal_length() -> None:
     scorer = Recorder()
     seen: list[tuple[int, int]] = []

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from export.errors import ConfigError
-from model.metrics import Metrics
+from model.metrics import Metrics, gains
 
 
 def test_known_ranks_give_the_figures_of_the_formulas() -> None:
@@ -23,6 +23,18 @@ def test_known_ranks_give_the_figures_of_the_formulas() -> None:
     assert result["ndcg@3"] == pytest.approx((1 + 1 / math.log2(3) + 1 / 2) / 4)
     assert result["coverage@2"] == 4 / 10
     assert result["coverage@3"] == 6 / 10
+
+
+def test_ranks_are_returned_with_zero_for_targets_not_in_the_list() -> None:
+    ranks = Metrics(items=9, cutoffs=(2,)).add(np.array([[1, 2, 3], [4, 5, 6], [7, 8, 9]]), np.array([2, 4, 9]))
+    assert ranks.tolist() == [2, 1, 0]  # the third stands behind the cut-off
+
+
+def test_gains_end_at_the_cutoff() -> None:
+    found = gains(2, places=3)  # of no rank, 1, 2, 3
+    assert found["recall"].tolist() == [0, 1, 1, 0]
+    assert found["mrr"].tolist() == [0, 1, 0.5, 0]
+    assert found["ndcg"].tolist() == pytest.approx([0, 1, 1 / math.log2(3), 0])
 
 
 def test_padding_is_neither_a_hit_nor_covered() -> None:

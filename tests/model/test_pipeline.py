@@ -17,12 +17,13 @@ from export.ranker import Ranker
 from export.registry import Registry
 from model import checkpoint, pipeline
 from model.config import Preset
+from model.distributed import Team
 from model.errors import CheckpointError, DataError
-from model.pipeline import TrainRequest, read_and_split, run_digest, train_to_registry
-from model.progress import Progress
-from model.serving import ServingModel
-from tests.model.test_encoder import padded
-from tests.model.tiny import tiny_encoder, tiny_log, tiny_preset
+from model.pipeline import TrainRequest, default_checkpoint_dir, read_and_split, run_digest, train_to_registry
+from model.progress import OnProgress, Progress, ignore
+from model.summary import TrainSummary
+from model.train import train
+from tests.model.tiny import tiny_committee, tiny_log, tiny_logq, tiny_preset
 
 KEYS = {"version", "bundle", "epochs", "seconds", "sessions_per_s", "peak_memory_mb", "valid", "baselines"}
 
@@ -42,13 +43,21 @@ def request(folder: Path, preset: Preset | None = None, **options: object) -> Tr
     data = folder / "clicks.parquet"
     if not data.exists():
         write_log(data)
-    preset = preset or tiny_preset(epochs=3)
+    preset = preset or tiny_preset(epochs=3, layers=1)
+    options = {"plots": (), **options}  # tests/model/test_curves.py has them
     return TrainRequest(data=data, registry=folder / "registry", preset=preset, **options)  # type: ignore[arg-type]
+
+
+def published(one: TrainRequest, on_progress: OnProgress = ignore) -> TrainSummary:
+    """Train by the request, and return the summary of what was published."""
+    summary = train_to_registry(one, on_progress)
+    assert summary is not None
+    return summary
 
 
 def test_pipeline_click_log_becomes_a_bundle_that_ranks_as_reported(tmp_path: Path) -> None:
     seen: list[Progress] = []
-    summary = train_to_registry(request(tmp_path), seen.append)
+    summary = published(request(tmp_path), seen.append)
     assert summary.to_dict().keys() >= KEYS
     json.dumps(summary.to_dict())
     assert summary.baselines.keys() == {"popularity", "next-item"}
@@ -64,17 +73,42 @@ def test_pipeline_click_log_becomes_a_bundle_that_ranks_as_reported(tmp_path: Pa
     assert stages == ["read", "baselines", "validate", "export", "parity", "evaluate", "publish"]
 
 
-def test_pipeline_exported_graph_validates_as_pytorch_did(tmp_path: Path) -> None:
+PRESETS = {
+    "masked, touched rows": tiny_logq(epochs=2, masked=True, lazy=True, layers=1),
+    "committee, average, some sessions": tiny_committee(epochs=1.5, ema=0.9, valid_sessions=9, layers=1),
+}
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_pipeline_exported_graph_evaluates_as_training_validated(tmp_path: Path, name: str) -> None:
     seen: list[Progress] = []
-    summary = train_to_registry(request(tmp_path), seen.append)
-    best = max((p.metrics for p in seen if p.stage == "validate"), key=lambda metrics: metrics["recall@20"])
-    for name in ("recall@20", "mrr@20", "ndcg@20"):
-        assert summary.valid[name] == pytest.approx(best[name], abs=1e-4)
+    summary = published(request(tmp_path, PRESETS[name]), seen.append)
+    validations = [p for p in seen if p.stage == "validate" and not p.member]
+    best = max((p.metrics for p in validations), key=lambda metrics: metrics["recall@20"])
+    for metric in ("recall@20", "mrr@20", "ndcg@20"):
+        assert summary.valid[metric] == pytest.approx(best[metric], abs=1e-4)
     assert summary.valid["predictions"] == best["predictions"]
 
 
-def test_pipeline_same_request_again_publishes_the_same_model_from_its_checkpoint(tmp_path: Path) -> None:
-    one, two = train_to_registry(request(tmp_path)), train_to_registry(request(tmp_path))
+def test_pipeline_process_that_does_not_lead_publishes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline, "join_team", lambda device: Team(1, 2))
+    monkeypatch.setattr(pipeline, "train_preset", lambda *_, **__: None)
+    seen: list[Progress] = []
+    assert train_to_registry(request(tmp_path), seen.append) is None
+    assert {progress.stage for progress in seen} == {"read"}
+    assert Registry(str(tmp_path / "registry")).versions() == []
+
+
+def test_pipeline_start_that_does_not_fit_publishes_nothing(tmp_path: Path) -> None:
+    start = tmp_path / "start"
+    train(tiny_log(50), tiny_log(4), tiny_preset(epochs=1), directory=start)
+    with pytest.raises(CheckpointError):
+        train_to_registry(request(tmp_path, tiny_committee(epochs=1), init_from=start))
+    assert Registry(str(tmp_path / "registry")).versions() == []
+
+
+def test_pipeline_same_request_again_publishes_the_same_model_from_its_checkpoints(tmp_path: Path) -> None:
+    one, two = (published(request(tmp_path, tiny_committee(epochs=1, layers=1))) for _ in range(2))
     assert (one.version, two.version) == ("1", "2")
     assert one.seconds == two.seconds
     assert one.checkpoint_dir == two.checkpoint_dir
@@ -91,12 +125,14 @@ def test_pipeline_valid_file_is_used_whole(tmp_path: Path) -> None:
 
 
 def test_pipeline_warm_start_from_an_earlier_training(tmp_path: Path) -> None:
-    first = train_to_registry(request(tmp_path))
-    preset = tiny_preset(epochs=1)
-    cold = train_to_registry(request(tmp_path, preset))
-    warm = train_to_registry(request(tmp_path, preset, init_from=first.checkpoint_dir))
-    assert warm.valid["mrr@20"] > cold.valid["mrr@20"]
-    assert len({first.checkpoint_dir, cold.checkpoint_dir, warm.checkpoint_dir}) == 3
+    start, short = tmp_path / "start", tiny_preset(epochs=1, layers=1)
+    asked = request(tmp_path, short, init_from=start)
+    log, valid = read_and_split(asked)
+    train(log, valid, tiny_preset(epochs=3, layers=1), directory=start)
+    warm = published(asked)
+    assert warm.valid["mrr@20"] > train(log, valid, short).valid["mrr@20"]
+    cold = dataclasses.replace(asked, init_from=None)
+    assert warm.checkpoint_dir != default_checkpoint_dir(asked.registry, run_digest(cold, log, valid))
 
 
 def test_pipeline_missing_start_is_refused_before_reading(tmp_path: Path) -> None:
@@ -105,12 +141,14 @@ def test_pipeline_missing_start_is_refused_before_reading(tmp_path: Path) -> Non
 
 
 def test_pipeline_damaged_checkpoint_publishes_nothing(tmp_path: Path) -> None:
-    first = train_to_registry(request(tmp_path))
-    (first.checkpoint_dir / checkpoint.FILE).write_bytes(b"not a checkpoint")
+    asked = request(tmp_path)
+    directory = default_checkpoint_dir(asked.registry, run_digest(asked, *read_and_split(asked)))
+    directory.mkdir(parents=True)
+    (directory / checkpoint.FILE).write_bytes(b"not a checkpoint")
     with pytest.raises(CheckpointError):
-        train_to_registry(request(tmp_path))
-    assert Registry(str(tmp_path / "registry")).versions() == ["1"]
-    assert train_to_registry(request(tmp_path, resume=False)).version == "2"
+        train_to_registry(asked)
+    assert Registry(str(tmp_path / "registry")).versions() == []
+    assert published(dataclasses.replace(asked, resume=False)).checkpoint_dir == directory
 
 
 def test_pipeline_missing_data_is_a_data_error(tmp_path: Path) -> None:
@@ -128,23 +166,12 @@ def test_run_digest_changes_with_what_changes_the_result_only(tmp_path: Path) ->
 
     assert named(base.preset.override(threads=2, max_seconds=9.0)) == name
     change = base.preset.override
-    assert name not in {named(p) for p in (change(seed=1), change(lr=0.1), change(epochs=9), change(uniform=7))}
+    others = (change(seed=1), change(lr=0.1), change(epochs=9), change(uniform=7), change(ema=0.9), tiny_committee())
+    assert name not in {named(preset) for preset in others}
+    assert len({named(preset) for preset in others}) == len(others)
     assert run_digest(base, valid, valid) != name
 
 
 def test_default_checkpoint_dir_remote_registry_is_outside_it(tmp_path: Path) -> None:
-    assert pipeline.default_checkpoint_dir(tmp_path, "ab").parent == tmp_path / ".checkpoints"
-    assert Path.home() in pipeline.default_checkpoint_dir("s3://bucket/models", "ab").parents
-
-
-@pytest.mark.parametrize("positions", ["start", "end"])
-def test_serving_model_returns_the_best_items_without_the_excluded(positions: str) -> None:
-    encoder = tiny_encoder(positions=positions)
-    serving = ServingModel(encoder, 5)
-    ids = padded([np.array([3, 4, 5], np.int32), np.array([6], np.int32)])
-    scores = (encoder.last(ids) @ encoder.items.weight[1:].T).detach()
-    best = scores.argsort(descending=True) + 1
-    exclude = best[:, :1].int()
-    top_ids, top_scores = serving(ids, exclude)
-    assert top_ids.tolist() == best[:, 1:6].tolist()
-    assert np.allclose(top_scores.detach(), scores.gather(1, best[:, 1:6] - 1), atol=1e-5)
+    assert default_checkpoint_dir(tmp_path, "ab").parent == tmp_path / ".checkpoints"
+    assert Path.home() in default_checkpoint_dir("s3://bucket/models", "ab").parents

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from export.vocabulary import Vocabulary
-from model.config import EncoderConfig, NegativesConfig, Preset, TrainConfig
+from model import dropout
+from model.batch import Batch, to_tensors
+from model.config import EncoderConfig, LossConfig, NegativesConfig, Preset, TrainConfig
 from model.encoder import Encoder
 from model.log import SessionLog
+from model.packing import pack
 from model.train import new_encoder
 
 ITEMS = 40
 
 torch.set_num_threads(1)  # tensors this small gain nothing from more, and lose much where cores are shared
+dropout.POOL = 1 << 16  # numbers, enough for these batches; the real pool takes longer to make than a test to run
 
 
 def tiny_log(sessions: int = 120, *, seed: int = 0, longest: int = 12, items: int = ITEMS) -> SessionLog:
@@ -34,25 +44,53 @@ def tiny_log(sessions: int = 120, *, seed: int = 0, longest: int = 12, items: in
     )
 
 
-def tiny_preset(**train: object) -> Preset:
-    """Return a preset that trains in a moment; `train` overrides TrainConfig."""
-    options: dict[str, object] = {"epochs": 2, "batch": 16, "lr": 5e-3, "row": 16, "threads": 1, **train}
-    return Preset(
+def tiny_preset(**options: Any) -> Preset:
+    """Return a preset that trains in a moment; `options` are those of any component, by name."""
+    preset = Preset(
         name="tiny",
         encoder=EncoderConfig(hidden=16, layers=2, heads=1, feed_forward=16, dropout=0.1, window=10),
         negatives=NegativesConfig(uniform=30, in_batch=8, top=12),
-        train=TrainConfig(**options),  # type: ignore[arg-type]
+        train=TrainConfig(epochs=2, batch=16, lr=5e-3, row=16, threads=1),
+    )
+    return preset.override(**options)
+
+
+def tiny_logq(**options: Any) -> Preset:
+    """Return `tiny_preset` with distinct negatives by popularity and logQ correction, as our own presets have."""
+    preset = tiny_preset(dropout=0.0)
+    negatives, loss = NegativesConfig(popular=12, alpha=0.5), LossConfig(logq=True)
+    return dataclasses.replace(preset, negatives=negatives, loss=loss).override(**options)
+
+
+def tiny_committee(**options: Any) -> Preset:
+    """Return a committee of a Transformer and a GRU."""
+    preset = tiny_preset(**options)
+    return dataclasses.replace(
+        preset, committee=(dataclasses.replace(preset.encoder, kind="gru", residual=True, layers=1),)
     )
 
 
-def tiny_encoder(*, positions: str = "start", heads: int = 1, layers: int = 2, items: int = ITEMS) -> Encoder:
-    """Return an encoder with random weights, in eval mode."""
-    config = EncoderConfig(
-        hidden=16,
-        layers=layers,
-        heads=heads,
-        feed_forward=24,
-        window=10,
-        positions=positions,  # type: ignore[arg-type]
-    )
-    return new_encoder(Preset(name="tiny", encoder=config), items).eval()
+def tiny_encoder(*, items: int = ITEMS, seed: int = 0, **options: Any) -> Encoder:
+    """Return an encoder with random weights and a window of 10, in eval mode; `options` are those of its config."""
+    sizes: dict[str, Any] = {"hidden": 16, "layers": 2, "feed_forward": 24, "window": 10, **options}
+    preset = Preset(name="tiny", encoder=EncoderConfig(**sizes), train=TrainConfig(seed=seed))
+    encoder = new_encoder(preset, items).eval()
+    with torch.no_grad():  # biases begin at 0, where no test could see that one is left out
+        for name, parameter in encoder.named_parameters():
+            if "bias" in name:
+                parameter.normal_(std=0.3, generator=torch.Generator().manual_seed(seed))
+    return encoder
+
+
+def packed(log: SessionLog, chosen: Sequence[int], config: EncoderConfig) -> Batch:
+    """Return sessions of the log as an encoder of `config` is trained with them, unmasked."""
+    from_end = config.positions == "end"
+    return to_tensors(pack(log, np.array(chosen), window=config.window, row=16, from_end=from_end))
+
+
+def padded(sessions: Sequence[NDArray[np.int32]]) -> Tensor:
+    """Return the sessions as the graph gets them: (B, L) int32, 0 at the right."""
+    rows = torch.zeros(len(sessions), max(map(len, sessions)), dtype=torch.int32)
+    for row, session in zip(rows, sessions, strict=True):
+        row[: len(session)] = torch.from_numpy(session.copy())
+    return rows

@@ -23,7 +23,7 @@ SMALL = DemoConfig(
     items=200,
     history_sessions=3_000,
     clicks_per_s=100.0,
-    trainer=TrainerConfig(epochs=1, max_seconds=10.0, negatives=64),
+    trainer=TrainerConfig(epochs=1, max_seconds=10.0),
     refresh=RefreshConfig(first_after_s=1.0, max_seconds=2.0, history_sessions=500, min_sessions=10),
     linger_s=1.0,
 )

@@ -1,0 +1,21 @@
+"""The memory that this process has taken."""
+
+from __future__ import annotations
+
+import re
+import resource
+import sys
+from pathlib import Path
+
+STATUS = Path("/proc/self/status")  # Linux only
+
+
+def peak_memory_mb() -> float:
+    """Return the largest resident memory of this process so far, MiB.
+
+    On Linux it is VmHWM: `ru_maxrss` survives exec, so a process starts with the peak of the one that started it.
+    """
+    if STATUS.exists() and (found := re.search(r"^VmHWM:\s+(\d+) kB", STATUS.read_text(), re.MULTILINE)):
+        return int(found[1]) / 2**10
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # KiB, on macOS bytes
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)

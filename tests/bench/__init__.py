@@ -1,0 +1,1 @@
+"""Tests of the benchmarks: their splitting, their bookkeeping, their tables."""
