@@ -7,7 +7,6 @@ Parts are imported inside the commands: a worker's machine has no torch.
 
 import dataclasses
 import logging
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,6 +31,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",  # keeps the brackets around defaults
     help="Clicks on Kafka in, the next items out, ranked by a Transformer.",
 )
 models_app = typer.Typer(no_args_is_help=True, help="The registry: which versions there are, and which one is live.")
@@ -152,8 +152,9 @@ def train(
 
     Several processes train one model under torchrun: torchrun --nproc-per-node 2 -m nextclick train …
     """
-    # OpenMP's idle threads spin by default: a step took 15 times as long where a worker had the other core
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    from model.openmp import spin_briefly
+
+    spin_briefly()
     from model.pipeline import TrainRequest, train_to_registry
     from model.presets import preset as named
 

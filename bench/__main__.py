@@ -5,7 +5,7 @@ import sys
 
 SHORT = (
     ("bench.simulator",),
-    ("bench.training", "--seconds", "15"),
+    ("bench.training", "--preset", "tron", "--seconds", "15"),
     ("bench.stream", "--clicks", "60000", "--seconds", "10"),
 )
 

@@ -22,6 +22,7 @@ from rich.table import Table
 
 from model.log import SessionLog
 from model.memory import peak_memory_mb
+from model.openmp import spin_briefly
 from model.presets import PRESETS, preset
 from model.readers import build_log, read_log
 from model.split import hold_out
@@ -40,7 +41,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: one a core")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as `nextclick train` does, before torch is imported
+    spin_briefly()  # as `nextclick train` does, before torch is imported
     alone = len(args.preset) == 1
     rows = [measure(args.preset[0], args) if alone else in_own_process(name, args) for name in args.preset]
     if args.json:

@@ -35,19 +35,19 @@ def show_progress(console: Console) -> Iterator[OnProgress]:
 
 
 class _Bar:
-    """One bar an epoch; results of a stage are printed above it."""
+    """One bar an encoder; results of a stage are printed above it."""
 
     def __init__(self, bar: Progress) -> None:
         self._bar = bar
         self._task: TaskID | None = None
-        self._epoch = 0
+        self._member = ""
 
     def __call__(self, report: Report) -> None:
         if report.stage == "train" and report.steps:
-            if self._task is None or report.epoch != self._epoch:
-                self._epoch = report.epoch
-                self._task = self._bar.add_task(f"epoch {report.epoch}/{report.epochs}", total=report.steps, figures="")
-            self._bar.update(self._task, completed=report.step, total=report.steps, figures=_figures(report))
+            if self._task is None or report.member != self._member:
+                self._member = report.member
+                self._task = self._bar.add_task("train", total=1.0, figures="")
+            self._bar.update(self._task, description=_where(report), completed=report.done, figures=_figures(report))
         elif text := _text(report):
             self._bar.console.print(text, highlight=False)
 
@@ -64,12 +64,16 @@ class _Lines:
             if time.monotonic() < self._next and report.step < report.steps:
                 return
             self._next = time.monotonic() + LINE_EVERY_S
-            done = (report.epoch - 1 + report.step / report.steps) / max(report.epochs, 1)
-            text = f"train {done:.0%} epoch {report.epoch}/{report.epochs} {_figures(report)}"
+            text = f"train {report.done:.0%} {_where(report)} {_figures(report)}"
         else:
             text = _text(report)
         if text:
             self._console.print(text, highlight=False, soft_wrap=True)
+
+
+def _where(report: Report) -> str:
+    epoch = f"epoch {report.epoch}/{report.epochs}"
+    return f"encoder {report.member} {epoch}" if report.member else epoch
 
 
 def _figures(report: Report) -> str:

@@ -16,6 +16,7 @@ class Progress:
     epochs: int = 0  # epochs asked for
     step: int = 0  # steps done in this epoch
     steps: int = 0  # steps an epoch
+    done: float = 0.0  # share of this encoder's training that is over
     loss: float = float("nan")  # mean of the epoch so far
     sessions_per_s: float = 0.0  # trained sessions a second of training time, validation apart
     member: str = ""  # which encoder of a committee this is about: 2/3

@@ -117,8 +117,12 @@ class Trainer:
             Sampler(negatives, log.popularity(), loss=preset.loss, device=self.device)
             for negatives in (preset.negatives, at_end(preset.negatives))
         )
-        self.row_loss = row_loss(preset.loss, negatives=self.sampler.per_batch, catalogue=len(log.vocabulary))
+        self.now = self.sampler  # of the two, that of the running step
         self.products = Products(config.precision, self.device)
+        self.row_losses = {
+            sampler: row_loss(preset.loss, negatives=sampler.per_batch, catalogue=len(log.vocabulary))
+            for sampler in (self.sampler, self.last_sampler)
+        }
         everything = self.sampler.everything or self.last_sampler.everything
         self.lazy = team.size == 1 and not everything and is_lazy(config, **self.reach())
         self.optimizer = Optimizer(self.encoder, config, lazy=self.lazy)
@@ -132,7 +136,8 @@ class Trainer:
     def reach(self) -> dict[str, int]:
         """Return the size of the catalogue, and about how many of its rows a step touches."""
         clicks = self.log.clicks / self.log.sessions * self.preset.train.batch
-        return {"catalogue": len(self.log.vocabulary), "touched": round(clicks) + self.last_sampler.per_batch}
+        drawn = self.last_sampler.per_batch * (round(clicks) if self.preset.negatives.each else 1)
+        return {"catalogue": len(self.log.vocabulary), "touched": round(clicks) + drawn}
 
     def run(self) -> Trained:
         """Train to the last step or the time limit, and return the best model."""
@@ -185,7 +190,9 @@ class Trainer:
 
     def update(self, chosen: Tensor, *, stop: bool = False) -> tuple[float, bool]:
         """Move the weights by the gradient of the sessions `chosen` (S,); return the loss, and whether to stop."""
-        rate = self.optimizer.set_rate(self.step, self.done())
+        done = self.done()
+        self.now = self.last_sampler if done >= 1.0 - self.preset.negatives.ending else self.sampler
+        rate = self.optimizer.set_rate(self.step, done)
         self.optimizer.zero_grad()
         batch, candidates = self.draw(self.team.share(chosen))
         table: Tensor = self.encoder.items.weight
@@ -216,9 +223,7 @@ class Trainer:
         generator = torch.Generator().manual_seed(seed_of(seed, NEGATIVES, self.step, *([rank] if rank else [])))
         if self.preset.negatives.each:
             return batch, self.sampler.draw_each(batch.targets, generator)
-        ending = self.done() >= 1.0 - self.preset.negatives.ending
-        sampler = self.last_sampler if ending else self.sampler
-        return batch, sampler.draw(batch.targets, batch.sessions, generator)
+        return batch, self.now.draw(batch.targets, batch.sessions, generator)
 
     def batch_loss(self, batch: Batch, candidates: Candidates | Tensor, table: Tensor) -> Tensor:
         """Return the mean loss of a batch, with this step's dropout; ids are rows of `table` (rows, H)."""
@@ -230,9 +235,9 @@ class Trainer:
         with self.autocast():
             hidden = encoder(batch, None if table is encoder.items.weight else table).float()  # (T, H)
         if isinstance(candidates, Tensor):
-            return own_negatives_loss(hidden, table, batch.targets, candidates, self.row_loss)
+            return own_negatives_loss(hidden, table, batch.targets, candidates, self.row_losses[self.now])
         top, products = self.preset.negatives.top, self.products
-        args = (hidden, table, batch.targets, batch.sessions, candidates, self.row_loss)
+        args = (hidden, table, batch.targets, batch.sessions, candidates, self.row_losses[self.now])
         return candidate_loss(*args, top=top, products=products)
 
     def autocast(self) -> contextlib.AbstractContextManager[Any]:
@@ -290,6 +295,7 @@ class Trainer:
                 epochs=-(-self.total // self.steps),
                 step=step + 1,
                 steps=self.steps,
+                done=self.done(),
                 loss=self.loss_sum / (step + 1),
                 sessions_per_s=self.speed(),
                 metrics=figures or {},

@@ -25,10 +25,7 @@ TERM_S = 15.0  # a worker finishes what it has in flight and leaves its group
 _TAIL = 15  # lines of a failed process repeated in the error
 _POLL_S = 0.1
 _ROOT = Path(__file__).parents[2]  # where nextclick.py lies, installed or not
-_QUIET = {
-    "OMP_WAIT_POLICY": "PASSIVE",  # spinning threads of the trainer take the cores from the worker, and from each other
-    "PYTHONUNBUFFERED": "1",
-}
+_ENVIRONMENT = {"PYTHONUNBUFFERED": "1"}
 
 
 class Child:
@@ -58,7 +55,7 @@ class Child:
             stderr=subprocess.PIPE,
             text=True,
             errors="replace",
-            env={**os.environ, **_QUIET, "PYTHONPATH": path, "TMPDIR": str(scratch)},
+            env={**os.environ, **_ENVIRONMENT, "PYTHONPATH": path, "TMPDIR": str(scratch)},
             start_new_session=True,
         )
         if nice:
