@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from model.negatives import Candidates
 from model.packing import PackedBatch
 
 
@@ -27,3 +28,14 @@ def to_tensors(packed: PackedBatch, device: torch.device | str = "cpu") -> Batch
     """Return the batch on `device`; on the CPU the memory is shared."""
     parts = {name: torch.from_numpy(part).to(device, non_blocking=True) for name, part in packed._asdict().items()}
     return Batch(**parts, lengths=torch.from_numpy(np.bincount(packed.sessions)))
+
+
+def touched_rows(batch: Batch, candidates: Candidates | Tensor) -> tuple[Tensor, Batch, Candidates | Tensor]:
+    """Return the ids (U,) that occur, rising and 0 among them, and both arguments with places in it for ids."""
+    drawn = candidates if isinstance(candidates, Tensor) else candidates.ids
+    assert drawn is not None, "where every item is a candidate no row is left alone"
+    zero = torch.zeros(1, dtype=torch.int64, device=batch.ids.device)
+    ids = torch.unique(torch.cat([zero, batch.ids.flatten(), batch.targets, drawn.flatten()]))
+    drawn = torch.searchsorted(ids, drawn)
+    batch = batch._replace(ids=torch.searchsorted(ids, batch.ids), targets=torch.searchsorted(ids, batch.targets))
+    return ids, batch, drawn if isinstance(candidates, Tensor) else candidates._replace(ids=drawn)

@@ -10,7 +10,7 @@ from model.config import Preset
 from model.distributed import ALONE, Team
 from model.log import SessionLog
 from model.progress import OnProgress, Progress, ignore
-from model.train import Trained, thinned, train
+from model.train import Trained, train
 from model.validation import validate
 
 MEMBER = "member-{}"  # folder of one encoder's checkpoint, from 1
@@ -62,7 +62,7 @@ def train_preset(
                 team=team,
             )
         )
-    return _together(trained, thinned(valid, preset.train.valid_sessions), preset, on_progress, team)
+    return _together(trained, valid.thinned(preset.train.valid_sessions), preset, on_progress, team)
 
 
 def checkpoints(directory: Path) -> Iterator[Path]:

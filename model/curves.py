@@ -5,9 +5,10 @@
     {"stage": "train", "epoch": 1, "step": 40, "loss": 4.2, "sessions_per_s": 812.0, "seconds": 6.3, "ts": 17000…}
     {"stage": "validate", … as above …, "recall@20": 0.7, "mrr@20": 0.37, …}
 
-`epoch` counts from 1 and `step` over all epochs, `loss` is the mean of the epoch so far, `seconds` is wall time since
-the training began (without the pause where it was resumed), `ts` is the time of the report in ms since the epoch.
-Lines about one encoder of a committee have its `member`, such as 2/3, and count its own steps.
+`epoch` counts from 1 and `step` over all epochs, `loss` is the mean since the line before (of the epoch in a
+validation), `seconds` is wall time since the training began (without the pause where it was resumed), `ts` is the
+time of the report in ms since the epoch. Lines about one encoder of a committee have its `member`, such as 2/3, and
+count its own steps.
 """
 
 from __future__ import annotations
@@ -218,7 +219,7 @@ def draw_loss(axes: Axes, entries: Iterable[Entry]) -> None:
         axes.plot(steps, losses, marker="." if len(shown) < 20 else "", label=f"loss{member}")
     if len(groups) > 1:
         axes.legend(frameon=False)
-    axes.set_ylabel("loss, mean of the epoch so far")
+    axes.set_ylabel("loss")
     axes.set_xlabel("step")
     axes.grid(alpha=0.3)
 

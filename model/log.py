@@ -92,6 +92,12 @@ class SessionLog:
         index = np.flatnonzero(rows) if rows.dtype == np.bool_ else rows.astype(np.int64)
         return self._take(self.offsets[index], self.lengths[index])
 
+    def thinned(self, sessions: int | None) -> "SessionLog":
+        """Return the log, or so many of its sessions, evenly over its time."""
+        if sessions is None or self.sessions <= sessions:
+            return self
+        return self.select(np.linspace(0, self.sessions - 1, sessions).round().astype(np.int64))
+
     def tail(self, max_items: int) -> "SessionLog":
         """Return every session cut to its newest `max_items` clicks (at least 1)."""
         if max_items < 1:

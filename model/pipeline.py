@@ -35,7 +35,8 @@ from model.readers import ReadOptions, build_log, read_log
 from model.serving import ServingModel
 from model.split import hold_out
 from model.summary import TrainSummary
-from model.train import Trained, thinned, use_threads
+from model.threads import use_threads
+from model.train import Trained
 
 BASELINES = ("popularity", "next-item")  # always shown beside the model
 LIBRARIES = ("torch", "onnx", "onnxruntime", "numpy")  # whose versions the manifest records
@@ -72,7 +73,7 @@ def train_to_registry(request: TrainRequest, on_progress: OnProgress = ignore) -
     use_threads(request.preset.train.threads)
     team = join_team(request.preset.train.device)
     log, valid = read_and_split(request, on_progress)  # 1
-    valid = thinned(valid, request.preset.train.valid_sessions)
+    valid = valid.thinned(request.preset.train.valid_sessions)
     window = request.preset.encoder.window
     baselines = evaluate_baselines(log, valid, window, on_progress) if team.leads else {}  # 2
     run = run_digest(request, log, valid)

@@ -17,7 +17,7 @@ class Progress:
     step: int = 0  # steps done in this epoch
     steps: int = 0  # steps an epoch
     done: float = 0.0  # share of this encoder's training that is over
-    loss: float = float("nan")  # mean of the epoch so far
+    loss: float = float("nan")  # mean since the last report; of the epoch in a validation
     sessions_per_s: float = 0.0  # trained sessions a second of training time, validation apart
     member: str = ""  # which encoder of a committee this is about: 2/3
     metrics: Mapping[str, float] = field(default_factory=dict)  # of a finished validation or evaluation

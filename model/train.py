@@ -8,7 +8,6 @@ given the same number of threads and processes.
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ import torch
 from torch import Tensor
 
 from model import checkpoint
-from model.batch import Batch, to_tensors
+from model.batch import Batch, to_tensors, touched_rows
 from model.config import Preset
 from model.distributed import ALONE, Team
 from model.encoder import Encoder
@@ -35,6 +34,8 @@ from model.optimizer import Average, Optimizer, is_lazy
 from model.packing import pack
 from model.products import Products
 from model.progress import OnProgress, Progress, ignore
+from model.seeds import DROPOUT, MASKS, NEGATIVES, ORDER, POOL, WEIGHTS, seed_of
+from model.threads import use_threads
 from model.validation import validate
 from model.warm_start import start_from
 
@@ -52,30 +53,6 @@ class Trained:
     sessions_per_s: float  # trained sessions a second of them
     valid: Mapping[str, float]  # the best validation
     history: list[dict[str, float]]  # one entry a validation: epoch, loss, metrics
-
-
-def seed_of(*parts: int) -> int:
-    """Return 32 mixed bits of the numbers given (splitmix64), for a generator's seed."""
-    state = 0
-    for part in parts:
-        state = (state + part + 0x9E3779B97F4A7C15) % 2**64
-        state = (state ^ (state >> 30)) * 0xBF58476D1CE4E5B9 % 2**64
-        state = (state ^ (state >> 27)) * 0x94D049BB133111EB % 2**64
-        state ^= state >> 31
-    return state % 2**32
-
-
-ORDER, NEGATIVES, DROPOUT, POOL, WEIGHTS, MASKS = range(6)  # what a seed is for
-
-
-def use_threads(threads: int) -> int:
-    """Give torch `threads` CPU threads, 0: one a core this process may use; return how many.
-
-    Processes that torchrun started on this machine share its cores.
-    """
-    count = threads or max(1, len(os.sched_getaffinity(0)) // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
-    torch.set_num_threads(count)
-    return count
 
 
 def new_encoder(preset: Preset, catalogue: int) -> Encoder:
@@ -107,7 +84,7 @@ class Trainer:
         if log.sessions == 0:
             raise TrainingError("the training log has no session of at least 2 clicks: nothing can be learned")
         config = preset.train
-        self.log, self.valid, self.preset, self.run_id = log, thinned(valid, config.valid_sessions), preset, run
+        self.log, self.valid, self.preset, self.run_id = log, valid.thinned(config.valid_sessions), preset, run
         self.directory, self.on_progress, self.team = directory, on_progress, team
         use_threads(config.threads)
         self.device = torch.device(config.device)
@@ -131,6 +108,7 @@ class Trainer:
         self.best: dict[str, Any] | None = None
         self.history: list[dict[str, float]] = []
         self._order: tuple[int, Tensor] | None = None
+        self._unreported: list[float] = []  # losses of the steps since the last report
         self._began = self._saved_at = self._reported_at = time.monotonic()
 
     def reach(self) -> dict[str, int]:
@@ -180,6 +158,7 @@ class Trainer:
         if value != value or value in (float("inf"), float("-inf")):
             raise TrainingError(f"the loss is {value} at step {self.step}: lower the learning rate")
         self.loss_sum += value
+        self._unreported.append(value)
         if self.average is not None:
             self.average.update(self.step)
         self.step += 1
@@ -288,6 +267,9 @@ class Trainer:
         """Tell `on_progress` where training stands."""
         self._reported_at = time.monotonic()
         epoch, step = divmod(self.step - 1, self.steps)
+        of_epoch = figures is not None or not self._unreported
+        loss = self.loss_sum / (step + 1) if of_epoch else sum(self._unreported) / len(self._unreported)
+        self._unreported.clear()
         self.on_progress(
             Progress(
                 stage=stage,
@@ -296,7 +278,7 @@ class Trainer:
                 step=step + 1,
                 steps=self.steps,
                 done=self.done(),
-                loss=self.loss_sum / (step + 1),
+                loss=loss,
                 sessions_per_s=self.speed(),
                 metrics=figures or {},
             )
@@ -361,24 +343,6 @@ class Trainer:
         except (KeyError, RuntimeError, ValueError) as error:
             raise CheckpointError(f"{self.directory} holds an incomplete checkpoint: {error}") from error
         return True
-
-
-def thinned(log: SessionLog, sessions: int | None) -> SessionLog:
-    """Return the log, or so many of its sessions, evenly over its time."""
-    if sessions is None or log.sessions <= sessions:
-        return log
-    return log.select(np.linspace(0, log.sessions - 1, sessions).round().astype(np.int64))
-
-
-def touched_rows(batch: Batch, candidates: Candidates | Tensor) -> tuple[Tensor, Batch, Candidates | Tensor]:
-    """Return the ids (U,) that occur, rising and 0 among them, and both arguments with places in it for ids."""
-    drawn = candidates if isinstance(candidates, Tensor) else candidates.ids
-    assert drawn is not None, "where every item is a candidate no row is left alone"
-    zero = torch.zeros(1, dtype=torch.int64, device=batch.ids.device)
-    ids = torch.unique(torch.cat([zero, batch.ids.flatten(), batch.targets, drawn.flatten()]))
-    drawn = torch.searchsorted(ids, drawn)
-    batch = batch._replace(ids=torch.searchsorted(ids, batch.ids), targets=torch.searchsorted(ids, batch.targets))
-    return ids, batch, drawn if isinstance(candidates, Tensor) else candidates._replace(ids=drawn)
 
 
 def train(

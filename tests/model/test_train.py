@@ -13,12 +13,15 @@ import torch
 
 from export.vocabulary import Vocabulary
 from model.baselines import make_baseline
+from model.batch import touched_rows
 from model.errors import TrainingError
 from model.evaluate import evaluate
 from model.log import SessionLog
 from model.negatives import Candidates
 from model.progress import Progress
-from model.train import Trained, Trainer, new_encoder, seed_of, thinned, touched_rows, train, use_threads
+from model.seeds import seed_of
+from model.threads import use_threads
+from model.train import Trained, Trainer, new_encoder, train
 from tests.model.tiny import tiny_encoder, tiny_log, tiny_logq, tiny_preset
 
 
@@ -159,18 +162,18 @@ def test_train_empty_log_is_an_error() -> None:
 
 def test_train_validates_on_as_many_sessions_as_asked_for() -> None:
     log = tiny_log(40, seed=1)
-    assert run(epochs=1, valid_sessions=7).valid["predictions"] == thinned(log, 7).clicks - 7
+    assert run(epochs=1, valid_sessions=7).valid["predictions"] == log.thinned(7).clicks - 7
     assert run(epochs=1).valid["predictions"] == log.clicks - 40
 
 
 def test_thinned_sessions_are_distinct_in_order_and_over_the_whole_time() -> None:
     log = tiny_log(40)
     for sessions in (1, 2, 17, 39):
-        few = thinned(log, sessions)
+        few = log.thinned(sessions)
         assert few.sessions == sessions
         assert (np.diff(few.ts[few.offsets[:-1]]) > 0).all()
-    assert (thinned(log, 2).first_ts, thinned(log, 2).last_ts) == (log.first_ts, log.last_ts)
-    assert thinned(log, 40) is thinned(log, None) is log
+    assert (log.thinned(2).first_ts, log.thinned(2).last_ts) == (log.first_ts, log.last_ts)
+    assert log.thinned(40) is log.thinned(None) is log
 
 
 def test_train_progress_counts_steps_and_reports_each_validation(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -237,9 +240,9 @@ def test_new_encoder_leaves_the_global_random_state_alone() -> None:
 
 
 def test_use_threads_shares_the_cores_among_processes_of_a_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("model.train.os.sched_getaffinity", lambda _: set(range(8)))
+    monkeypatch.setattr("model.threads.os.sched_getaffinity", lambda _: set(range(8)))
     given: list[int] = []
-    monkeypatch.setattr("model.train.torch.set_num_threads", given.append)
+    monkeypatch.setattr("model.threads.torch.set_num_threads", given.append)
     assert use_threads(0) == 8
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "3")
     assert (use_threads(0), use_threads(5)) == (2, 5)
