@@ -1,4 +1,4 @@
-"""A TRON bundle of random weights: as fast as a trained one, made in seconds for any catalogue."""
+"""A bundle of random weights: as fast as a trained one, made in seconds for any preset and catalogue."""
 
 from __future__ import annotations
 
@@ -17,23 +17,22 @@ from model.presets import preset
 from model.serving import ServingModel
 
 
-def publish_random_tron(registry: Path, item_ids: list[str], scratch: Path, seed: int = 0) -> Path:
-    """Publish an untrained TRON over `item_ids` and return the bundle's folder in the registry."""
+def publish_random(registry: Path, item_ids: list[str], scratch: Path, *, name: str = "tron", seed: int = 0) -> Path:
+    """Publish an untrained model of the preset `name` over `item_ids`; return the bundle's folder in the registry."""
     torch.manual_seed(seed)
-    encoder_config = preset("tron").encoder
-    k_max = min(50, len(item_ids))
-    serving = ServingModel([build_encoder(encoder_config, len(item_ids))], k_max).eval()
+    window, k_max = preset(name).encoder.window, min(50, len(item_ids))
+    encoders = [build_encoder(member.encoder, len(item_ids)) for member in preset(name).members()]
     scratch.mkdir(parents=True, exist_ok=True)
-    export_onnx(serving, scratch / "graph.onnx", window=encoder_config.window)
+    export_onnx(ServingModel(encoders, k_max), scratch / "graph.onnx", window=window)
     write_bundle(
         scratch / "bundle",
         onnx_file=scratch / "graph.onnx",
         vocabulary=Vocabulary(item_ids),
         popularity=np.ones(len(item_ids), np.int64),
         manifest=Manifest(
-            preset="tron",
+            preset=name,
             items=len(item_ids),
-            window=encoder_config.window,
+            window=window,
             k_max=k_max,
             created_ts=0,
             config={},

@@ -27,7 +27,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.answers import Answers
-from bench.bundles import publish_random_tron
+from bench.bundles import publish_random
 from bench.load import Click, Sent, send
 from export.registry import Registry
 from model.readers import iter_clicks, read_log
@@ -140,7 +140,7 @@ def run(args: argparse.Namespace, folder: Path) -> dict[str, object]:
     if args.bundle_registry is None:
         items = sorted({item for _, item, _ in clicks})
         items += [f"unclicked-{n}" for n in range(args.items - len(items))]
-        publish_random_tron(registry, items, folder)
+        publish_random(registry, items, folder)
     newest = store.newest()
     if newest is None:
         raise SystemExit(f"{registry} holds no bundle")
