@@ -17,4 +17,4 @@ def test_a_committee_is_ranked_as_one_model() -> None:
 def test_sessions_have_a_click_and_known_items() -> None:
     drawn = sessions(200, 30, seed=0)
     assert min(map(len, drawn)) >= 1
-    assert all(1 <= items.min() and items.max() <= 30 for items in drawn)
+    assert all(items.min() >= 1 and items.max() <= 30 for items in drawn)
