@@ -125,13 +125,13 @@ def tron_fast() -> Preset:
     """
     return Preset(
         name="tron-fast",
-        encoder=EncoderConfig(hidden=128, layers=1, feed_forward=128, dropout=0.1, window=50),
+        encoder=EncoderConfig(hidden=128, layers=1, feed_forward=128, dropout=0.15, input_dropout=0.25, window=50),
         negatives=NegativesConfig(popular=2_048, alpha=0.5),
         loss=LossConfig(logq=True),
         train=TrainConfig(
             epochs=1.35,
             reference=200_000,
-            min_steps=1_200,
+            min_steps=750,
             batch=232,
             lr=4e-3,
             schedule="cosine",
@@ -158,7 +158,7 @@ def tron_plus() -> Preset:
         encoder=first,
         negatives=NegativesConfig(popular=8_192, popular_at_end=32_768, ending=0.3, alpha=0.5, top=200),
         train=TrainConfig(
-            epochs=4, reference=200_000, min_steps=2_000, batch=232, lr=4e-3, schedule="cosine", warmup=50
+            epochs=4, reference=200_000, min_steps=1_000, batch=232, lr=4e-3, schedule="cosine", warmup=50
         ),
         committee=(replace(first, kind="gru", residual=True), replace(first, positions="rotary")),
     )
