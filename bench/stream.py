@@ -1,6 +1,6 @@
 """Clicks a second and latency of the worker on a real broker, beside a bare loop in the same run.
 
-    python -m bench.stream [--clicks N] [--rate R] [--workers W] [--data LOG] [--json]
+    python -m bench.stream [--clicks N] [--rate R] [--workers W] [--preset NAME] [--data LOG] [--json]
 
 The same clicks, bundle, broker and number of threads for both. Throughput: a backlog, from the first list to the last.
 Latency: an open loop at a fixed rate, from the moment a click was due to its list at a subscriber, so that a stall
@@ -30,6 +30,7 @@ from bench.answers import Answers
 from bench.bundles import publish_random
 from bench.load import Click, Sent, send
 from export.registry import Registry
+from model.presets import PRESETS
 from model.readers import iter_clicks, read_log
 from stream.demo.simulator import Shop, ShopConfig, ShopperConfig, Shoppers
 from stream.topics import create_topics
@@ -140,7 +141,7 @@ def run(args: argparse.Namespace, folder: Path) -> dict[str, object]:
     if args.bundle_registry is None:
         items = sorted({item for _, item, _ in clicks})
         items += [f"unclicked-{n}" for n in range(args.items - len(items))]
-        publish_random(registry, items, folder)
+        publish_random(registry, items, folder, name=args.preset)
     newest = store.newest()
     if newest is None:
         raise SystemExit(f"{registry} holds no bundle")
@@ -210,6 +211,7 @@ def main() -> None:
     parser.add_argument(
         "--bundle-registry", type=Path, help="registry whose newest bundle is served; left out: untrained TRON"
     )
+    parser.add_argument("--preset", choices=PRESETS, default="tron", metavar="NAME", help="model of random weights")
     parser.add_argument("--items", type=int, default=26_000, help="catalogue of the simulated shop")
     parser.add_argument("--clicks", type=int, default=100_000)
     parser.add_argument("--rate", type=float, default=1_000, help="clicks a second of the latency part")
