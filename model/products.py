@@ -15,6 +15,9 @@ from model.config import Precision
 CHUNK_SCORES = 1 << 21  # scores of a chunk, 8 MiB: small enough for the caches, large enough for the products
 CHUNK_LEAST = 256  # positions; fewer make the products slow however many columns there are
 
+# A product in bfloat16 compiles its kernel anew for each shape: sizes that change at every step are padded to multiples
+COLUMNS_ALIKE, POSITIONS_ALIKE = 128, 64
+
 
 def chunk_rows(columns: int) -> int:
     """Return how many positions are scored at once against so many columns."""
@@ -52,29 +55,51 @@ class Products:
         native = precision == "auto" and bfloat16_is_native(device)
         self.half = precision == "bfloat16" or native
         self.scratch = Scratch()
+        self._half_rows = torch.empty(0)  # what `rows` returned last, with the padding behind it
 
     def rows(self, table: Tensor, ids: Tensor | None) -> Tensor:
-        """Return the item rows (C, H) of `ids`, of the whole catalogue for None, in the precision of the products."""
+        """Return the item rows (C, H) of `ids`, of the whole catalogue for None, in the precision of the products.
+
+        Valid until the next call; `scores` and `pull_back` take what the last call returned.
+        """
         if ids is None:
             rows = table[1:]
         else:
             rows = self.scratch.take("rows", ids.shape[0], table.shape[1], like=table)
             torch.index_select(table, 0, ids, out=rows)
-        return rows.bfloat16() if self.half else rows
+        if self.half:
+            self._half_rows = self._padded("half rows", rows, COLUMNS_ALIKE)
+            rows = self._half_rows[: rows.shape[0]]
+        return rows
 
     def scores(self, hidden: Tensor, rows: Tensor) -> Tensor:
         """Return hidden (T, H) times rows (C, H): (T, C) float32, valid until the next call."""
         scores = self.scratch.take("scores", hidden.shape[0], rows.shape[0], like=hidden)
         if not self.half:
             return torch.mm(hidden, rows.T, out=scores)
-        half = self.scratch.take("half", *scores.shape, like=rows)
-        return scores.copy_(torch.mm(hidden.bfloat16(), rows.T, out=half))
+        wide = self._padded("half hidden", hidden, POSITIONS_ALIKE)
+        half = self.scratch.take("half", wide.shape[0], self._half_rows.shape[0], like=rows)
+        torch.mm(wide, self._half_rows.T, out=half)
+        return scores.copy_(half[: hidden.shape[0], : rows.shape[0]])
 
     def pull_back(self, grads: Tensor, hidden: Tensor, rows: Tensor, to_rows: Tensor) -> Tensor:
         """Return grads (T, C) times rows, (T, H), and add grads^T times hidden to `to_rows` (C, H) float32."""
         if not self.half:
             to_rows.addmm_(grads.T, hidden)
             return grads @ rows
-        half = self.scratch.take("half", *grads.shape, like=rows).copy_(grads)
-        to_rows += half.T @ hidden.bfloat16()
-        return (half @ rows).float()
+        count, columns = grads.shape
+        wide = self._padded("half hidden", hidden, POSITIONS_ALIKE)
+        half = self.scratch.take("half", wide.shape[0], self._half_rows.shape[0], like=rows)
+        half[:count, :columns].copy_(grads)
+        half[count:].zero_()
+        half[:, columns:].zero_()
+        to_rows += (half.T @ wide)[:columns]
+        return (half @ self._half_rows)[:count].float()
+
+    def _padded(self, name: str, x: Tensor, alike: int) -> Tensor:
+        """Return x (N, H) in bfloat16 with rows of zeros up to a multiple of `alike`."""
+        count = -(-x.shape[0] // alike) * alike
+        padded = self.scratch.take(name, count, x.shape[1], like=x.new_empty(0, dtype=torch.bfloat16))
+        padded[: x.shape[0]].copy_(x)
+        padded[x.shape[0] :].zero_()
+        return padded
