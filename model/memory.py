@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import re
 import resource
 import sys
@@ -19,3 +21,11 @@ def peak_memory_mb() -> float:
         return int(found[1]) / 2**10
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # KiB, on macOS bytes
     return peak / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def release_memory() -> None:
+    """Give back to the system what a training has freed; the C library would keep most of it."""
+    gc.collect()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None  # glibc's own
+    if trim is not None:
+        trim(0)

@@ -29,7 +29,7 @@ from model.curves import Curves
 from model.distributed import join_team, leave_team
 from model.evaluate import evaluate
 from model.log import SessionLog
-from model.memory import peak_memory_mb
+from model.memory import peak_memory_mb, release_memory
 from model.progress import OnProgress, Progress, ignore
 from model.readers import ReadOptions, build_log, read_log
 from model.serving import ServingModel
@@ -94,6 +94,7 @@ def train_to_registry(request: TrainRequest, on_progress: OnProgress = ignore) -
     if not team.leads:
         return None
     curves.finish()
+    release_memory()
     with tempfile.TemporaryDirectory(prefix="nextclick-") as staging:
         bundle = export_bundle(trained, log, request.preset, baselines, Path(staging), on_progress)  # 4, 5, 6
         bundle = evaluate_bundle(bundle, valid, request.preset, on_progress)  # 7

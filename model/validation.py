@@ -26,7 +26,7 @@ from model.products import Products
 
 CUTOFF = 20  # k of recall, mrr and ndcg
 SESSIONS = 256  # sessions encoded at once, where one pass answers all prefixes
-PREFIXES = 512  # prefixes encoded at once, where each needs its own pass
+PREFIXES = 128  # prefixes encoded at once, where each needs its own pass: up to a window of activations each
 SCORES = 1 << 22  # scores held at once, 16 MiB
 
 
