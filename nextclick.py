@@ -162,6 +162,7 @@ def train(
     chosen = named(preset).override(
         epochs=epochs,
         reference=0 if epochs is not None else None,  # exactly as many as asked for
+        min_epochs=0 if epochs is not None else None,
         min_steps=0 if epochs is not None else None,
         seed=seed,
         batch=batch,

@@ -119,6 +119,7 @@ class TrainConfig:
 
     epochs: float = 10  # passes over the training sessions
     reference: int = 0  # sessions that `epochs` is meant for: a log n times as large gets 1 / sqrt(n) as many; 0: any
+    min_epochs: float = 0.0  # but so many at least, however large the log
     min_steps: int = 0  # and so many steps at least, however small the log
     batch: int = 128  # sessions a step
     rule: Rule = "adam"
@@ -144,8 +145,8 @@ class TrainConfig:
         _require(0.0 < self.epochs < math.inf, f"epochs must be above 0 and finite, got {self.epochs}")
         _require(self.batch >= 2, f"batch must be at least 2 sessions, got {self.batch}")
         _require(0.0 < self.lr < math.inf, f"lr must be positive and finite, got {self.lr}")
-        counts = (self.reference, self.min_steps, self.warmup)
-        _require(min(counts) >= 0, f"reference, min_steps and warmup must not be negative, got {counts}")
+        counts = (self.reference, self.min_epochs, self.min_steps, self.warmup)
+        _require(min(counts) >= 0, f"reference, min_epochs, min_steps and warmup must not be negative, got {counts}")
         _require(0.0 <= self.ema < 1.0, f"ema must be in [0, 1), got {self.ema}")
         _require(0 <= self.seed < 2**63, f"seed must be in [0, 2^63), got {self.seed}")
         _require(self.threads >= 0, f"threads must not be negative, got {self.threads}")
@@ -157,6 +158,7 @@ class TrainConfig:
         """Return the steps of one epoch and of the whole training on so many sessions."""
         epoch = -(-sessions // self.batch)
         epochs = self.epochs * math.sqrt(self.reference / sessions) if self.reference else self.epochs
+        epochs = max(epochs, self.min_epochs)
         return epoch, max(round(epoch * epochs), self.min_steps, 1)
 
 

@@ -131,6 +131,7 @@ def tron_fast() -> Preset:
         train=TrainConfig(
             epochs=1.35,
             reference=200_000,
+            min_epochs=1.35,
             min_steps=750,
             batch=232,
             lr=4e-3,
@@ -158,7 +159,7 @@ def tron_plus() -> Preset:
         encoder=first,
         negatives=NegativesConfig(popular=8_192, popular_at_end=32_768, ending=0.3, alpha=0.5, top=200),
         train=TrainConfig(
-            epochs=4, reference=200_000, min_steps=1_000, batch=232, lr=4e-3, schedule="cosine", warmup=50
+            epochs=4, reference=200_000, min_epochs=2, min_steps=1_000, batch=232, lr=4e-3, schedule="cosine", warmup=50
         ),
         committee=(replace(first, kind="gru", residual=True), replace(first, positions="rotary")),
     )

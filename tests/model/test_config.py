@@ -88,6 +88,12 @@ def test_steps_are_those_of_the_epochs_and_at_least_one() -> None:
     assert TrainConfig(epochs=0.001, batch=10).steps(200) == (20, 1)
 
 
+def test_steps_of_a_large_log_make_the_least_number_of_epochs() -> None:
+    config = TrainConfig(epochs=4, reference=1_000, min_epochs=2, batch=100)
+    assert config.steps(100_000) == (1_000, 2_000)
+    assert config.steps(1_000) == (10, 40)
+
+
 def test_steps_of_a_preset_made_for_a_size_change_with_the_root_of_the_log() -> None:
     config = TrainConfig(epochs=2, reference=400, batch=10)
     assert config.steps(400) == (40, 80)
