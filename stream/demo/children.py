@@ -25,7 +25,10 @@ TERM_S = 15.0  # a worker finishes what it has in flight and leaves its group
 _TAIL = 15  # lines of a failed process repeated in the error
 _POLL_S = 0.1
 _ROOT = Path(__file__).parents[2]  # where nextclick.py lies, installed or not
-_ENVIRONMENT = {"PYTHONUNBUFFERED": "1"}
+_ENVIRONMENT = {
+    "GOMP_SPINCOUNT": "1000",  # idle threads of the trainer leave the cores to the worker sooner than by default
+    "PYTHONUNBUFFERED": "1",
+}
 
 
 class Child:

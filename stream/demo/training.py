@@ -26,7 +26,7 @@ class TrainerConfig:
 
     preset: str = "tron-fast"
     epochs: float | None = None  # passes; None: the preset's, by the size of the log
-    max_seconds: float = 20.0  # of training, should the machine be slow; the rest takes 10 to 15 s
+    max_seconds: float = 28.0  # of training, should the machine be slow; the rest takes 10 to 15 s
     threads: int = 0  # CPU threads; 0: one a core
     seed: int = 0
 
