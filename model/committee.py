@@ -34,34 +34,24 @@ def train_preset(
     checkpoints of a committee lie in folders of their own, for `init_from` likewise.
     """
     members = preset.members()
-    if len(members) == 1:
-        return train(
-            log,
-            valid,
-            preset,
-            run=run,
-            directory=directory,
-            resume=resume,
-            init_from=init_from,
-            on_progress=on_progress,
-            team=team,
-        )
-    trained = []
+    alone, trained = len(members) == 1, []
     for number, member in enumerate(members, start=1):
-        folder = MEMBER.format(number)
+        folder = "" if alone else MEMBER.format(number)
         trained.append(
             train(
                 log,
                 valid,
                 _share_of_time(member, len(members)),
-                run=f"{run}/{number}",
+                run=run if alone else f"{run}/{number}",
                 directory=directory / folder if directory is not None else None,
                 resume=resume,
                 init_from=init_from / folder if init_from is not None else None,
-                on_progress=_Named(on_progress, f"{number}/{len(members)}"),
+                on_progress=on_progress if alone else _Named(on_progress, f"{number}/{len(members)}"),
                 team=team,
             )
         )
+    if alone:
+        return trained[0]
     return _together(trained, valid.thinned(preset.train.valid_sessions), preset, on_progress, team)
 
 

@@ -9,6 +9,7 @@ pre-norm layers, final LayerNorm, item table tied to the output, Xavier initiali
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +22,7 @@ from model.dropout import PooledDropout
 ROTARY_BASE = 1_000.0  # wavelengths up to 2 pi times this, in clicks; sessions are far shorter than texts
 
 
-class Encoder(nn.Module):
+class Encoder(nn.Module, ABC):
     """Items of sessions in, hidden vectors out; `items.weight` (V + 1, H) scores them."""
 
     def __init__(self, config: EncoderConfig, catalogue: int) -> None:
@@ -46,13 +47,13 @@ class Encoder(nn.Module):
         rows = self.items(ids) if table is None else nn.functional.embedding(ids, table)
         return torch.as_tensor(rows * math.sqrt(self.config.hidden))
 
+    @abstractmethod
     def forward(self, batch: Batch, table: Tensor | None = None) -> Tensor:
         """Return hidden (T, H) of a packed batch; `table` (rows, H) takes the place of the item table for its ids."""
-        raise NotImplementedError
 
+    @abstractmethod
     def last(self, ids: Tensor) -> Tensor:
         """Return hidden (B, H) of each session's next click; ids (B, L <= window), right-padded with 0, none empty."""
-        raise NotImplementedError
 
     def _newest(self, ids: Tensor) -> Tensor:
         return (ids != PAD).sum(dim=1) - 1  # (B,)

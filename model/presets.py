@@ -120,7 +120,7 @@ def tron_fast() -> Preset:
     """Return the shortest way to a good model: for demos, and for refreshes by the hour.
 
     Ours: TRON's encoder with one layer of 128; 2,048 distinct negatives by clicks^0.5 with logQ correction, an estimate
-    of the full softmax at a sixth of its cost; Adam at eight times TRON's rate, warmed up and brought to 0 by a cosine.
+    of the full softmax in a quarter of its time; Adam at eight times TRON's rate, warmed up, brought to 0 by a cosine.
     docs/training.md has what was tried.
     """
     return Preset(
