@@ -28,7 +28,7 @@ class Batcher:
     """Lives on the event loop. Bounded by `room`, which the fetcher awaits before it fetches more."""
 
     def __init__(self, *, max_batch: int, max_queued: int) -> None:
-        self._max_batch = max_batch
+        self.max_batch = max_batch
         self._max_queued = max_queued
         self._lines: dict[Partition, deque[Record]] = {}
         self._turns: deque[Partition] = deque()  # partitions whose line is not empty, next one first
@@ -66,11 +66,11 @@ class Batcher:
             await self._arrived.wait()
         partition = self._turns.popleft()
         line = self._lines[partition]
-        if len(line) <= self._max_batch:
+        if len(line) <= self.max_batch:
             records = list(line)
             line.clear()
         else:
-            records = list(islice(line, self._max_batch))
+            records = list(islice(line, self.max_batch))
             for _ in records:
                 line.popleft()
             self._turns.append(partition)

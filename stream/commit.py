@@ -8,9 +8,9 @@
     6. wait until the broker has acknowledged all of them
     7. only then confirm the clicks: the committed offset never runs ahead of the output
 
-`prepare` is 1 and 2, `rank` is 3 and 4 (in the inference thread), `messages` says what 5 publishes; 6 and 7 are
-`stream.pipeline`'s. A crash anywhere replays from the last commit: a replayed click changes no state, but its row and
-its list are published again, as the crash may have come before they were.
+`prepare` is 1 and 2, `rank` is 3 and 4 (in the inference thread, several batches in one run), `messages` says what 5
+publishes; 6 and 7 are `stream.pipeline`'s. A crash anywhere replays from the last commit: a replayed click changes no
+state, but its row and its list are published again, as the crash may have come before they were.
 """
 
 import logging
@@ -126,18 +126,14 @@ class CommitPath:
             prepared.rows.append((key, row))
         return prepared
 
-    def rank(self, prepared: Prepared, ranker: ItemRanker | None) -> list[Answer]:
-        """Steps 3 and 4: an answer for each session, in order. Never raises: who cannot be ranked gets an `error`."""
-        states = [work.state for work in prepared.sessions.values()]
-        if not states:
-            return []
-        if ranker is None:
-            return [Answer((), fallback=True) for _ in states]
-        try:
-            return self._rank(states, ranker)
-        except Exception:
-            log.exception("ranking %d sessions failed; each of them is tried alone", len(states))
-            return [self._rank_alone(state, ranker) for state in states]
+    def rank(self, batches: Sequence[Prepared], ranker: ItemRanker | None) -> list[list[Answer]]:
+        """Steps 3 and 4, of several batches in one run: for each of them an answer for each session, in order.
+
+        Never raises: who cannot be ranked gets an `error`.
+        """
+        states = [work.state for prepared in batches for work in prepared.sessions.values()]
+        answers = iter(self._answers(states, ranker))
+        return [[next(answers) for _ in prepared.sessions] for prepared in batches]
 
     def messages(self, prepared: Prepared, answers: Sequence[Answer], model: str) -> list[Outgoing]:
         """Step 5: state rows first, then lists, then what is rejected."""
@@ -156,6 +152,17 @@ class CommitPath:
             headers = [*record.headers, *rejection_headers(error, partition[0], partition[1], record.offset)]
             out.append(Outgoing(topics.rejected, record.key, record.value, headers, shrinkable=True))
         return out
+
+    def _answers(self, states: Sequence[SessionState], ranker: ItemRanker | None) -> list[Answer]:
+        if not states:
+            return []
+        if ranker is None:
+            return [Answer((), fallback=True) for _ in states]
+        try:
+            return self._rank(states, ranker)
+        except Exception:
+            log.exception("ranking %d sessions failed; each of them is tried alone", len(states))
+            return [self._rank_alone(state, ranker) for state in states]
 
     def _rank(self, states: Sequence[SessionState], ranker: ItemRanker) -> list[Answer]:
         sessions = [ranking_items(state) for state in states]

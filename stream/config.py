@@ -43,7 +43,7 @@ class StreamConfig:
 
     max_batch: int = 1024  # clicks of one micro-batch; larger ones coalesce better and answer later
     queue_clicks: int = 16_384  # clicks waiting in the worker before the fetcher pauses
-    batches_in_flight: int = 4  # published but not yet confirmed; bounds what a crash repeats
+    batches_in_flight: int = 16  # published but not yet confirmed; bounds what a crash repeats
 
     broker_session_timeout_s: float = 10.0  # silence after which the group gives a worker's partitions away
     broker_heartbeat_s: float = 3.0  # at most a third of the session time-out

@@ -2,38 +2,29 @@
 
     batcher -> begin: steps 1, 2 -> inference thread: 3, 4 -> end: step 5 -> settle: 6, 7
 
-Each stage takes the batches one after another. While the broker acknowledges one batch the next is ranked and a third
-is prepared; `batches_in_flight` bounds how many wait for the broker. A batch of an earlier epoch, begun before its
-partition was given away, is dropped at the next step: the clicks are read again by their owner.
+Each stage takes the batches one after another, but for the ranking, which takes all that wait. While the broker
+acknowledges some, others are ranked and more are prepared; `batches_in_flight` bounds how many wait for the broker. A
+batch of an earlier epoch, begun before its partition was given away, is dropped at the next step: the clicks are read
+again by their owner.
 """
 
 import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from stream.batcher import Batcher
 from stream.commit import Answer, CommitPath, ItemRanker, Prepared
 from stream.errors import PublishFailed
+from stream.inference import Inference, Ranked
 from stream.ledger import Ledger, Partition
 from stream.publisher import Outgoing, Publisher, Receipt
 
 __all__ = ["Observer", "Pipeline", "Ranked"]
 
 log = logging.getLogger(__name__)
-
-_RANKED_AHEAD = 2  # batches handed to the inference thread: one in work, and one ready when it is done
-
-
-class Ranked(NamedTuple):
-    """What the inference thread hands back."""
-
-    answers: list[Answer]
-    model: str
-    seconds: float
 
 
 class Observer(Protocol):
@@ -45,7 +36,7 @@ class Observer(Protocol):
 
 
 class Pipeline:
-    """Lives on the event loop; `current_ranker` is called in the inference thread, once a batch."""
+    """Lives on the event loop; `current_ranker` is called in the inference thread, once a run."""
 
     def __init__(
         self,
@@ -62,10 +53,12 @@ class Pipeline:
         self._batcher, self._ledger, self._path = batcher, ledger, path
         self._publisher, self._observer = publisher, observer
         self._current_ranker, self._may_publish = current_ranker, may_publish
-        self._inference = ThreadPoolExecutor(max_workers=1, thread_name_prefix="inference")
+        self._inference = Inference(self._rank)
         self._ranking: asyncio.Queue[tuple[Prepared, asyncio.Future[Ranked]]] = asyncio.Queue()
         self._settling: asyncio.Queue[_Published] = asyncio.Queue()
-        self._to_rank = asyncio.Semaphore(_RANKED_AHEAD)
+        self._clicks_ahead = 0  # prepared and not yet ranked
+        self._room_ahead = asyncio.Event()
+        self._room_ahead.set()
         self._to_confirm = asyncio.Semaphore(batches_in_flight)
         self._begun = 0
         self._idle = asyncio.Event()
@@ -82,6 +75,7 @@ class Pipeline:
 
     def start(self, on_crash: Callable[[BaseException], None]) -> None:
         """Start the stages; an error that no rule covers is handed to `on_crash`, and the stage is over."""
+        self._inference.start()
         for stage in (self._begin, self._end, self._settle):
             self._tasks.append(asyncio.create_task(_guarded(stage(), on_crash), name=f"pipeline{stage.__name__}"))
 
@@ -96,33 +90,41 @@ class Pipeline:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._inference.shutdown(wait=False, cancel_futures=True)
+        self._inference.stop()
 
     async def _begin(self) -> None:
-        loop = asyncio.get_running_loop()
         while True:
-            await self._to_rank.acquire()
+            await self._room_ahead.wait()
             batch = await self._batcher.take(self._ledger)
             self._begun += 1
             self._idle.clear()
             started = time.perf_counter()
             prepared = self._path.prepare(batch)  # 1. 2.
             self._observer.prepared(prepared, time.perf_counter() - started)
-            self._ranking.put_nowait((prepared, loop.run_in_executor(self._inference, self._rank, prepared)))
+            self._count_ahead(len(batch.records))
+            self._ranking.put_nowait((prepared, self._inference.submit(prepared)))
 
-    def _rank(self, prepared: Prepared) -> Ranked:
-        if prepared.batch.epoch != self._ledger.epoch:
-            return Ranked([], "", 0.0)
-        started = time.perf_counter()
-        ranker = self._current_ranker()
-        answers = self._path.rank(prepared, ranker)  # 3. 4.
-        return Ranked(answers, ranker.version if ranker else "", time.perf_counter() - started)
+    def _rank(self, batches: Sequence[Prepared]) -> tuple[list[list[Answer]], str]:
+        """In the inference thread."""
+        ranker, epoch = self._current_ranker(), self._ledger.epoch
+        current = [prepared for prepared in batches if prepared.batch.epoch == epoch]
+        answers = iter(self._path.rank(current, ranker))  # 3. 4.
+        found = [next(answers) if prepared.batch.epoch == epoch else [] for prepared in batches]
+        return found, ranker.version if ranker else ""
+
+    def _count_ahead(self, clicks: int) -> None:
+        """One full batch in work, and as much ready when it is done."""
+        self._clicks_ahead += clicks
+        if self._clicks_ahead <= self._batcher.max_batch:
+            self._room_ahead.set()
+        else:
+            self._room_ahead.clear()
 
     async def _end(self) -> None:
         while True:
             prepared, ranking = await self._ranking.get()
             ranked = await ranking
-            self._to_rank.release()
+            self._count_ahead(-len(prepared.batch.records))
             self._observer.ranked(prepared, ranked)
             await self._to_confirm.acquire()
             if not await self._may_publish():

@@ -20,7 +20,7 @@ def path(store: FakeStore, **options: object) -> CommitPath:
 def run(path: CommitPath, prepared: Prepared, ranker: ItemRanker | None = None) -> dict[str, list[Outgoing]]:
     """The messages of a batch by topic."""
     by_topic: dict[str, list[Outgoing]] = {}
-    for message in path.messages(prepared, path.rank(prepared, ranker or EchoRanker()), "7"):
+    for message in path.messages(prepared, path.rank([prepared], ranker or EchoRanker())[0], "7"):
         by_topic.setdefault(message.topic, []).append(message)
     return by_topic
 
@@ -81,7 +81,7 @@ def test_rank_of_a_poisoned_session_rejects_its_clicks_and_answers_the_rest() ->
 
 def test_rank_without_a_model_answers_with_empty_fallbacks() -> None:
     commit = path(FakeStore())
-    assert commit.rank(commit.prepare(batch(click(0, "a", "1"))), None) == [Answer((), fallback=True)]
+    assert commit.rank([commit.prepare(batch(click(0, "a", "1")))], None) == [[Answer((), fallback=True)]]
 
 
 def test_rank_with_too_few_lists_fails_sessions_instead_of_mixing_them_up() -> None:
@@ -90,7 +90,7 @@ def test_rank_with_too_few_lists_fails_sessions_instead_of_mixing_them_up() -> N
             return super().rank_items(sessions, k, exclude)[1:]
 
     commit = path(FakeStore())
-    answers = commit.rank(commit.prepare(batch(click(0, "a", "1"), click(1, "b", "2"))), Short())
+    answers = commit.rank([commit.prepare(batch(click(0, "a", "1"), click(1, "b", "2")))], Short())[0]
     assert all(answer.error for answer in answers)
 
 
@@ -99,15 +99,15 @@ def test_rank_leaves_out_skipped_items_and_asks_for_no_more_than_the_model_has()
     ranker = EchoRanker()
     ranker.k_max = 1
     prepared = commit.prepare(batch(click(0, "a", "1"), click(1, "a", "2"), click(2, "a", "3", type="skip")))
-    assert commit.rank(prepared, ranker)[0].items == [("2", 1.0)]
+    assert commit.rank([prepared], ranker)[0][0].items == [("2", 1.0)]
 
 
 def test_rank_with_seen_items_excluded_asks_the_ranker_to_leave_them_out() -> None:
     commit = path(FakeStore(), policy=PolicyConfig(exclude="seen"))
-    assert commit.rank(commit.prepare(batch(click(0, "a", "1"))), EchoRanker())[0].items == []
+    assert commit.rank([commit.prepare(batch(click(0, "a", "1")))], EchoRanker())[0][0].items == []
 
 
 def test_rank_of_a_batch_without_clicks_asks_nobody() -> None:
     commit, ranker = path(FakeStore()), EchoRanker()
-    assert commit.rank(commit.prepare(batch(FakeRecord(0))), ranker) == []
+    assert commit.rank([commit.prepare(batch(FakeRecord(0)))], ranker) == [[]]
     assert ranker.calls == []

@@ -8,8 +8,9 @@ from stream.batcher import Batcher
 from stream.commit import CommitPath, Prepared
 from stream.config import StreamConfig
 from stream.errors import PublishFailed
+from stream.inference import Ranked
 from stream.ledger import Ledger
-from stream.pipeline import Pipeline, Ranked
+from stream.pipeline import Pipeline
 from stream.policy import Policy
 from stream.publisher import Outgoing, Publisher, Receipt
 from tests.stream.records import CLICKS, EchoRanker, FakeStore, click
