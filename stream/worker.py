@@ -13,7 +13,6 @@ import shutil
 import threading
 import time
 from collections.abc import Sequence
-from typing import Any
 
 from confluent_kafka import KafkaError
 from faust.types import TP
@@ -22,14 +21,15 @@ from export.registry import Registry
 from stream.batcher import Batcher
 from stream.commit import CommitPath, ItemRanker
 from stream.config import StreamConfig
-from stream.errors import BrokerUnavailable, PublishFailed
+from stream.errors import BrokerUnavailable, Fenced, PublishFailed
 from stream.follower import ModelFollower
-from stream.kafka import producer_options, wait_for_broker
+from stream.guarantees import build_publisher
+from stream.kafka import wait_for_broker
 from stream.ledger import Ledger, Partition, Record
 from stream.metrics import Metrics
 from stream.pipeline import Pipeline
 from stream.policy import Policy
-from stream.publisher import Publisher
+from stream.positions import split_positions
 from stream.recovery import restore_rows
 from stream.redis_sink import RedisSink
 from stream.reporting import Reporter, describe_health
@@ -45,7 +45,6 @@ __all__ = ["Worker", "run_worker"]
 log = logging.getLogger(__name__)
 
 _FIRST_MODEL_S = 30.0  # for the first model to load; then clicks are answered without one
-_MAX_MESSAGE_BYTES = 16 * 1024 * 1024  # the broker decides what is too large, not the client
 _STOP_S = 20.0  # for the orderly end
 _WATCH_S = 0.1
 _LEASE_SHARE = 0.9  # of the session time-out; without a heartbeat for so long nothing is published
@@ -99,13 +98,15 @@ class Worker:
         self._restored = 0  # changelog rows
         self._lag: dict[int, int] = {}
         self._broker_away = False
+        self._rereading: asyncio.Task[None] | None = None
+        self._fenced: str | None = None  # until the partitions are taken over again
         self._failure: str | None = None
 
     async def serve(self, stop: StopSignal) -> int:
         """Start everything, wait for the end, end everything; 0 after a signal, 1 after a failure."""
         self._loop = asyncio.get_running_loop()
         self._ended = asyncio.Event()
-        self._publisher = Publisher(self._producer_options())
+        self._publisher = build_publisher(self.config, self.metrics, self._on_client_error)
         self._pipeline = self._new_pipeline()
         self._watchdog = Watchdog(
             self._vitals, self._publisher.broker_answers, self._on_stuck, patience_s=self.config.watchdog_s
@@ -132,24 +133,47 @@ class Worker:
         """Wait for the batches in flight."""
         return await self._pipeline.drained(timeout_s)
 
+    async def take_over(self, numbers: Sequence[int]) -> None:
+        """Before the state of these partitions is recovered: from now on nobody else changes it."""
+        if await self._may_publish():
+            await self._publisher.take_over([(self.clicks_topic, number) for number in numbers])
+            self._fenced = None
+
+    def give_up_all(self) -> None:
+        """The partitions are being assigned anew: nothing that was begun counts any more."""
+        self._pipeline.give_up_all()
+
     def restore(self, partition: Partition, records: Sequence[Record]) -> None:
         """Changelog records of a partition that is being recovered, in order."""
-        recovery = self._app.tables.recovery
-        if partition in recovery.active_tps:
-            skipped = restore_rows(self._store, records, partition[1])
-            if skipped:
-                log.info("%d rows of %s-%d were older than the ones at hand", skipped, *partition)
-            self._restored += len(records)
-            recovery.advance(partition, records[-1].offset)
+        if partition not in self._app.tables.recovery.active_tps:
+            return
+        rows, position = split_positions(records)
+        if position is not None and self.config.guarantee == "exactly-once":
+            self.ledger.recovered((self.clicks_topic, partition[1]), position)
+        skipped = restore_rows(self._store, rows, partition[1])
+        if skipped:
+            log.info("%d rows of %s-%d were older than the ones at hand", skipped, *partition)
+        self._restored += len(records)
+
+    def restored_to(self, partition: Partition, position: int) -> None:
+        """All changelog records below `position` were restored; the last of them may have been a transaction marker."""
+        self._app.tables.recovery.advance(TP(*partition), position - 1)
 
     def crash(self, error: BaseException) -> None:
         """Something failed that no rule covers: end, with nothing more acknowledged."""
         log.error("%s: %s", type(error).__name__, error, exc_info=error)
         self._end(f"{type(error).__name__}: {error}")
 
-    def _unconfirmed(self, error: PublishFailed) -> None:
-        log.warning("%s; the clicks behind it are read again", error)
-        self._rewinding = asyncio.create_task(self._app.consumer.rewind())
+    def _unconfirmed(self, partition: Partition, error: PublishFailed) -> None:
+        consumer = self._app.consumer
+        if isinstance(error, Fenced):
+            log.warning("%s; the worker joins its group again", error)
+            self._fenced = f"joining the group again: {error}"
+            self._rejoining = asyncio.create_task(consumer.rejoin())
+            return
+        log.warning("%s; the clicks behind it are read again, of %s-%d", error, *partition)
+        if self._rereading is None or self._rereading.done():  # never two at once: the later seek would go back
+            self._rereading = asyncio.create_task(consumer.rewind())
 
     def _advance_changelog(self, partition: Partition, offset: int) -> None:
         if offset >= 0:
@@ -181,11 +205,6 @@ class Worker:
         pipeline.changelog_offsets = self._advance_changelog
         pipeline.on_unconfirmed = self._unconfirmed
         return pipeline
-
-    def _producer_options(self) -> dict[str, Any]:
-        config = self.config
-        options = producer_options(config.bootstrap_servers, config.kafka, delivery_timeout_s=config.delivery_timeout_s)
-        return {"message.max.bytes": _MAX_MESSAGE_BYTES, "error_cb": self._on_client_error, **options}
 
     def _on_client_error(self, error: KafkaError) -> None:
         """In the producer's thread. Errors that matter arrive in delivery reports; this one says who to blame."""
@@ -246,7 +265,7 @@ class Worker:
             joined=self._joined(),
             lag=self._lag,
             partitions=sorted(number for _, number in self._owned()),
-            errors=[error for error in (self._follower and self._follower.error, self._failure) if error],
+            errors=[e for e in (self._follower and self._follower.error, self._fenced, self._failure) if e],
             failed=self._failure is not None,
         )
 
@@ -290,7 +309,9 @@ class Worker:
         self._watchdog.stop()
         left = await asyncio.to_thread(self._publisher.close, 2.0)
         if left:
-            log.warning("%d messages were not confirmed; their clicks are read again by the next owner", left)
+            log.warning(
+                "%d messages or transactions were not confirmed; their clicks are read again by the next owner", left
+            )
         if self._follower is not None:
             await asyncio.to_thread(self._follower.stop, 1.0)
         if self._redis is not None:
