@@ -45,6 +45,18 @@ class Broker(abc.ABC):
     def stop(self) -> None:
         """Stop it and keep its data."""
 
+    def kill(self) -> None:
+        """End it without a goodbye; it keeps what it wrote. BrokerMissing where the tests cannot do that to it."""
+        raise BrokerMissing(f"{self.label} cannot be killed")
+
+    def pause(self) -> None:
+        """Freeze it: connections stay, nothing answers. BrokerMissing where the tests cannot do that to it."""
+        raise BrokerMissing(f"{self.label} cannot be paused")
+
+    def resume(self) -> None:
+        """Let it go on after `pause`."""
+        raise BrokerMissing(f"{self.label} cannot be paused")
+
     def close(self) -> None:
         """Stop it and remove what it wrote."""
         self.stop()

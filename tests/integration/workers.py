@@ -116,6 +116,14 @@ class Worker:
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
 
+    def pause(self) -> None:
+        """SIGSTOP: alive, and silent."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """SIGCONT: it goes on as if no time had passed."""
+        self.process.send_signal(signal.SIGCONT)
+
     def stop(self, grace_s: float = 30.0) -> int:
         """SIGTERM, SIGKILL after `grace_s`, and the exit code."""
         return end_process(self.process, grace_s)
