@@ -112,6 +112,8 @@ def kafka_settings(*, listen: str, advertise: str, controller: str, data: str) -
         "auto.create.topics.enable": "false",  # a topic nobody made is an error we want to see
         "group.initial.rebalance.delay.ms": "0",
         "group.min.session.timeout.ms": "1000",
+        "broker.heartbeat.interval.ms": "1000",
+        "broker.session.timeout.ms": "4000",  # a broker that was killed comes back once its old life has timed out
         "offsets.topic.num.partitions": "4",
         "offsets.topic.replication.factor": "1",
         "transaction.state.log.num.partitions": "4",
