@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
-from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from stream.contract import Click, Recommendation, decode_recommendation, encode
 from tests.brokers.process import wait_for
@@ -149,7 +151,7 @@ class Tail:
 
     def read_to_end(self, deadline_s: float = 30.0) -> list[Message]:
         """All up to the present end."""
-        ends = {p: self._end(p) for p in self._places}
+        ends = {p: wait_for(f"the end of {self.topic}-{p}", partial(self._end, p), 30) - 1 for p in self._places}
         found: list[Message] = []
         end = time.monotonic() + deadline_s
         while behind := [p for p, place in self._places.items() if place < ends[p]]:
@@ -157,9 +159,13 @@ class Tail:
             found += self.read()
         return found
 
-    def _end(self, partition: int) -> int:
-        low, high = self._consumer.get_watermark_offsets(TopicPartition(self.topic, partition), timeout=10)
-        return int(high) if high > low else 0  # nothing is left to be read
+    def _end(self, partition: int) -> int | None:
+        """One more than the offset to be read up to (0 where nothing is left to be read); None without an answer."""
+        with contextlib.suppress(KafkaException):  # just after a restart the broker knows of no leader
+            found = self._consumer.get_watermark_offsets(TopicPartition(self.topic, partition), timeout=10)
+            if found is not None:
+                return 1 + (int(found[1]) if found[1] > found[0] else 0)
+        return None
 
     def close(self) -> None:
         self._consumer.close()
