@@ -131,5 +131,5 @@ class ChangelogKeeper:
         log.warning("%d rows of %s-%d stood behind ours and were older", len(rows), self._topic, partition)
 
     def _known(self, partition: int) -> int | None:
-        offset: int | None = self._recovery.active_offsets[TP(self._topic, partition)]
+        offset: int | None = self._recovery.active_offsets.get(TP(self._topic, partition))
         return offset

@@ -15,9 +15,11 @@ import time
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
+from aiokafka.errors import KafkaConnectionError
 from confluent_kafka import KafkaError
 from faust.types import TP
 
+from export.errors import NextclickError
 from export.registry import Registry
 from stream.batcher import Batcher
 from stream.changelog import ChangelogReader
@@ -147,7 +149,8 @@ class Worker:
 
     def crash(self, error: BaseException) -> None:
         """Something failed that no rule covers: end, with nothing more acknowledged."""
-        log.error("%s: %s", type(error).__name__, error, exc_info=error)
+        expected = isinstance(error, NextclickError)
+        log.error("%s: %s", type(error).__name__, error, exc_info=None if expected else error)
         self._end(f"{type(error).__name__}: {error}")
 
     def _unconfirmed(self, error: PublishFailed) -> None:
@@ -203,7 +206,10 @@ class Worker:
         give_up = time.monotonic() + _FIRST_MODEL_S
         while self._follower is not None and not self._follower.looked.is_set() and time.monotonic() < give_up:
             await asyncio.sleep(0.02)
-        await self._app.start()
+        try:
+            await self._app.start()
+        except KafkaConnectionError as error:
+            raise BrokerUnavailable(f"the broker went away while the worker started: {error}") from error
 
     async def _keep_changelog(self) -> None:
         config = self.config

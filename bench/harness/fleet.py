@@ -14,6 +14,7 @@ from tests.integration.workers import Worker
 __all__ = ["Fleet", "Member"]
 
 _LOOK_S = 0.05
+_BROKER_GONE = "the broker went away while the worker started"  # a worker may end of that, and is started again
 
 StartWorker = Callable[[Path, tuple[str, ...]], Worker]
 
@@ -148,7 +149,7 @@ class Fleet:
 
     def _note_end(self, member: Member) -> None:
         code = member.worker.process.returncode
-        if not member.told:
+        if not member.told and _BROKER_GONE not in member.worker.log.read_text():
             self.crashes.append(f"{member.worker.log.stem} ended with {code}:\n{tail(member.worker.log, 15)}")
         elif member.leaving and code != 0:
             self.crashes.append(f"{member.worker.log.stem} was asked to end, and did with {code}")

@@ -94,7 +94,10 @@ class LeanThread(AIOKafkaConsumerThread):
 
     async def seek_wait(self, partitions: Mapping[Any, int]) -> None:
         """Seam: Faust's seeks leave no trace by which records that were fetched before one can be told."""
-        epoch = self.app.intake.ledger.epoch
+        await self.seek_in(self.app.intake.ledger.epoch, partitions)
+
+    async def seek_in(self, epoch: int, partitions: Mapping[Any, int]) -> None:
+        """Seek; nothing is expected where `epoch` is over: the partitions may not be ours any more."""
         await self.call_thread(self._seek_and_expect, dict(partitions), epoch)
 
     async def _seek_and_expect(self, partitions: Mapping[Any, int], epoch: int) -> None:
@@ -197,13 +200,14 @@ class LeanConsumer(Consumer):
     async def _seek_clicks(self, partitions: Sequence[Any]) -> None:
         if not partitions:
             return
+        epoch = self.intake.ledger.epoch  # a rebalance may come while the offsets are asked for
         committed = await self._thread.committed(partitions)
         start = {tuple(tp): offset for tp, offset in committed.items() if offset is not None}
         fresh = [TopicPartition(*tp) for tp, offset in committed.items() if offset is None]
         if fresh:
             earliest = await self._thread.earliest_offsets(*fresh)
             start.update({tuple(tp): offset or 0 for tp, offset in earliest.items()})
-        await self._thread.seek_wait(start)
+        await self._thread.seek_in(epoch, start)
 
     async def rewind(self) -> None:
         """Read the clicks again from their committed offsets, once no rebalance does it anyway; keeps trying."""

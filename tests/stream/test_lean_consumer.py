@@ -1,6 +1,7 @@
 """The consumer of the seams, on a thread that has what it is told."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -42,6 +43,8 @@ class FakeThread:
         self.commits: list[dict[Any, int]] = []
         self.error: Exception | None = None
         self.seeks: list[dict[Any, int]] = []
+        self.epochs: list[int] = []  # of the seeks
+        self.on_committed: Callable[[], None] = lambda: None
 
     async def fetch(self, active: Any) -> Any:
         return self.fetches.pop(0)
@@ -52,12 +55,14 @@ class FakeThread:
         self.commits.append(offsets)
 
     async def committed(self, partitions: Any) -> dict[Any, int | None]:
+        self.on_committed()
         return {partition: None if partition[1] else 7 for partition in partitions}
 
     async def earliest_offsets(self, *partitions: Any) -> dict[Any, int]:
         return dict.fromkeys(partitions, 3)
 
-    async def seek_wait(self, partitions: dict[Any, int]) -> None:
+    async def seek_in(self, epoch: int, partitions: dict[Any, int]) -> None:
+        self.epochs.append(epoch)
         self.seeks.append(partitions)
 
 
@@ -96,6 +101,18 @@ def test_perform_seek_goes_to_the_beginning_where_nothing_was_committed() -> Non
         consumer.assignment = lambda: {tp(0), tp(1), tp(0, "log")}
         await consumer.perform_seek()
         assert thread.seeks == [{("clicks", 0): 7, ("clicks", 1): 3}]
+
+    with_consumer(check)
+
+
+def test_seek_overtaken_by_a_rebalance_is_of_the_epoch_in_which_it_began() -> None:
+    """Else partitions of the time before would count as ours, beside those that the rebalance gave us."""
+
+    async def check(consumer: Any, thread: FakeThread, intake: FakeIntake) -> None:
+        consumer.assignment = lambda: {tp(0)}
+        thread.on_committed = intake.ledger.new_epoch
+        await consumer.perform_seek()
+        assert thread.epochs == [0]
 
     with_consumer(check)
 
