@@ -71,7 +71,7 @@ class Pipeline:
         self._idle.set()
         self._tasks: list[asyncio.Task[None]] = []
         self.finished = 0  # batches, for the watchdog
-        self.changelog_offsets: Callable[[Partition, int], None] = _ignore
+        self.changelog_rows: Callable[[Partition, Receipt], None] = _ignore
         self.on_unconfirmed: Callable[[Partition, PublishFailed], None] = _reraise
 
     @property
@@ -181,7 +181,7 @@ class Pipeline:
         confirmed = self._open[batch.partition].popleft()
         assert confirmed is published.prepared, "batches of a partition end in the order in which they began"
         self.finished += 1
-        self.changelog_offsets(batch.partition, receipt.tracked_offset)
+        self.changelog_rows(batch.partition, receipt)
         seconds = time.perf_counter() - published.at
         self._observer.confirmed(published.prepared, published.ranked, published.messages, seconds)
 
@@ -217,8 +217,8 @@ class _Published(NamedTuple):
     at: float
 
 
-def _ignore(partition: Partition, offset: int) -> None:
-    """Nobody follows the offsets of the changelog."""
+def _ignore(partition: Partition, receipt: Receipt) -> None:
+    """Nobody follows the rows of the changelog."""
 
 
 def _reraise(partition: Partition, error: PublishFailed) -> None:

@@ -5,14 +5,16 @@ and never ahead. Its key is one that no session can have, as ids have no control
 writes it, and what an earlier exactly-once worker left is not read: the group's committed offset counts.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from typing import TypeVar
 
 from stream.errors import BadState
-from stream.ledger import Record
+from stream.recovery import Row
 
 __all__ = ["POSITION_KEY", "encode_position", "split_positions"]
 
 POSITION_KEY = b"\x00position"
+AnyRow = TypeVar("AnyRow", bound=Row)
 
 
 def encode_position(next_offset: int) -> bytes:
@@ -20,10 +22,10 @@ def encode_position(next_offset: int) -> bytes:
     return str(next_offset).encode()
 
 
-def split_positions(records: Iterable[Record]) -> tuple[Sequence[Record], int | None]:
+def split_positions(records: Iterable[AnyRow]) -> tuple[list[AnyRow], int | None]:
     """The sessions' rows among changelog records, and the last position, if there is one; BadState if it is damaged."""
-    rows: list[Record] = []
-    newest: Record | None = None
+    rows: list[AnyRow] = []
+    newest: AnyRow | None = None
     for record in records:
         if record.key == POSITION_KEY:
             newest = record

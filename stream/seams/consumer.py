@@ -16,7 +16,7 @@ from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, T
 from stream.batcher import Batcher
 from stream.ledger import Ledger, Partition, Record
 
-__all__ = ["Fetched", "Intake", "LeanConsumer", "LeanThread", "LeanTransport"]
+__all__ = ["Fetched", "Intake", "LeanConsumer", "LeanThread", "LeanTransport", "note_kafka_errors"]
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +51,15 @@ class Intake(Protocol):
     def crash(self, error: BaseException) -> None: ...
 
 
+def note_kafka_errors(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """What became of requests that nobody waits for any more, such as a commit whose time was up, in one line."""
+    error = context.get("exception")
+    if isinstance(error, KafkaError):
+        log.info("%s: %s", context["message"], error)
+    else:
+        loop.default_exception_handler(context)
+
+
 class LeanThread(AIOKafkaConsumerThread):
     """The thread that owns the aiokafka consumer."""
 
@@ -63,7 +72,16 @@ class LeanThread(AIOKafkaConsumerThread):
         consumer = super()._create_worker_consumer(transport)
         consumer._fetch_max_wait_ms = self.app.fetch_max_wait_ms
         consumer._isolation_level = "read_committed"
+        self.thread_loop.set_exception_handler(note_kafka_errors)
         return consumer
+
+    async def on_thread_stop(self) -> None:
+        """Seam: aiokafka's fetcher, closed while a fetch waits to be tried again, raises the cancellation of that
+        fetch: the thread would die of it, and the worker's end wait for the thread in vain."""
+        try:
+            await super().on_thread_stop()
+        except asyncio.CancelledError:
+            await self._ensure_consumer()._client.close()
 
     async def on_partitions_assigned(self, assigned: set[Any], generation_id: int = 0) -> None:
         """Seam: joining the group is a sign of life; from here on each heartbeat is (see `lease`)."""
@@ -229,7 +247,7 @@ class LeanConsumer(Consumer):
         if not partitions:
             return
         ledger = self.intake.ledger
-        epoch = ledger.epoch
+        epoch = ledger.epoch  # a rebalance may come while the offsets are asked for
         committed = await self._thread.committed(partitions)
         start = {tp: max(offset or 0, ledger.answered(tp)) for tp, offset in committed.items()}
         fresh = [TopicPartition(*tp) for tp, offset in committed.items() if offset is None and not start[tp]]

@@ -62,6 +62,12 @@ def test_every_override_still_overrides_with_the_same_parameters(ours: type, the
             assert list(inspect.signature(member).parameters) == list(inspect.signature(original).parameters), name
 
 
+def test_closing_aiokafkas_fetcher_raises_the_cancellation_of_a_fetch_in_its_pause() -> None:
+    """Where this fails, LeanThread.on_thread_stop may not be needed any more."""
+    assert "x.cancel()\n            await x" in source(AIOKafkaFetcher.close)
+    assert "await asyncio.sleep(self._retry_backoff)" in source(AIOKafkaFetcher._proc_fetch_request)
+
+
 def test_fetcher_runs_the_consumers_drain() -> None:
     assert "consumer._drain_messages(self)" in source(Fetcher)
 
