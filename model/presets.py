@@ -68,11 +68,11 @@ def gru4rec() -> Preset:
 
     Source: Hidasi & Karatzoglou, "Recurrent Neural Networks with Top-k Gains for Session-based Recommendations", CIKM
     2018; GRU4Rec_PyTorch_Official, paramfiles/yoochoose_xe_shared_best.py: 480 units, dropout 0.2 on their output, tied
-    items, batches of 48 whose targets are negatives of each other beside 2,048 by popularity^0.2, logQ correction, Adagrad
-    0.07, 10 epochs. Departures: 48 whole sessions with gradients through all of their clicks, instead of one click of
-    each of 48 parallel sessions, and therefore 150 in-batch negatives, about as many as they have targets; those by
-    popularity are distinct; no output bias. Without in-batch negatives the first epoch ends .004 lower (Recall@20 on
-    Yoochoose's recent split, validation .7269 against .7304).
+    items, batches of 48 whose targets are each other's negatives beside 2,048 by popularity^0.2, logQ correction,
+    Adagrad 0.07, 10 epochs. Departures: 48 whole sessions with gradients through all of their clicks, instead of one
+    click of each of 48 parallel sessions, and therefore 150 in-batch negatives, about as many as they have targets;
+    those by popularity are distinct; no output bias. Without in-batch negatives the first epoch ends .004 lower
+    (Recall@20 on Yoochoose's recent split, validation .7269 against .7304).
     """
     return Preset(
         name="gru4rec+",
