@@ -65,7 +65,7 @@ class Pipeline:
         self._idle.set()
         self._tasks: list[asyncio.Task[None]] = []
         self.finished = 0  # batches, for the watchdog
-        self.changelog_offsets: Callable[[Partition, int], None] = _ignore
+        self.changelog_rows: Callable[[Partition, Receipt], None] = _ignore
         self.on_unconfirmed: Callable[[PublishFailed], None] = _reraise
 
     @property
@@ -153,7 +153,7 @@ class Pipeline:
 
     def _confirmed(self, published: "_Published", receipt: Receipt) -> None:
         self.finished += 1
-        self.changelog_offsets(published.prepared.batch.partition, receipt.tracked_offset)
+        self.changelog_rows(published.prepared.batch.partition, receipt)
         seconds = time.perf_counter() - published.at
         self._observer.confirmed(published.prepared, published.ranked, published.messages, seconds)
 
@@ -179,8 +179,8 @@ class _Published(NamedTuple):
     at: float
 
 
-def _ignore(partition: Partition, offset: int) -> None:
-    """Nobody follows the offsets of the changelog."""
+def _ignore(partition: Partition, receipt: Receipt) -> None:
+    """Nobody follows the rows of the changelog."""
 
 
 def _reraise(error: PublishFailed) -> None:

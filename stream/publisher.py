@@ -38,9 +38,12 @@ class Outgoing(NamedTuple):
 
 
 class Receipt(NamedTuple):
-    """What the broker confirmed: the highest offset of the batch's tracked messages, -1 without any."""
+    """What the broker confirmed: the highest and the first offset of the batch's tracked messages (-1 without any),
+    which go to one partition, and how many there are."""
 
     tracked_offset: int
+    first_tracked: int = -1
+    tracked: int = 0
 
 
 class _Ticket:
@@ -50,7 +53,8 @@ class _Ticket:
         self._publisher = publisher
         self._loop = asyncio.get_running_loop()
         self._left = count
-        self._offset = -1
+        self._offset = self._first = -1
+        self._tracked = 0
         self._error: KafkaError | None = None
         self.future: asyncio.Future[Receipt] = self._loop.create_future()
         if not count:
@@ -63,7 +67,11 @@ class _Ticket:
 
     def report_tracked(self, error: KafkaError | None, message: Any) -> None:
         if error is None:
-            self._offset = max(self._offset, message.offset())
+            offset = message.offset()
+            if not self._tracked:  # reports of one partition come in the order of its offsets
+                self._first = offset
+            self._offset = max(self._offset, offset)
+            self._tracked += 1
         self.report(error, message)
 
     def report_shrinkable(self, original: Outgoing, error: KafkaError | None, message: Any) -> None:
@@ -87,7 +95,7 @@ class _Ticket:
         if self._error is not None:
             self.future.set_exception(PublishFailed(f"the broker did not confirm a message: {self._error.str()}"))
         else:
-            self.future.set_result(Receipt(self._offset))
+            self.future.set_result(Receipt(self._offset, self._first, self._tracked))
 
 
 class Publisher:

@@ -12,25 +12,28 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from typing import Any
 
+from aiokafka.errors import KafkaConnectionError
 from confluent_kafka import KafkaError
 from faust.types import TP
 
+from export.errors import NextclickError
 from export.registry import Registry
 from stream.batcher import Batcher
+from stream.changelog import ChangelogReader
 from stream.commit import CommitPath, ItemRanker
 from stream.config import StreamConfig
 from stream.errors import BrokerUnavailable, PublishFailed
 from stream.follower import ModelFollower
 from stream.kafka import producer_options, wait_for_broker
+from stream.keeper import ChangelogKeeper
 from stream.ledger import Ledger, Partition, Record
 from stream.metrics import Metrics
 from stream.pipeline import Pipeline
 from stream.policy import Policy
 from stream.publisher import Publisher
-from stream.recovery import restore_rows
 from stream.redis_sink import RedisSink
 from stream.reporting import Reporter, describe_health
 from stream.seams.app import build_app
@@ -91,6 +94,9 @@ class Worker:
         self._app, table = build_app(config)
         self._app.intake = self
         self._store = TableStore(table)
+        self._keeper = ChangelogKeeper(
+            config.changelog_topic, self._store, self._app.tables.recovery, self._recovered, self._may_publish
+        )
         self._policy = Policy(config.policy)
         self._redis = RedisSink(config.redis_url, config.redis_ttl_s, self.metrics) if config.redis_url else None
         self._reporter = Reporter(self.metrics, self.ledger, config.topics.recommendations, self._redis)
@@ -100,6 +106,7 @@ class Worker:
         self._lag: dict[int, int] = {}
         self._broker_away = False
         self._failure: str | None = None
+        self._rewinding: asyncio.Task[None] | None = None
 
     async def serve(self, stop: StopSignal) -> int:
         """Start everything, wait for the end, end everything; 0 after a signal, 1 after a failure."""
@@ -117,7 +124,8 @@ class Worker:
             if self._follower is not None:
                 self._follower.start()
             self._watchdog.start()
-            background = [asyncio.create_task(self._start_app()), asyncio.create_task(self._watch(stop))]
+            work = (self._start_app(), self._watch(stop), self._keep_changelog())
+            background = [asyncio.create_task(self._crash_on_error(coroutine)) for coroutine in work]
             await self._ended.wait()
             log.warning("the worker ends: %s", self._failure or "asked to")
             await self._stop(background)
@@ -136,24 +144,24 @@ class Worker:
         """Changelog records of a partition that is being recovered, in order."""
         recovery = self._app.tables.recovery
         if partition in recovery.active_tps:
-            skipped = restore_rows(self._store, records, partition[1])
-            if skipped:
-                log.info("%d rows of %s-%d were older than the ones at hand", skipped, *partition)
+            self._keeper.restore(partition[1], records, records[-1].offset)
             self._restored += len(records)
-            recovery.advance(partition, records[-1].offset)
 
     def crash(self, error: BaseException) -> None:
         """Something failed that no rule covers: end, with nothing more acknowledged."""
-        log.error("%s: %s", type(error).__name__, error, exc_info=error)
+        expected = isinstance(error, NextclickError)
+        log.error("%s: %s", type(error).__name__, error, exc_info=None if expected else error)
         self._end(f"{type(error).__name__}: {error}")
 
     def _unconfirmed(self, error: PublishFailed) -> None:
         log.warning("%s; the clicks behind it are read again", error)
-        self._rewinding = asyncio.create_task(self._app.consumer.rewind())
+        if self._ended.is_set():  # by the next owner
+            return
+        self._rewinding = asyncio.create_task(self._crash_on_error(self._app.consumer.rewind()))
 
-    def _advance_changelog(self, partition: Partition, offset: int) -> None:
-        if offset >= 0:
-            self._app.tables.recovery.advance(TP(self.config.changelog_topic, partition[1]), offset)
+    def _recovered(self) -> list[int]:
+        """Partitions that are ours with their state."""
+        return [number for _, number in self._owned()] if self._joined() else []
 
     async def _may_publish(self) -> bool:
         """Whether the group counts us as a member, as far as we know. Waits while it might not; False to give up."""
@@ -178,7 +186,7 @@ class Worker:
             may_publish=self._may_publish,
             batches_in_flight=self.config.batches_in_flight,
         )
-        pipeline.changelog_offsets = self._advance_changelog
+        pipeline.changelog_rows = lambda partition, receipt: self._keeper.confirmed(partition[1], receipt)
         pipeline.on_unconfirmed = self._unconfirmed
         return pipeline
 
@@ -200,6 +208,17 @@ class Worker:
             await asyncio.sleep(0.02)
         try:
             await self._app.start()
+        except KafkaConnectionError as error:
+            raise BrokerUnavailable(f"the broker went away while the worker started: {error}") from error
+
+    async def _keep_changelog(self) -> None:
+        config = self.config
+        reader = ChangelogReader(config.bootstrap_servers, config.changelog_topic, config.kafka)
+        await self._keeper.keep(self._publisher, reader)
+
+    async def _crash_on_error(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
         except asyncio.CancelledError:
             raise
         except BaseException as error:
@@ -280,6 +299,8 @@ class Worker:
         last_resort = threading.Timer(_STOP_S + 10.0, os._exit, (EXIT_STUCK,))
         last_resort.daemon = True
         last_resort.start()
+        if self._rewinding is not None:
+            self._rewinding.cancel()
         try:
             await asyncio.wait_for(self._app.stop(), _STOP_S)
         except Exception as error:

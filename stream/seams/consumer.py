@@ -14,7 +14,7 @@ from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, T
 from stream.batcher import Batcher
 from stream.ledger import Ledger, Partition, Record
 
-__all__ = ["Fetched", "Intake", "LeanConsumer", "LeanThread", "LeanTransport"]
+__all__ = ["Fetched", "Intake", "LeanConsumer", "LeanThread", "LeanTransport", "note_kafka_errors"]
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +44,15 @@ class Intake(Protocol):
     def crash(self, error: BaseException) -> None: ...
 
 
+def note_kafka_errors(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """What became of requests that nobody waits for any more, such as a commit whose time was up, in one line."""
+    error = context.get("exception")
+    if isinstance(error, KafkaError):
+        log.info("%s: %s", context["message"], error)
+    else:
+        loop.default_exception_handler(context)
+
+
 class LeanThread(AIOKafkaConsumerThread):
     """The thread that owns the aiokafka consumer."""
 
@@ -54,7 +63,16 @@ class LeanThread(AIOKafkaConsumerThread):
         """Seam: Faust fixes the broker's long poll at 1.5 s; a position that was moved is fetched only after that."""
         consumer = super()._create_worker_consumer(transport)
         consumer._fetch_max_wait_ms = self.app.fetch_max_wait_ms
+        self.thread_loop.set_exception_handler(note_kafka_errors)
         return consumer
+
+    async def on_thread_stop(self) -> None:
+        """Seam: aiokafka's fetcher, closed while a fetch waits to be tried again, raises the cancellation of that
+        fetch: the thread would die of it, and the worker's end wait for the thread in vain."""
+        try:
+            await super().on_thread_stop()
+        except asyncio.CancelledError:
+            await self._ensure_consumer()._client.close()
 
     async def on_partitions_assigned(self, assigned: set[Any], generation_id: int = 0) -> None:
         """Seam: joining the group is a sign of life; from here on each heartbeat is (see `lease`)."""
@@ -76,7 +94,10 @@ class LeanThread(AIOKafkaConsumerThread):
 
     async def seek_wait(self, partitions: Mapping[Any, int]) -> None:
         """Seam: Faust's seeks leave no trace by which records that were fetched before one can be told."""
-        epoch = self.app.intake.ledger.epoch
+        await self.seek_in(self.app.intake.ledger.epoch, partitions)
+
+    async def seek_in(self, epoch: int, partitions: Mapping[Any, int]) -> None:
+        """Seek; nothing is expected where `epoch` is over: the partitions may not be ours any more."""
         await self.call_thread(self._seek_and_expect, dict(partitions), epoch)
 
     async def _seek_and_expect(self, partitions: Mapping[Any, int], epoch: int) -> None:
@@ -179,13 +200,14 @@ class LeanConsumer(Consumer):
     async def _seek_clicks(self, partitions: Sequence[Any]) -> None:
         if not partitions:
             return
+        epoch = self.intake.ledger.epoch  # a rebalance may come while the offsets are asked for
         committed = await self._thread.committed(partitions)
         start = {tuple(tp): offset for tp, offset in committed.items() if offset is not None}
         fresh = [TopicPartition(*tp) for tp, offset in committed.items() if offset is None]
         if fresh:
             earliest = await self._thread.earliest_offsets(*fresh)
             start.update({tuple(tp): offset or 0 for tp, offset in earliest.items()})
-        await self._thread.seek_wait(start)
+        await self._thread.seek_in(epoch, start)
 
     async def rewind(self) -> None:
         """Read the clicks again from their committed offsets, once no rebalance does it anyway; keeps trying."""

@@ -45,6 +45,7 @@ def test_every_override_still_overrides_with_the_same_parameters(ours: type, the
     own = {
         "intake", "lease", "rewind", "_drain_once", "_seek_clicks", "fetch", "committed", "commit_offsets", "advance",
         "_noting", "_seek_and_expect", "_fetch_with_serial", "_committed", "closing", "serial", "heartbeat_at",
+        "seek_in",
     }  # fmt: skip
     for name, member in vars(ours).items():
         if name.startswith("__") or name in own or not (inspect.isfunction(member) or isinstance(member, property)):
@@ -54,6 +55,12 @@ def test_every_override_still_overrides_with_the_same_parameters(ours: type, the
         wrapped = name == "wait_empty"  # Faust's is decorated, and says nothing of its parameters
         if inspect.isfunction(member) and inspect.isfunction(original) and not wrapped:
             assert list(inspect.signature(member).parameters) == list(inspect.signature(original).parameters), name
+
+
+def test_closing_aiokafkas_fetcher_raises_the_cancellation_of_a_fetch_in_its_pause() -> None:
+    """Where this fails, LeanThread.on_thread_stop may not be needed any more."""
+    assert "x.cancel()\n            await x" in source(AIOKafkaFetcher.close)
+    assert "await asyncio.sleep(self._retry_backoff)" in source(AIOKafkaFetcher._proc_fetch_request)
 
 
 def test_fetcher_runs_the_consumers_drain() -> None:

@@ -1,6 +1,7 @@
 """The consumer of the seams, on a thread that has what it is told."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from stream.batcher import Batcher
 from stream.config import StreamConfig
 from stream.ledger import Ledger
 from stream.seams.app import build_app
+from stream.seams.consumer import note_kafka_errors
 from tests.stream.records import FakeRecord
 
 
@@ -41,6 +43,8 @@ class FakeThread:
         self.commits: list[dict[Any, int]] = []
         self.error: Exception | None = None
         self.seeks: list[dict[Any, int]] = []
+        self.epochs: list[int] = []  # of the seeks
+        self.on_committed: Callable[[], None] = lambda: None
 
     async def fetch(self, active: Any) -> Any:
         return self.fetches.pop(0)
@@ -51,12 +55,14 @@ class FakeThread:
         self.commits.append(offsets)
 
     async def committed(self, partitions: Any) -> dict[Any, int | None]:
+        self.on_committed()
         return {partition: None if partition[1] else 7 for partition in partitions}
 
     async def earliest_offsets(self, *partitions: Any) -> dict[Any, int]:
         return dict.fromkeys(partitions, 3)
 
-    async def seek_wait(self, partitions: dict[Any, int]) -> None:
+    async def seek_in(self, epoch: int, partitions: dict[Any, int]) -> None:
+        self.epochs.append(epoch)
         self.seeks.append(partitions)
 
 
@@ -95,6 +101,18 @@ def test_perform_seek_goes_to_the_beginning_where_nothing_was_committed() -> Non
         consumer.assignment = lambda: {tp(0), tp(1), tp(0, "log")}
         await consumer.perform_seek()
         assert thread.seeks == [{("clicks", 0): 7, ("clicks", 1): 3}]
+
+    with_consumer(check)
+
+
+def test_seek_overtaken_by_a_rebalance_is_of_the_epoch_in_which_it_began() -> None:
+    """Else partitions of the time before would count as ours, beside those that the rebalance gave us."""
+
+    async def check(consumer: Any, thread: FakeThread, intake: FakeIntake) -> None:
+        consumer.assignment = lambda: {tp(0)}
+        thread.on_committed = intake.ledger.new_epoch
+        await consumer.perform_seek()
+        assert thread.epochs == [0]
 
     with_consumer(check)
 
@@ -155,3 +173,38 @@ def test_recovery_end_is_reached_by_offsets_alone() -> None:
         assert dict(recovery.active_offsets) == {log: 5}
 
     asyncio.run(run())
+
+
+class FakeAIOKafka:
+    """A consumer of aiokafka that is stopped while a fetch waits to be tried again."""
+
+    def __init__(self) -> None:
+        self._client = self
+        self.closed = False
+
+    async def stop(self) -> None:
+        raise asyncio.CancelledError
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+def test_thread_stopped_while_a_fetch_waits_to_be_tried_again_ends_orderly() -> None:
+    async def check(consumer: Any, _thread: FakeThread, intake: FakeIntake) -> None:
+        thread, client = consumer._new_consumer_thread(), FakeAIOKafka()
+        thread._consumer = client
+        await thread.on_thread_stop()
+        assert client.closed
+
+    with_consumer(check)
+
+
+@pytest.mark.parametrize("error", [KafkaConnectionError("away"), ValueError("ours")])
+def test_errors_of_requests_that_nobody_waits_for_are_quiet_only_if_they_are_kafkas(
+    error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    loop = asyncio.new_event_loop()
+    with caplog.at_level("INFO"):
+        note_kafka_errors(loop, {"message": "Task exception was never retrieved", "exception": error})
+    loop.close()
+    assert [record.exc_info is None for record in caplog.records] == [isinstance(error, KafkaConnectionError)]

@@ -37,7 +37,7 @@ def publisher(cluster: str) -> Publisher:
 def test_publish_returns_the_highest_offset_of_tracked_messages(publisher: Publisher, cluster: str, topic: str) -> None:
     tracked = [Outgoing(topic, b"k", str(n).encode(), None, 2, True) for n in range(3)]
     other = Outgoing(topic, b"k", b"x", [("h", b"1")], 1)
-    assert asyncio.run(published(publisher, [*tracked, other])) == Receipt(2)
+    assert asyncio.run(published(publisher, [*tracked, other])) == Receipt(2, first_tracked=0, tracked=3)
     messages = read(cluster, topic, 4)
     assert [m.value() for m in messages if m.partition() == 2] == [b"0", b"1", b"2"]
     assert [m.headers() for m in messages if m.partition() == 1] == [[("h", b"1")]]
