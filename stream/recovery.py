@@ -1,12 +1,14 @@
 """Bringing the sessions' states back from the changelog, as raw rows.
 
-A row is taken unless a row of a newer source offset is there already: a worker that was stopped past its time in the
-group, and went on, may have written old rows behind the new owner's.
+A row, or a tombstone, counts unless a row of a newer source offset is there already: a worker that was stopped past its
+time in the group, and went on, may have written old ones behind the new owner's.
 """
 
+import math
 from collections.abc import Iterable
 from typing import Protocol
 
+from stream.expiry import tombstone_offset
 from stream.ledger import Record
 from stream.session import decode_head
 
@@ -22,21 +24,28 @@ class RecoverableStore(Protocol):
 
 
 def restore_rows(store: RecoverableStore, records: Iterable[Record], partition: int) -> int:
-    """Apply changelog records of one partition in their order; the number of rows skipped as older.
+    """Apply changelog records of one partition in their order; the number of them skipped as older.
 
-    A record without a value deletes the row. Raises BadState where a row to compare with cannot be read.
+    A record without a value deletes the row; one that names no source offset does so at all events. Raises BadState
+    where a row to compare with cannot be read.
     """
     skipped = 0
     for record in records:
         key, row = record.key, record.value
         if key is None:
             continue
-        if row is None:
-            store.delete(key)
-            continue
         known = store.get(key, partition)
-        if known is not None and decode_head(known).offset > decode_head(row).offset:
+        if known is not None and _offset(record) < decode_head(known).offset:
             skipped += 1
-            continue
-        store.put(key, row, partition)
+        elif row is not None:
+            store.put(key, row, partition)
+        elif known is not None:
+            store.delete(key)
     return skipped
+
+
+def _offset(record: Record) -> float:
+    if record.value is not None:
+        return decode_head(record.value).offset
+    offset = tombstone_offset(record)
+    return math.inf if offset is None else offset

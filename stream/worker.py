@@ -23,6 +23,7 @@ from stream.batcher import Batcher
 from stream.commit import CommitPath, ItemRanker
 from stream.config import StreamConfig
 from stream.errors import BrokerUnavailable, PublishFailed
+from stream.expiry import Expiry
 from stream.follower import ModelFollower
 from stream.kafka import producer_options, wait_for_broker
 from stream.ledger import Ledger, Partition, Record
@@ -91,6 +92,7 @@ class Worker:
         self._app, table = build_app(config)
         self._app.intake = self
         self._store = TableStore(table)
+        self._expiry = Expiry(self._store, self.ledger, config.session)
         self._policy = Policy(config.policy)
         self._redis = RedisSink(config.redis_url, config.redis_ttl_s, self.metrics) if config.redis_url else None
         self._reporter = Reporter(self.metrics, self.ledger, config.topics.recommendations, self._redis)
@@ -137,6 +139,7 @@ class Worker:
         recovery = self._app.tables.recovery
         if partition in recovery.active_tps:
             skipped = restore_rows(self._store, records, partition[1])
+            self._expiry.restored(partition[1], records)
             if skipped:
                 log.info("%d rows of %s-%d were older than the ones at hand", skipped, *partition)
             self._restored += len(records)
@@ -171,7 +174,7 @@ class Worker:
         pipeline = Pipeline(
             batcher=self.batcher,
             ledger=self.ledger,
-            path=CommitPath(self.config, self._store, self._policy),
+            path=CommitPath(self.config, self._store, self._policy, self._expiry),
             publisher=self._publisher,
             observer=self._reporter,
             current_ranker=lambda: self.ranker,
@@ -220,11 +223,14 @@ class Worker:
             owned = sorted(number for _, number in self._owned())
             if self._joined() and owned != partitions:
                 partitions = owned
+                self._store.recount()
+                self._expiry.retain(owned)
                 log.info("reading partitions %s of %s; %d sessions", owned, self.clicks_topic, len(self._store))
             await asyncio.sleep(_WATCH_S)
 
     def _measure(self) -> None:
         self.metrics.queue.set(self.batcher.queued)
+        self.metrics.measure_state(sessions=len(self._store), size=self._store.bytes, expired=self._expiry.expired)
         self._lag = self._reporter.lag(self._owned(), self._highwater)
         self.metrics.ready.set(self.health().ready)
 

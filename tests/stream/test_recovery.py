@@ -1,6 +1,7 @@
 """Rows of the changelog, back into the store."""
 
 from stream.contract import Click
+from stream.expiry import Expired, tombstone_headers
 from stream.recovery import restore_rows
 from stream.session import encode_state, fold_click
 from tests.stream.records import TS, FakeRecord, FakeStore
@@ -25,6 +26,15 @@ def test_restore_rows_of_a_zombie_behind_the_new_owners_are_skipped() -> None:
 def test_restore_rows_without_a_value_deletes_the_session() -> None:
     store = FakeStore({b"a": row(1)})
     restore_rows(store, [FakeRecord(0, b"a", None), FakeRecord(1, None, b"ignored")], 0)
+    assert store == {}
+
+
+def test_restore_rows_tombstone_of_a_zombie_behind_the_new_owners_row_is_skipped() -> None:
+    store = FakeStore()
+    tombstone = FakeRecord(1, b"a", None, headers=tombstone_headers(Expired(b"a", 3)))
+    assert restore_rows(store, [FakeRecord(0, b"a", row(5)), tombstone], 0) == 1
+    assert store == {b"a": row(5)}
+    assert restore_rows(store, [FakeRecord(2, b"a", None, headers=tombstone_headers(Expired(b"a", 5)))], 0) == 0
     assert store == {}
 
 
