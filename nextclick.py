@@ -327,7 +327,7 @@ def worker(
         kafka=parse_options(kafka or []),
         log_level=log_level,
         broker_session_timeout_s=broker_session_timeout_s,
-        broker_heartbeat_s=broker_session_timeout_s / 4,
+        broker_heartbeat_s=min(broker_session_timeout_s / 4, 0.3),
         delivery_timeout_s=broker_session_timeout_s * 0.8,
     )
     logging.getLogger().setLevel(config.log_level.upper())

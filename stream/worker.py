@@ -225,7 +225,7 @@ class Worker:
                 partitions = owned
                 self._store.recount()
                 self._expiry.retain(owned)
-                log.info("reading partitions %s of %s; %d sessions", owned, self.clicks_topic, len(self._store))
+                log.info("reading partitions %s; %d sessions; %s", owned, len(self._store), self._app.rebalance_times())
             await asyncio.sleep(_WATCH_S)
 
     def _measure(self) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 from faust.tables.manager import TableManager
@@ -39,6 +40,15 @@ class TableStore:
         self.bytes += len(row) + len(key) if before is None else len(row) - len(before)
         self._rows[key] = row
         self._partitions[key] = partition
+
+    def put_new(self, rows: Mapping[bytes, bytes], partition: int) -> bool:
+        """Put many at once; False, and none of them, where one of the keys is there already."""
+        if not self._rows.keys().isdisjoint(rows):
+            return False
+        self.bytes += sum(map(len, rows)) + sum(map(len, rows.values()))
+        self._rows.update(rows)
+        self._partitions.update(dict.fromkeys(rows, partition))
+        return True
 
     def delete(self, key: bytes) -> None:
         row = self._rows.pop(key, None)
