@@ -18,6 +18,7 @@ _READ_S = 5.0  # for a part to be read
 class _Row(NamedTuple):
     key: bytes | None
     value: bytes | None
+    headers: list[tuple[str, bytes]]
 
 
 class ChangelogReader:
@@ -57,7 +58,7 @@ class ChangelogReader:
                 if at_end or (offset is not None and offset >= end):
                     return rows
                 if error is None:
-                    rows.append(_Row(message.key(), message.value()))
+                    rows.append(_Row(message.key(), message.value(), message.headers() or []))
                     if offset == end - 1:
                         return rows
         raise KafkaException(KafkaError(KafkaError._TIMED_OUT))

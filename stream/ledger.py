@@ -83,6 +83,11 @@ class Ledger:
         confirmed = self._confirmed.get(partition)
         return self._started.get(partition) if confirmed is None else confirmed
 
+    def committed_offset(self, partition: Partition) -> int | None:
+        """Below this offset nothing is read again; None while it is not known."""
+        committed = self._committed.get(partition)
+        return self._started.get(partition) if committed is None else committed
+
     def stop_reading(self) -> None:
         """Accept nothing until the next seek; what is under way may still be confirmed."""
         self._expected = {}

@@ -26,6 +26,7 @@ from stream.changelog import ChangelogReader
 from stream.commit import CommitPath, ItemRanker
 from stream.config import StreamConfig
 from stream.errors import BrokerUnavailable, PublishFailed
+from stream.expiry import Expiry
 from stream.follower import ModelFollower
 from stream.kafka import producer_options, wait_for_broker
 from stream.keeper import ChangelogKeeper
@@ -97,6 +98,7 @@ class Worker:
         self._keeper = ChangelogKeeper(
             config.changelog_topic, self._store, self._app.tables.recovery, self._recovered, self._may_publish
         )
+        self._expiry = Expiry(self._store, self.ledger, config.session)
         self._policy = Policy(config.policy)
         self._redis = RedisSink(config.redis_url, config.redis_ttl_s, self.metrics) if config.redis_url else None
         self._reporter = Reporter(self.metrics, self.ledger, config.topics.recommendations, self._redis)
@@ -145,6 +147,7 @@ class Worker:
         recovery = self._app.tables.recovery
         if partition in recovery.active_tps:
             self._keeper.restore(partition[1], records, records[-1].offset)
+            self._expiry.restored(partition[1], records)
             self._restored += len(records)
 
     def crash(self, error: BaseException) -> None:
@@ -179,7 +182,7 @@ class Worker:
         pipeline = Pipeline(
             batcher=self.batcher,
             ledger=self.ledger,
-            path=CommitPath(self.config, self._store, self._policy),
+            path=CommitPath(self.config, self._store, self._policy, self._expiry),
             publisher=self._publisher,
             observer=self._reporter,
             current_ranker=lambda: self.ranker,
@@ -239,11 +242,14 @@ class Worker:
             owned = sorted(number for _, number in self._owned())
             if self._joined() and owned != partitions:
                 partitions = owned
-                log.info("reading partitions %s of %s; %d sessions", owned, self.clicks_topic, len(self._store))
+                self._store.recount()
+                self._expiry.retain(owned)
+                log.info("reading partitions %s; %d sessions; %s", owned, len(self._store), self._app.rebalance_times())
             await asyncio.sleep(_WATCH_S)
 
     def _measure(self) -> None:
         self.metrics.queue.set(self.batcher.queued)
+        self.metrics.measure_state(sessions=len(self._store), size=self._store.bytes, expired=self._expiry.expired)
         self._lag = self._reporter.lag(self._owned(), self._highwater)
         self.metrics.ready.set(self.health().ready)
 

@@ -45,6 +45,7 @@ class FakeThread:
         self.seeks: list[dict[Any, int]] = []
         self.epochs: list[int] = []  # of the seeks
         self.on_committed: Callable[[], None] = lambda: None
+        self.long_poll_ms = 0
 
     async def fetch(self, active: Any) -> Any:
         return self.fetches.pop(0)
@@ -64,6 +65,9 @@ class FakeThread:
     async def seek_in(self, epoch: int, partitions: dict[Any, int]) -> None:
         self.epochs.append(epoch)
         self.seeks.append(partitions)
+
+    def poll_at_most(self, wait_ms: int) -> None:
+        self.long_poll_ms = wait_ms
 
 
 def with_consumer(check: Any) -> None:
@@ -101,6 +105,7 @@ def test_perform_seek_goes_to_the_beginning_where_nothing_was_committed() -> Non
         consumer.assignment = lambda: {tp(0), tp(1), tp(0, "log")}
         await consumer.perform_seek()
         assert thread.seeks == [{("clicks", 0): 7, ("clicks", 1): 3}]
+        assert thread.long_poll_ms == 250, "the short polls of the recovery are over"
 
     with_consumer(check)
 
