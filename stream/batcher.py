@@ -77,11 +77,15 @@ class Batcher:
         self._took(len(records))
         return Batch(partition, records, ledger.epoch)
 
-    def clear(self) -> None:
-        """Drop all that waits. None of it was begun, so it is read again from the last committed offset."""
-        self._lines.clear()
-        self._turns.clear()
-        self._took(self.queued)
+    def clear(self, partition: Partition | None = None) -> None:
+        """Drop what waits, of all partitions or of one. None of it was begun; it is read again after a seek."""
+        if partition is None:
+            self._lines.clear()
+            self._turns.clear()
+            self._took(self.queued)
+        elif line := self._lines.pop(partition, None):
+            self._turns.remove(partition)
+            self._took(len(line))
 
     def _took(self, count: int) -> None:
         self.queued -= count

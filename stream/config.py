@@ -8,7 +8,9 @@ from export.errors import ConfigError
 from stream.policy import PolicyConfig
 from stream.session import SessionConfig
 
-__all__ = ["StreamConfig", "Topics"]
+__all__ = ["Guarantee", "StreamConfig", "Topics"]
+
+Guarantee = Literal["at-least-once", "exactly-once"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +39,7 @@ class StreamConfig:
     session: SessionConfig = field(default_factory=SessionConfig)
     policy: PolicyConfig = field(default_factory=PolicyConfig)
     k: int = 20  # items in a list
+    guarantee: Guarantee = "at-least-once"  # what happens to a list when a worker dies: repeated, or published once
 
     provider: Literal["cpu", "cuda"] = "cpu"  # where the graph runs
     threads: int = 0  # of the graph on the CPU; 0: one a core
@@ -66,6 +69,10 @@ class StreamConfig:
         _require(bool(self.registry.strip()), "the registry is missing: a directory or a URL")
         _require(bool(self.group.strip()) and bool(self.variant.strip()), "group and variant must not be empty")
         _require(1 <= self.k <= 1000, f"k must be 1 to 1000, not {self.k}")
+        _require(
+            self.guarantee in ("at-least-once", "exactly-once"),
+            f"the guarantee must be at-least-once or exactly-once, not {self.guarantee!r}",
+        )
         _require(self.provider in ("cpu", "cuda"), f"provider must be cpu or cuda, not {self.provider!r}")
         _require(self.threads >= 0, f"threads must be 0 (one a core) or more, not {self.threads}")
         _require(self.max_batch >= 1, f"a batch holds at least one click, not {self.max_batch}")

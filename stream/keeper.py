@@ -21,6 +21,8 @@ from confluent_kafka import KafkaException
 from faust.types import TP
 
 from stream.errors import PublishFailed
+from stream.ledger import Partition
+from stream.positions import split_positions
 from stream.publisher import Outgoing, Receipt
 from stream.recovery import RecoverableStore, Row, restore_rows
 
@@ -41,7 +43,7 @@ class _Recovery(Protocol):
 
 
 class _Publisher(Protocol):
-    async def publish(self, messages: Sequence[Outgoing]) -> "asyncio.Future[Receipt]": ...
+    async def publish(self, partition: Partition, messages: Sequence[Outgoing]) -> "asyncio.Future[Receipt]": ...
 
 
 class _Reader(Protocol):
@@ -101,7 +103,7 @@ class ChangelogKeeper:
         waited = [number for number, offset in behind.items() if self._behind.get(number) == offset]
         self._behind = behind
         for number in waited:
-            rows = await asyncio.to_thread(reader.read, number, known[number] + 1, ends[number])
+            rows, _ = split_positions(await asyncio.to_thread(reader.read, number, known[number] + 1, ends[number]))
             if number in self._owned() and self._known(number) == known[number]:
                 self.restore(number, rows, ends[number] - 1)
 
@@ -126,7 +128,7 @@ class ChangelogKeeper:
             else:
                 rows[key] = row
         messages = [Outgoing(self._topic, key, row, None, partition, True) for key, row in rows.items()]
-        self.confirmed(partition, await (await publisher.publish(messages)))
+        self.confirmed(partition, await (await publisher.publish((self._topic, partition), messages)))
         stale.difference_update(key for key, row in rows.items() if self._store.get(key, partition) in (row, None))
         log.warning("%d rows of %s-%d stood behind ours and were older", len(rows), self._topic, partition)
 

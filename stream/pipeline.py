@@ -4,14 +4,19 @@
 
 Each stage takes the batches one after another, but for the ranking, which takes all that wait. While the broker
 acknowledges some, others are ranked and more are prepared; `batches_in_flight` bounds how many wait for the broker. A
-batch of an earlier epoch, begun before its partition was given away, is dropped at the next step: the clicks are read
-again by their owner.
+batch of an earlier epoch, begun before its partition was given up, is dropped at the next step: the clicks are read
+again by their owner. Partitions do not wait for each other, but the batches of one of them are confirmed in order.
+
+A partition is given up when a batch of it is not confirmed, or when the group takes it. Then the state rows of all its
+batches in work are put back as they were, newest batch first: a batch that is read again is folded from what the broker
+has confirmed, and gives the same lists again.
 """
 
 import asyncio
 import contextlib
 import logging
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, NamedTuple, Protocol
 
@@ -55,7 +60,8 @@ class Pipeline:
         self._current_ranker, self._may_publish = current_ranker, may_publish
         self._inference = Inference(self._rank)
         self._ranking: asyncio.Queue[tuple[Prepared, asyncio.Future[Ranked]]] = asyncio.Queue()
-        self._settling: asyncio.Queue[_Published] = asyncio.Queue()
+        self._settling: dict[Partition, asyncio.Queue[_Published]] = {}
+        self._open: dict[Partition, deque[Prepared]] = {}  # begun and not confirmed, in order; given up ones are gone
         self._clicks_ahead = 0  # prepared and not yet ranked
         self._room_ahead = asyncio.Event()
         self._room_ahead.set()
@@ -66,7 +72,7 @@ class Pipeline:
         self._tasks: list[asyncio.Task[None]] = []
         self.finished = 0  # batches, for the watchdog
         self.changelog_rows: Callable[[Partition, Receipt], None] = _ignore
-        self.on_unconfirmed: Callable[[PublishFailed], None] = _reraise
+        self.on_unconfirmed: Callable[[Partition, PublishFailed], None] = _reraise
 
     @property
     def in_flight(self) -> int:
@@ -76,14 +82,30 @@ class Pipeline:
     def start(self, on_crash: Callable[[BaseException], None]) -> None:
         """Start the stages; an error that no rule covers is handed to `on_crash`, and the stage is over."""
         self._inference.start()
-        for stage in (self._begin, self._end, self._settle):
-            self._tasks.append(asyncio.create_task(_guarded(stage(), on_crash), name=f"pipeline{stage.__name__}"))
+        self._on_crash = on_crash
+        for stage in (self._begin, self._end):
+            self._run(stage(), stage.__name__)
 
     async def drained(self, timeout_s: float) -> bool:
         """Wait until every batch that was begun has ended; False after `timeout_s`."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._idle.wait(), timeout_s)
         return self._idle.is_set()
+
+    def give_up(self, partition: Partition) -> None:
+        """Nothing of the partition that was begun counts any more, and nothing that waits is begun; a seek is due."""
+        self._ledger.give_up(partition)
+        self._batcher.clear(partition)
+        self._publisher.withdraw(partition)
+        self._undo(partition)
+
+    def give_up_all(self) -> None:
+        """The same for all partitions."""
+        self._ledger.new_epoch()
+        self._batcher.clear()
+        self._publisher.withdraw()
+        for partition in list(self._open):
+            self._undo(partition)
 
     async def stop(self) -> None:
         """Stop the stages where they are; what is in flight is not acknowledged."""
@@ -100,17 +122,18 @@ class Pipeline:
             self._idle.clear()
             started = time.perf_counter()
             prepared = self._path.prepare(batch)  # 1. 2.
+            self._open.setdefault(batch.partition, deque()).append(prepared)
             self._observer.prepared(prepared, time.perf_counter() - started)
             self._count_ahead(len(batch.records))
             self._ranking.put_nowait((prepared, self._inference.submit(prepared)))
 
     def _rank(self, batches: Sequence[Prepared]) -> tuple[list[list[Answer]], str]:
         """In the inference thread."""
-        ranker, epoch = self._current_ranker(), self._ledger.epoch
-        current = [prepared for prepared in batches if prepared.batch.epoch == epoch]
-        answers = iter(self._path.rank(current, ranker))  # 3. 4.
-        found = [next(answers) if prepared.batch.epoch == epoch else [] for prepared in batches]
-        return found, ranker.version if ranker else ""
+        ranker = self._current_ranker()
+        current = [self._is_current(prepared) for prepared in batches]
+        counting = [prepared for prepared, counts in zip(batches, current, strict=True) if counts]
+        answers = iter(self._path.rank(counting, ranker))  # 3. 4.
+        return [next(answers) if counts else [] for counts in current], ranker.version if ranker else ""
 
     def _count_ahead(self, clicks: int) -> None:
         """One full batch in work, and as much ready when it is done."""
@@ -127,42 +150,57 @@ class Pipeline:
             self._count_ahead(-len(prepared.batch.records))
             self._observer.ranked(prepared, ranked)
             await self._to_confirm.acquire()
-            if not await self._may_publish():
-                self._give_up(prepared)
-            if prepared.batch.epoch != self._ledger.epoch:
+            if not await self._may_publish() and self._is_current(prepared):
+                self.give_up(prepared.batch.partition)
+            if not self._is_current(prepared):
                 self._over()
                 continue
             messages = self._path.messages(prepared, ranked.answers, ranked.model)
-            receipt = await self._publisher.publish(messages)  # 5.
-            self._settling.put_nowait(_Published(prepared, ranked, messages, receipt, time.perf_counter()))
+            receipt = await self._publisher.publish(prepared.batch.partition, messages)  # 5.
+            self._settling_of(prepared).put_nowait(_Published(prepared, ranked, messages, receipt, time.perf_counter()))
 
-    async def _settle(self) -> None:
-        """Steps 6 and 7, one batch after another: no batch is confirmed before the ones that began before it."""
+    async def _settle(self, settling: "asyncio.Queue[_Published]") -> None:
+        """Steps 6 and 7 of one partition, batch by batch: none is confirmed before the ones that began earlier."""
         while True:
-            published = await self._settling.get()
-            batch = published.prepared.batch
+            published = await settling.get()
             try:
                 receipt = await published.receipt  # 6.
             except PublishFailed as error:
-                if self._give_up(published.prepared):
-                    self.on_unconfirmed(error)
+                if self._is_current(published.prepared):
+                    partition = published.prepared.batch.partition
+                    self.give_up(partition)
+                    self.on_unconfirmed(partition, error)
             else:
-                if self._ledger.confirm(batch.partition, batch.records[-1].offset + 1, epoch=batch.epoch):  # 7.
-                    self._confirmed(published, receipt)
+                self._confirm(published, receipt)  # 7.
             self._over()
 
-    def _confirmed(self, published: "_Published", receipt: Receipt) -> None:
+    def _confirm(self, published: "_Published", receipt: Receipt) -> None:
+        batch = published.prepared.batch
+        if not self._ledger.confirm(batch.partition, batch.records[-1].offset + 1, epoch=batch.epoch):
+            return
+        confirmed = self._open[batch.partition].popleft()
+        assert confirmed is published.prepared, "batches of a partition end in the order in which they began"
         self.finished += 1
-        self.changelog_rows(published.prepared.batch.partition, receipt)
+        self.changelog_rows(batch.partition, receipt)
         seconds = time.perf_counter() - published.at
         self._observer.confirmed(published.prepared, published.ranked, published.messages, seconds)
 
-    def _give_up(self, prepared: Prepared) -> bool:
-        """A batch that is not confirmed ends the epoch: a later one of its partition must not be confirmed either."""
-        if prepared.batch.epoch != self._ledger.epoch:
-            return False
-        self._ledger.new_epoch()
-        return True
+    def _is_current(self, prepared: Prepared) -> bool:
+        return self._ledger.is_current(prepared.batch.partition, prepared.batch.epoch)
+
+    def _undo(self, partition: Partition) -> None:
+        for prepared in reversed(self._open.pop(partition, ())):
+            self._path.undo(prepared)
+
+    def _settling_of(self, prepared: Prepared) -> "asyncio.Queue[_Published]":
+        partition = prepared.batch.partition
+        if partition not in self._settling:
+            self._settling[partition] = asyncio.Queue()
+            self._run(self._settle(self._settling[partition]), f"_settle {partition}")
+        return self._settling[partition]
+
+    def _run(self, stage: Coroutine[Any, Any, None], name: str) -> None:
+        self._tasks.append(asyncio.create_task(_guarded(stage, self._on_crash), name=f"pipeline{name}"))
 
     def _over(self) -> None:
         self._to_confirm.release()
@@ -183,7 +221,7 @@ def _ignore(partition: Partition, receipt: Receipt) -> None:
     """Nobody follows the rows of the changelog."""
 
 
-def _reraise(error: PublishFailed) -> None:
+def _reraise(partition: Partition, error: PublishFailed) -> None:
     raise error
 
 

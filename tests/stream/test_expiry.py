@@ -249,3 +249,19 @@ def test_forgetting_changes_no_list_of_clicks_that_are_late_by_the_grace_at_most
                 ours.expiry.restored(0, ours.changelog)
         lists = [shop.click(f"s{shopper}", event - late, str(number)) for shop in (ours, reference)]
         assert lists[0] == lists[1]
+
+
+def test_session_forgotten_by_a_batch_that_is_undone_is_back_and_forgotten_by_a_later_one() -> None:
+    shop = Shop()
+    shop.click("idle", TS)
+    shop.live(SILENCE_S)
+    shop.now_s += 2 * BUCKET_S
+    now = int(shop.now_s * 1000)
+    other = click(shop.offset, "others", "1", now)
+    before = dict(shop.store)
+    prepared = shop.path.prepare(batch(FakeRecord(shop.offset, other.key, other.value, now)))
+    assert [one.key for one in prepared.expired] == [b"idle"]
+    shop.path.undo(prepared)
+    assert dict(shop.store) == before
+    shop.live(SILENCE_S + 2 * BUCKET_S)
+    assert shop.sessions() == {"others"}

@@ -8,6 +8,7 @@ from faust.types import TP
 
 from stream.errors import PublishFailed
 from stream.keeper import ChangelogKeeper
+from stream.ledger import Partition
 from stream.publisher import Outgoing, Receipt
 from stream.recovery import Row
 from tests.stream.records import FakeRecord, FakeStore
@@ -24,7 +25,7 @@ class Topic:
         self.fails = False
         self.reads = 0
 
-    async def publish(self, messages: Sequence[Outgoing]) -> asyncio.Future[Receipt]:
+    async def publish(self, partition: Partition, messages: Sequence[Outgoing]) -> asyncio.Future[Receipt]:
         receipt: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
         if self.fails:
             receipt.set_exception(PublishFailed("away"))
@@ -167,10 +168,10 @@ def test_keeper_row_overtaken_while_it_is_written_is_written_again(owner: Owner)
     owner.keeper.restore(0, owner.topic.read(0, 0, 2), 1)
     publish = owner.topic.publish
 
-    async def overtaken(messages: Sequence[Outgoing]) -> asyncio.Future[Receipt]:
+    async def overtaken(partition: Partition, messages: Sequence[Outgoing]) -> asyncio.Future[Receipt]:
         owner.topic.publish = publish  # type: ignore[method-assign]
         owner.answer(6)
-        return await publish(messages)
+        return await publish(partition, messages)
 
     owner.topic.publish = overtaken  # type: ignore[method-assign]
     asyncio.run(owner.turn())
