@@ -28,7 +28,7 @@ class Batcher:
     """Lives on the event loop. Bounded by `room`, which the fetcher awaits before it fetches more."""
 
     def __init__(self, *, max_batch: int, max_queued: int) -> None:
-        self._max_batch = max_batch
+        self.max_batch = max_batch
         self._max_queued = max_queued
         self._lines: dict[Partition, deque[Record]] = {}
         self._turns: deque[Partition] = deque()  # partitions whose line is not empty, next one first
@@ -66,22 +66,26 @@ class Batcher:
             await self._arrived.wait()
         partition = self._turns.popleft()
         line = self._lines[partition]
-        if len(line) <= self._max_batch:
+        if len(line) <= self.max_batch:
             records = list(line)
             line.clear()
         else:
-            records = list(islice(line, self._max_batch))
+            records = list(islice(line, self.max_batch))
             for _ in records:
                 line.popleft()
             self._turns.append(partition)
         self._took(len(records))
         return Batch(partition, records, ledger.epoch)
 
-    def clear(self) -> None:
-        """Drop all that waits. None of it was begun, so it is read again from the last committed offset."""
-        self._lines.clear()
-        self._turns.clear()
-        self._took(self.queued)
+    def clear(self, partition: Partition | None = None) -> None:
+        """Drop what waits, of all partitions or of one. None of it was begun; it is read again after a seek."""
+        if partition is None:
+            self._lines.clear()
+            self._turns.clear()
+            self._took(self.queued)
+        elif line := self._lines.pop(partition, None):
+            self._turns.remove(partition)
+            self._took(len(line))
 
     def _took(self, count: int) -> None:
         self.queued -= count
