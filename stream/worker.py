@@ -63,14 +63,22 @@ def run_worker(config: StreamConfig, *, ranker: ItemRanker | None = None) -> int
         Registry(config.registry).versions()
     stop = StopSignal()
     quiet_libraries(config.log_level)
-    try:
-        wait_for_broker(config.bootstrap_servers, config.kafka, on_wait=log.warning, stopped=stop.event)
-    except BrokerUnavailable:
-        if stop.event.is_set():  # asked to end while it waited
-            return 0
-        raise
-    check_topics(worker_topics(config), group=config.group, topics=config.topics)
+    counts = _await_topics(config, stop)
+    if counts is None:
+        return 0
+    check_topics(counts, group=config.group, topics=config.topics)
     return asyncio.run(_serve(config, ranker, stop))
+
+
+def _await_topics(config: StreamConfig, stop: StopSignal) -> dict[str, int] | None:
+    """The cluster's topics, once a broker answers, however often it goes away meanwhile; None when asked to end."""
+    while not stop.event.is_set():
+        try:
+            wait_for_broker(config.bootstrap_servers, config.kafka, on_wait=log.warning, stopped=stop.event)
+            return worker_topics(config)
+        except BrokerUnavailable as error:
+            log.warning("%s", error)
+    return None
 
 
 async def _serve(config: StreamConfig, ranker: ItemRanker | None, stop: StopSignal) -> int:

@@ -23,9 +23,9 @@ SESSIONS = [f"s{number}" for number in range(40)]
 
 # A worker whose messages wait in its producer for a while, and go out however late it has become
 SLOW_SENDER = """
-import stream.worker as worker
-options = worker.producer_options
-worker.producer_options = lambda *a, **k: {**options(*a, **k), "linger.ms": 8000, "message.timeout.ms": 60000}
+import stream.kafka as kafka
+options = kafka.producer_options
+kafka.producer_options = lambda *a, **k: {**options(*a, **k), "linger.ms": 8000, "message.timeout.ms": 60000}
 from nextclick import main
 main()
 """
