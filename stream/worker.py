@@ -27,7 +27,7 @@ from stream.commit import CommitPath, ItemRanker
 from stream.config import StreamConfig
 from stream.errors import BrokerUnavailable, PublishFailed
 from stream.follower import ModelFollower
-from stream.kafka import producer_options, wait_for_broker
+from stream.kafka import producer_options
 from stream.keeper import ChangelogKeeper
 from stream.ledger import Ledger, Partition, Record
 from stream.metrics import Metrics
@@ -38,7 +38,7 @@ from stream.redis_sink import RedisSink
 from stream.reporting import Reporter, describe_health
 from stream.seams.app import build_app
 from stream.seams.tables import TableStore
-from stream.startup import StopSignal, quiet_libraries, worker_topics
+from stream.startup import StopSignal, await_topics, quiet_libraries
 from stream.topics import check_topics
 from stream.watchdog import EXIT_STUCK, Vitals, Watchdog
 from stream.web import Health, WebServer
@@ -63,22 +63,11 @@ def run_worker(config: StreamConfig, *, ranker: ItemRanker | None = None) -> int
         Registry(config.registry).versions()
     stop = StopSignal()
     quiet_libraries(config.log_level)
-    counts = _await_topics(config, stop)
+    counts = await_topics(config, stop)
     if counts is None:
         return 0
     check_topics(counts, group=config.group, topics=config.topics)
     return asyncio.run(_serve(config, ranker, stop))
-
-
-def _await_topics(config: StreamConfig, stop: StopSignal) -> dict[str, int] | None:
-    """The cluster's topics, once a broker answers, however often it goes away meanwhile; None when asked to end."""
-    while not stop.event.is_set():
-        try:
-            wait_for_broker(config.bootstrap_servers, config.kafka, on_wait=log.warning, stopped=stop.event)
-            return worker_topics(config)
-        except BrokerUnavailable as error:
-            log.warning("%s", error)
-    return None
 
 
 async def _serve(config: StreamConfig, ranker: ItemRanker | None, stop: StopSignal) -> int:

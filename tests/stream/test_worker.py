@@ -221,7 +221,7 @@ def test_run_worker_broker_goes_away_again_while_it_starts_waits_on(
     def look(config: StreamConfig) -> None:
         raise next(looks)
 
-    monkeypatch.setattr("stream.worker.worker_topics", look)
+    monkeypatch.setattr("stream.startup.worker_topics", look)
     monkeypatch.setattr(signal, "signal", lambda *_: None)  # pytest's own handlers stay
     with pytest.raises(TopicError):
         run_worker(StreamConfig(bootstrap_servers=workplace.broker.bootstrap, registry="none"), ranker=EchoRanker())
