@@ -43,7 +43,11 @@ class ChangelogReader:
             self._consumer.unassign()
 
     def _end(self, partition: int) -> int:
-        found = self._consumer.get_watermark_offsets(TopicPartition(self._topic, partition), timeout=_ANSWER_S)
+        try:
+            found = self._consumer.get_watermark_offsets(TopicPartition(self._topic, partition), timeout=_ANSWER_S)
+        except KafkaException:  # after a restart of the broker it may know of no leader until the broker is asked again
+            self._consumer.list_topics(self._topic, timeout=_ANSWER_S)
+            raise
         if found is None:
             raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
         return int(found[1])

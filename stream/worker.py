@@ -29,7 +29,6 @@ from stream.errors import BrokerUnavailable, Fenced, PublishFailed
 from stream.expiry import Expiry
 from stream.follower import ModelFollower
 from stream.guarantees import build_publisher
-from stream.kafka import wait_for_broker
 from stream.keeper import ChangelogKeeper
 from stream.ledger import Ledger, Partition, Record
 from stream.metrics import Metrics
@@ -41,7 +40,7 @@ from stream.redis_sink import RedisSink
 from stream.reporting import Reporter, describe_health
 from stream.seams.app import build_app
 from stream.seams.tables import TableStore
-from stream.startup import StopSignal, quiet_libraries, worker_topics
+from stream.startup import StopSignal, await_topics, quiet_libraries
 from stream.topics import check_topics
 from stream.watchdog import EXIT_STUCK, Vitals, Watchdog
 from stream.web import Health, WebServer
@@ -65,13 +64,10 @@ def run_worker(config: StreamConfig, *, ranker: ItemRanker | None = None) -> int
         Registry(config.registry).versions()
     stop = StopSignal()
     quiet_libraries(config.log_level)
-    try:
-        wait_for_broker(config.bootstrap_servers, config.kafka, on_wait=log.warning, stopped=stop.event)
-    except BrokerUnavailable:
-        if stop.event.is_set():  # asked to end while it waited
-            return 0
-        raise
-    check_topics(worker_topics(config), group=config.group, topics=config.topics)
+    counts = await_topics(config, stop)
+    if counts is None:
+        return 0
+    check_topics(counts, group=config.group, topics=config.topics)
     return asyncio.run(_serve(config, ranker, stop))
 
 
