@@ -13,6 +13,7 @@ from torch import Tensor
 from export import choice
 from export.choice import LEAST_IDENTICAL, MARGINS, describe, export_chosen
 from export.errors import ParityError
+from export.parity import check_parity
 from tests.export.toy import ToyServing
 
 V, WINDOW, K = 4_096, 6, 10
@@ -87,7 +88,7 @@ def test_exact_scoring_is_kept_unasked(tmp_path: Path, changes: dict[str, Any]) 
 def test_graph_that_does_not_rank_as_its_module_is_an_error_of_exact_scoring_only(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = choice.check_parity
+    real = check_parity
 
     def check(module: ToyServing, *given: Any, **options: Any) -> Any:
         if type(module.head).__name__ == refused:

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from export.errors import ConfigError
 from export.int8 import Int8TopK
@@ -21,7 +21,7 @@ from tests.export.toy import ToyServing
 V, WINDOW, K = 600, 6, 10
 
 
-def tables(items: int, *widths: int, seed: int = 0) -> list[nn.Parameter]:
+def tables(items: int, *widths: int, seed: int = 0) -> list[Tensor]:
     generator = torch.Generator().manual_seed(seed)
     return [nn.Parameter(torch.randn(items + 1, width, generator=generator)) for width in widths]
 
@@ -132,9 +132,7 @@ def test_list_with_exclusions_is_full_and_the_next_best(graph: ort.InferenceSess
     for barred in (1, 5, 30):
         found = run(graph, ids, best[:, :barred])[0]
         assert (found > PAD).all()
-        assert all(
-            not set(row) & set(gone) for row, gone in zip(found.tolist(), best[:, :barred].tolist(), strict=True)
-        )
+        assert not (found[:, :, None] == best[:, None, :barred]).any()
         assert (found[:, :5] == best[:, barred : barred + 5]).all(axis=1).mean() > 0.9  # the rest may miss candidates
 
 
