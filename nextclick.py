@@ -309,6 +309,12 @@ def worker(
         float, option(help="How late a click may come; a session is forgotten so long after its time-out.")
     ] = 10.0,
     broker_session_timeout_s: Annotated[float, option(help="Silence after which a worker counts as dead.")] = 10.0,
+    processes: Annotated[
+        int,
+        option(
+            help="So many workers, each started again when it ends; their web ports follow --web-port. 0: just this."
+        ),
+    ] = 0,
     kafka: Kafka = None,
     log_level: Annotated[str, option(envvar="NEXTCLICK_LOG_LEVEL", help="debug, info, warning or error.")] = "info",
 ) -> None:
@@ -317,7 +323,6 @@ def worker(
     from stream.kafka import parse_options
     from stream.policy import PolicyConfig
     from stream.session import SessionConfig
-    from stream.worker import run_worker
 
     config = StreamConfig(
         bootstrap_servers=bootstrap_servers,
@@ -342,6 +347,13 @@ def worker(
         delivery_timeout_s=broker_session_timeout_s * 0.8,
     )
     logging.getLogger().setLevel(config.log_level.upper())
+    if processes:
+        from stream.supervisor import SupervisorConfig, supervise
+
+        workers = SupervisorConfig(processes=processes, web_port=web_port, threads=threads)
+        raise typer.Exit(supervise([sys.executable, *sys.argv], workers))
+    from stream.worker import run_worker
+
     raise typer.Exit(run_worker(config))
 
 
