@@ -305,7 +305,16 @@ def worker(
     provider: Annotated[Provider, option(help="Where the graph runs.")] = Provider.cpu,
     threads: Threads = 0,
     session_timeout_minutes: Annotated[float, option(help="A longer silence starts a new session.")] = 30.0,
+    session_grace_minutes: Annotated[
+        float, option(help="How late a click may come; a session is forgotten so long after its time-out.")
+    ] = 10.0,
     broker_session_timeout_s: Annotated[float, option(help="Silence after which a worker counts as dead.")] = 10.0,
+    processes: Annotated[
+        int,
+        option(
+            help="So many workers, each started again when it ends; their web ports follow --web-port. 0: just this."
+        ),
+    ] = 0,
     kafka: Kafka = None,
     log_level: Annotated[str, option(envvar="NEXTCLICK_LOG_LEVEL", help="debug, info, warning or error.")] = "info",
 ) -> None:
@@ -314,14 +323,15 @@ def worker(
     from stream.kafka import parse_options
     from stream.policy import PolicyConfig
     from stream.session import SessionConfig
-    from stream.worker import run_worker
 
     config = StreamConfig(
         bootstrap_servers=bootstrap_servers,
         registry=registry,
         group=group,
         k=k,
-        session=SessionConfig(timeout_ms=round(session_timeout_minutes * 60_000)),
+        session=SessionConfig(
+            timeout_ms=round(session_timeout_minutes * 60_000), grace_ms=round(session_grace_minutes * 60_000)
+        ),
         policy=PolicyConfig(exclude=exclude.value, blocked_items=blocked_items),
         guarantee=guarantee.value,
         provider=provider.value,
@@ -333,10 +343,17 @@ def worker(
         kafka=parse_options(kafka or []),
         log_level=log_level,
         broker_session_timeout_s=broker_session_timeout_s,
-        broker_heartbeat_s=broker_session_timeout_s / 4,
+        broker_heartbeat_s=min(broker_session_timeout_s / 4, 0.3),
         delivery_timeout_s=broker_session_timeout_s * 0.8,
     )
     logging.getLogger().setLevel(config.log_level.upper())
+    if processes:
+        from stream.supervisor import SupervisorConfig, supervise
+
+        workers = SupervisorConfig(processes=processes, web_port=web_port, threads=threads)
+        raise typer.Exit(supervise([sys.executable, *sys.argv], workers))
+    from stream.worker import run_worker
+
     raise typer.Exit(run_worker(config))
 
 

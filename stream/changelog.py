@@ -18,6 +18,7 @@ _READ_S = 5.0  # for a part to be read
 class _Row(NamedTuple):
     key: bytes | None
     value: bytes | None
+    headers: list[tuple[str, bytes]]
 
 
 class ChangelogReader:
@@ -42,7 +43,11 @@ class ChangelogReader:
             self._consumer.unassign()
 
     def _end(self, partition: int) -> int:
-        found = self._consumer.get_watermark_offsets(TopicPartition(self._topic, partition), timeout=_ANSWER_S)
+        try:
+            found = self._consumer.get_watermark_offsets(TopicPartition(self._topic, partition), timeout=_ANSWER_S)
+        except KafkaException:  # after a restart of the broker it may know of no leader until the broker is asked again
+            self._consumer.list_topics(self._topic, timeout=_ANSWER_S)
+            raise
         if found is None:
             raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
         return int(found[1])
@@ -57,7 +62,7 @@ class ChangelogReader:
                 if at_end or (offset is not None and offset >= end):
                     return rows
                 if error is None:
-                    rows.append(_Row(message.key(), message.value()))
+                    rows.append(_Row(message.key(), message.value(), message.headers() or []))
                     if offset == end - 1:
                         return rows
         raise KafkaException(KafkaError(KafkaError._TIMED_OUT))

@@ -24,6 +24,7 @@ from stream.batcher import Batch
 from stream.config import StreamConfig
 from stream.contract import RANKING_FAILED, Recommendation, Source, decode_click, encode, recommended, rejection_headers
 from stream.errors import BadClick
+from stream.expiry import Expired, Expiry, tombstone_headers
 from stream.ledger import Partition, Record
 from stream.policy import Policy
 from stream.positions import POSITION_KEY, encode_position
@@ -94,15 +95,17 @@ class Prepared:
     before: list[tuple[bytes, bytes | None]] = field(default_factory=list)  # the rows it replaced; None: there was none
     rejected: list[tuple[Record, BadClick]] = field(default_factory=list)
     repeats: int = 0  # clicks whose offsets had been applied before
+    expired: list[Expired] = field(default_factory=list)  # idle sessions, forgotten with this batch
 
 
 class CommitPath:
     """Steps 1 to 5 as functions of a batch; holds no state besides the store's."""
 
-    def __init__(self, config: StreamConfig, store: StateStore, policy: Policy) -> None:
+    def __init__(self, config: StreamConfig, store: StateStore, policy: Policy, expiry: Expiry | None = None) -> None:
         self._config = config
         self._store = store
         self._policy = policy
+        self._expiry = expiry
 
     def prepare(self, batch: Batch) -> Prepared:
         """Steps 1 and 2. Raises BadState where a stored session cannot be read; a bad click never raises."""
@@ -130,6 +133,10 @@ class CommitPath:
             key, row = session_id.encode(), encode_state(work.state)
             self._store.put(key, row, partition)
             prepared.rows.append((key, row))
+        if self._expiry is not None:
+            newest = max((work.state.last_ts for work in prepared.sessions.values()), default=0)
+            keys = [key for key, _ in prepared.rows]
+            prepared.expired = self._expiry.turn(batch.partition, keys, newest, batch.records[-1].timestamp)
         return prepared
 
     def undo(self, prepared: Prepared) -> None:
@@ -139,6 +146,8 @@ class CommitPath:
                 self._store.delete(key)
             else:
                 self._store.put(key, row, prepared.batch.partition[1])
+        if self._expiry is not None:
+            self._expiry.undo(prepared.batch.partition[1], prepared.expired)
 
     def rank(self, batches: Sequence[Prepared], ranker: ItemRanker | None) -> list[list[Answer]]:
         """Steps 3 and 4, of several batches in one run: for each of them an answer for each session, in order.
@@ -157,6 +166,7 @@ class CommitPath:
         if self._config.guarantee == "exactly-once":
             rows.append((POSITION_KEY, encode_position(prepared.batch.records[-1].offset + 1)))
         out = [Outgoing(changelog, key, row, None, partition[1], True) for key, row in rows]
+        out += [Outgoing(changelog, x.key, None, tombstone_headers(x), partition[1], True) for x in prepared.expired]
         failed: list[tuple[Record, BadClick]] = []
         now = int(time.time() * 1000)
         for (session_id, work), (key, _), answer in zip(prepared.sessions.items(), prepared.rows, answers, strict=True):

@@ -49,7 +49,7 @@ class StreamConfig:
     batches_in_flight: int = 16  # published but not yet confirmed; bounds what a crash repeats
 
     broker_session_timeout_s: float = 10.0  # silence after which the group gives a worker's partitions away
-    broker_heartbeat_s: float = 3.0  # at most a third of the session time-out
+    broker_heartbeat_s: float = 0.3  # at most a third of the session time-out; a rebalance is noticed by the next one
     delivery_timeout_s: float = 8.0  # for one message; below the session time-out, or a zombie's rows come late
     commit_interval_s: float = 1.0  # between two commits of offsets
     watchdog_s: float = 60.0  # no progress for so long while clicks wait ends the process

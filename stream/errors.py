@@ -4,7 +4,7 @@ NextclickError (export.errors)      exit code
 |- BadClick                         1   one message is wrong: it goes to the rejected topic, the worker goes on
 |- BadState                         1   a row of the state changelog cannot be read: the worker stops
 |- BrokerUnavailable                1   no broker answered within the deadline: nothing was acknowledged
-|- TopicError                       1   a topic is missing, could not be made, or has the wrong shape
+|- TopicError                       2   a topic is missing, could not be made, or has the wrong shape
 |- PublishFailed                    1   the broker did not confirm a message: nothing was acknowledged
 |  |- Fenced                        1   another worker took over, or a transaction is undecided: joins the group again
 |- AnnouncementError                1   a model announcement cannot be read: it is ignored, the current model stays
@@ -37,6 +37,8 @@ class BrokerUnavailable(NextclickError):
 
 class TopicError(NextclickError):
     """A topic is missing or has another shape than it must have; the message says what to do about it."""
+
+    exit_code = 2
 
 
 class PublishFailed(NextclickError):

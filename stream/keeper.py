@@ -93,7 +93,7 @@ class ChangelogKeeper:
                 await self.look(reader)
                 await self.write_again(publisher)
             except (KafkaException, PublishFailed) as error:
-                log.info("the changelog is looked after later: %s", error)
+                log.debug("the changelog is looked after later: %s", error)
 
     async def look(self, reader: _Reader) -> None:
         """Read the rows of others. Rows that nobody confirmed to us since the last look are such, or as good as."""

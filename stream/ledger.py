@@ -129,6 +129,11 @@ class Ledger:
         """The partitions of a topic of which records would be accepted."""
         return [partition for partition in list(self._expected) if partition[0] == topic]
 
+    def committed_offset(self, partition: Partition) -> int | None:
+        """Below this offset nothing is read again; None while it is not known."""
+        committed = self._committed.get(partition)
+        return self._started.get(partition) if committed is None else committed
+
     def stop_reading(self) -> None:
         """Accept nothing until the next seek; what is under way may still be confirmed."""
         with self._seeking:

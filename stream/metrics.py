@@ -44,6 +44,9 @@ class Metrics:
         self.lag = self._gauge("lag_clicks", "Clicks behind the end of the partition.", ("partition",))
         self.queue = self._gauge("queue_clicks", "Clicks waiting in the worker.")
         self.partitions = self._gauge("partitions", "Partitions of the clicks assigned to this worker.")
+        self.sessions = self._gauge("sessions", "Sessions held by this worker.")
+        self.expired = self._counter("sessions_expired", "Idle sessions forgotten.")
+        self.state_bytes = self._gauge("state_bytes", "Bytes of the sessions' keys and rows.")
         self.ready = self._gauge("ready", "1 while the worker answers with a model.")
         self.latency = Histogram(
             "nextclick_latency_seconds", "Time by stage.", ("stage",), buckets=_SECONDS, registry=self.registry
@@ -52,6 +55,7 @@ class Metrics:
             "nextclick_batch_clicks", "Clicks of a micro-batch.", buckets=_CLICKS, registry=self.registry
         )
         self.model = Info("nextclick_model", "The model in service.", registry=self.registry)
+        self._expired_before = 0
         self.stages = {stage: self.latency.labels(stage) for stage in STAGES}
 
     def observe(self, stage: str, seconds: float) -> None:
@@ -70,6 +74,13 @@ class Metrics:
         """Say which model is in service from now on."""
         self.model.info({"version": version, "variant": variant, "sha256": sha256})
         self.model_swaps.inc()
+
+    def measure_state(self, *, sessions: int, size: int, expired: int) -> None:
+        """Sessions held now, the bytes of their keys and rows, and the idle ones forgotten so far."""
+        self.sessions.set(sessions)
+        self.state_bytes.set(size)
+        self.expired.inc(expired - self._expired_before)
+        self._expired_before = expired
 
     def set_lag(self, lag: Mapping[int, int]) -> None:
         """Replace the lag of all partitions; those not named are no longer ours."""

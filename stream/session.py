@@ -37,10 +37,13 @@ class SessionConfig:
 
     max_items: int = 50  # newest events kept; TRON's window
     timeout_ms: int = 1_800_000  # event time; 30 minutes of silence end a session, as in web analytics
+    grace_ms: int = 600_000  # how late a click may come; a session is forgotten so long after its time-out
 
     def __post_init__(self) -> None:
         if self.max_items < 1 or self.timeout_ms < 1:
             raise ConfigError("a session keeps at least one item and lasts at least one millisecond")
+        if self.grace_ms < 0:
+            raise ConfigError("the grace of late clicks must not be negative")
 
 
 class SessionState(msgspec.Struct, array_like=True, frozen=True, gc=False):

@@ -26,9 +26,9 @@ from stream.changelog import ChangelogReader
 from stream.commit import CommitPath, ItemRanker
 from stream.config import StreamConfig
 from stream.errors import BrokerUnavailable, Fenced, PublishFailed
+from stream.expiry import Expiry
 from stream.follower import ModelFollower
 from stream.guarantees import build_publisher
-from stream.kafka import wait_for_broker
 from stream.keeper import ChangelogKeeper
 from stream.ledger import Ledger, Partition, Record
 from stream.metrics import Metrics
@@ -40,7 +40,7 @@ from stream.redis_sink import RedisSink
 from stream.reporting import Reporter, describe_health
 from stream.seams.app import build_app
 from stream.seams.tables import TableStore
-from stream.startup import StopSignal, quiet_libraries, worker_topics
+from stream.startup import StopSignal, await_topics, quiet_libraries
 from stream.topics import check_topics
 from stream.watchdog import EXIT_STUCK, Vitals, Watchdog
 from stream.web import Health, WebServer
@@ -64,13 +64,10 @@ def run_worker(config: StreamConfig, *, ranker: ItemRanker | None = None) -> int
         Registry(config.registry).versions()
     stop = StopSignal()
     quiet_libraries(config.log_level)
-    try:
-        wait_for_broker(config.bootstrap_servers, config.kafka, on_wait=log.warning, stopped=stop.event)
-    except BrokerUnavailable:
-        if stop.event.is_set():  # asked to end while it waited
-            return 0
-        raise
-    check_topics(worker_topics(config), group=config.group, topics=config.topics)
+    counts = await_topics(config, stop)
+    if counts is None:
+        return 0
+    check_topics(counts, group=config.group, topics=config.topics)
     return asyncio.run(_serve(config, ranker, stop))
 
 
@@ -99,6 +96,7 @@ class Worker:
         self._keeper = ChangelogKeeper(
             config.changelog_topic, self._store, self._app.tables.recovery, self._recovered, self._may_publish
         )
+        self._expiry = Expiry(self._store, self.ledger, config.session)
         self._policy = Policy(config.policy)
         self._redis = RedisSink(config.redis_url, config.redis_ttl_s, self.metrics) if config.redis_url else None
         self._reporter = Reporter(self.metrics, self.ledger, config.topics.recommendations, self._redis)
@@ -163,6 +161,7 @@ class Worker:
         if position is not None and self._exactly_once:
             self.ledger.recovered((self.clicks_topic, partition[1]), position)
         self._keeper.restore(partition[1], rows, records[-1].offset)
+        self._expiry.restored(partition[1], rows)
         self._restored += len(records)
 
     def restored_to(self, partition: Partition, position: int) -> None:
@@ -213,7 +212,7 @@ class Worker:
         pipeline = Pipeline(
             batcher=self.batcher,
             ledger=self.ledger,
-            path=CommitPath(self.config, self._store, self._policy),
+            path=CommitPath(self.config, self._store, self._policy, self._expiry),
             publisher=self._publisher,
             observer=self._reporter,
             current_ranker=lambda: self.ranker,
@@ -268,11 +267,14 @@ class Worker:
             owned = sorted(number for _, number in self._owned())
             if self._joined() and owned != partitions:
                 partitions = owned
-                log.info("reading partitions %s of %s; %d sessions", owned, self.clicks_topic, len(self._store))
+                self._store.recount()
+                self._expiry.retain(owned)
+                log.info("reading partitions %s; %d sessions; %s", owned, len(self._store), self._app.rebalance_times())
             await asyncio.sleep(_WATCH_S)
 
     def _measure(self) -> None:
         self.metrics.queue.set(self.batcher.queued)
+        self.metrics.measure_state(sessions=len(self._store), size=self._store.bytes, expired=self._expiry.expired)
         self._lag = self._reporter.lag(self._owned(), self._highwater)
         self.metrics.ready.set(self.health().ready)
 
@@ -347,4 +349,5 @@ class Worker:
             await asyncio.to_thread(self._follower.stop, 1.0)
         if self._redis is not None:
             await asyncio.to_thread(self._redis.close)
-        last_resort.cancel()
+        if not self._pipeline.in_flight:  # else a ranking may never return, and the process would wait for its thread
+            last_resort.cancel()

@@ -148,11 +148,12 @@ class Fleet:
                 self._add(())
 
     def _note_end(self, member: Member) -> None:
-        code = member.worker.process.returncode
-        if not member.told and _BROKER_GONE not in member.worker.log.read_text():
-            self.crashes.append(f"{member.worker.log.stem} ended with {code}:\n{tail(member.worker.log, 15)}")
-        elif member.leaving and code != 0:
-            self.crashes.append(f"{member.worker.log.stem} was asked to end, and did with {code}")
+        code, log = member.worker.process.returncode, member.worker.log
+        if not member.told:
+            if _BROKER_GONE not in log.read_text():
+                self.crashes.append(f"{log.stem} ended with {code}:\n{tail(log, 15)}")
+        elif member.leaving and code != 0 and log.stat().st_size:  # a process that has not begun ends by the signal
+            self.crashes.append(f"{log.stem} was asked to end, and did with {code}:\n{tail(log, 15)}")
 
     def _add(self, options: tuple[str, ...]) -> None:
         path = self._folder / f"worker-{next(self._numbers)}.log"

@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 _FETCH_S = 0.25  # a fetch waits this long for records, then looks whether the assignment has changed
 _RECOVERY_FETCH_S = 0.02  # the same while changelogs are read: what ends in a transaction marker brings no record
 _IDLE_S = 0.01  # while no partition is active
+_RECOVERY_WAIT_MS = 10  # a broker's long poll during a recovery, whose steps stand in line behind it
 
 
 class Fetched(NamedTuple):
@@ -89,7 +90,12 @@ class LeanThread(AIOKafkaConsumerThread):
         if coordinator._do_heartbeat.__name__ != "heartbeat":
             coordinator._do_heartbeat = self._noting(coordinator._do_heartbeat)
         self.heartbeat_at = time.monotonic()
+        self.poll_at_most(min(_RECOVERY_WAIT_MS, self.app.fetch_max_wait_ms))
         await super().on_partitions_assigned(assigned, generation_id)
+
+    def poll_at_most(self, wait_ms: int) -> None:
+        """How long the broker holds a fetch without records. Seeks and look-ups of offsets stand in line behind it."""
+        self._ensure_consumer()._fetcher._fetch_max_wait_ms = wait_ms
 
     def _noting(self, do_heartbeat: Any) -> Any:
         async def heartbeat() -> bool:
@@ -241,6 +247,7 @@ class LeanConsumer(Consumer):
     async def perform_seek(self) -> None:
         """Seam: Faust's leaves partitions without a committed offset where they are, past records already dropped."""
         await self._seek_clicks([tp for tp in self.assignment() if tp.topic == self.intake.clicks_topic])
+        self._thread.poll_at_most(self.app.fetch_max_wait_ms)  # the recovery is over
 
     async def _seek_clicks(self, partitions: Sequence[Any]) -> None:
         """To the group's committed offset, or to what is answered, as far as the changelog or this worker knows."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 from faust.tables.manager import TableManager
@@ -24,6 +25,7 @@ class TableStore:
     def __init__(self, table: Any) -> None:
         self._rows: dict[bytes, bytes] = table.data.data
         self._partitions: dict[bytes, int] = table.data._key_partition  # by which Faust drops rows of lost partitions
+        self.bytes = 0  # of keys and rows, without what Python adds to them
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -34,12 +36,29 @@ class TableStore:
         return row if row is not None and self._partitions.get(key) == partition else None
 
     def put(self, key: bytes, row: bytes, partition: int) -> None:
+        before = self._rows.get(key)
+        self.bytes += len(row) + len(key) if before is None else len(row) - len(before)
         self._rows[key] = row
         self._partitions[key] = partition
 
+    def put_new(self, rows: Mapping[bytes, bytes], partition: int) -> bool:
+        """Put many at once; False, and none of them, where one of the keys is there already."""
+        if not self._rows.keys().isdisjoint(rows):
+            return False
+        self.bytes += sum(map(len, rows)) + sum(map(len, rows.values()))
+        self._rows.update(rows)
+        self._partitions.update(dict.fromkeys(rows, partition))
+        return True
+
     def delete(self, key: bytes) -> None:
-        self._rows.pop(key, None)
+        row = self._rows.pop(key, None)
+        if row is not None:
+            self.bytes -= len(row) + len(key)
         self._partitions.pop(key, None)
+
+    def recount(self) -> None:
+        """Measure anew: Faust drops the rows of lost partitions by itself."""
+        self.bytes = sum(map(len, self._rows)) + sum(map(len, self._rows.values()))
 
 
 class _Recovered:

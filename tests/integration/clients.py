@@ -177,11 +177,13 @@ class Tail:
 
     def _end(self, partition: int) -> int | None:
         """One more than the offset to be read up to (0 where nothing is left to be read); None without an answer."""
-        with contextlib.suppress(KafkaException):  # just after a restart the broker knows of no leader
-            found = self._consumer.get_watermark_offsets(TopicPartition(self.topic, partition), timeout=10)
-            if found is not None:
-                return 1 + (int(found[1]) if found[1] > found[0] else 0)
-        return None
+        try:
+            found = self._consumer.get_watermark_offsets(TopicPartition(self.topic, partition), timeout=5)
+        except KafkaException:  # after a restart of the broker it may know of no leader until it is asked again
+            with contextlib.suppress(KafkaException):
+                self._consumer.list_topics(self.topic, timeout=5)
+            return None
+        return None if found is None else 1 + (int(found[1]) if found[1] > found[0] else 0)
 
     def close(self) -> None:
         self._consumer.close()

@@ -163,6 +163,6 @@ def test_topics_created_have_partitions_and_compaction(real_broker: Broker, topi
         assert "compact" in admin.describe_configs([resource])[resource].result(10)["cleanup.policy"].value
 
     other = cli("topics", "create", "--bootstrap-servers", topics, "--partitions", "2", "--group", group)
-    assert other.returncode == 1
+    assert other.returncode == 2
     assert "exists with 4 partitions" in other.stderr
     assert "Traceback" not in other.stderr

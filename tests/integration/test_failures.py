@@ -130,7 +130,7 @@ def test_topics_missing_worker_says_how_to_make_them(
 ) -> None:
     worker = start_worker(real_broker.bootstrap)
     assert wait_for("the worker to end", lambda: worker.process.poll() is not None, 30)
-    assert worker.process.returncode == 1
+    assert worker.process.returncode == 2
     assert f"nextclick topics create --bootstrap-servers HOST --partitions N --group {group}" in worker.log.read_text()
     assert "Traceback" not in worker.log.read_text()
     make_topics(real_broker, group)

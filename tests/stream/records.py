@@ -1,7 +1,7 @@
 """Records, rankers and stores for the tests of the worker's parts."""
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -39,6 +39,9 @@ class FakeStore(dict[bytes, bytes]):
 
     def put(self, key: bytes, row: bytes, partition: int) -> None:
         self[key] = row
+
+    def put_new(self, rows: Mapping[bytes, bytes], partition: int) -> bool:
+        return self.keys().isdisjoint(rows) and not self.update(rows)
 
     def delete(self, key: bytes) -> None:
         self.pop(key, None)

@@ -44,13 +44,14 @@ def source(thing: Any) -> str:
         (LeanThread, AIOKafkaConsumerThread),
         (LeanRecovery, Recovery),
         (LeanTableManager, TableManager),
+        (LeanApp, App),
     ],
 )
 def test_every_override_still_overrides_with_the_same_parameters(ours: type, theirs: type) -> None:
     own = {
         "intake", "lease", "rewind", "_drain_once", "_seek_clicks", "fetch", "committed", "commit_offsets", "advance",
         "_noting", "_seek_and_expect", "_fetch_with_serial", "_committed", "closing", "serial", "heartbeat_at",
-        "seek_in", "rejoin", "_rejoin",
+        "seek_in", "rejoin", "_rejoin", "rebalance_times", "poll_at_most",
     }  # fmt: skip
     for name, member in vars(ours).items():
         if name.startswith("__") or name in own or not (inspect.isfunction(member) or isinstance(member, property)):
@@ -125,6 +126,7 @@ def test_memory_store_keeps_rows_and_their_partitions_where_ours_writes_them() -
 
 def test_aiokafka_has_the_internals_that_are_used() -> None:
     assert "self._fetch_max_wait_ms" in source(AIOKafkaConsumer.__init__)
+    assert "self._fetch_max_wait_ms," in source(AIOKafkaFetcher)  # read at each request
     assert "self._max_poll_records" in source(AIOKafkaConsumer.__init__)
     assert "await self._do_heartbeat()" in source(GroupCoordinator._heartbeat_routine)
     assert "isolation_level=self._isolation_level" in source(AIOKafkaConsumer.start)  # which comes after ours sets it
@@ -193,9 +195,15 @@ def test_table_store_writes_into_the_faust_table_and_knows_partitions() -> None:
         assert (table.data.data, table.data._key_partition) == ({b"k": b"row"}, {b"k": 2})
         await table.data.on_recovery_completed({("changelog", 1)}, set())
         assert store.get(b"k", 2) is None
-        store.put(b"k", b"row", 2)
+        store.recount()
+        assert store.put_new({b"k": b"row", b"l": b"longer"}, 2)
+        assert not store.put_new({b"k": b"other", b"m": b"row"}, 1)
+        assert (store.get(b"k", 2), len(store), store.bytes) == (b"row", 2, 11)
+        store.put(b"k", b"r", 2)
+        store.delete(b"l")
+        assert store.bytes == 2
         store.delete(b"k")
-        assert len(store) == 0
+        assert (len(store), store.bytes) == (0, 0)
 
     asyncio.run(use())
 

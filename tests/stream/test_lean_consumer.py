@@ -56,6 +56,7 @@ class FakeThread:
         self.waits: list[float] = []
         self.epochs: list[int] = []  # of the seeks
         self.on_committed: Callable[[], None] = lambda: None
+        self.long_poll_ms = 0
 
     async def fetch(self, active: Any, wait_s: float) -> Any:
         self.waits.append(wait_s)
@@ -76,6 +77,9 @@ class FakeThread:
     async def seek_in(self, epoch: int, partitions: dict[Any, int]) -> None:
         self.epochs.append(epoch)
         self.seeks.append(partitions)
+
+    def poll_at_most(self, wait_ms: int) -> None:
+        self.long_poll_ms = wait_ms
 
 
 def with_consumer(check: Any) -> None:
@@ -137,6 +141,7 @@ def test_perform_seek_goes_to_the_beginning_where_nothing_was_committed() -> Non
         consumer.assignment = lambda: {tp(0), tp(1), tp(0, "log")}
         await consumer.perform_seek()
         assert thread.seeks == [{("clicks", 0): 7, ("clicks", 1): 3}]
+        assert thread.long_poll_ms == 250, "the short polls of the recovery are over"
 
     with_consumer(check)
 

@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.contract import Click
+from stream.expiry import Expired, tombstone_headers
 from stream.recovery import restore_rows
 from stream.session import encode_state, fold_click
 from tests.stream.records import TS, FakeRecord, FakeStore
@@ -42,6 +43,16 @@ def test_restore_rows_without_a_value_deletes_the_session() -> None:
     restore_rows(store, [FakeRecord(0, b"a", None), FakeRecord(1, None, b"ignored")], 0, stale)
     assert store == {}
     assert not stale
+
+
+def test_restore_rows_tombstone_of_a_zombie_behind_the_new_owners_row_is_skipped() -> None:
+    store = FakeStore()
+    tombstone = FakeRecord(1, b"a", None, headers=tombstone_headers(Expired(b"a", 3)))
+    stale: set[bytes] = set()
+    assert restore_rows(store, [FakeRecord(0, b"a", row(5)), tombstone], 0, stale) == 1
+    assert (store, stale) == ({b"a": row(5)}, {b"a"})
+    assert restore_rows(store, [FakeRecord(2, b"a", None, headers=tombstone_headers(Expired(b"a", 5)))], 0, set()) == 0
+    assert store == {}
 
 
 def test_restore_rows_twice_gives_the_same_store() -> None:
