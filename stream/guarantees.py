@@ -24,5 +24,6 @@ def build_publisher(
     options = build(config.bootstrap_servers, config.kafka, delivery_timeout_s=config.delivery_timeout_s)
     options = {"message.max.bytes": _MAX_MESSAGE_BYTES, "error_cb": on_client_error, **options}
     if exactly_once:
-        return build_client(lambda settings: TransactionalPublisher(settings, config.group, observer), options)
+        topic = config.changelog_topic
+        return build_client(lambda settings: TransactionalPublisher(settings, config.group, topic, observer), options)
     return build_client(IdempotentPublisher, options)

@@ -1,8 +1,8 @@
-"""How far a partition is answered, as a row of the changelog beside the sessions' rows.
+"""Rows of the changelog that are no session's: how far a partition is answered, and when it was taken over last.
 
-An exactly-once worker writes it in the transaction that holds the answers themselves, so that it is never behind them
-and never ahead. Its key is one that no session can have, as ids have no control characters. At least once nobody
-writes it, and what an earlier exactly-once worker left is not read: the group's committed offset counts.
+An exactly-once worker writes the position in the transaction that holds the answers themselves, so that it is never
+behind them and never ahead. At least once nobody writes such rows, and what an earlier exactly-once worker left is not
+read: the group's committed offset counts. No session can have their keys, as ids have no control characters.
 """
 
 from collections.abc import Iterable
@@ -11,14 +11,20 @@ from typing import TypeVar
 from stream.errors import BadState
 from stream.recovery import Row
 
-__all__ = ["POSITION_KEY", "encode_position", "split_positions"]
+__all__ = ["OWNER_KEY", "POSITION_KEY", "encode_position", "is_reserved", "split_positions"]
 
-POSITION_KEY = b"\x00position"
+POSITION_KEY = b"\x00position"  # the offset below which every click is answered, in decimal digits
+OWNER_KEY = b"\x00owner"  # milliseconds since the epoch, in decimal digits
 AnyRow = TypeVar("AnyRow", bound=Row)
 
 
+def is_reserved(key: bytes | None) -> bool:
+    """Whether a row of the changelog is no session's."""
+    return key is not None and key.startswith(b"\x00")
+
+
 def encode_position(next_offset: int) -> bytes:
-    """The row: the offset below which every click is answered, in decimal digits."""
+    """The row's value."""
     return str(next_offset).encode()
 
 
@@ -27,10 +33,10 @@ def split_positions(records: Iterable[AnyRow]) -> tuple[list[AnyRow], int | None
     rows: list[AnyRow] = []
     newest: AnyRow | None = None
     for record in records:
-        if record.key == POSITION_KEY:
-            newest = record
-        else:
+        if not is_reserved(record.key):
             rows.append(record)
+        elif record.key == POSITION_KEY:
+            newest = record
     return rows, None if newest is None else _decode(newest.value)
 
 

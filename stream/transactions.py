@@ -1,7 +1,10 @@
 """Exactly once: every batch in a transaction, by one transactional producer a partition of the clicks.
 
     take_over   a producer with the partition's transactional id. The broker ends what an older producer of that id has
-                begun, and refuses whatever it sends from then on
+                begun, and refuses whatever it sends from then on. Then a first transaction, of a row that says when
+                this was: should a broker have died between a transaction's commit and the markers that show it, and
+                have forgotten the markers (seen with Kafka 4.3 after a kill; nobody could read the partition to its
+                end any more, KAFKA-12671), then the marker of the same producer's next transaction stands for them
     publish     begin, the batch's messages, commit. Batches that come while a transaction commits share the next one
     a failure   the transaction is aborted, and so is every batch handed over before `withdraw`: they build on it
     Fenced      the producer's place is gone, or the outcome of its transaction unknown. It is used no more, and what
@@ -26,6 +29,7 @@ from confluent_kafka.admin import AdminClient
 
 from stream.errors import Fenced, PublishFailed
 from stream.ledger import Partition
+from stream.positions import OWNER_KEY
 from stream.publisher import Outgoing, Receipt, broker_answers, shrink
 
 __all__ = ["TransactionObserver", "TransactionalPublisher", "transactional_id"]
@@ -33,6 +37,8 @@ __all__ = ["TransactionObserver", "TransactionalPublisher", "transactional_id"]
 log = logging.getLogger(__name__)
 
 _STEP_S = 2.0  # of one blocking call; where the broker needs longer, the call is repeated
+_ATTEMPTS = 5  # to take a partition over: another worker may be at it, too
+_PAUSE_S = 0.2
 _FULL_S = 0.05  # a wait for room in librdkafka's queue
 
 
@@ -62,8 +68,9 @@ def transactional_id(group: str, partition: Partition) -> str:
 class TransactionalPublisher:
     """`settings` are librdkafka's, as `stream.kafka.transactional_options` gives them."""
 
-    def __init__(self, settings: Mapping[str, Any], group: str, observer: TransactionObserver) -> None:
-        self._settings, self._group, self._observer = dict(settings), group, observer
+    def __init__(self, settings: Mapping[str, Any], group: str, changelog: str, observer: TransactionObserver) -> None:
+        """`changelog` is the topic that the first row after each taking over goes to."""
+        self._settings, self._group, self._changelog, self._observer = dict(settings), group, changelog, observer
         self._lines: dict[Partition, _Line] = {}
         self._admin = AdminClient({**settings, "enable.idempotence": False})  # else it asks for an identity, too
 
@@ -87,7 +94,7 @@ class TransactionalPublisher:
             self._lines.pop(lost).close()
         for gained in set(partitions) - self._lines.keys():
             settings = {**self._settings, "transactional.id": transactional_id(self._group, gained)}
-            self._lines[gained] = _Line(settings, self._observer)
+            self._lines[gained] = _Line(settings, self._changelog, gained[1], self._observer)
         await asyncio.gather(*(self._lines[partition].take_over() for partition in partitions))
 
     def withdraw(self, partition: Partition | None = None) -> None:
@@ -110,8 +117,10 @@ class TransactionalPublisher:
 class _Line:
     """One partition's producer and its thread. `serial` counts the withdrawals, on the event loop."""
 
-    def __init__(self, settings: Mapping[str, Any], observer: TransactionObserver) -> None:
-        self._settings, self._observer = settings, observer
+    def __init__(
+        self, settings: Mapping[str, Any], changelog: str, partition: int, observer: TransactionObserver
+    ) -> None:
+        self._settings, self._changelog, self._partition, self._observer = settings, changelog, partition, observer
         self._name = str(settings["transactional.id"])
         self.serial = 0
         self._failed = -1  # the serial under which the last transaction failed
@@ -156,9 +165,20 @@ class _Line:
         self._producer = None  # here, as closing it may take a moment
 
     def _acquire(self) -> None:
-        """Have a producer with the place of this partition."""
-        if self._producer is not None:
-            return
+        """Have a producer with the place of this partition, and a first transaction of it."""
+        for attempt in range(1, _ATTEMPTS + 1):
+            if self._producer is not None:
+                return
+            self._start()
+            opening = Outgoing(self._changelog, OWNER_KEY, b"%d" % (time.time() * 1000), None, self._partition)
+            try:
+                self._transact([[opening]])
+            except PublishFailed:
+                self._producer = None
+                if attempt == _ATTEMPTS or self._closing.wait(_PAUSE_S):
+                    raise
+
+    def _start(self) -> None:
         producer = Producer(dict(self._settings))
         try:
             self._repeat(producer.init_transactions)

@@ -20,7 +20,7 @@ from bench.harness.traffic import EXPECTED
 from export.ranker import Ranker
 from stream.contract import Recommendation, decode_click, decode_recommendation
 from stream.errors import BadClick
-from stream.positions import POSITION_KEY
+from stream.positions import is_reserved
 from stream.session import SessionState, decode_state, fold_click, ranking_items
 from tests.integration.clients import Tail
 from tests.integration.oracle import assert_same_order
@@ -72,9 +72,8 @@ class Checker:
         for message in self._clicks.read_to_end():
             self._take_click(message)
         for message in rows:
-            if message.key() == POSITION_KEY:
-                continue
-            self._rows[(message.key() or b"").decode(errors="replace")] = message.value()
+            if not is_reserved(message.key()):
+                self._rows[(message.key() or b"").decode(errors="replace")] = message.value()
         for message in rejected:
             self._take_rejected(message)
         self._take_lists([decode_recommendation(message.value() or b"") for message in lists])

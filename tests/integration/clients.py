@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -32,7 +32,7 @@ def now_ms() -> int:
 class Storefront:
     """Produces clicks; `sent` holds those confirmed, in the order of their confirmation. Safe to use from threads."""
 
-    def __init__(self, bootstrap: str, compression: str = "none") -> None:
+    def __init__(self, bootstrap: str, compression: str = "none", transactional_id: str | None = None) -> None:
         self.sent: list[Sent] = []
         self.failed: list[str] = []
         self._producer = Producer(
@@ -44,8 +44,11 @@ class Storefront:
                 "message.timeout.ms": 60_000,
                 "compression.type": compression,
                 "log_level": 0,
+                **({"transactional.id": transactional_id} if transactional_id else {}),
             }
         )
+        if transactional_id:
+            self._producer.init_transactions(30)
 
     def click(self, session_id: str, item_id: str, ts: int | None = None, kind: Any = "click") -> None:
         """Send one click; `flush` confirms it."""
@@ -59,6 +62,19 @@ class Storefront:
         """Send what may be no click at all."""
         self._producer.produce("clicks", value, key, headers=list(headers), partition=partition)
         self._producer.poll(0)
+
+    @contextlib.contextmanager
+    def transaction(self, *, commit: bool = True) -> Generator[None]:
+        """The clicks of the block appear together, or, where it is aborted, never."""
+        sent = len(self.sent)
+        self._producer.begin_transaction()
+        yield
+        self.flush()
+        if commit:
+            self._producer.commit_transaction(30)
+        else:
+            self._producer.abort_transaction(30)
+            del self.sent[sent:]
 
     def flush(self) -> None:
         """Return when all that was sent is confirmed."""
@@ -176,10 +192,10 @@ class Tail:
 class Lists:
     """Everything on the topic `recommendations` so far, in the order it was read; call `poll` to read on."""
 
-    def __init__(self, bootstrap: str, topic: str = "recommendations") -> None:
+    def __init__(self, bootstrap: str, topic: str = "recommendations", *, committed: bool = False) -> None:
         self.all: list[Recommendation] = []
         self.last: dict[str, Recommendation] = {}
-        self._tail = Tail(bootstrap, topic)
+        self._tail = Tail(bootstrap, topic, committed=committed)
 
     def poll(self, timeout_s: float = 0.1) -> None:
         for message in self._tail.read(timeout_s):

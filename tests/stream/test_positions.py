@@ -4,14 +4,15 @@ import pytest
 
 from stream.contract import MAX_ID_BYTES, decode_click
 from stream.errors import BadClick, BadState
-from stream.positions import POSITION_KEY, encode_position, split_positions
+from stream.positions import OWNER_KEY, POSITION_KEY, encode_position, is_reserved, split_positions
 from tests.stream.records import FakeRecord, click
 
 
 def test_split_positions_finds_the_last_one_and_leaves_the_rows() -> None:
     rows = [FakeRecord(1, b"a", b"row"), FakeRecord(3, b"b", None), FakeRecord(4, None, b"")]
     positions = [FakeRecord(0, POSITION_KEY, encode_position(70)), FakeRecord(2, POSITION_KEY, encode_position(90))]
-    mixed = sorted([*rows, *positions], key=lambda record: record.offset)
+    owner = FakeRecord(5, OWNER_KEY, b"1700000000000")
+    mixed = sorted([*rows, *positions, owner], key=lambda record: record.offset)
     assert split_positions(mixed) == (rows, 90)
     assert split_positions(rows) == (rows, None)
 
@@ -27,8 +28,12 @@ def test_split_positions_of_a_damaged_one_says_so(value: bytes) -> None:
         split_positions([FakeRecord(0, POSITION_KEY, value)])
 
 
-def test_no_session_can_have_the_key_of_the_position() -> None:
-    assert len(POSITION_KEY) <= MAX_ID_BYTES
-    record = click(0, POSITION_KEY.decode(), "1")
+@pytest.mark.parametrize("key", [POSITION_KEY, OWNER_KEY])
+def test_no_session_can_have_a_reserved_key(key: bytes) -> None:
+    assert is_reserved(key)
+    assert not is_reserved(b"session")
+    assert not is_reserved(None)
+    assert len(key) <= MAX_ID_BYTES
+    record = click(0, key.decode(), "1")
     with pytest.raises(BadClick, match="control_characters_session_id"):
         decode_click(record.value, record.key, record.timestamp)

@@ -10,6 +10,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 import stream.transactions
 from stream.errors import Fenced, PublishFailed
 from stream.kafka import transactional_options
+from stream.positions import OWNER_KEY
 from stream.publisher import TRUNCATED, Outgoing, Receipt
 from stream.transactions import TransactionalPublisher, transactional_id
 from tests.stream.records import CLICKS
@@ -45,6 +46,7 @@ class FakeProducer:
         self.may_commit.set()
         self.too_large: set[bytes] = set()
         self._open: list[bytes | None] = []
+        self._opening = False
         self._reports: list[tuple[Any, bytes | None]] = []
         self.made.append(self)
 
@@ -60,6 +62,7 @@ class FakeProducer:
         if value is not None and len(value) > 50_000:
             raise KafkaException(KafkaError(KafkaError.MSG_SIZE_TOO_LARGE))
         self._open.append(value)
+        self._opening = key == OWNER_KEY and (topic, partition) == ("log", int(self.id[-1]))
         if "on_delivery" in more:
             self._reports.append((more["on_delivery"], value))
 
@@ -71,6 +74,9 @@ class FakeProducer:
         if refused:
             raise refusal(abortable=True)
         self._call("commit")
+        if self._opening:
+            self.calls[-2:] = ["opening"]
+            return
         for report, _ in self._reports:
             report(None, FakeMessage(10 * len(self.committed) + len(self._open)))
         self.committed.append(self._open)
@@ -80,6 +86,9 @@ class FakeProducer:
 
     def poll(self, timeout: float) -> None:
         self.calls.append("poll")
+
+    def _raise(self, error: Exception) -> None:
+        raise error
 
     def _call(self, name: str) -> None:
         self.calls.append(name)
@@ -102,7 +111,7 @@ class Bench:
 
     def __init__(self) -> None:
         self.counts = Counts()
-        self.publisher = TransactionalPublisher({"bootstrap.servers": "127.0.0.1:1"}, "shop", self.counts)
+        self.publisher = TransactionalPublisher({"bootstrap.servers": "127.0.0.1:1"}, "shop", "log", self.counts)
 
     def producer(self, number: int = -1) -> FakeProducer:
         return FakeProducer.made[number]
@@ -142,7 +151,7 @@ def test_a_batch_is_one_transaction_and_its_receipt_has_the_offset_of_its_last_t
         assert await bench.outcome(receipt) == Receipt(2)
         assert await bench.outcome(await bench.publish(b"3")) == Receipt(-1)
         assert bench.producer().committed == [[b"1", b"2"], [b"3"]]
-        assert bench.producer().calls == ["init", "begin", "commit", "begin", "commit"]
+        assert bench.producer().calls == ["init", "opening", "begin", "commit", "begin", "commit"]
         assert bench.counts == {"committed": 2}
 
     scenario(run)
@@ -180,7 +189,7 @@ def test_a_commit_that_times_out_is_called_again() -> None:
     async def run(bench: Bench) -> None:
         bench.producer().failures["commit"] = [refusal(retriable=True)] * 2
         assert await bench.outcome(await bench.publish(b"1")) == Receipt(-1)
-        assert bench.producer().calls == ["init", "begin", "commit", "commit", "commit"]
+        assert bench.producer().calls == ["init", "opening", "begin", "commit", "commit", "commit"]
         assert bench.counts == {"committed": 1}
 
     scenario(run)
@@ -288,6 +297,37 @@ def test_take_over_waits_for_the_broker_and_raises_where_it_refuses_for_good(mon
     scenario(run)
 
 
+def test_take_over_goes_on_where_another_worker_took_the_place_at_the_same_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    failures = [refusal(fatal=True), refusal(abortable=True)]
+    begin = FakeProducer.begin_transaction
+
+    def fail(self: FakeProducer) -> None:
+        begin(self)
+        if failures:
+            raise failures.pop(0)
+
+    async def run(bench: Bench) -> None:
+        monkeypatch.setattr(FakeProducer, "begin_transaction", fail)
+        await bench.publisher.take_over([CLICKS, OTHER])
+        assert [one.id for one in FakeProducer.made] == ["shop/clicks/0", *["shop/clicks/1"] * 3]
+        assert await bench.outcome(await bench.publish(b"1", partition=OTHER)) == Receipt(-1)
+
+    scenario(run)
+
+
+def test_take_over_does_not_try_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def run(bench: Bench) -> None:
+        monkeypatch.setattr(stream.transactions, "_PAUSE_S", 0.0)
+        monkeypatch.setattr(FakeProducer, "begin_transaction", lambda self: self._raise(refusal(fatal=True)))
+        with pytest.raises(Fenced):
+            await bench.publisher.take_over([CLICKS, OTHER])
+        assert len(FakeProducer.made) < 10
+
+    scenario(run)
+
+
 def test_a_full_queue_is_waited_for() -> None:
     async def run(bench: Bench) -> None:
         bench.producer().failures = {"produce": [BufferError(), BufferError()]}
@@ -341,7 +381,7 @@ def test_transactional_ids_of_groups_and_topics_never_meet() -> None:
 
 def test_publish_on_a_cluster_arrives_with_its_offsets_and_headers(cluster: str, topic: str) -> None:
     async def run() -> list[Receipt]:
-        publisher = TransactionalPublisher(transactional_options(cluster), "shop", Counts())
+        publisher = TransactionalPublisher(transactional_options(cluster), "shop", topic, Counts())
         await publisher.take_over([CLICKS])
         large = Outgoing(topic, b"k", b"x" * 3_000_000, [("reason", b"r")], 1, shrinkable=True)
         tracked = [Outgoing(topic, b"k", b"%d" % n, None, 2, True) for n in range(3)]
@@ -361,8 +401,6 @@ def test_publish_on_a_cluster_arrives_with_its_offsets_and_headers(cluster: str,
 
 def test_broker_answers_says_no_without_one() -> None:
     async def run() -> bool:
-        return await asyncio.to_thread(
-            TransactionalPublisher({"bootstrap.servers": "127.0.0.1:1"}, "g", Counts()).broker_answers
-        )
+        return await asyncio.to_thread(Bench().publisher.broker_answers)
 
     assert not asyncio.run(run())
