@@ -4,6 +4,7 @@ NextclickError (export.errors)      exit code
 |- BadClick                         1   one message is wrong: it goes to the rejected topic, the worker goes on
 |- BadState                         1   a row of the state changelog cannot be read: the worker stops
 |- BrokerUnavailable                1   no broker answered within the deadline: nothing was acknowledged
+|  |- AccessRefused                 2   a password or a certificate was refused
 |- TopicError                       2   a topic is missing, could not be made, or has the wrong shape
 |- PublishFailed                    1   the broker did not confirm a message: nothing was acknowledged
 |- AnnouncementError                1   a model announcement cannot be read: it is ignored, the current model stays
@@ -11,7 +12,15 @@ NextclickError (export.errors)      exit code
 
 from export.errors import NextclickError
 
-__all__ = ["AnnouncementError", "BadClick", "BadState", "BrokerUnavailable", "PublishFailed", "TopicError"]
+__all__ = [
+    "AccessRefused",
+    "AnnouncementError",
+    "BadClick",
+    "BadState",
+    "BrokerUnavailable",
+    "PublishFailed",
+    "TopicError",
+]
 
 
 class BadClick(NextclickError):
@@ -32,6 +41,12 @@ class BadState(NextclickError):
 
 class BrokerUnavailable(NextclickError):
     """No broker answered within the deadline. Nothing was acknowledged; check the address and start again."""
+
+
+class AccessRefused(BrokerUnavailable):
+    """The broker refused the password, or its certificate is not trusted. Nothing was acknowledged; check both."""
+
+    exit_code = 2
 
 
 class TopicError(NextclickError):

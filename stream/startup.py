@@ -1,35 +1,24 @@
-"""Before a worker's first click: signals, the logs of libraries, and the topics it needs."""
+"""Before a worker's first click: the logs of libraries, and the topics it needs."""
 
 import logging
-import signal
-import threading
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from stream.config import StreamConfig
 from stream.errors import BrokerUnavailable
+from stream.seams.security import hide_passwords
 from stream.topics import partition_counts
 
-__all__ = ["StopSignal", "quiet_libraries", "worker_topics"]
+__all__ = ["quiet_libraries", "worker_topics"]
 
 _ANSWER_S = 10.0  # for a list of topics
 
 
-class StopSignal:
-    """Set once by SIGTERM or SIGINT, from the first moment of the process on."""
-
-    def __init__(self) -> None:
-        self.event = threading.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._on_signal)
-
-    def _on_signal(self, number: int, _frame: object) -> None:
-        self.event.set()
-
-
 def quiet_libraries(level: str) -> None:
-    """Faust tells each step of its services, and aiokafka each attempt to reach a broker that is away, ten a second."""
+    """No passwords at any level. Above debug no chatter either: Faust tells each step of its services, and
+    aiokafka each attempt to reach a broker that is away, ten a second."""
+    hide_passwords()
     if level.upper() == "DEBUG":
         return
     for name in ("faust", "mode", "stream.seams"):

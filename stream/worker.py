@@ -36,7 +36,8 @@ from stream.redis_sink import RedisSink
 from stream.reporting import Reporter, describe_health
 from stream.seams.app import build_app
 from stream.seams.tables import TableStore
-from stream.startup import StopSignal, quiet_libraries, worker_topics
+from stream.signals import StopSignal
+from stream.startup import quiet_libraries, worker_topics
 from stream.topics import check_topics
 from stream.watchdog import EXIT_STUCK, Vitals, Watchdog
 from stream.web import Health, WebServer
