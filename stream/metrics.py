@@ -43,6 +43,7 @@ class Metrics:
         self.redis_errors = self._counter("redis_errors", "Failed attempts to write to Redis.")
         self.lag = self._gauge("lag_clicks", "Clicks behind the end of the partition.", ("partition",))
         self.queue = self._gauge("queue_clicks", "Clicks waiting in the worker.")
+        self.queue_bytes = self._gauge("queue_bytes", "Bytes of the clicks waiting in the worker.")
         self.partitions = self._gauge("partitions", "Partitions of the clicks assigned to this worker.")
         self.sessions = self._gauge("sessions", "Sessions held by this worker.")
         self.expired = self._counter("sessions_expired", "Idle sessions forgotten.")
