@@ -50,6 +50,13 @@ class Provider(StrEnum):
     cuda = "cuda"
 
 
+class Guarantee(StrEnum):
+    """What becomes of a click's answer when a worker fails."""
+
+    at_least_once = "at-least-once"
+    exactly_once = "exactly-once"
+
+
 class Exclude(StrEnum):
     """Which items of the session stay out of its list."""
 
@@ -295,6 +302,9 @@ def worker(
     k: Annotated[int, option(help="Items in a list.")] = 20,
     exclude: Annotated[Exclude, option(help="Keep items of the session out of its list.")] = Exclude.none,
     blocked_items: Annotated[Path | None, option(help="File of item ids never shown, one a line.")] = None,
+    guarantee: Annotated[
+        Guarantee, option(help="exactly-once: readers of committed messages see each answer once, some ms later.")
+    ] = Guarantee.at_least_once,
     redis: Annotated[
         str | None, option(envvar="NEXTCLICK_REDIS", help="Also write lists to redis://HOST:PORT/DB.")
     ] = None,
@@ -332,6 +342,7 @@ def worker(
             timeout_ms=round(session_timeout_minutes * 60_000), grace_ms=round(session_grace_minutes * 60_000)
         ),
         policy=PolicyConfig(exclude=exclude.value, blocked_items=blocked_items),
+        guarantee=guarantee.value,
         provider=provider.value,
         threads=threads,
         redis_url=redis,

@@ -1,89 +1,74 @@
-"""Which clicks have been answered, and how long each took: what a storefront sees, from `produce` to the list."""
+"""Which clicks have been answered so far: a subscriber in a thread, for benchmarks that wait for the answers."""
 
 from __future__ import annotations
 
+import subprocess
 import threading
 import time
-from collections import defaultdict
+from collections.abc import Sequence
 
-import msgspec
 import numpy as np
-from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
+from confluent_kafka import Consumer, TopicPartition
+from numpy.typing import NDArray
 
-
-class _Source(msgspec.Struct):
-    partition: int
-    offset: int
-
-
-class _Answer(msgspec.Struct):
-    session_id: str
-    source: _Source
-    model: str | None = None
+from bench.cluster import ends
+from bench.lists import Received, decode_answer, latencies
+from bench.load import Sent
 
 
 class Answers(threading.Thread):
-    """Subscribes to `recommendations` and notes, a session, each list's newest source offset and when it came (s).
+    """Subscribes to the lists that come from now on, and notes when each came."""
 
-    A list answers every click of its session up to its source offset: clicks that shared a micro-batch share a list.
-    """
-
-    def __init__(self, bootstrap: str, topic: str = "recommendations", *, from_beginning: bool = False) -> None:
+    def __init__(self, bootstrap: str, topic: str = "recommendations") -> None:
         super().__init__(daemon=True)
-        self.lists = 0
-        self._published: list[int] = []  # ms, when each list was produced, by its record's timestamp
-        self.models: set[str | None] = set()
-        self._times: dict[tuple[str, int], list[tuple[int, float]]] = defaultdict(list)
+        self._received: list[Received] = []
         self._stopped = threading.Event()
         self._consumer = Consumer(
             {
                 "bootstrap.servers": bootstrap,
-                "group.id": f"bench-{time.time_ns()}",
+                "group.id": "bench-answers",
                 "enable.auto.commit": False,
                 "fetch.wait.max.ms": 5,
                 "isolation.level": "read_committed",
             }
         )
-        partitions = self._consumer.list_topics(topic, timeout=20).topics[topic].partitions
-        self._decode = msgspec.json.Decoder(_Answer).decode
-        self._consumer.assign([TopicPartition(topic, p, self._start(topic, p, from_beginning)) for p in partitions])
+        self._consumer.assign([TopicPartition(topic, number, end) for number, end in ends(bootstrap, topic).items()])
         self.start()
 
-    def _start(self, topic: str, partition: int, from_beginning: bool) -> int:
-        """Offset to read from; resolved now, as OFFSET_END would be at the first poll and miss what came before it."""
-        if from_beginning:
-            return int(OFFSET_BEGINNING)
-        return int(self._consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=20)[1])
+    @property
+    def lists(self) -> int:
+        """How many came."""
+        return len(self._received)
 
     def run(self) -> None:
         while not self._stopped.is_set():
             message = self._consumer.poll(0.05)  # returns with the first message; consume(n) waits to have n
-            if message is not None and message.error() is None:
-                self._published.append(message.timestamp()[1])
-                self._note(message.value(), time.perf_counter())
+            value = message.value() if message is not None and message.error() is None else None
+            if message is not None and value is not None:
+                self._received.append(Received(decode_answer(value), message.timestamp()[1], time.monotonic()))
         self._consumer.close()
 
-    def _note(self, value: bytes, now: float) -> None:
-        answer = self._decode(value)
-        self.lists += 1
-        self.models.add(answer.model)
-        self._times[answer.session_id, answer.source.partition].append((answer.source.offset, now))
-
-    def latencies(self, sent: list[tuple[str, int, int, float]]) -> np.ndarray:
-        """float64 (N,) s from the time a click was due to its list; NaN where none came.
-
-        sent: (session id, partition, offset, perf_counter when due) of each click.
-        """
-        out = np.full(len(sent), np.nan)
-        for row, (session, partition, offset, due) in enumerate(sent):
-            times = (at for answered, at in self._times.get((session, partition), ()) if answered >= offset)
-            out[row] = next(times, np.nan) - due
-        return out
-
-    def published_within_s(self) -> float:
-        """Seconds from the first list produced to the last, whenever this subscriber came to read them."""
-        return (max(self._published) - min(self._published)) / 1_000
+    def latencies(self, sent: Sent) -> NDArray[np.float64]:
+        """float64 (N,) s from the moment each click was due to its list; NaN where none came yet."""
+        return latencies(sent, self._received[:])
 
     def close(self) -> None:
+        """Leave the broker."""
         self._stopped.set()
         self.join()
+
+
+def wait_until_answered(
+    answers: Answers, sent: Sent, running: Sequence[subprocess.Popen[bytes]], deadline_s: float
+) -> None:
+    """Return once every click has a list; a process that ended or a missed deadline raises with what is missing."""
+    end = time.monotonic() + deadline_s
+    while True:
+        missing = int(np.isnan(answers.latencies(sent)).sum())
+        if missing == 0:
+            return
+        if any(process.poll() is not None for process in running):
+            raise RuntimeError(f"a process ended with {missing} of {len(sent)} clicks unanswered")
+        if time.monotonic() > end:
+            raise RuntimeError(f"{missing} of {len(sent)} clicks unanswered after {deadline_s:.0f} s")
+        time.sleep(0.5)

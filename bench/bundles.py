@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from export.bundle import write_bundle
+from export.choice import INT8_FROM, MARGINS, Scoring
 from export.manifest import Manifest, TrainingWindow
 from export.onnx import export_onnx
 from export.registry import Registry
@@ -17,13 +18,25 @@ from model.presets import preset
 from model.serving import ServingModel
 
 
-def publish_random(registry: Path, item_ids: list[str], scratch: Path, *, name: str = "tron", seed: int = 0) -> Path:
-    """Publish an untrained model of the preset `name` over `item_ids`; return the bundle's folder in the registry."""
+def publish_random(
+    registry: Path,
+    item_ids: list[str],
+    scratch: Path,
+    *,
+    name: str = "tron",
+    seed: int = 0,
+    scoring: Scoring = "auto",
+) -> Path:
+    """Publish an untrained model of the preset `name` over `item_ids`; return the bundle's folder in the registry.
+
+    With `auto` it gets the graph that a trained one of this size gets: how alike lists are plays no part here.
+    """
     torch.manual_seed(seed)
     window, k_max = preset(name).encoder.window, min(50, len(item_ids))
     encoders = [build_encoder(member.encoder, len(item_ids)) for member in preset(name).members()]
+    margin = MARGINS[0] if scoring == "auto" and len(item_ids) >= INT8_FROM else None
     scratch.mkdir(parents=True, exist_ok=True)
-    export_onnx(ServingModel(encoders, k_max), scratch / "graph.onnx", window=window)
+    export_onnx(ServingModel(encoders, margin=margin), scratch / "graph.onnx", window=window)
     write_bundle(
         scratch / "bundle",
         onnx_file=scratch / "graph.onnx",

@@ -24,9 +24,9 @@ import numpy as np
 from confluent_kafka import Producer
 
 from bench.bundles import publish_random
+from bench.cluster import broker
 from bench.load import make_producer
 from bench.recovery import Worker
-from bench.stream import broker
 from stream.contract import encode
 from stream.topics import create_topics
 

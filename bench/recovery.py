@@ -30,7 +30,7 @@ import msgspec
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from bench.bundles import publish_random
-from bench.stream import broker
+from bench.cluster import broker
 from stream.contract import encode
 from stream.session import SessionState, encode_state
 from stream.topics import create_topics

@@ -18,9 +18,11 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.answers import Answers
-from bench.load import Click, send
-from bench.stream import PARTITIONS, broker, processes, read_clicks, wait_until_answered
+from bench.answers import Answers, wait_until_answered
+from bench.clicks import Click, read_clicks
+from bench.cluster import PARTITIONS, broker
+from bench.load import send
+from bench.systems import processes
 from export.bundle import load_bundle
 from export.ranker import Ranker
 from export.registry import Registry

@@ -1,6 +1,6 @@
 """PyTorch to one ONNX graph: ids and exclusions in, top-k out, any batch size and length.
 
-B sessions, L positions, E exclusions a session, K returned.
+B sessions, L positions, E exclusions a session, V catalogue, K asked for.
 """
 
 import contextlib
@@ -26,10 +26,11 @@ _EXAMPLE_B, _EXAMPLE_E = 3, 2  # a traced dimension of 0 or 1 would be baked in 
 def export_onnx(serving: nn.Module, path: Path | str, *, window: int) -> None:
     """Write `serving` to `path` as one file, weights inside; the same weights give the same bytes.
 
-    serving: module in any mode, `forward(ids int32 (B, L), exclude int32 (B, E)) -> (top_ids int32 (B, K), top_scores
-    float32 (B, K))`, ids right-padded with 0, 1 <= L <= window, E >= 1. It is exported in evaluation mode and put back.
+    serving: module in any mode, `forward(ids int32 (B, L), exclude int32 (B, E), k int64 ()) -> (top_ids int32 (B, K),
+    top_scores float32 (B, K))`, ids right-padded with 0, 1 <= L <= window, E >= 1, 1 <= K <= V. It is exported in
+    evaluation mode and put back.
     ConfigError when the window is under 2 (such a graph could not have a dynamic length); ParityError when the
-    module can't be translated with B, L and E dynamic.
+    module can't be translated with B, L, E and K dynamic.
     """
     if window < 2:
         raise ConfigError(f"the window is {window} items; a graph needs at least 2")
@@ -51,15 +52,16 @@ def _translate(serving: nn.Module, window: int) -> onnx.ModelProto:
     length = min(window, 4)
     ids = torch.ones((_EXAMPLE_B, length), dtype=torch.int32, device=device)
     exclude = torch.full((_EXAMPLE_B, _EXAMPLE_E), PAD, dtype=torch.int32, device=device)
+    k = torch.tensor(1, device=device)
     batch, positions, excluded = torch.export.Dim("B"), torch.export.Dim("L", max=window), torch.export.Dim("E")
     with _quiet(), torch.no_grad():
         program = torch.onnx.export(
             serving,
-            (ids, exclude),
+            (ids, exclude, k),
             dynamo=True,
             input_names=list(INPUTS),
             output_names=list(OUTPUTS),
-            dynamic_shapes=({0: batch, 1: positions}, {0: batch, 1: excluded}),
+            dynamic_shapes=({0: batch, 1: positions}, {0: batch, 1: excluded}, {}),
             opset_version=_OPSET,
             external_data=False,
             verbose=False,

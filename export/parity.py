@@ -1,9 +1,9 @@
-"""The parity check: does the exported graph rank as PyTorch does, at sizes it was not traced with?
+"""The parity checks: does a graph rank as PyTorch does, at sizes it was not traced with, and do two graphs rank alike?
 
-B sessions, L positions, E exclusions a session, K compared.
+B sessions, L positions, E exclusions a session, V catalogue, K compared.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -16,11 +16,14 @@ from torch import nn
 from export.bundle import Bundle
 from export.errors import ConfigError, ParityError
 from export.graph import INPUTS, OUTPUTS
+from export.ragged import padded
 from export.vocabulary import PAD
 
-__all__ = ["ParityReport", "check_parity"]
+__all__ = ["ParityReport", "check_parity", "identical_share"]
 
 _BATCHES = (1, 2, 7, 33)
+_AT_ONCE = 128  # sessions that two graphs rank in one run
+_ROUNDING = 1e-5  # scores this close, absolute and relative, are a tie: sums in another order differ as much
 _Lists = tuple[NDArray[np.int32], NDArray[np.float32]]  # ids (B, K) and scores (B, K)
 
 
@@ -53,8 +56,7 @@ def check_parity(
 
     serving: the module that was exported, on any device, as `export_onnx` describes it; items: V; k: places compared.
     Ids must agree in order; they may differ only where PyTorch's scores tie within `tolerance`, and every score must be
-    within `tolerance` (absolute and relative). At place `k_max` the score alone decides, as what follows isn't known.
-    ParityError with the figures otherwise.
+    within `tolerance` (absolute and relative). ParityError with the figures otherwise.
     """
     if k < 1 or window < 1 or items < 1:
         raise ConfigError("window, items and k must be positive")
@@ -62,13 +64,39 @@ def check_parity(
     random = np.random.default_rng(seed)
     compared, shapes, worst, swapped = 0, 0, 0.0, 0
     for ids, exclude in _inputs(random, window, items):
-        expected = _run_torch(serving, ids, exclude)
-        found = session.run(list(OUTPUTS), dict(zip(INPUTS, (ids, exclude), strict=True)))
-        difference, swaps = _compare(expected, (found[0], found[1]), exclude, k, tolerance)
+        places = min(k + 1, items)  # one more, to see whether it ties with the last that is compared
+        expected, found = _run_torch(serving, ids, exclude, places), _run(session, ids, exclude, places)
+        difference, swaps = _compare(expected, found, exclude, k, tolerance)
         compared, shapes, worst, swapped = compared + len(ids), shapes + 1, max(worst, difference), swapped + swaps
     return ParityReport(
         lists=compared, shapes=shapes, k=k, tolerance=tolerance, max_score_difference=worst, swapped=swapped
     )
+
+
+def identical_share(
+    exact: Path | str, other: Path | str, sessions: Sequence[NDArray[np.int32]], *, window: int, k: int
+) -> float:
+    """Return the share of lists of K, 0 to 1, that two graphs agree on; every other list has an exclusion.
+
+    sessions: catalogue ids, oldest first, none empty, cut to the newest `window`; those of similar length together rank
+    faster. Where scores tie, the order is free. ValueError without sessions.
+    """
+    if not sessions:
+        raise ValueError("there are no sessions to compare lists of")
+    left, right = _session(exact), _session(other)
+    alike = 0
+    for start in range(0, len(sessions), _AT_ONCE):
+        rows = [session[-window:] for session in sessions[start : start + _AT_ONCE]]
+        ids = padded(np.concatenate(rows), np.array([len(row) for row in rows]))
+        exclude = np.array([[row[-1] if place % 2 else PAD] for place, row in enumerate(rows)], dtype=np.int32)
+        alike += _count_alike(_run(left, ids, exclude, k), _run(right, ids, exclude, k))
+    return alike / len(sessions)
+
+
+def _count_alike(left: _Lists, right: _Lists) -> int:
+    allowed = _ROUNDING * np.maximum(1.0, np.where(np.isfinite(left[1]), np.abs(left[1]), 1.0))
+    same = (left[0] == right[0]) | (_difference(left[1], right[1]) <= allowed)  # (B, K)
+    return int(same.all(axis=1).sum())
 
 
 def _session(graph: Bundle | Path | str) -> ort.InferenceSession:
@@ -96,13 +124,20 @@ def _inputs(
             yield ids, exclude
 
 
-def _run_torch(serving: nn.Module, ids: NDArray[np.int32], exclude: NDArray[np.int32]) -> _Lists:
+def _run(session: ort.InferenceSession, ids: NDArray[np.int32], exclude: NDArray[np.int32], k: int) -> _Lists:
+    feeds = dict(zip(INPUTS, (ids, exclude, np.array(k, dtype=np.int64)), strict=True))
+    top_ids, top_scores = session.run(list(OUTPUTS), feeds)
+    return top_ids, top_scores
+
+
+def _run_torch(serving: nn.Module, ids: NDArray[np.int32], exclude: NDArray[np.int32], k: int) -> _Lists:
     device = next((tensor.device for tensor in serving.state_dict().values()), torch.device("cpu"))
     training = serving.training
     serving.eval()
     try:
         with torch.no_grad():
-            top_ids, top_scores = serving(torch.from_numpy(ids).to(device), torch.from_numpy(exclude).to(device))
+            inputs = (torch.from_numpy(array).to(device) for array in (ids, exclude))
+            top_ids, top_scores = serving(*inputs, torch.tensor(k, device=device))
     finally:
         serving.train(training)
     return top_ids.cpu().numpy(), top_scores.cpu().numpy()
@@ -139,16 +174,11 @@ def _difference(left: NDArray[np.float32], right: NDArray[np.float32]) -> NDArra
 
 
 def _tied(every: NDArray[np.float32], allowed: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Return which of the first K places tie with a neighbour, from all scores (B, k_max) and `allowed` (B, K).
-
-    The last of all places counts as tied, since what follows it isn't known: compare fewer than k_max to check it.
-    """
+    """Return which of the first K places tie with a neighbour, from scores (B, K + 1 or V) and `allowed` (B, K)."""
     k = allowed.shape[1]
     with np.errstate(invalid="ignore"):
-        close = np.abs(np.diff(every, axis=1))[:, :k]  # (B, K), or (B, K - 1) where K is k_max
+        close = np.abs(np.diff(every, axis=1))[:, :k]  # (B, K), or (B, K - 1) where K is V
     tied = np.zeros(allowed.shape, dtype=np.bool_)
     tied[:, 1:] = close[:, : k - 1] <= 2 * allowed[:, 1:]
     tied[:, : close.shape[1]] |= close <= 2 * allowed[:, : close.shape[1]]
-    if close.shape[1] < k:
-        tied[:, -1] = True
     return tied

@@ -1,6 +1,6 @@
 """The ranker: sessions in, lists out, from a bundle. The worker, the evaluation and the benchmarks all run this one.
 
-B sessions, L positions, E exclusions a session, V catalogue, K asked for, k_max returned by the graph.
+B sessions, L positions, E exclusions a session, V catalogue, K asked for.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from export.bundle import Bundle
 from export.errors import BundleError, ConfigError
+from export.ragged import Ragged
 from export.runtime import GraphRunner, Provider
 from export.vocabulary import PAD, Vocabulary
 
 __all__ = ["RankedList", "Ranker", "RankerConfig"]
 
 _Ids = Sequence[int] | NDArray[np.integer]
-_NOTHING: NDArray[np.int32] = np.empty(0, dtype=np.int32)
 _ACTIVATIONS = 512  # cells a position takes inside an encoder: its width and what is derived from it
 
 
@@ -58,8 +58,9 @@ class Ranker:
         self._runner = GraphRunner(
             bundle, provider=self.config.provider, threads=self.config.threads, spin=self.config.spin
         )
+        self._names = np.array([None, *bundle.vocabulary.items], dtype=object)  # (V + 1,) by catalogue id
         self._by_popularity = np.argsort(-bundle.popularity, kind="stable") + 1  # (V,) catalogue ids
-        self._clicks = max(1, int(bundle.popularity.sum()))
+        self._shares = bundle.popularity / max(1, int(bundle.popularity.sum()))  # (V,) of all clicks
         if self.config.warm_up:
             self._warm_up()
 
@@ -75,7 +76,7 @@ class Ranker:
 
     @property
     def k_max(self) -> int:
-        """The longest list the graph returns."""
+        """The longest list the graph was checked for."""
         return self.bundle.manifest.k_max
 
     @property
@@ -98,16 +99,15 @@ class Ranker:
         id outside 1..V; ConfigError unless 1 <= K <= k_max (any K when k_max is the whole catalogue).
         """
         self.check_k(k)
-        rows = [np.asarray(session[-self.window :], dtype=np.int32) for session in sessions]
-        barred = self._barred(exclude, len(rows))
-        self._check_ids(rows, barred)
-        ids = np.full((len(rows), k), PAD, dtype=np.int32)
-        scores = np.full((len(rows), k), -np.inf, dtype=np.float32)
-        width = min(k, self.k_max)
-        for bucket in self._buckets([len(row) for row in rows], max((len(row) for row in barred), default=0)):
-            top = self._runner.run(_padded([rows[i] for i in bucket]), _padded([barred[i] for i in bucket]))
-            ids[bucket, :width], scores[bucket, :width] = top[0][:, :width], top[1][:, :width]
-        return ids, scores
+        rows = Ragged.of(sessions)
+        barred = Ragged.empty(len(sessions)) if exclude is None else Ragged.of(exclude)
+        if len(barred.lengths) != len(sessions):
+            raise ValueError(f"{len(sessions)} sessions, but exclusions for {len(barred.lengths)}")
+        if not rows.lengths.all():
+            raise ValueError("an empty session can't be ranked: answer it with `popular`")
+        self._check_ids("session", rows.values)
+        self._check_ids("exclusion", barred.values)
+        return self._rank(rows, barred, k)
 
     def rank_items(
         self, sessions: Sequence[Sequence[str]], k: int, exclude: Sequence[Collection[str]] | None = None
@@ -121,29 +121,19 @@ class Ranker:
         barred: Sequence[Collection[str]] = exclude if exclude is not None else [()] * len(sessions)
         if len(barred) != len(sessions):
             raise ValueError(f"{len(sessions)} sessions, but exclusions for {len(barred)}")
-        encoded = [self.vocabulary.encode(session) for session in sessions]
-        known = [i for i, session in enumerate(encoded) if session]
-        lists = [RankedList([], False)] * len(sessions)
-        if known:
-            ids, scores = self.rank([encoded[i] for i in known], k, [self.vocabulary.encode(barred[i]) for i in known])
-            for i, row, row_scores in zip(known, ids.tolist(), scores.tolist(), strict=True):
-                lists[i] = RankedList(self._named(row, row_scores), False)
-        for i, session in enumerate(encoded):
-            if not session:
-                lists[i] = self.popular(k, barred[i])
-        return lists
+        rows, without = Ragged.look_up(self.vocabulary, sessions), Ragged.look_up(self.vocabulary, barred)
+        if rows.lengths.all():
+            return self._named(*self._rank(rows, without, k))
+        known = np.flatnonzero(rows.lengths)
+        ranked = iter(self._named(*self._rank(rows.rows(known), without.rows(known), k)))
+        return [next(ranked) if length else self.popular(k, barred[i]) for i, length in enumerate(rows.lengths)]
 
     def popular(self, k: int, exclude: Collection[str] = ()) -> RankedList:
         """Return the K items with most clicks in training, score = share of those clicks; ties by catalogue id."""
         barred = frozenset(exclude)
-        items: list[tuple[str, float]] = []
-        for index in self._by_popularity:
-            if len(items) >= k:
-                break
-            name = self.vocabulary.items[index - 1]
-            if name not in barred:
-                items.append((name, float(self.bundle.popularity[index - 1]) / self._clicks))
-        return RankedList(items, True)
+        first = self._by_popularity[: k + len(barred)]
+        shares = zip(self._names[first].tolist(), self._shares[first - 1].tolist(), strict=True)
+        return RankedList([(name, share) for name, share in shares if name not in barred][:k], True)
 
     def check_k(self, k: int) -> None:
         """ConfigError unless this model can return lists of K."""
@@ -151,30 +141,33 @@ class Ranker:
         if k < 1 or (k > self.k_max and not whole_catalogue):
             raise ConfigError(f"k is {k}; model {self.version} returns lists of 1 to {self.k_max}")
 
-    def _named(self, ids: list[int], scores: list[float]) -> list[tuple[str, float]]:
-        items = self.vocabulary.items
-        return [(items[index - 1], score) for index, score in zip(ids, scores, strict=True) if index != PAD]
+    def _rank(self, rows: Ragged, barred: Ragged, k: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """Return what `rank` does for rows of known ids, none of them empty."""
+        rows, width = rows.newest(self.window), min(k, self.k_max)
+        ids = np.full((len(rows.lengths), k), PAD, dtype=np.int32)
+        scores = np.full((len(rows.lengths), k), -np.inf, dtype=np.float32)
+        for bucket in self._buckets(rows.lengths, int(barred.lengths.max(initial=0))):
+            top = self._runner.run(rows.rows(bucket).padded(), barred.rows(bucket).padded(), width)
+            ids[bucket, :width], scores[bucket, :width] = top
+        return ids, scores
 
-    def _barred(self, exclude: Sequence[_Ids] | None, count: int) -> list[NDArray[np.int32]]:
-        if exclude is None:
-            return [_NOTHING] * count
-        if len(exclude) != count:
-            raise ValueError(f"{count} sessions, but exclusions for {len(exclude)}")
-        return [np.asarray(row, dtype=np.int32) for row in exclude]
+    def _named(self, ids: NDArray[np.int32], scores: NDArray[np.float32]) -> list[RankedList]:
+        """Return the rows (B, K) as lists of shop ids; places where no item is left are cut off."""
+        names, values = self._names[ids].tolist(), scores.tolist()
+        lists = [list(zip(*row, strict=True)) for row in zip(names, values, strict=True)]
+        for short in np.flatnonzero(ids[:, -1] == PAD):
+            lists[short] = lists[short][: np.count_nonzero(ids[short])]
+        return [RankedList(items, False) for items in lists]
 
-    def _check_ids(self, rows: list[NDArray[np.int32]], barred: list[NDArray[np.int32]]) -> None:
-        if any(len(row) == 0 for row in rows):
-            raise ValueError("an empty session can't be ranked: answer it with `popular`")
-        for what, arrays in (("session", rows), ("exclusion", barred)):
-            ids = np.concatenate(arrays) if arrays else _NOTHING
-            if ids.size and not (ids.min() > PAD and ids.max() <= len(self.vocabulary)):
-                raise ValueError(f"a {what} holds an id outside 1..{len(self.vocabulary)}")
+    def _check_ids(self, what: str, ids: NDArray[np.int32]) -> None:
+        if ids.size and not (ids.min() > PAD and ids.max() <= len(self.vocabulary)):
+            raise ValueError(f"a {what} holds an id outside 1..{len(self.vocabulary)}")
 
-    def _buckets(self, lengths: list[int], exclusions: int) -> Iterator[NDArray[np.int64]]:
+    def _buckets(self, lengths: NDArray[np.int64], exclusions: int) -> Iterator[NDArray[np.int64]]:
         """Yield the rows of each run: similar lengths together, as many at once as memory allows."""
         cells = max(len(self.vocabulary), _ACTIVATIONS * self.window, (self.k_max + exclusions) * exclusions)
         most = max(1, self.config.max_cells // cells)
-        for bucket in _by_length(np.asarray(lengths, dtype=np.int64), self.config.max_padding):
+        for bucket in _by_length(lengths, self.config.max_padding):
             for start in range(0, len(bucket), most):
                 yield bucket[start : start + most]
 
@@ -184,22 +177,13 @@ class Ranker:
             ids = np.ones((min(batch, max(1, self.config.max_cells // len(self.vocabulary))), length), dtype=np.int32)
             exclude = np.full((len(ids), excluded), PAD, dtype=np.int32)
             try:
-                top_ids, top_scores = self._runner.run(ids, exclude)
+                top_ids, top_scores = self._runner.run(ids, exclude, self.k_max)
             except Exception as error:  # ONNX Runtime's own exceptions have no common type
                 raise BundleError("bad_model", f"the graph of model {self.version} can't be run: {error}") from error
             if top_ids.shape != (len(ids), self.k_max) or not np.isfinite(top_scores).all():
                 raise BundleError(
                     "bad_model", f"the graph of model {self.version} does not return lists of finite scores"
                 )
-
-
-def _padded(rows: list[NDArray[np.int32]]) -> NDArray[np.int32]:
-    """Return the rows as one array (B, longest, at least 1), padded on the right."""
-    lengths = np.fromiter((len(row) for row in rows), dtype=np.int64, count=len(rows))
-    filled = np.arange(max(1, lengths.max()))[None, :] < lengths[:, None]  # (B, L)
-    ids = np.full(filled.shape, PAD, dtype=np.int32)
-    ids[filled] = np.concatenate(rows)
-    return ids
 
 
 def _by_length(lengths: NDArray[np.int64], max_padding: int) -> Iterator[NDArray[np.int64]]:

@@ -1,6 +1,6 @@
 """ONNX Runtime: open an exported graph on the provider asked for and run it.
 
-B sessions, L positions, E exclusions a session, K returned.
+B sessions, L positions, E exclusions a session, K asked for.
 """
 
 import contextlib
@@ -20,6 +20,8 @@ __all__ = ["GraphRunner", "Provider"]
 Provider = Literal["cpu", "cuda"]
 
 _PROVIDERS: dict[Provider, str] = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+_OUTPUTS = list(OUTPUTS)
+_TYPES = dict.fromkeys((*INPUTS, *OUTPUTS), "tensor(int32)") | {"k": "tensor(int64)", "top_scores": "tensor(float)"}
 _CUDA_HINT = (
     "the CUDA provider can't run here ({reason}). It needs an NVIDIA GPU with its driver, and "
     "`pip uninstall onnxruntime` followed by `pip install 'nextclick[gpu]'`; or choose the provider cpu"
@@ -38,26 +40,34 @@ class GraphRunner:
         if self._on_cuda:
             _prepare_cuda()
         self._session = _open(bundle, provider, _options(threads, spin))
-        _check_interface(self._session, bundle)
+        self._inputs = _check_interface(self._session, bundle)
 
     @property
     def provider(self) -> str:
         """ONNX Runtime's name of the provider that runs the graph."""
         return str(self._session.get_providers()[0])
 
-    def run(self, ids: NDArray[np.int32], exclude: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    def run(
+        self, ids: NDArray[np.int32], exclude: NDArray[np.int32], k: int
+    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """Return (ids int32 (B, K), scores float32 (B, K)) for ids int32 (B, L) and exclude int32 (B, E)."""
-        if not self._on_cuda:
-            top_ids, top_scores = self._session.run(list(OUTPUTS), dict(zip(INPUTS, (ids, exclude), strict=True)))
-            return top_ids, top_scores
+        given: tuple[NDArray[Any], ...] = (ids, exclude, np.array(k, dtype=np.int64))
+        feeds = dict(zip(self._inputs, given, strict=False))
+        top_ids, top_scores = self._run_on_cuda(feeds) if self._on_cuda else self._session.run(_OUTPUTS, feeds)
+        return top_ids[:, :k], top_scores[:, :k]
+
+    def _run_on_cuda(self, feeds: dict[str, NDArray[Any]]) -> list[NDArray[Any]]:
         binding = self._session.io_binding()  # only ids go to the GPU, only the lists come back
-        for name, array in zip(INPUTS, (ids, exclude), strict=True):
-            binding.bind_ortvalue_input(name, ort.OrtValue.ortvalue_from_numpy(array, "cuda", 0))
+        for name, array in feeds.items():
+            if array.ndim:
+                binding.bind_ortvalue_input(name, ort.OrtValue.ortvalue_from_numpy(array, "cuda", 0))
+            else:
+                binding.bind_cpu_input(name, array)  # the list's length: shapes are computed on the CPU
         for name in OUTPUTS:
             binding.bind_output(name, "cuda", 0)
         self._session.run_with_iobinding(binding)
-        top_ids, top_scores = binding.copy_outputs_to_cpu()
-        return top_ids, top_scores
+        found: list[NDArray[Any]] = binding.copy_outputs_to_cpu()
+        return found
 
 
 def _prepare_cuda() -> None:
@@ -95,13 +105,13 @@ def _open(bundle: Bundle, provider: Provider, options: Any) -> Any:
     return session
 
 
-def _check_interface(session: Any, bundle: Bundle) -> None:
+def _check_interface(session: Any, bundle: Bundle) -> tuple[str, ...]:
+    """Return the inputs: INPUTS, or all but `k` where an earlier release exported lists of one length."""
     found = tuple(i.name for i in session.get_inputs()), tuple(o.name for o in session.get_outputs())
-    if found != (INPUTS, OUTPUTS):
+    if found not in ((INPUTS, OUTPUTS), (INPUTS[:2], OUTPUTS)):
         raise BundleError("bad_model", f"{bundle.onnx_path} has inputs and outputs {found}, not {INPUTS, OUTPUTS}")
+    inputs = found[0]
     types = [value.type for value in (*session.get_inputs(), *session.get_outputs())]
-    if types != ["tensor(int32)", "tensor(int32)", "tensor(int32)", "tensor(float)"]:
+    if types != [_TYPES[name] for name in (*inputs, *OUTPUTS)]:
         raise BundleError("bad_model", f"{bundle.onnx_path} has inputs and outputs of types {types}")
-    k_max = session.get_outputs()[0].shape[1]
-    if k_max != bundle.manifest.k_max:
-        raise BundleError("bad_model", f"{bundle.onnx_path} returns {k_max} items, the manifest says otherwise")
+    return inputs

@@ -4,9 +4,12 @@ V is the number of items; catalogue id 0 is padding and never an item.
 """
 
 from collections.abc import Iterable, Sequence
+from itertools import repeat
 from typing import Any
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 __all__ = ["PAD", "Vocabulary"]
 
@@ -59,6 +62,10 @@ class Vocabulary:
         """Return the catalogue ids of `item_ids` in their order, unknown ones left out."""
         index = self._index
         return [index[item_id] for item_id in item_ids if item_id in index]
+
+    def look_up(self, item_ids: Iterable[str], count: int) -> NDArray[np.int32]:
+        """Return the catalogue ids of `count` shop ids, 0 (`PAD`) for those the model doesn't know."""
+        return np.fromiter(map(self._index.get, item_ids, repeat(PAD)), dtype=np.int32, count=count)
 
     def decode(self, indices: Sequence[int]) -> list[str]:
         """Return the shop ids of catalogue ids, each of which must be in 1..V."""

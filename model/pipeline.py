@@ -12,12 +12,13 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from export.bundle import Bundle, write_bundle
+from export.choice import Scoring, describe, export_chosen
 from export.errors import ConfigError
 from export.manifest import Manifest, TrainingWindow
-from export.onnx import export_onnx
-from export.parity import check_parity
 from export.ranker import Ranker, RankerConfig
 from export.registry import Registry
 from export.topk import DEFAULT_K_MAX
@@ -27,7 +28,7 @@ from model.committee import checkpoints, train_preset
 from model.config import Preset
 from model.curves import Curves
 from model.distributed import join_team, leave_team
-from model.evaluate import evaluate
+from model.evaluate import evaluate, prefixes
 from model.log import SessionLog
 from model.memory import peak_memory_mb, release_memory
 from model.progress import OnProgress, Progress, ignore
@@ -40,6 +41,7 @@ from model.train import Trained
 
 BASELINES = ("popularity", "next-item")  # always shown beside the model
 LIBRARIES = ("torch", "onnx", "onnxruntime", "numpy")  # whose versions the manifest records
+_COMPARED = 5_000  # lists, at least, of both ways to score; as many again where that does not divide well
 CHECKPOINTS = ".checkpoints"  # folder of a local registry
 
 
@@ -56,6 +58,7 @@ class TrainRequest:
     resume: bool = True  # continue from the checkpoint of the same training
     init_from: Path | None = None  # checkpoint directory of an earlier training to start from
     plots: tuple[str, ...] = ("svg",)  # formats that the learning curves are drawn in: svg, png
+    scoring: Scoring = "auto"  # how the graph scores the catalogue; "exact": never in int8
     read: ReadOptions = field(default_factory=ReadOptions)  # format and column names
 
 
@@ -96,7 +99,9 @@ def train_to_registry(request: TrainRequest, on_progress: OnProgress = ignore) -
     curves.finish()
     release_memory()
     with tempfile.TemporaryDirectory(prefix="nextclick-") as staging:
-        bundle = export_bundle(trained, log, request.preset, baselines, Path(staging), on_progress)  # 4, 5, 6
+        bundle = export_bundle(  # 4, 5, 6
+            trained, log, valid, request.preset, baselines, Path(staging), on_progress, scoring=request.scoring
+        )
         bundle = evaluate_bundle(bundle, valid, request.preset, on_progress)  # 7
         number = registry.publish(bundle.path)  # 8
     on_progress(Progress(stage="publish", message=f"version {number} in {request.registry}"))
@@ -162,19 +167,33 @@ def default_checkpoint_dir(registry: str | Path, run: str) -> Path:
 def export_bundle(
     trained: Trained,
     log: SessionLog,
+    valid: SessionLog,
     preset: Preset,
     baselines: dict[str, dict[str, float]],
     directory: Path,
     on_progress: OnProgress = ignore,
+    *,
+    scoring: Scoring = "auto",
 ) -> Bundle:
-    """Write the graph of the trained encoders and what belongs to it into `directory`. ParityError if they differ."""
+    """Write the graph of the trained encoders and what belongs to it into `directory`. ParityError if they differ.
+
+    `auto` scores in int8 where that gives the lists of exact scoring on the validation sessions (export/choice.py).
+    """
     items, window = len(log.vocabulary), preset.encoder.window
     k_max = min(DEFAULT_K_MAX, items)
-    serving, onnx_file = ServingModel(trained.encoders, k_max), directory / "model.onnx"
-    export_onnx(serving, onnx_file, window=window)
+    onnx_file = directory / "model.onnx"
+    parity = export_chosen(
+        lambda margin: ServingModel(trained.encoders, margin=margin),
+        onnx_file,
+        window=window,
+        items=items,
+        k=k_max,
+        sessions=sample(valid, window),
+        scoring=scoring,
+        seed=preset.train.seed,
+    )
     on_progress(Progress(stage="export", message=f"{onnx_file.stat().st_size / 2**20:.1f} MiB"))
-    parity = check_parity(serving, onnx_file, window=window, items=items, k=k_max, seed=preset.train.seed)
-    on_progress(Progress(stage="parity", message="the graph ranks as PyTorch does"))
+    on_progress(Progress(stage="parity", message=f"the graph ranks as PyTorch does, {describe(parity)}"))
     manifest = Manifest(
         created_ts=time.time_ns() // 1_000_000,
         preset=preset.name,
@@ -185,12 +204,19 @@ def export_bundle(
         training=TrainingWindow(first_ts=log.first_ts, last_ts=log.last_ts, sessions=log.sessions, clicks=log.clicks),
         valid={},
         baselines=baselines,
-        parity=parity.to_dict(),
+        parity=parity,
         libraries=library_versions(),
     )
     return write_bundle(
         directory, onnx_file=onnx_file, vocabulary=log.vocabulary, popularity=log.popularity(), manifest=manifest
     )
+
+
+def sample(valid: SessionLog, window: int) -> list[NDArray[np.int32]]:
+    """Return beginnings of validation sessions, evenly from all there are, the shortest first."""
+    starts, targets = prefixes(valid, window)
+    every = slice(None, None, max(1, len(targets) // _COMPARED))
+    return [valid.items[start:end] for start, end in zip(starts[every], targets[every], strict=True)]
 
 
 def evaluate_bundle(bundle: Bundle, valid: SessionLog, preset: Preset, on_progress: OnProgress = ignore) -> Bundle:

@@ -68,16 +68,18 @@ def gru4rec() -> Preset:
 
     Source: Hidasi & Karatzoglou, "Recurrent Neural Networks with Top-k Gains for Session-based Recommendations", CIKM
     2018; GRU4Rec_PyTorch_Official, paramfiles/yoochoose_xe_shared_best.py: 480 units, dropout 0.2 on their output, tied
-    items, 2,048 negatives by popularity^0.2, logQ correction, Adagrad 0.07, 10 epochs. Departures: batches of 128 whole
-    sessions with gradients through all of their clicks, instead of one click of each of 48 parallel sessions;
-    negatives are distinct and added to no in-batch ones; no output bias.
+    items, batches of 48 whose targets are each other's negatives beside 2,048 by popularity^0.2, logQ correction,
+    Adagrad 0.07, 10 epochs. Departures: 48 whole sessions with gradients through all of their clicks, instead of one
+    click of each of 48 parallel sessions, and therefore 150 in-batch negatives, about as many as they have targets;
+    those by popularity are distinct; no output bias. Without in-batch negatives the first epoch ends .004 lower
+    (Recall@20 on Yoochoose's recent split, validation .7269 against .7304).
     """
     return Preset(
         name="gru4rec+",
         encoder=EncoderConfig(kind="gru", hidden=480, layers=1, dropout=0.2, input_dropout=0.0, window=50),
-        negatives=NegativesConfig(popular=2_048, alpha=0.2),
+        negatives=NegativesConfig(popular=2_048, alpha=0.2, in_batch=150),
         loss=LossConfig(logq=True),
-        train=TrainConfig(epochs=10, batch=128, rule="adagrad", lr=0.07),
+        train=TrainConfig(epochs=10, batch=48, rule="adagrad", lr=0.07),
     )
 
 

@@ -33,7 +33,7 @@ class Batcher:
     """
 
     def __init__(self, *, max_batch: int, max_queued: int, max_bytes: int = 64 * 1024 * 1024) -> None:
-        self._max_batch = max_batch
+        self.max_batch = max_batch
         self._max_queued = max_queued
         self._max_bytes = max_bytes
         self._batch_bytes = max_bytes // 4
@@ -87,11 +87,11 @@ class Batcher:
 
     def _cut(self, line: deque[Record], line_bytes: int) -> tuple[list[Record], int]:
         """Take a batch from the front of a line; its records and their bytes."""
-        if len(line) <= self._max_batch and line_bytes <= self._batch_bytes:
+        if len(line) <= self.max_batch and line_bytes <= self._batch_bytes:
             records = list(line)
             line.clear()
             return records, line_bytes
-        records, size = list(islice(line, self._max_batch)), 0
+        records, size = list(islice(line, self.max_batch)), 0
         for count, record in enumerate(records):
             size += _size(record)
             if size > self._batch_bytes and count:
@@ -102,12 +102,16 @@ class Batcher:
             line.popleft()
         return records, size
 
-    def clear(self) -> None:
-        """Drop all that waits. None of it was begun, so it is read again from the last committed offset."""
-        self._lines.clear()
-        self._line_bytes.clear()
-        self._turns.clear()
-        self._took(self.queued, self.queued_bytes)
+    def clear(self, partition: Partition | None = None) -> None:
+        """Drop what waits, of all partitions or of one. None of it was begun; it is read again after a seek."""
+        if partition is None:
+            self._lines.clear()
+            self._line_bytes.clear()
+            self._turns.clear()
+            self._took(self.queued, self.queued_bytes)
+        elif line := self._lines.pop(partition, None):
+            self._turns.remove(partition)
+            self._took(len(line), self._line_bytes.pop(partition))
 
     def _took(self, count: int, size: int) -> None:
         self.queued -= count

@@ -8,9 +8,10 @@
     6. wait until the broker has acknowledged all of them
     7. only then confirm the clicks: the committed offset never runs ahead of the output
 
-`prepare` is 1 and 2, `rank` is 3 and 4 (in the inference thread), `messages` says what 5 publishes; 6 and 7 are
-`stream.pipeline`'s. A crash anywhere replays from the last commit: a replayed click changes no state, but its row and
-its list are published again, as the crash may have come before they were.
+`prepare` is 1 and 2, `rank` is 3 and 4 (in the inference thread, several batches in one run), `messages` says what 5
+publishes; 6 and 7 are `stream.pipeline`'s. A crash anywhere replays from the last commit: a replayed click changes no
+state, but its row and its list are published again, as the crash may have come before they were. Exactly once, 5 is
+one transaction with the offset that is read next, and 6 its commit: nothing that was answered is replayed.
 """
 
 import logging
@@ -26,6 +27,7 @@ from stream.errors import BadClick
 from stream.expiry import Expired, Expiry, tombstone_headers
 from stream.ledger import Partition, Record
 from stream.policy import Policy
+from stream.positions import POSITION_KEY, encode_position
 from stream.publisher import Outgoing
 from stream.session import SessionState, decode_state, encode_state, fold_click, ranking_items
 
@@ -63,6 +65,7 @@ class StateStore(Protocol):
 
     def get(self, key: bytes, partition: int) -> bytes | None: ...
     def put(self, key: bytes, row: bytes, partition: int) -> None: ...
+    def delete(self, key: bytes) -> None: ...
 
 
 @dataclass(slots=True)
@@ -89,6 +92,7 @@ class Prepared:
     batch: Batch
     sessions: dict[str, Work] = field(default_factory=dict)
     rows: list[tuple[bytes, bytes]] = field(default_factory=list)
+    before: list[tuple[bytes, bytes | None]] = field(default_factory=list)  # the rows it replaced; None: there was none
     rejected: list[tuple[Record, BadClick]] = field(default_factory=list)
     repeats: int = 0  # clicks whose offsets had been applied before
     expired: list[Expired] = field(default_factory=list)  # idle sessions, forgotten with this batch
@@ -115,7 +119,9 @@ class CommitPath:
                 continue
             work = prepared.sessions.get(click.session_id)
             if work is None:
-                row = self._store.get(click.session_id.encode(), partition)
+                key = click.session_id.encode()
+                row = self._store.get(key, partition)
+                prepared.before.append((key, row))
                 before = decode_state(row) if row else None
                 state = fold_click(before, click, record.offset, self._config.session)  # 2.
                 work = prepared.sessions[click.session_id] = Work(state, [record])
@@ -133,24 +139,33 @@ class CommitPath:
             prepared.expired = self._expiry.turn(batch.partition, keys, newest, batch.records[-1].timestamp)
         return prepared
 
-    def rank(self, prepared: Prepared, ranker: ItemRanker | None) -> list[Answer]:
-        """Steps 3 and 4: an answer for each session, in order. Never raises: who cannot be ranked gets an `error`."""
-        states = [work.state for work in prepared.sessions.values()]
-        if not states:
-            return []
-        if ranker is None:
-            return [Answer((), fallback=True) for _ in states]
-        try:
-            return self._rank(states, ranker)
-        except Exception:
-            log.exception("ranking %d sessions failed; each of them is tried alone", len(states))
-            return [self._rank_alone(state, ranker) for state in states]
+    def undo(self, prepared: Prepared) -> None:
+        """Put the rows back that the batch replaced. Where several batches are undone, the newest comes first."""
+        for key, row in reversed(prepared.before):
+            if row is None:
+                self._store.delete(key)
+            else:
+                self._store.put(key, row, prepared.batch.partition[1])
+        if self._expiry is not None:
+            self._expiry.undo(prepared.batch.partition[1], prepared.expired)
+
+    def rank(self, batches: Sequence[Prepared], ranker: ItemRanker | None) -> list[list[Answer]]:
+        """Steps 3 and 4, of several batches in one run: for each of them an answer for each session, in order.
+
+        Never raises: who cannot be ranked gets an `error`.
+        """
+        states = [work.state for prepared in batches for work in prepared.sessions.values()]
+        answers = iter(self._answers(states, ranker))
+        return [[next(answers) for _ in prepared.sessions] for prepared in batches]
 
     def messages(self, prepared: Prepared, answers: Sequence[Answer], model: str) -> list[Outgoing]:
-        """Step 5: state rows first, then lists, then what is rejected."""
+        """Step 5: state rows first, then lists, then what is rejected; exactly once, the position is among the rows."""
         topics, partition = self._config.topics, prepared.batch.partition
         changelog = self._config.changelog_topic
-        out = [Outgoing(changelog, key, row, None, partition[1], True) for key, row in prepared.rows]
+        rows = list(prepared.rows)
+        if self._config.guarantee == "exactly-once":
+            rows.append((POSITION_KEY, encode_position(prepared.batch.records[-1].offset + 1)))
+        out = [Outgoing(changelog, key, row, None, partition[1], True) for key, row in rows]
         out += [Outgoing(changelog, x.key, None, tombstone_headers(x), partition[1], True) for x in prepared.expired]
         failed: list[tuple[Record, BadClick]] = []
         now = int(time.time() * 1000)
@@ -164,6 +179,17 @@ class CommitPath:
             headers = [*record.headers, *rejection_headers(error, partition[0], partition[1], record.offset)]
             out.append(Outgoing(topics.rejected, record.key, record.value, headers, shrinkable=True))
         return out
+
+    def _answers(self, states: Sequence[SessionState], ranker: ItemRanker | None) -> list[Answer]:
+        if not states:
+            return []
+        if ranker is None:
+            return [Answer((), fallback=True) for _ in states]
+        try:
+            return self._rank(states, ranker)
+        except Exception:
+            log.exception("ranking %d sessions failed; each of them is tried alone", len(states))
+            return [self._rank_alone(state, ranker) for state in states]
 
     def _rank(self, states: Sequence[SessionState], ranker: ItemRanker) -> list[Answer]:
         sessions = [ranking_items(state) for state in states]

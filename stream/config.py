@@ -8,7 +8,9 @@ from export.errors import ConfigError
 from stream.policy import PolicyConfig
 from stream.session import SessionConfig
 
-__all__ = ["StreamConfig", "Topics"]
+__all__ = ["Guarantee", "StreamConfig", "Topics"]
+
+Guarantee = Literal["at-least-once", "exactly-once"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +39,7 @@ class StreamConfig:
     session: SessionConfig = field(default_factory=SessionConfig)
     policy: PolicyConfig = field(default_factory=PolicyConfig)
     k: int = 20  # items in a list
+    guarantee: Guarantee = "at-least-once"  # what happens to a list when a worker dies: repeated, or published once
 
     provider: Literal["cpu", "cuda"] = "cpu"  # where the graph runs
     threads: int = 0  # of the graph on the CPU; 0: one a core
@@ -44,7 +47,7 @@ class StreamConfig:
     max_batch: int = 1024  # clicks of one micro-batch; larger ones coalesce better and answer later
     queue_clicks: int = 16_384  # clicks waiting in the worker before the fetcher pauses
     queue_mb: int = 64  # their bytes; huge messages fill it long before the clicks are so many
-    batches_in_flight: int = 4  # published but not yet confirmed; bounds what a crash repeats
+    batches_in_flight: int = 16  # published but not yet confirmed; bounds what a crash repeats
 
     broker_session_timeout_s: float = 10.0  # silence after which the group gives a worker's partitions away
     broker_heartbeat_s: float = 0.3  # at most a third of the session time-out; a rebalance is noticed by the next one
@@ -67,6 +70,10 @@ class StreamConfig:
         _require(bool(self.registry.strip()), "the registry is missing: a directory or a URL")
         _require(bool(self.group.strip()) and bool(self.variant.strip()), "group and variant must not be empty")
         _require(1 <= self.k <= 1000, f"k must be 1 to 1000, not {self.k}")
+        _require(
+            self.guarantee in ("at-least-once", "exactly-once"),
+            f"the guarantee must be at-least-once or exactly-once, not {self.guarantee!r}",
+        )
         _require(self.provider in ("cpu", "cuda"), f"provider must be cpu or cuda, not {self.provider!r}")
         _require(self.threads >= 0, f"threads must be 0 (one a core) or more, not {self.threads}")
         _require(self.max_batch >= 1, f"a batch holds at least one click, not {self.max_batch}")

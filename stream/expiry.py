@@ -36,14 +36,21 @@ _A_TURN = 256  # rows looked at a batch, and two more for each session of the ba
 
 
 class Expired(NamedTuple):
-    """A session that was forgotten, and the source offset of its newest click."""
+    """A session that was forgotten, the source offset of its newest click, and its row."""
 
     key: bytes
     offset: int
+    row: bytes = b""
+
+
+class WithHeaders(Protocol):
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes]]: ...
 
 
 class ExpiringStore(Protocol):
     def get(self, key: bytes, partition: int) -> bytes | None: ...
+    def put(self, key: bytes, row: bytes, partition: int) -> None: ...
     def delete(self, key: bytes) -> None: ...
 
 
@@ -68,7 +75,7 @@ class Expiry:
         self._width_s = self._silence_s / _BUCKETS
         self._buckets: dict[int, dict[int, set[bytes]]] = {}  # partition -> number of the bucket -> sessions
         self._event_clock: dict[int, int] = {}  # partition -> ms since the epoch
-        self.expired = 0  # sessions forgotten so far
+        self.expired = 0  # sessions forgotten so far, those of batches that were undone among them
 
     def turn(self, partition: Partition, touched: Sequence[bytes], newest_ts: int, written_ms: int) -> list[Expired]:
         """Note the sessions of a batch, then forget some that are due.
@@ -93,7 +100,15 @@ class Expiry:
 
     def restored(self, partition: int, records: Sequence[Record]) -> None:
         """Changelog records that are being recovered; the newest one's timestamp counts for all of them."""
-        self.touch(partition, (r.key for r in records if r.key and r.value is not None), records[-1].timestamp / 1000)
+        if records:
+            live = (record.key for record in records if record.key and record.value is not None)
+            self.touch(partition, live, records[-1].timestamp / 1000)
+
+    def undo(self, partition: int, expired: Sequence[Expired]) -> None:
+        """Bring back what a batch forgot that was not confirmed; forgotten again after another silence."""
+        for key, _, row in expired:
+            self._store.put(key, row, partition)
+        self.touch(partition, [one.key for one in expired], self._clock())
 
     def retain(self, partitions: Collection[int]) -> None:
         """Drop what is known of partitions that are no longer ours."""
@@ -127,7 +142,7 @@ class Expiry:
                 head = decode_head(row)
                 if self._is_over(partition, head, below):
                     self._store.delete(key)
-                    found.append(Expired(key, head.offset))
+                    found.append(Expired(key, head.offset, row))
                 else:
                     kept.append(key)
             if not bucket:
@@ -147,7 +162,7 @@ def tombstone_headers(expired: Expired) -> list[tuple[str, bytes]]:
     return [(SOURCE_OFFSET, str(expired.offset).encode())]
 
 
-def tombstone_offset(record: Record) -> int | None:
+def tombstone_offset(record: WithHeaders) -> int | None:
     """The source offset that a tombstone names; None where it names none."""
     for name, value in record.headers:
         if name == SOURCE_OFFSET and value.isdigit():

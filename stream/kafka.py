@@ -20,6 +20,7 @@ __all__ = [
     "parse_options",
     "producer_options",
     "read_options",
+    "transactional_options",
     "wait_for_broker",
 ]
 
@@ -28,7 +29,8 @@ Client = TypeVar("Client")
 _NOTICE_S = 5.0  # between two messages while a broker is awaited
 _REFUSED_S = 3.0  # of nothing but refusals; a broker that is starting may refuse whom it knows later
 _VARIABLES, _FILE_VARIABLE = "NEXTCLICK_KAFKA_", "NEXTCLICK_KAFKA_CONFIG"  # the latter names the file
-_RESERVED = frozenset({"bootstrap.servers", "partitioner", "enable.idempotence", "group.id"})
+_RESERVED = frozenset({"bootstrap.servers", "partitioner", "enable.idempotence", "group.id", "transactional.id"})
+_TRANSACTION_S = 60.0  # Kafka's own default
 
 
 def parse_options(pairs: Sequence[str]) -> dict[str, str]:
@@ -102,6 +104,23 @@ def producer_options(
         "partitioner": "murmur2_random",  # as Kafka's Java clients and Faust; librdkafka's default is another
         "message.timeout.ms": int(delivery_timeout_s * 1000),
     }
+
+
+def transactional_options(
+    bootstrap_servers: str, extra: Mapping[str, str] | None = None, *, delivery_timeout_s: float = 30.0
+) -> Options:
+    """Options of producers whose messages appear in transactions; each gets its `transactional.id` besides.
+
+    The broker ends a transaction that stays open for `transaction.timeout.ms`. That must be well above the delivery
+    time-out and a broker's restart, or a transaction that only had to wait is lost, and with it the producer's place;
+    and it bounds for how long the last transaction of a dead worker, whom nobody succeeds, hides what follows it from
+    readers of committed messages.
+    """
+    own = {
+        "linger.ms": "0",  # the end of a transaction sends what waits; with a linger each takes twice the time
+        "transaction.timeout.ms": str(int(max(_TRANSACTION_S, 3 * delivery_timeout_s) * 1000)),
+    }
+    return producer_options(bootstrap_servers, {**own, **(extra or {})}, delivery_timeout_s=delivery_timeout_s)
 
 
 def consumer_options(

@@ -28,6 +28,13 @@ class Metrics:
         self.coalesced = self._counter("coalesced", "Clicks answered by the list of a newer click of their session.")
         self.fallbacks = self._counter("fallbacks", "Lists of popular items, for want of a model or a known item.")
         self.rejected = self._counter("rejected", "Messages sent to the rejected topic.", ("reason",))
+        self.transactions = self._counter(
+            "transactions",
+            "Transactions committed, aborted, or fenced: left undecided, as another worker took over.",
+            ("outcome",),
+        )
+        for outcome in ("committed", "aborted", "fenced"):
+            self.transactions.labels(outcome)
         self.model_swaps = self._counter("model_swaps", "Models put into service.")
         self.model_failures = self._counter("model_failures", "Models that were refused or not loaded.", ("reason",))
         self.announcement_errors = self._counter("announcement_errors", "Unreadable messages on the models topic.")
@@ -59,6 +66,10 @@ class Metrics:
     def reject(self, reason: str) -> None:
         """Count a message sent to the rejected topic; reasons are those of stream.contract.REASONS."""
         self.rejected.labels(reason).inc()
+
+    def transaction(self, outcome: str) -> None:
+        """Count a transaction: committed, aborted or fenced."""
+        self.transactions.labels(outcome).inc()
 
     def set_model(self, version: str, variant: str, sha256: str) -> None:
         """Say which model is in service from now on."""

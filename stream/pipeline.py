@@ -2,38 +2,34 @@
 
     batcher -> begin: steps 1, 2 -> inference thread: 3, 4 -> end: step 5 -> settle: 6, 7
 
-Each stage takes the batches one after another. While the broker acknowledges one batch the next is ranked and a third
-is prepared; `batches_in_flight` bounds how many wait for the broker. A batch of an earlier epoch, begun before its
-partition was given away, is dropped at the next step: the clicks are read again by their owner.
+Each stage takes the batches one after another, but for the ranking, which takes all that wait. While the broker
+acknowledges some, others are ranked and more are prepared; `batches_in_flight` bounds how many wait for the broker. A
+batch of an earlier epoch, begun before its partition was given up, is dropped at the next step: the clicks are read
+again by their owner. Partitions do not wait for each other, but the batches of one of them are confirmed in order.
+
+A partition is given up when a batch of it is not confirmed, or when the group takes it. Then the state rows of all its
+batches in work are put back as they were, newest batch first: a batch that is read again is folded from what the broker
+has confirmed, and gives the same lists again.
 """
 
 import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from stream.batcher import Batcher
 from stream.commit import Answer, CommitPath, ItemRanker, Prepared
 from stream.errors import PublishFailed
+from stream.inference import Inference, Ranked
 from stream.ledger import Ledger, Partition
 from stream.publisher import Outgoing, Publisher, Receipt
 
 __all__ = ["Observer", "Pipeline", "Ranked"]
 
 log = logging.getLogger(__name__)
-
-_RANKED_AHEAD = 2  # batches handed to the inference thread: one in work, and one ready when it is done
-
-
-class Ranked(NamedTuple):
-    """What the inference thread hands back."""
-
-    answers: list[Answer]
-    model: str
-    seconds: float
 
 
 class Observer(Protocol):
@@ -45,7 +41,7 @@ class Observer(Protocol):
 
 
 class Pipeline:
-    """Lives on the event loop; `current_ranker` is called in the inference thread, once a batch."""
+    """Lives on the event loop; `current_ranker` is called in the inference thread, once a run."""
 
     def __init__(
         self,
@@ -62,18 +58,21 @@ class Pipeline:
         self._batcher, self._ledger, self._path = batcher, ledger, path
         self._publisher, self._observer = publisher, observer
         self._current_ranker, self._may_publish = current_ranker, may_publish
-        self._inference = ThreadPoolExecutor(max_workers=1, thread_name_prefix="inference")
+        self._inference = Inference(self._rank)
         self._ranking: asyncio.Queue[tuple[Prepared, asyncio.Future[Ranked]]] = asyncio.Queue()
-        self._settling: asyncio.Queue[_Published] = asyncio.Queue()
-        self._to_rank = asyncio.Semaphore(_RANKED_AHEAD)
+        self._settling: dict[Partition, asyncio.Queue[_Published]] = {}
+        self._open: dict[Partition, deque[Prepared]] = {}  # begun and not confirmed, in order; given up ones are gone
+        self._clicks_ahead = 0  # prepared and not yet ranked
+        self._room_ahead = asyncio.Event()
+        self._room_ahead.set()
         self._to_confirm = asyncio.Semaphore(batches_in_flight)
         self._begun = 0
         self._idle = asyncio.Event()
         self._idle.set()
         self._tasks: list[asyncio.Task[None]] = []
         self.finished = 0  # batches, for the watchdog
-        self.changelog_offsets: Callable[[Partition, int], None] = _ignore
-        self.on_unconfirmed: Callable[[PublishFailed], None] = _reraise
+        self.changelog_rows: Callable[[Partition, Receipt], None] = _ignore
+        self.on_unconfirmed: Callable[[Partition, PublishFailed], None] = _reraise
 
     @property
     def in_flight(self) -> int:
@@ -82,8 +81,10 @@ class Pipeline:
 
     def start(self, on_crash: Callable[[BaseException], None]) -> None:
         """Start the stages; an error that no rule covers is handed to `on_crash`, and the stage is over."""
-        for stage in (self._begin, self._end, self._settle):
-            self._tasks.append(asyncio.create_task(_guarded(stage(), on_crash), name=f"pipeline{stage.__name__}"))
+        self._inference.start()
+        self._on_crash = on_crash
+        for stage in (self._begin, self._end):
+            self._run(stage(), stage.__name__)
 
     async def drained(self, timeout_s: float) -> bool:
         """Wait until every batch that was begun has ended; False after `timeout_s`."""
@@ -91,76 +92,115 @@ class Pipeline:
             await asyncio.wait_for(self._idle.wait(), timeout_s)
         return self._idle.is_set()
 
+    def give_up(self, partition: Partition) -> None:
+        """Nothing of the partition that was begun counts any more, and nothing that waits is begun; a seek is due."""
+        self._ledger.give_up(partition)
+        self._batcher.clear(partition)
+        self._publisher.withdraw(partition)
+        self._undo(partition)
+
+    def give_up_all(self) -> None:
+        """The same for all partitions."""
+        self._ledger.new_epoch()
+        self._batcher.clear()
+        self._publisher.withdraw()
+        for partition in list(self._open):
+            self._undo(partition)
+
     async def stop(self) -> None:
         """Stop the stages where they are; what is in flight is not acknowledged."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._inference.shutdown(wait=False, cancel_futures=True)
+        self._inference.stop()
 
     async def _begin(self) -> None:
-        loop = asyncio.get_running_loop()
         while True:
-            await self._to_rank.acquire()
+            await self._room_ahead.wait()
             batch = await self._batcher.take(self._ledger)
             self._begun += 1
             self._idle.clear()
             started = time.perf_counter()
             prepared = self._path.prepare(batch)  # 1. 2.
+            self._open.setdefault(batch.partition, deque()).append(prepared)
             self._observer.prepared(prepared, time.perf_counter() - started)
-            self._ranking.put_nowait((prepared, loop.run_in_executor(self._inference, self._rank, prepared)))
+            self._count_ahead(len(batch.records))
+            self._ranking.put_nowait((prepared, self._inference.submit(prepared)))
 
-    def _rank(self, prepared: Prepared) -> Ranked:
-        if prepared.batch.epoch != self._ledger.epoch:
-            return Ranked([], "", 0.0)
-        started = time.perf_counter()
+    def _rank(self, batches: Sequence[Prepared]) -> tuple[list[list[Answer]], str]:
+        """In the inference thread."""
         ranker = self._current_ranker()
-        answers = self._path.rank(prepared, ranker)  # 3. 4.
-        return Ranked(answers, ranker.version if ranker else "", time.perf_counter() - started)
+        current = [self._is_current(prepared) for prepared in batches]
+        counting = [prepared for prepared, counts in zip(batches, current, strict=True) if counts]
+        answers = iter(self._path.rank(counting, ranker))  # 3. 4.
+        return [next(answers) if counts else [] for counts in current], ranker.version if ranker else ""
+
+    def _count_ahead(self, clicks: int) -> None:
+        """One full batch in work, and as much ready when it is done."""
+        self._clicks_ahead += clicks
+        if self._clicks_ahead <= self._batcher.max_batch:
+            self._room_ahead.set()
+        else:
+            self._room_ahead.clear()
 
     async def _end(self) -> None:
         while True:
             prepared, ranking = await self._ranking.get()
             ranked = await ranking
-            self._to_rank.release()
+            self._count_ahead(-len(prepared.batch.records))
             self._observer.ranked(prepared, ranked)
             await self._to_confirm.acquire()
-            if not await self._may_publish():
-                self._give_up(prepared)
-            if prepared.batch.epoch != self._ledger.epoch:
+            if not await self._may_publish() and self._is_current(prepared):
+                self.give_up(prepared.batch.partition)
+            if not self._is_current(prepared):
                 self._over()
                 continue
             messages = self._path.messages(prepared, ranked.answers, ranked.model)
-            receipt = await self._publisher.publish(messages)  # 5.
-            self._settling.put_nowait(_Published(prepared, ranked, messages, receipt, time.perf_counter()))
+            receipt = await self._publisher.publish(prepared.batch.partition, messages)  # 5.
+            self._settling_of(prepared).put_nowait(_Published(prepared, ranked, messages, receipt, time.perf_counter()))
 
-    async def _settle(self) -> None:
-        """Steps 6 and 7, one batch after another: no batch is confirmed before the ones that began before it."""
+    async def _settle(self, settling: "asyncio.Queue[_Published]") -> None:
+        """Steps 6 and 7 of one partition, batch by batch: none is confirmed before the ones that began earlier."""
         while True:
-            published = await self._settling.get()
-            batch = published.prepared.batch
+            published = await settling.get()
             try:
                 receipt = await published.receipt  # 6.
             except PublishFailed as error:
-                if self._give_up(published.prepared):
-                    self.on_unconfirmed(error)
+                if self._is_current(published.prepared):
+                    partition = published.prepared.batch.partition
+                    self.give_up(partition)
+                    self.on_unconfirmed(partition, error)
             else:
-                if self._ledger.confirm(batch.partition, batch.records[-1].offset + 1, epoch=batch.epoch):  # 7.
-                    self._confirmed(published, receipt)
+                self._confirm(published, receipt)  # 7.
             self._over()
 
-    def _confirmed(self, published: "_Published", receipt: Receipt) -> None:
+    def _confirm(self, published: "_Published", receipt: Receipt) -> None:
+        batch = published.prepared.batch
+        if not self._ledger.confirm(batch.partition, batch.records[-1].offset + 1, epoch=batch.epoch):
+            return
+        confirmed = self._open[batch.partition].popleft()
+        assert confirmed is published.prepared, "batches of a partition end in the order in which they began"
         self.finished += 1
-        self.changelog_offsets(published.prepared.batch.partition, receipt.tracked_offset)
+        self.changelog_rows(batch.partition, receipt)
         seconds = time.perf_counter() - published.at
         self._observer.confirmed(published.prepared, published.ranked, published.messages, seconds)
 
-    def _give_up(self, prepared: Prepared) -> bool:
-        """A batch that is not confirmed ends the epoch: a later one of its partition must not be confirmed either."""
-        if prepared.batch.epoch != self._ledger.epoch:
-            return False
-        self._ledger.new_epoch()
-        return True
+    def _is_current(self, prepared: Prepared) -> bool:
+        return self._ledger.is_current(prepared.batch.partition, prepared.batch.epoch)
+
+    def _undo(self, partition: Partition) -> None:
+        for prepared in reversed(self._open.pop(partition, ())):
+            self._path.undo(prepared)
+
+    def _settling_of(self, prepared: Prepared) -> "asyncio.Queue[_Published]":
+        partition = prepared.batch.partition
+        if partition not in self._settling:
+            self._settling[partition] = asyncio.Queue()
+            self._run(self._settle(self._settling[partition]), f"_settle {partition}")
+        return self._settling[partition]
+
+    def _run(self, stage: Coroutine[Any, Any, None], name: str) -> None:
+        self._tasks.append(asyncio.create_task(_guarded(stage, self._on_crash), name=f"pipeline{name}"))
 
     def _over(self) -> None:
         self._to_confirm.release()
@@ -177,11 +217,11 @@ class _Published(NamedTuple):
     at: float
 
 
-def _ignore(partition: Partition, offset: int) -> None:
-    """Nobody follows the offsets of the changelog."""
+def _ignore(partition: Partition, receipt: Receipt) -> None:
+    """Nobody follows the rows of the changelog."""
 
 
-def _reraise(error: PublishFailed) -> None:
+def _reraise(partition: Partition, error: PublishFailed) -> None:
     raise error
 
 

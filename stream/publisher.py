@@ -1,22 +1,24 @@
-"""The way out: one librdkafka producer, and one future for all messages of a batch.
+"""The way out: what publishers have in common, and the one of at-least-once, a single librdkafka producer.
 
-The producer is idempotent, so that retries neither repeat nor reorder: the state rows of a session must reach the
-changelog in the order of their batches. Delivery reports arrive in a thread of our own and wake the event loop once a
+A batch is handed over as a whole, and one future stands for all its messages. The producer is idempotent, so that
+retries neither repeat nor reorder: the state rows of a session must reach the changelog in the order of their batches.
+Delivery reports arrive in a thread of our own and wake the event loop once a
 batch, not once a message. A message that the broker does not confirm in time fails the batch: nothing of it is
 acknowledged, and its clicks are read again.
 """
 
 import asyncio
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from stream.errors import PublishFailed
+from stream.ledger import Partition
 
-__all__ = ["TRUNCATED", "Outgoing", "Publisher", "Receipt"]
+__all__ = ["TRUNCATED", "IdempotentPublisher", "Outgoing", "Publisher", "Receipt", "broker_answers", "shrink"]
 
 TRUNCATED = "truncated_from"  # header of a rejected message that was too large to be copied whole: its length in bytes
 KEPT_BYTES = 16 * 1024  # of a value that the broker refuses for its size
@@ -38,19 +40,45 @@ class Outgoing(NamedTuple):
 
 
 class Receipt(NamedTuple):
-    """What the broker confirmed: the highest offset of the batch's tracked messages, -1 without any."""
+    """What the broker confirmed: the highest and the first offset of the batch's tracked messages (-1 without any),
+    which go to one partition, and how many there are."""
 
     tracked_offset: int
+    first_tracked: int = -1
+    tracked: int = 0
+
+
+class Publisher(Protocol):
+    """How the messages of a batch go out. Used on the event loop, which none of it blocks."""
+
+    async def publish(self, partition: Partition, messages: Sequence[Outgoing]) -> "asyncio.Future[Receipt]":
+        """Hand over the messages of a batch of a clicks partition, in order; the future has the receipt when the broker
+        has confirmed them all, and raises PublishFailed where it does not."""
+
+    async def take_over(self, partitions: Collection[Partition]) -> None:
+        """These are the clicks partitions to publish for from now on: returns when no one else's messages for them can
+        come any more, as far as this guarantee goes that far."""
+
+    def withdraw(self, partition: Partition | None = None) -> None:
+        """The partition, or all, were given up: what was handed over and is not on its way yet must not be published,
+        where that can be helped."""
+
+    def broker_answers(self) -> bool:
+        """Ask a broker, and wait for the answer for a few seconds. From any thread."""
+
+    def close(self, timeout_s: float) -> int:
+        """Wait for what is under way, then stop; the number of messages or transactions not confirmed in time."""
 
 
 class _Ticket:
     """Counts the reports of one batch, which arrive one at a time, from the polling thread."""
 
-    def __init__(self, publisher: "Publisher", count: int) -> None:
+    def __init__(self, publisher: "IdempotentPublisher", count: int) -> None:
         self._publisher = publisher
         self._loop = asyncio.get_running_loop()
         self._left = count
-        self._offset = -1
+        self._offset = self._first = -1
+        self._tracked = 0
         self._error: KafkaError | None = None
         self.future: asyncio.Future[Receipt] = self._loop.create_future()
         if not count:
@@ -63,13 +91,17 @@ class _Ticket:
 
     def report_tracked(self, error: KafkaError | None, message: Any) -> None:
         if error is None:
-            self._offset = max(self._offset, message.offset())
+            offset = message.offset()
+            if not self._tracked:  # reports of one partition come in the order of its offsets
+                self._first = offset
+            self._offset = max(self._offset, offset)
+            self._tracked += 1
         self.report(error, message)
 
     def report_shrinkable(self, original: Outgoing, error: KafkaError | None, message: Any) -> None:
         if error is not None and error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
             try:
-                self._publisher._produce(_shrink(original), self.report)
+                self._publisher._produce(shrink(original), self.report)
             except (BufferError, KafkaException):
                 pass  # the first refusal counts: the batch fails, and is read again
             else:
@@ -87,11 +119,11 @@ class _Ticket:
         if self._error is not None:
             self.future.set_exception(PublishFailed(f"the broker did not confirm a message: {self._error.str()}"))
         else:
-            self.future.set_result(Receipt(self._offset))
+            self.future.set_result(Receipt(self._offset, self._first, self._tracked))
 
 
-class Publisher:
-    """`settings` are librdkafka's, as `stream.kafka.producer_settings` gives them."""
+class IdempotentPublisher:
+    """At least once. `settings` are librdkafka's, as `stream.kafka.producer_options` gives them."""
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
         self._producer = Producer(dict(settings))
@@ -99,11 +131,8 @@ class Publisher:
         self._poller = threading.Thread(target=self._poll, name="delivery-reports", daemon=True)
         self._poller.start()
 
-    async def publish(self, messages: Sequence[Outgoing]) -> "asyncio.Future[Receipt]":
-        """Hand `messages` over, in order; the future has the receipt when the broker has confirmed them all.
-
-        Waits while librdkafka's queue is full. The future raises PublishFailed where one message is not confirmed.
-        """
+    async def publish(self, partition: Partition, messages: Sequence[Outgoing]) -> "asyncio.Future[Receipt]":
+        """Waits while librdkafka's queue is full; raises PublishFailed where it refuses a message at once."""
         ticket = _Ticket(self, len(messages))
         for message in messages:
             report: Callable[..., None] = ticket.report
@@ -115,15 +144,16 @@ class Publisher:
                 await asyncio.sleep(_RETRY_S)
         return ticket.future
 
+    async def take_over(self, partitions: Collection[Partition]) -> None:
+        """Nothing to be done: a worker that lost a partition may still write, and recovery knows its old rows."""
+
+    def withdraw(self, partition: Partition | None = None) -> None:
+        """Too late: all is with librdkafka. What comes twice carries its source offset."""
+
     def broker_answers(self) -> bool:
-        """Ask a broker, and wait for the answer for a few seconds. From any thread."""
-        try:
-            return bool(self._producer.list_topics(timeout=_ANSWER_S).brokers)
-        except KafkaException:
-            return False
+        return broker_answers(self._producer)
 
     def close(self, timeout_s: float) -> int:
-        """Wait for what is under way, then stop; the number of messages that were not confirmed in time."""
         self._stopping.set()
         self._poller.join(timeout=10 * _POLL_S)
         return int(self._producer.flush(timeout_s))
@@ -136,7 +166,7 @@ class Publisher:
         except KafkaException as error:
             if not message.shrinkable or error.args[0].code() != KafkaError.MSG_SIZE_TOO_LARGE:
                 raise PublishFailed(f"a message for {message.topic} was refused: {error}") from error
-            return self._try_produce(_shrink(message), report)
+            return self._try_produce(shrink(message), report)
         return True
 
     def _produce(self, message: Outgoing, report: Callable[..., None]) -> None:
@@ -154,7 +184,16 @@ class Publisher:
             self._producer.poll(_POLL_S)
 
 
-def _shrink(message: Outgoing) -> Outgoing:
+def broker_answers(client: Any) -> bool:
+    """Whether any broker tells a confluent client its topics within a few seconds."""
+    try:
+        return bool(client.list_topics(timeout=_ANSWER_S).brokers)
+    except KafkaException:
+        return False
+
+
+def shrink(message: Outgoing) -> Outgoing:
+    """A message that is too large for the broker, cut, with a header that says so."""
     value = message.value or b""
     headers = [*(message.headers or []), (TRUNCATED, str(len(value)).encode())]
     return message._replace(value=value[:KEPT_BYTES], headers=headers, shrinkable=False)

@@ -1,7 +1,9 @@
 """Bringing the sessions' states back from the changelog, as raw rows.
 
 A row, or a tombstone, counts unless a row of a newer source offset is there already: a worker that was stopped past its
-time in the group, and went on, may have written old ones behind the new owner's.
+time in the group, and went on, may have written old ones behind the new owner's. Where such a one is a session's
+newest, compaction would keep it and delete the right one: its key is noted as stale, for the owner to write its row
+again.
 """
 
 import math
@@ -9,10 +11,20 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from stream.expiry import tombstone_offset
-from stream.ledger import Record
 from stream.session import decode_head
 
-__all__ = ["RecoverableStore", "restore_rows"]
+__all__ = ["RecoverableStore", "Row", "restore_rows"]
+
+
+class Row(Protocol):
+    """What is needed of a record of the changelog."""
+
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes]]: ...
 
 
 class RecoverableStore(Protocol):
@@ -24,32 +36,36 @@ class RecoverableStore(Protocol):
     def delete(self, key: bytes) -> None: ...
 
 
-def restore_rows(store: RecoverableStore, records: Sequence[Record], partition: int) -> int:
-    """Apply changelog records of one partition in their order; the number of them skipped as older.
+def restore_rows(store: RecoverableStore, rows: Sequence[Row], partition: int, stale: set[bytes]) -> int:
+    """Apply the next rows of one partition in their order; the number of them skipped as older.
 
-    A record without a value deletes the row; one that names no source offset does so at all events. Raises BadState
-    where a row to compare with cannot be read.
+    `stale` holds the keys whose newest row so far was skipped. A row without a value deletes the session; one that
+    names no source offset does so at all events. Raises BadState where a row to compare with cannot be read.
     """
-    fresh = {record.key: record.value for record in records if record.key is not None and record.value is not None}
-    if len(fresh) == len(records) and store.put_new(fresh, partition):  # most of a compacted changelog is
+    fresh = {row.key: row.value for row in rows if row.key is not None and row.value is not None}
+    if len(fresh) == len(rows) and store.put_new(fresh, partition):  # most of a compacted changelog is
+        stale.difference_update(fresh)
         return 0
     skipped = 0
-    for record in records:
-        key, row = record.key, record.value
+    for row in rows:
+        key, value = row.key, row.value
         if key is None:
             continue
         known = store.get(key, partition)
-        if known is not None and _offset(record) < decode_head(known).offset:
+        if known is not None and _offset(row) < decode_head(known).offset:
             skipped += 1
-        elif row is not None:
-            store.put(key, row, partition)
+            stale.add(key)
+            continue
+        if value is not None:
+            store.put(key, value, partition)
         elif known is not None:
             store.delete(key)
+        stale.discard(key)
     return skipped
 
 
-def _offset(record: Record) -> float:
-    if record.value is not None:
-        return decode_head(record.value).offset
-    offset = tombstone_offset(record)
+def _offset(row: Row) -> float:
+    if row.value is not None:
+        return decode_head(row.value).offset
+    offset = tombstone_offset(row)
     return math.inf if offset is None else offset

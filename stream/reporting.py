@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 from stream.commit import ItemRanker, Prepared
 from stream.contract import RANKING_FAILED
+from stream.inference import Ranked
 from stream.ledger import Ledger, Partition
 from stream.metrics import Metrics
-from stream.pipeline import Ranked
 from stream.publisher import Outgoing
 from stream.redis_sink import RedisSink
 from stream.web import Health

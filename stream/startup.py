@@ -6,11 +6,15 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from stream.config import StreamConfig
-from stream.errors import BrokerUnavailable
+from stream.errors import AccessRefused, BrokerUnavailable
+from stream.kafka import wait_for_broker
 from stream.seams.security import hide_passwords
+from stream.signals import StopSignal
 from stream.topics import partition_counts
 
-__all__ = ["quiet_libraries", "worker_topics"]
+__all__ = ["await_topics", "quiet_libraries", "worker_topics"]
+
+log = logging.getLogger(__name__)
 
 _ANSWER_S = 10.0  # for a list of topics
 
@@ -24,6 +28,19 @@ def quiet_libraries(level: str) -> None:
     for name in ("faust", "mode", "stream.seams"):
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+
+
+def await_topics(config: StreamConfig, stop: StopSignal) -> dict[str, int] | None:
+    """The cluster's topics, once a broker answers, however often it goes away meanwhile; None when asked to end."""
+    while not stop.event.is_set():
+        try:
+            wait_for_broker(config.bootstrap_servers, config.kafka, on_wait=log.warning, stopped=stop.event)
+            return worker_topics(config)
+        except AccessRefused:
+            raise
+        except BrokerUnavailable as error:
+            log.warning("%s", error)
+    return None
 
 
 def worker_topics(config: StreamConfig) -> dict[str, int]:

@@ -12,32 +12,36 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from typing import Any
 
+from aiokafka.errors import KafkaConnectionError
 from confluent_kafka import KafkaError
 from faust.types import TP
 
+from export.errors import NextclickError
 from export.registry import Registry
 from stream.batcher import Batcher
+from stream.changelog import ChangelogReader
 from stream.commit import CommitPath, ItemRanker
 from stream.config import StreamConfig
-from stream.errors import BrokerUnavailable, PublishFailed
+from stream.errors import BrokerUnavailable, Fenced, PublishFailed
 from stream.expiry import Expiry
 from stream.follower import ModelFollower
-from stream.kafka import producer_options, wait_for_broker
+from stream.guarantees import build_publisher
+from stream.keeper import ChangelogKeeper
 from stream.ledger import Ledger, Partition, Record
 from stream.metrics import Metrics
 from stream.pipeline import Pipeline
 from stream.policy import Policy
-from stream.publisher import Publisher
-from stream.recovery import restore_rows
+from stream.positions import split_positions
+from stream.publisher import Receipt
 from stream.redis_sink import RedisSink
 from stream.reporting import Reporter, describe_health
 from stream.seams.app import build_app
 from stream.seams.tables import TableStore
 from stream.signals import StopSignal
-from stream.startup import quiet_libraries, worker_topics
+from stream.startup import await_topics, quiet_libraries
 from stream.topics import check_topics
 from stream.watchdog import EXIT_STUCK, Vitals, Watchdog
 from stream.web import Health, WebServer
@@ -47,7 +51,6 @@ __all__ = ["Worker", "run_worker"]
 log = logging.getLogger(__name__)
 
 _FIRST_MODEL_S = 30.0  # for the first model to load; then clicks are answered without one
-_MAX_MESSAGE_BYTES = 16 * 1024 * 1024  # the broker decides what is too large, not the client
 _STOP_S = 20.0  # for the orderly end
 _WATCH_S = 0.1
 _LEASE_SHARE = 0.9  # of the session time-out; without a heartbeat for so long nothing is published
@@ -62,13 +65,10 @@ def run_worker(config: StreamConfig, *, ranker: ItemRanker | None = None) -> int
         Registry(config.registry).versions()
     stop = StopSignal()
     quiet_libraries(config.log_level)
-    try:
-        wait_for_broker(config.bootstrap_servers, config.kafka, on_wait=log.warning, stopped=stop.event)
-    except BrokerUnavailable:
-        if stop.event.is_set():  # asked to end while it waited
-            return 0
-        raise
-    check_topics(worker_topics(config), group=config.group, topics=config.topics)
+    counts = await_topics(config, stop)
+    if counts is None:
+        return 0
+    check_topics(counts, group=config.group, topics=config.topics)
     return asyncio.run(_serve(config, ranker, stop))
 
 
@@ -83,6 +83,7 @@ class Worker:
         """Opens no connection yet. ConfigError where the policy's or Redis' settings cannot be used."""
         self.config = config
         self.clicks_topic = config.topics.clicks
+        self._exactly_once = config.guarantee == "exactly-once"
         self.commit_s = max(config.delivery_timeout_s, 1.0)
         self.drain_s = config.delivery_timeout_s + 1.0
         self.fetched_at = self._loop_at = time.monotonic()
@@ -95,6 +96,9 @@ class Worker:
         self._app, table = build_app(config)
         self._app.intake = self
         self._store = TableStore(table)
+        self._keeper = ChangelogKeeper(
+            config.changelog_topic, self._store, self._app.tables.recovery, self._recovered, self._may_publish
+        )
         self._expiry = Expiry(self._store, self.ledger, config.session)
         self._policy = Policy(config.policy)
         self._redis = RedisSink(config.redis_url, config.redis_ttl_s, self.metrics) if config.redis_url else None
@@ -104,13 +108,15 @@ class Worker:
         self._restored = 0  # changelog rows
         self._lag: dict[int, int] = {}
         self._broker_away = False
+        self._fenced: str | None = None  # until the partitions are taken over again
         self._failure: str | None = None
+        self._rewinding: asyncio.Task[None] | None = None
 
     async def serve(self, stop: StopSignal) -> int:
         """Start everything, wait for the end, end everything; 0 after a signal, 1 after a failure."""
         self._loop = asyncio.get_running_loop()
         self._ended = asyncio.Event()
-        self._publisher = Publisher(self._producer_options())
+        self._publisher = build_publisher(self.config, self.metrics, self._on_client_error)
         self._pipeline = self._new_pipeline()
         self._watchdog = Watchdog(
             self._vitals, self._publisher.broker_answers, self._on_stuck, patience_s=self.config.watchdog_s
@@ -122,7 +128,10 @@ class Worker:
             if self._follower is not None:
                 self._follower.start()
             self._watchdog.start()
-            background = [asyncio.create_task(self._start_app()), asyncio.create_task(self._watch(stop))]
+            work = [self._start_app(), self._watch(stop)]
+            if not self._exactly_once:  # which keeps others from writing
+                work.append(self._keep_changelog())
+            background = [asyncio.create_task(self._crash_on_error(coroutine)) for coroutine in work]
             await self._ended.wait()
             log.warning("the worker ends: %s", self._failure or "asked to")
             await self._stop(background)
@@ -137,29 +146,58 @@ class Worker:
         """Wait for the batches in flight."""
         return await self._pipeline.drained(timeout_s)
 
+    async def take_over(self, numbers: Sequence[int]) -> None:
+        """Before the state of these partitions is recovered: from now on nobody else changes it."""
+        if await self._may_publish():
+            await self._publisher.take_over([(self.clicks_topic, number) for number in numbers])
+            self._fenced = None
+
+    def give_up_all(self) -> None:
+        """The partitions are being assigned anew: nothing that was begun counts any more."""
+        self._pipeline.give_up_all()
+
     def restore(self, partition: Partition, records: Sequence[Record]) -> None:
         """Changelog records of a partition that is being recovered, in order."""
-        recovery = self._app.tables.recovery
-        if partition in recovery.active_tps:
-            skipped = restore_rows(self._store, records, partition[1])
-            self._expiry.restored(partition[1], records)
-            if skipped:
-                log.info("%d rows of %s-%d were older than the ones at hand", skipped, *partition)
-            self._restored += len(records)
-            recovery.advance(partition, records[-1].offset)
+        if partition not in self._app.tables.recovery.active_tps:
+            return
+        rows, position = split_positions(records)
+        if position is not None and self._exactly_once:
+            self.ledger.recovered((self.clicks_topic, partition[1]), position)
+        self._keeper.restore(partition[1], rows, records[-1].offset)
+        self._expiry.restored(partition[1], rows)
+        self._restored += len(records)
+
+    def restored_to(self, partition: Partition, position: int) -> None:
+        """All changelog records below `position` were restored; the last of them may have been a transaction marker."""
+        self._app.tables.recovery.advance(TP(*partition), position - 1)
 
     def crash(self, error: BaseException) -> None:
         """Something failed that no rule covers: end, with nothing more acknowledged."""
-        log.error("%s: %s", type(error).__name__, error, exc_info=error)
+        expected = isinstance(error, NextclickError)
+        log.error("%s: %s", type(error).__name__, error, exc_info=None if expected else error)
         self._end(f"{type(error).__name__}: {error}")
 
-    def _unconfirmed(self, error: PublishFailed) -> None:
-        log.warning("%s; the clicks behind it are read again", error)
-        self._rewinding = asyncio.create_task(self._app.consumer.rewind())
+    def _unconfirmed(self, partition: Partition, error: PublishFailed) -> None:
+        consumer, fenced = self._app.consumer, isinstance(error, Fenced)
+        log.warning("%s; %s", error, "the worker joins its group again" if fenced else "the clicks are read again")
+        if self._ended.is_set():  # by the next owner
+            return
+        if fenced:
+            self._fenced = f"joining the group again: {error}"
+            self._rejoining = asyncio.create_task(self._crash_on_error(consumer.rejoin()))
+        elif self._rewinding is None or self._rewinding.done():  # never two at once: the later seek would go back
+            self._rewinding = asyncio.create_task(self._crash_on_error(consumer.rewind()))
 
-    def _advance_changelog(self, partition: Partition, offset: int) -> None:
-        if offset >= 0:
-            self._app.tables.recovery.advance(TP(self.config.changelog_topic, partition[1]), offset)
+    def _changelog_rows(self, partition: Partition, receipt: Receipt) -> None:
+        """Rows of ours are in the changelog. In transactions there can be none of others before or between them."""
+        if not self._exactly_once:
+            self._keeper.confirmed(partition[1], receipt)
+        elif receipt.tracked_offset >= 0:
+            self._app.tables.recovery.advance(TP(self.config.changelog_topic, partition[1]), receipt.tracked_offset)
+
+    def _recovered(self) -> list[int]:
+        """Partitions that are ours with their state."""
+        return [number for _, number in self._owned()] if self._joined() else []
 
     async def _may_publish(self) -> bool:
         """Whether the group counts us as a member, as far as we know. Waits while it might not; False to give up."""
@@ -184,14 +222,9 @@ class Worker:
             may_publish=self._may_publish,
             batches_in_flight=self.config.batches_in_flight,
         )
-        pipeline.changelog_offsets = self._advance_changelog
+        pipeline.changelog_rows = self._changelog_rows
         pipeline.on_unconfirmed = self._unconfirmed
         return pipeline
-
-    def _producer_options(self) -> dict[str, Any]:
-        config = self.config
-        options = producer_options(config.bootstrap_servers, config.kafka, delivery_timeout_s=config.delivery_timeout_s)
-        return {"message.max.bytes": _MAX_MESSAGE_BYTES, "error_cb": self._on_client_error, **options}
 
     def _on_client_error(self, error: KafkaError) -> None:
         """In the producer's thread. Errors that matter arrive in delivery reports; this one says who to blame."""
@@ -206,6 +239,17 @@ class Worker:
             await asyncio.sleep(0.02)
         try:
             await self._app.start()
+        except KafkaConnectionError as error:
+            raise BrokerUnavailable(f"the broker went away while the worker started: {error}") from error
+
+    async def _keep_changelog(self) -> None:
+        config = self.config
+        reader = ChangelogReader(config.bootstrap_servers, config.changelog_topic, config.kafka)
+        await self._keeper.keep(self._publisher, reader)
+
+    async def _crash_on_error(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
         except asyncio.CancelledError:
             raise
         except BaseException as error:
@@ -256,7 +300,7 @@ class Worker:
             joined=self._joined(),
             lag=self._lag,
             partitions=sorted(number for _, number in self._owned()),
-            errors=[error for error in (self._follower and self._follower.error, self._failure) if error],
+            errors=[e for e in (self._follower and self._follower.error, self._fenced, self._failure) if e],
             failed=self._failure is not None,
         )
 
@@ -290,6 +334,8 @@ class Worker:
         last_resort = threading.Timer(_STOP_S + 10.0, os._exit, (EXIT_STUCK,))
         last_resort.daemon = True
         last_resort.start()
+        if self._rewinding is not None:
+            self._rewinding.cancel()
         try:
             await asyncio.wait_for(self._app.stop(), _STOP_S)
         except Exception as error:
@@ -300,7 +346,9 @@ class Worker:
         self._watchdog.stop()
         left = await asyncio.to_thread(self._publisher.close, 2.0)
         if left:
-            log.warning("%d messages were not confirmed; their clicks are read again by the next owner", left)
+            log.warning(
+                "%d messages or transactions were not confirmed; their clicks are read again by the next owner", left
+            )
         if self._follower is not None:
             await asyncio.to_thread(self._follower.stop, 1.0)
         if self._redis is not None:

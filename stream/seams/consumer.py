@@ -2,11 +2,13 @@
 
 import asyncio
 import contextlib
+import copy
 import logging
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
+from aiokafka.consumer.fetcher import READ_UNCOMMITTED
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
@@ -14,19 +16,21 @@ from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, T
 from stream.batcher import Batcher
 from stream.ledger import Ledger, Partition, Record
 
-__all__ = ["Fetched", "Intake", "LeanConsumer", "LeanThread", "LeanTransport"]
+__all__ = ["Fetched", "Intake", "LeanConsumer", "LeanThread", "LeanTransport", "note_kafka_errors"]
 
 log = logging.getLogger(__name__)
 
 _FETCH_S = 0.25  # a fetch waits this long for records, then looks whether the assignment has changed
+_RECOVERY_FETCH_S = 0.02  # the same while changelogs are read: what ends in a transaction marker brings no record
 _IDLE_S = 0.01  # while no partition is active
 _RECOVERY_WAIT_MS = 10  # a broker's long poll during a recovery, whose steps stand in line behind it
 
 
 class Fetched(NamedTuple):
-    """Records by partition, and how many seeks were made before they were taken."""
+    """Records by partition, where the reader stands behind them, and how many seeks were made before."""
 
     records: Mapping[Any, Sequence[Record]]
+    positions: Mapping[Any, int]
     serial: int
 
 
@@ -41,8 +45,20 @@ class Intake(Protocol):
     fetched_at: float  # time.monotonic() of the fetch loop's last turn
 
     async def drained(self, timeout_s: float) -> bool: ...
+    async def take_over(self, numbers: Sequence[int]) -> None: ...
+    def give_up_all(self) -> None: ...
     def restore(self, partition: Partition, records: Sequence[Record]) -> None: ...
+    def restored_to(self, partition: Partition, position: int) -> None: ...
     def crash(self, error: BaseException) -> None: ...
+
+
+def note_kafka_errors(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """What became of requests that nobody waits for any more, such as a commit whose time was up, in one line."""
+    error = context.get("exception")
+    if isinstance(error, KafkaError):
+        log.info("%s: %s", context["message"], error)
+    else:
+        loop.default_exception_handler(context)
 
 
 class LeanThread(AIOKafkaConsumerThread):
@@ -52,10 +68,21 @@ class LeanThread(AIOKafkaConsumerThread):
     heartbeat_at = 0.0  # time.monotonic() of the last sign that the group counts us as a member
 
     def _create_worker_consumer(self, transport: Any) -> Any:
-        """Seam: Faust fixes the broker's long poll at 1.5 s; a position that was moved is fetched only after that."""
+        """Seam: Faust fixes the broker's long poll at 1.5 s; a position that was moved is fetched only after that. It
+        reads what was not committed, unless its own transactions are used: they don't work, and ours are not its."""
         consumer = super()._create_worker_consumer(transport)
         consumer._fetch_max_wait_ms = self.app.fetch_max_wait_ms
+        consumer._isolation_level = "read_committed"
+        self.thread_loop.set_exception_handler(note_kafka_errors)
         return consumer
+
+    async def on_thread_stop(self) -> None:
+        """Seam: aiokafka's fetcher, closed while a fetch waits to be tried again, raises the cancellation of that
+        fetch: the thread would die of it, and the worker's end wait for the thread in vain."""
+        try:
+            await super().on_thread_stop()
+        except asyncio.CancelledError:
+            await self._ensure_consumer()._client.close()
 
     async def on_partitions_assigned(self, assigned: set[Any], generation_id: int = 0) -> None:
         """Seam: joining the group is a sign of life; from here on each heartbeat is (see `lease`)."""
@@ -82,27 +109,52 @@ class LeanThread(AIOKafkaConsumerThread):
 
     async def seek_wait(self, partitions: Mapping[Any, int]) -> None:
         """Seam: Faust's seeks leave no trace by which records that were fetched before one can be told."""
-        epoch = self.app.intake.ledger.epoch
+        await self.seek_in(self.app.intake.ledger.epoch, partitions)
+
+    async def seek_in(self, epoch: int, partitions: Mapping[Any, int]) -> None:
+        """Seek, unless a partition was given up since `epoch`: then someone else seeks, and knows better where to."""
         await self.call_thread(self._seek_and_expect, dict(partitions), epoch)
 
     async def _seek_and_expect(self, partitions: Mapping[Any, int], epoch: int) -> None:
         consumer, ledger = self._ensure_consumer(), self.app.intake.ledger
         self.serial += 1
-        for (topic, number), offset in partitions.items():
-            consumer.seek(TopicPartition(topic, number), offset)
-            ledger.expect((topic, number), offset, serial=self.serial, epoch=epoch)
-        positions = [consumer.position(TopicPartition(*partition)) for partition in partitions]
+        sought = [TopicPartition(*partition) for partition in partitions if ledger.is_current(partition, epoch)]
+        for partition in sought:
+            consumer.seek(partition, partitions[partition])
+            ledger.expect(partition, partitions[partition], serial=self.serial, epoch=epoch)
+        positions = [consumer.position(partition) for partition in sought]
         await asyncio.wait_for(asyncio.gather(*positions), timeout=self.app.conf.broker_request_timeout)
 
-    async def fetch(self, active: Collection[Any]) -> Fetched:
-        """The next records of the `active` partitions; empty after _FETCH_S without any."""
-        result: Fetched = await self.call_thread(self._fetch_with_serial, set(active))
+    async def fetch(self, active: Collection[Any], wait_s: float) -> Fetched:
+        """The next records of the `active` partitions; empty after `wait_s` without any."""
+        result: Fetched = await self.call_thread(self._fetch_with_serial, set(active), wait_s)
         return result
 
-    async def _fetch_with_serial(self, active: set[Any]) -> Fetched:
+    async def _fetch_with_serial(self, active: set[Any], wait_s: float) -> Fetched:
         consumer = self._ensure_consumer()
-        records = await self._fetch_records(consumer, active, timeout=_FETCH_S, max_records=consumer._max_poll_records)
-        return Fetched(records, self.serial)  # no await between taking the records and reading the serial
+        records = await self._fetch_records(consumer, active, timeout=wait_s, max_records=consumer._max_poll_records)
+        return Fetched(records, _positions(consumer, active), self.serial)  # no await since the records were taken
+
+    def highwater(self, tp: Any) -> int | None:
+        """Seam: the end up to which clicks can be read; behind it lies what a storefront has not committed yet."""
+        stable: int | None = self._ensure_consumer().last_stable_offset(tp)
+        return super().highwater(tp) if stable is None or stable < 0 else stable  # an old broker knows of none
+
+    async def _highwaters(self, partitions: Any) -> Mapping[Any, int]:
+        """Seam: the ends of changelogs with the records of open transactions. A reader of committed records gets there
+        when all of them are decided, and only then the state is whole."""
+        consumer = self._ensure_consumer()
+        fetcher = copy.copy(consumer._fetcher)
+        fetcher._isolation_level = READ_UNCOMMITTED
+        ends: Mapping[Any, int] = await fetcher.end_offsets(partitions, consumer._request_timeout_ms)
+        return ends
+
+    async def rejoin(self) -> None:
+        """Have the group assign all partitions anew, though nobody has come or gone."""
+        await self.call_thread(self._rejoin)
+
+    async def _rejoin(self) -> None:
+        self._ensure_consumer()._coordinator.request_rejoin()
 
     async def committed(self, partitions: Iterable[Any]) -> dict[Partition, int | None]:
         """The committed offsets; None where there is none."""
@@ -123,6 +175,16 @@ class LeanThread(AIOKafkaConsumerThread):
 
     def verify_recovery_event_path(self, now: float, tp: Any) -> None:
         """Seam: as above, for the changelog."""
+
+
+def _positions(consumer: Any, active: Collection[Any]) -> dict[Any, int]:
+    """Where the consumer stands. Seam: aiokafka's `position` waits where there is none yet."""
+    subscription = consumer._subscription.subscription
+    assignment = None if subscription is None else subscription.assignment
+    if assignment is None:
+        return {}
+    states = {tp: assignment.state_value(tp) for tp in active if tp in assignment.tps}
+    return {tp: state.position for tp, state in states.items() if state.has_valid_position}
 
 
 class LeanConsumer(Consumer):
@@ -170,13 +232,17 @@ class LeanConsumer(Consumer):
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(intake.batcher.room(), _FETCH_S)
             return
-        records, serial = await self._thread.fetch(active)
+        recovering = all(tp.topic != intake.clicks_topic for tp in active)
+        records, positions, serial = await self._thread.fetch(active, _RECOVERY_FETCH_S if recovering else _FETCH_S)
         for tp, fetched in records.items():
             accepted = intake.ledger.accept(tuple(tp), fetched, serial=serial)
             if tp.topic == intake.clicks_topic:
                 intake.batcher.put(tuple(tp), accepted)
             elif accepted:
                 intake.restore(tuple(tp), accepted)
+        for tp, position in positions.items():
+            if intake.ledger.passed(tuple(tp), position, serial=serial) and tp.topic != intake.clicks_topic:
+                intake.restored_to(tuple(tp), position)
 
     async def perform_seek(self) -> None:
         """Seam: Faust's leaves partitions without a committed offset where they are, past records already dropped."""
@@ -184,19 +250,25 @@ class LeanConsumer(Consumer):
         self._thread.poll_at_most(self.app.fetch_max_wait_ms)  # the recovery is over
 
     async def _seek_clicks(self, partitions: Sequence[Any]) -> None:
+        """To the group's committed offset, or to what is answered, as far as the changelog or this worker knows."""
         if not partitions:
             return
+        ledger = self.intake.ledger
+        epoch = ledger.epoch  # a rebalance may come while the offsets are asked for
         committed = await self._thread.committed(partitions)
-        start = {tuple(tp): offset for tp, offset in committed.items() if offset is not None}
-        fresh = [TopicPartition(*tp) for tp, offset in committed.items() if offset is None]
+        start = {tp: max(offset or 0, ledger.answered(tp)) for tp, offset in committed.items()}
+        fresh = [TopicPartition(*tp) for tp, offset in committed.items() if offset is None and not start[tp]]
         if fresh:
             earliest = await self._thread.earliest_offsets(*fresh)
-            start.update({tuple(tp): offset or 0 for tp, offset in earliest.items()})
-        await self._thread.seek_wait(start)
+            start.update({(tp[0], tp[1]): offset or 0 for tp, offset in earliest.items()})
+        await self._thread.seek_in(epoch, start)
+
+    async def rejoin(self) -> None:
+        """Have the group assign all partitions anew: they are given up, taken over and recovered again."""
+        await self._thread.rejoin()
 
     async def rewind(self) -> None:
-        """Read the clicks again from their committed offsets, once no rebalance does it anyway; keeps trying."""
-        self.intake.batcher.clear()
+        """Read on where the answers end in partitions that were given up; keeps trying. A rebalance does it anyway."""
         while not self.should_stop:
             await asyncio.sleep(0.1)
             if self.app.rebalancing:
@@ -248,7 +320,7 @@ class LeanConsumer(Consumer):
                 log.warning("batches were still in flight after %.1f s; their clicks are read again", intake.drain_s)
             await self.commit()
         finally:
-            intake.ledger.new_epoch()
+            intake.give_up_all()
             self.closing = False
 
     async def verify_all_partitions_active(self) -> None:

@@ -90,6 +90,11 @@ class LeanRecovery(Recovery):
     async def _publish_stats(self) -> None:
         """Seam: Faust's progress report reads times that only its own loop writes."""
 
+    async def _build_highwaters(self, consumer: Any, tps: Any, destination: Any, title: str) -> None:
+        """Seam: a changelog's end is asked for once nobody but us can move it, where the guarantee goes that far."""
+        await self.app.intake.take_over(sorted(tp.partition for tp in tps))
+        await super()._build_highwaters(consumer, tps, destination, title)
+
     async def _wait(self, coro: Any, timeout: Any = None) -> None:
         """Seam: where a step times out, Faust's ends the recovery task in silence, and the worker hangs for ever."""
         step = asyncio.ensure_future(coro)

@@ -45,6 +45,18 @@ class Broker(abc.ABC):
     def stop(self) -> None:
         """Stop it and keep its data."""
 
+    def kill(self) -> None:
+        """End it without a goodbye; it keeps what it wrote. BrokerMissing where the tests cannot do that to it."""
+        raise BrokerMissing(f"{self.label} cannot be killed")
+
+    def pause(self) -> None:
+        """Freeze it: connections stay, nothing answers. BrokerMissing where the tests cannot do that to it."""
+        raise BrokerMissing(f"{self.label} cannot be paused")
+
+    def resume(self) -> None:
+        """Let it go on after `pause`."""
+        raise BrokerMissing(f"{self.label} cannot be paused")
+
     def close(self) -> None:
         """Stop it and remove what it wrote."""
         self.stop()
@@ -100,6 +112,8 @@ def kafka_settings(*, listen: str, advertise: str, controller: str, data: str) -
         "auto.create.topics.enable": "false",  # a topic nobody made is an error we want to see
         "group.initial.rebalance.delay.ms": "0",
         "group.min.session.timeout.ms": "1000",
+        "broker.heartbeat.interval.ms": "1000",
+        "broker.session.timeout.ms": "4000",  # a broker that was killed comes back once its old life has timed out
         "offsets.topic.num.partitions": "4",
         "offsets.topic.replication.factor": "1",
         "transaction.state.log.num.partitions": "4",

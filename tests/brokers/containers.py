@@ -60,6 +60,18 @@ class ContainerBroker(Broker):
         if self._made:
             self._container.get_wrapped_container().stop(timeout=15)
 
+    def kill(self) -> None:
+        """End its processes at once, as a crash would."""
+        self._container.get_wrapped_container().kill()
+
+    def pause(self) -> None:
+        """Freeze its processes."""
+        self._container.get_wrapped_container().pause()
+
+    def resume(self) -> None:
+        """Let them go on."""
+        self._container.get_wrapped_container().unpause()
+
     def close(self) -> None:
         """Remove the container."""
         if self._made:

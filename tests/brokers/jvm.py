@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import subprocess
 import tempfile
 from pathlib import Path
@@ -57,6 +58,21 @@ class JvmBroker(Broker):
             end_process(self._process)
             self._process = None
 
+    def kill(self) -> None:
+        """End the JVM at once, as a crash would; what it wrote so far is in its files."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def pause(self) -> None:
+        """Freeze the JVM."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let the JVM go on."""
+        self._signal(signal.SIGCONT)
+
     def clean(self) -> None:
         """Remove every topic; DeadlineExceeded with the broker's last words when it has ended by itself."""
         status = self._process.poll() if self._process is not None else None
@@ -68,6 +84,10 @@ class JvmBroker(Broker):
         """Stop the JVM and remove the data."""
         self.stop()
         shutil.rmtree(self._home, ignore_errors=True)
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process is not None:
+            self._process.send_signal(number)
 
     @property
     def _properties(self) -> Path:

@@ -17,15 +17,15 @@ from tests.export.toy import ITEMS, WINDOW, ToyServing
 
 @pytest.mark.parametrize("batch", [1, 2, 3, 17])
 @pytest.mark.parametrize("length", [1, 4, 5, WINDOW])
-@pytest.mark.parametrize("exclusions", [1, 2, 2 * ITEMS])
-def test_graph_at_any_size_equals_pytorch(bundle: Bundle, batch: int, length: int, exclusions: int) -> None:
+@pytest.mark.parametrize(("exclusions", "k"), [(1, 10), (2, 1), (2 * ITEMS, ITEMS)])
+def test_graph_at_any_size_equals_pytorch(bundle: Bundle, batch: int, length: int, exclusions: int, k: int) -> None:
     generator = torch.Generator().manual_seed(batch * 100 + length)
     ids = torch.randint(1, ITEMS + 1, (batch, length), generator=generator, dtype=torch.int32)
     ids[1:, length // 2 + 1 :] = 0
     exclude = torch.randint(0, ITEMS + 1, (batch, exclusions), generator=generator, dtype=torch.int32)
-    expected_ids, expected_scores = ToyServing()(ids, exclude)
+    expected_ids, expected_scores = ToyServing()(ids, exclude, torch.tensor(k))
     session = ort.InferenceSession(bundle.onnx_path, providers=["CPUExecutionProvider"])
-    found = session.run(None, {"ids": ids.numpy(), "exclude": exclude.numpy()})
+    found = session.run(None, {"ids": ids.numpy(), "exclude": exclude.numpy(), "k": np.array(k)})
     assert (found[0].dtype, found[1].dtype) == (np.int32, np.float32)
     np.testing.assert_allclose(found[1], expected_scores.detach().numpy(), rtol=1e-5, atol=1e-5)
     assert found[0].tolist() == expected_ids.tolist()
@@ -51,7 +51,7 @@ def test_tied_table_of_a_real_catalogue_is_stored_once(tmp_path: Path) -> None:
 
 
 def test_export_leaves_the_module_in_its_mode(tmp_path: Path) -> None:
-    serving = ToyServing(items=4, k_max=2).train()
+    serving = ToyServing(items=4).train()
     export_onnx(serving, tmp_path / "g.onnx", window=2)
     assert serving.training
 
@@ -70,8 +70,8 @@ def test_export_of_a_module_that_fixes_a_size_is_refused(tmp_path: Path) -> None
             super().__init__()
             self.inner = ToyServing()
 
-        def forward(self, ids: Tensor, exclude: Tensor) -> tuple[Tensor, Tensor]:
-            lists: tuple[Tensor, Tensor] = self.inner(ids.reshape(3, -1), exclude)
+        def forward(self, ids: Tensor, exclude: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
+            lists: tuple[Tensor, Tensor] = self.inner(ids.reshape(3, -1), exclude, k)
             return lists
 
     with pytest.raises(ParityError):

@@ -26,14 +26,14 @@ class Changed(nn.Module):
         super().__init__()
         self.toy, self.change = ToyServing(), change
 
-    def forward(self, ids: Tensor, exclude: Tensor) -> tuple[Tensor, Tensor]:
-        top_ids, top_scores = self.toy(ids, exclude)
+    def forward(self, ids: Tensor, exclude: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
+        top_ids, top_scores = self.toy(ids, exclude, k)
         lists: tuple[Tensor, Tensor] = self.change(top_ids.clone(), top_scores.clone())
         return lists
 
 
 def swap(left: int, right: int) -> Any:
-    order = list(range(K))
+    order = list(range(K + 1))
     order[left], order[right] = order[right], order[left]
     return lambda ids, scores: (ids[:, order], scores)
 
@@ -95,8 +95,8 @@ def test_parity_of_tied_items_in_another_order_passes_and_counts_them(tmp_path: 
 
 def test_parity_of_a_graph_that_ignores_exclusions_fails(tmp_path: Path) -> None:
     class Deaf(ToyServing):
-        def forward(self, ids: Tensor, exclude: Tensor) -> tuple[Tensor, Tensor]:
-            return super().forward(ids, exclude * 0)
+        def forward(self, ids: Tensor, exclude: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
+            return super().forward(ids, exclude * 0, k)
 
     export_onnx(Deaf(), tmp_path / "deaf.onnx", window=WINDOW)
     with pytest.raises(ParityError, match="excluded"):
@@ -104,12 +104,12 @@ def test_parity_of_a_graph_that_ignores_exclusions_fails(tmp_path: Path) -> None
 
 
 def test_parity_of_a_catalogue_smaller_than_its_exclusions_passes(small_graph: Path) -> None:
-    assert check_parity(ToyServing(items=3, k_max=3), small_graph, window=2, items=3, k=3).shapes > 0
+    assert check_parity(ToyServing(items=3), small_graph, window=2, items=3, k=3).shapes > 0
 
 
 @pytest.fixture
 def small_graph(tmp_path: Path) -> Path:
-    export_onnx(ToyServing(items=3, k_max=3), tmp_path / "small.onnx", window=2)
+    export_onnx(ToyServing(items=3), tmp_path / "small.onnx", window=2)
     return tmp_path / "small.onnx"
 
 

@@ -10,7 +10,7 @@ import onnxruntime as ort
 import pytest
 from onnx import helper
 
-from export.bundle import MODEL, Bundle, write_bundle
+from export.bundle import Bundle, write_bundle
 from export.errors import BundleError, ProviderUnavailable
 from export.ranker import Ranker, RankerConfig
 from tests.export.toy import toy_manifest
@@ -31,8 +31,10 @@ def rewritten(bundle: Bundle, tmp_path: Path, content: bytes, **fields: Any) -> 
     )
 
 
-def constant_graph(inputs: tuple[str, str], score: float, kind: int = onnx.TensorProto.INT32) -> bytes:
-    """Return a graph that answers every session with the same K items and score."""
+def constant_graph(
+    inputs: tuple[str, str], score: float, kind: int = onnx.TensorProto.INT32, takes_k: bool = True
+) -> bytes:
+    """Return a graph that answers every session with the same K items and score, however many are asked for."""
     ids = helper.make_tensor("one", onnx.TensorProto.INT32, [1, K], list(range(1, K + 1)))
     values = helper.make_tensor("value", onnx.TensorProto.FLOAT, [1, K], [score] * K)
     rows = helper.make_tensor("start", onnx.TensorProto.INT64, [1], [K])
@@ -42,13 +44,15 @@ def constant_graph(inputs: tuple[str, str], score: float, kind: int = onnx.Tenso
         helper.make_node("Expand", ["one", "shape"], ["top_ids"]),
         helper.make_node("Expand", ["value", "shape"], ["top_scores"]),
     ]
+    given = [
+        helper.make_tensor_value_info(inputs[0], kind, ["B", "L"]),
+        helper.make_tensor_value_info(inputs[1], onnx.TensorProto.INT32, ["B", "E"]),
+        helper.make_tensor_value_info("k", onnx.TensorProto.INT64, []),
+    ]
     made = helper.make_graph(
         nodes,
         "constant",
-        [
-            helper.make_tensor_value_info(inputs[0], kind, ["B", "L"]),
-            helper.make_tensor_value_info(inputs[1], onnx.TensorProto.INT32, ["B", "E"]),
-        ],
+        given if takes_k else given[:2],
         [
             helper.make_tensor_value_info("top_ids", onnx.TensorProto.INT32, ["B", K]),
             helper.make_tensor_value_info("top_scores", onnx.TensorProto.FLOAT, ["B", K]),
@@ -59,8 +63,9 @@ def constant_graph(inputs: tuple[str, str], score: float, kind: int = onnx.Tenso
     return bytes(model.SerializeToString())
 
 
-def test_ranker_of_a_sound_handmade_graph_works(bundle: Bundle, tmp_path: Path) -> None:
-    made = rewritten(bundle, tmp_path, constant_graph(("ids", "exclude"), 1.0))
+@pytest.mark.parametrize("takes_k", [True, False], ids=["k", "earlier release"])
+def test_ranker_of_a_sound_handmade_graph_works(bundle: Bundle, tmp_path: Path, takes_k: bool) -> None:
+    made = rewritten(bundle, tmp_path, constant_graph(("ids", "exclude"), 1.0, takes_k=takes_k))
     assert Ranker(made).rank([[1], [2]], 2)[0].tolist() == [[1, 2], [1, 2]]
 
 
@@ -82,8 +87,8 @@ def test_graph_that_can_not_serve_is_refused_at_start(bundle: Bundle, tmp_path: 
     assert caught.value.reason == "bad_model"
 
 
-def test_graph_with_lists_unlike_the_manifest_is_refused(bundle: Bundle, tmp_path: Path) -> None:
-    made = rewritten(bundle, tmp_path, (bundle.path / MODEL).read_bytes(), k_max=K - 1)
+def test_graph_with_lists_shorter_than_in_the_manifest_is_refused(bundle: Bundle, tmp_path: Path) -> None:
+    made = rewritten(bundle, tmp_path, constant_graph(("ids", "exclude"), 1.0), k_max=K + 1)
     with pytest.raises(BundleError) as caught:
         Ranker(made)
     assert caught.value.reason == "bad_model"

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from export.bundle import Bundle, write_bundle
+from export.int8 import Int8TopK
 from export.manifest import Manifest, TrainingWindow
 from export.onnx import export_onnx
 from export.topk import TopK
@@ -20,17 +21,18 @@ ITEMS = 40
 class ToyServing(nn.Module):
     """Scores by the decayed sum of the item rows: order matters, padding doesn't."""
 
-    def __init__(self, items: int = ITEMS, hidden: int = 8, k_max: int = 10, seed: int = 0) -> None:
+    def __init__(self, items: int = ITEMS, hidden: int = 8, seed: int = 0, margin: int | None = None) -> None:
         super().__init__()
         generator = torch.Generator().manual_seed(seed)
         self.table = nn.Parameter(torch.randn(items + 1, hidden, generator=generator))
-        self.head = TopK(self.table, k_max)
+        self.head = TopK(self.table) if margin is None else Int8TopK([self.table], margin)
 
-    def forward(self, ids: Tensor, exclude: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, ids: Tensor, exclude: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
         real = (ids != PAD).to(torch.float32)  # (B, L)
         after = real.flip(1).cumsum(1).flip(1) - real  # (B, L) clicks after each position
         weight = real * torch.pow(0.5, after)
-        lists: tuple[Tensor, Tensor] = self.head((F.embedding(ids, self.table) * weight[:, :, None]).sum(1), exclude)
+        hidden = (F.embedding(ids, self.table) * weight[:, :, None]).sum(1)  # (B, H)
+        lists: tuple[Tensor, Tensor] = self.head(hidden, exclude, k)
         return lists
 
 
@@ -57,7 +59,7 @@ def toy_vocabulary(items: int = ITEMS) -> Vocabulary:
 def toy_bundle(directory: Path, *, items: int = ITEMS, k_max: int = 10, seed: int = 0) -> Bundle:
     """Export a toy model and write its bundle; item i was clicked i times."""
     graph = directory.parent / f"{directory.name}.onnx"
-    export_onnx(ToyServing(items=items, k_max=k_max, seed=seed), graph, window=WINDOW)
+    export_onnx(ToyServing(items=items, seed=seed), graph, window=WINDOW)
     return write_bundle(
         directory,
         onnx_file=graph,

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
-from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from stream.contract import Click, Recommendation, decode_recommendation, encode
 from tests.brokers.process import wait_for
 
-__all__ = ["Flow", "Lists", "Sent", "Storefront", "now_ms", "read_topic"]
+__all__ = ["Flow", "Lists", "Sent", "Storefront", "Tail", "now_ms", "read_topic"]
 
 
 class Sent(NamedTuple):
@@ -114,21 +116,77 @@ class Flow:
             self._ended.wait(0.005)
 
 
+class Tail:
+    """A topic read from its beginning, on and on, in order within each partition; `committed` hides what is not."""
+
+    def __init__(self, bootstrap: str, topic: str, *, committed: bool = False) -> None:
+        self.topic = topic
+        self._consumer = Consumer(
+            {
+                "bootstrap.servers": bootstrap,
+                "group.id": "it-reader",
+                "enable.auto.commit": False,
+                "fetch.wait.max.ms": 50,
+                "reconnect.backoff.max.ms": 500,  # brokers come and go here
+                "isolation.level": "read_committed" if committed else "read_uncommitted",
+                "enable.partition.eof": True,
+                "log_level": 0,
+            }
+        )
+        partitions = self._consumer.list_topics(topic, timeout=10).topics[topic].partitions
+        self._places = dict.fromkeys(partitions, 0)  # read up to here
+        self._consumer.assign([TopicPartition(topic, number, 0) for number in partitions])
+
+    def read(self, timeout_s: float = 0.1) -> list[Message]:
+        """What came next, after `timeout_s` at the latest."""
+        found: list[Message] = []
+        for message in self._consumer.consume(1000, timeout_s):
+            error, partition, offset = message.error(), message.partition() or 0, message.offset() or 0
+            if error is None:
+                self._places[partition] = offset + 1
+                found.append(message)
+            elif error.code() == KafkaError._PARTITION_EOF:  # behind the markers of transactions too
+                self._places[partition] = offset
+        return found
+
+    def read_to_end(self, deadline_s: float = 30.0) -> list[Message]:
+        """All up to the present end."""
+        ends = {p: wait_for(f"the end of {self.topic}-{p}", partial(self._end, p), 30) - 1 for p in self._places}
+        found: list[Message] = []
+        end = time.monotonic() + deadline_s
+        while behind := [p for p, place in self._places.items() if place < ends[p]]:
+            assert time.monotonic() < end, f"partitions {behind} of {self.topic} were not read to their end"
+            found += self.read()
+        return found
+
+    def _end(self, partition: int) -> int | None:
+        """One more than the offset to be read up to (0 where nothing is left to be read); None without an answer."""
+        try:
+            found = self._consumer.get_watermark_offsets(TopicPartition(self.topic, partition), timeout=5)
+        except KafkaException:  # after a restart of the broker it may know of no leader until it is asked again
+            with contextlib.suppress(KafkaException):
+                self._consumer.list_topics(self.topic, timeout=5)
+            return None
+        return None if found is None else 1 + (int(found[1]) if found[1] > found[0] else 0)
+
+    def close(self) -> None:
+        self._consumer.close()
+
+
 class Lists:
     """Everything on the topic `recommendations` so far, in the order it was read; call `poll` to read on."""
 
     def __init__(self, bootstrap: str, topic: str = "recommendations") -> None:
         self.all: list[Recommendation] = []
         self.last: dict[str, Recommendation] = {}
-        self._consumer = _consumer(bootstrap, topic)
+        self._tail = Tail(bootstrap, topic)
 
     def poll(self, timeout_s: float = 0.1) -> None:
-        for message in self._consumer.consume(1000, timeout_s):
-            if message.error() is None:
-                found = decode_recommendation(message.value() or b"")
-                assert message.key() == found.session_id.encode(), "the key of a recommendation is its session"
-                self.all.append(found)
-                self.last[found.session_id] = found
+        for message in self._tail.read(timeout_s):
+            found = decode_recommendation(message.value() or b"")
+            assert message.key() == found.session_id.encode(), "the key of a recommendation is its session"
+            self.all.append(found)
+            self.last[found.session_id] = found
 
     def await_answers(self, sent: Iterable[Sent], deadline_s: float = 45.0) -> None:
         """Read until the newest click of every session is answered; names the unanswered ones otherwise."""
@@ -152,37 +210,13 @@ class Lists:
                 count, since = len(self.all), time.monotonic()
 
     def close(self) -> None:
-        self._consumer.close()
+        self._tail.close()
 
 
 def read_topic(bootstrap: str, topic: str) -> list[Message]:
     """Every message of a topic up to its present end, in order within each partition."""
-    consumer = _consumer(bootstrap, topic)
+    tail = Tail(bootstrap, topic)
     try:
-        ends = {p.partition: consumer.get_watermark_offsets(p, timeout=10) for p in consumer.assignment()}
-        found: list[Message] = []
-
-        def complete() -> bool:
-            found.extend(m for m in consumer.consume(1000, 0.2) if m.error() is None)
-            places = consumer.position(consumer.assignment())
-            return all(max(p.offset, ends[p.partition][0]) >= ends[p.partition][1] for p in places)
-
-        wait_for(f"the end of {topic}", complete, every_s=0)
-        return found
+        return tail.read_to_end()
     finally:
-        consumer.close()
-
-
-def _consumer(bootstrap: str, topic: str) -> Consumer:
-    consumer = Consumer(
-        {
-            "bootstrap.servers": bootstrap,
-            "group.id": "it-reader",
-            "enable.auto.commit": False,
-            "fetch.wait.max.ms": 50,
-            "log_level": 0,
-        }
-    )
-    partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
-    consumer.assign([TopicPartition(topic, number, 0) for number in partitions])
-    return consumer
+        tail.close()

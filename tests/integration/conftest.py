@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -26,9 +26,9 @@ PARTITIONS = 4
 
 
 class StartWorker(Protocol):
-    """Starts a worker of the test's group; `options` are more words of its command line."""
+    """Starts a worker of the test's group; `options` are more words of its command line, `program` what Python runs."""
 
-    def __call__(self, bootstrap: str, *options: str) -> Worker: ...
+    def __call__(self, bootstrap: str, *options: str, program: Sequence[str] = ...) -> Worker: ...
 
 
 @pytest.fixture(scope="session")
@@ -80,8 +80,9 @@ def start_worker(registry: Registry, group: str, tmp_path: Path) -> Iterator[Sta
     started: list[Worker] = []
     numbers = itertools.count(1)
 
-    def start(bootstrap: str, *options: str) -> Worker:
-        worker = Worker(bootstrap, Path(registry.url), group, tmp_path / f"worker-{next(numbers)}.log", *options)
+    def start(bootstrap: str, *options: str, program: Sequence[str] = ("-m", "nextclick")) -> Worker:
+        log = tmp_path / f"worker-{next(numbers)}.log"
+        worker = Worker(bootstrap, Path(registry.url), group, log, *options, program=program)
         started.append(worker)
         return worker
 

@@ -8,6 +8,7 @@ from confluent_kafka import Message
 
 from export.ranker import Ranker
 from stream.contract import Recommendation
+from stream.positions import POSITION_KEY
 from stream.session import SessionState, decode_state, fold_click, ranking_items
 from tests.integration.clients import Sent
 
@@ -28,6 +29,7 @@ def folded(sent: Iterable[Sent]) -> dict[str, SessionState]:
 def stored(changelog: Iterable[Message]) -> dict[str, SessionState]:
     """The state of each session that the changelog holds, as compaction would leave it."""
     rows = {message.key() or b"": message.value() for message in changelog}
+    rows.pop(POSITION_KEY, None)
     return {key.decode(): decode_state(value) for key, value in rows.items() if value is not None}
 
 

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,15 +36,22 @@ def cli(*arguments: str, timeout_s: float = 60.0) -> subprocess.CompletedProcess
 
 
 class Worker:
-    """One worker process. It is started at once and may not be ready yet."""
+    """One worker process. It is started at once and may not be ready yet. `program` is what Python runs."""
 
-    def __init__(self, bootstrap: str, registry: Path, group: str, log: Path, *options: str) -> None:
+    def __init__(
+        self,
+        bootstrap: str,
+        registry: Path,
+        group: str,
+        log: Path,
+        *options: str,
+        program: Sequence[str] = ("-m", "nextclick"),
+    ) -> None:
         self.log = log
         self.port = free_port()
         command = [
             sys.executable,
-            "-m",
-            "nextclick",
+            *program,
             "worker",
             "--bootstrap-servers",
             bootstrap,
@@ -115,6 +123,14 @@ class Worker:
         """SIGKILL: no goodbye."""
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
+
+    def pause(self) -> None:
+        """SIGSTOP: alive, and silent."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """SIGCONT: it goes on as if no time had passed."""
+        self.process.send_signal(signal.SIGCONT)
 
     def stop(self, grace_s: float = 30.0) -> int:
         """SIGTERM, SIGKILL after `grace_s`, and the exit code."""

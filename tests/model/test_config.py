@@ -171,9 +171,9 @@ def test_preset_gru4rec_has_the_published_settings() -> None:
     gru = preset("gru4rec+")
     assert (gru.encoder.kind, gru.encoder.hidden, gru.encoder.layers) == ("gru", 480, 1)
     assert (gru.encoder.dropout, gru.encoder.input_dropout, gru.encoder.residual) == (0.2, 0.0, False)
-    assert gru.negatives == NegativesConfig(popular=2_048, alpha=0.2)
+    assert gru.negatives == NegativesConfig(popular=2_048, alpha=0.2, in_batch=150)
     assert gru.loss == LossConfig(logq=True)
-    assert (gru.train.rule, gru.train.lr, gru.train.epochs, gru.train.batch) == ("adagrad", 0.07, 10, 128)
+    assert (gru.train.rule, gru.train.lr, gru.train.epochs, gru.train.batch) == ("adagrad", 0.07, 10, 48)
 
 
 def test_preset_gru4rec_bpr_max_has_the_published_settings() -> None:

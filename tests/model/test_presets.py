@@ -36,6 +36,6 @@ def test_preset_learns_more_than_popularity_and_passes_parity(name: str, tmp_pat
     popular = evaluate(make_baseline("popularity", log), valid).to_json()
     assert len(trained.encoders) == 1 + len(small.committee)
     assert trained.valid["mrr@20"] > 1.7 * popular["mrr@20"]
-    serving, graph = ServingModel(trained.encoders, 20), tmp_path / "model.onnx"
+    serving, graph = ServingModel(trained.encoders), tmp_path / "model.onnx"
     export_onnx(serving, graph, window=10)
     assert check_parity(serving, graph, window=10, items=ITEMS, k=20).max_score_difference < 1e-4

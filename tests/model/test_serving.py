@@ -26,24 +26,27 @@ ENCODERS: dict[str, list[dict[str, Any]]] = {
 }
 
 
-def serving_of(name: str, k_max: int = 7) -> ServingModel:
-    return ServingModel([tiny_encoder(seed=seed, **options) for seed, options in enumerate(ENCODERS[name])], k_max)
+def serving_of(name: str, margin: int | None = None) -> ServingModel:
+    encoders = [tiny_encoder(seed=seed, **options) for seed, options in enumerate(ENCODERS[name])]
+    return ServingModel(encoders, margin=margin)
 
 
 @pytest.mark.parametrize("name", ENCODERS)
-def test_serving_lists_are_the_best_sums_of_scores_without_the_excluded(name: str) -> None:
-    serving = serving_of(name)
+@pytest.mark.parametrize("margin", [None, 12], ids=["exact", "int8"])
+def test_serving_lists_are_the_best_sums_of_scores_without_the_excluded(name: str, margin: int | None) -> None:
+    serving = serving_of(name, margin)
     scores = sum(encoder.last(IDS) @ encoder.items.weight[1:].T for encoder in serving.encoders)
     assert isinstance(scores, torch.Tensor)
     best = scores.argsort(descending=True) + 1
-    top_ids, top_scores = serving(IDS, best[:, :1].int())
+    top_ids, top_scores = serving(IDS, best[:, :1].int(), torch.tensor(7))
     assert top_ids.tolist() == best[:, 1:8].tolist()
     torch.testing.assert_close(top_scores, scores.gather(1, best[:, 1:8] - 1), atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["rotary, 2 heads", "masked, end", "gru, 2 layers", "committee"])
-def test_serving_graph_ranks_as_pytorch(name: str, tmp_path: Path) -> None:
-    serving, graph = serving_of(name), tmp_path / "model.onnx"
+@pytest.mark.parametrize("margin", [None, 12], ids=["exact", "int8"])
+def test_serving_graph_ranks_as_pytorch(name: str, margin: int | None, tmp_path: Path) -> None:
+    serving, graph = serving_of(name, margin), tmp_path / "model.onnx"
     export_onnx(serving, graph, window=10)
     report = check_parity(serving, graph, window=10, items=ITEMS, k=7)
     assert report.max_score_difference < 1e-4
@@ -53,7 +56,7 @@ def test_serving_graph_ranks_as_pytorch(name: str, tmp_path: Path) -> None:
 
 def test_serving_is_in_eval_mode_and_looks_at_the_encoders_window() -> None:
     encoder = tiny_encoder(window=6).train()
-    serving = ServingModel([encoder], 3)
+    serving = ServingModel([encoder])
     assert not encoder.training
     assert serving.window == 6
     assert {id(weight) for weight in serving.parameters()} >= {id(weight) for weight in encoder.parameters()}

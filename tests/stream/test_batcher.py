@@ -67,6 +67,22 @@ def test_room_is_awaited_while_the_bound_is_reached() -> None:
     asyncio.run(scenario())
 
 
+def test_clear_of_one_partition_leaves_the_others() -> None:
+    async def scenario() -> None:
+        batcher = Batcher(max_batch=5, max_queued=3)
+        for number in (0, 1, 2):
+            batcher.put(("clicks", number), records(number))
+        batcher.clear(("clicks", 1))
+        batcher.clear(("clicks", 9))
+        await asyncio.wait_for(batcher.room(), 0.1)
+        batcher.put(("clicks", 1), records(7))
+        assert await take_all(batcher) == [(0, [0]), (2, [2]), (1, [7])]
+        batcher.clear(("clicks", 1))
+        assert batcher.queued == 0
+
+    asyncio.run(scenario())
+
+
 def test_clear_drops_what_waits_and_makes_room() -> None:
     async def scenario() -> None:
         batcher = Batcher(max_batch=1, max_queued=1)

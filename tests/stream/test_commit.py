@@ -1,12 +1,15 @@
 """The commit path, step by step."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from stream.commit import Answer, CommitPath, ItemRanker, Prepared
 from stream.config import StreamConfig
 from stream.contract import decode_recommendation
 from stream.errors import BadState
 from stream.policy import Policy, PolicyConfig
+from stream.positions import POSITION_KEY
 from stream.publisher import Outgoing
 from stream.session import decode_state
 from tests.stream.records import EchoRanker, FakeRecord, FakeStore, batch, click
@@ -20,7 +23,7 @@ def path(store: FakeStore, **options: object) -> CommitPath:
 def run(path: CommitPath, prepared: Prepared, ranker: ItemRanker | None = None) -> dict[str, list[Outgoing]]:
     """The messages of a batch by topic."""
     by_topic: dict[str, list[Outgoing]] = {}
-    for message in path.messages(prepared, path.rank(prepared, ranker or EchoRanker()), "7"):
+    for message in path.messages(prepared, path.rank([prepared], ranker or EchoRanker())[0], "7"):
         by_topic.setdefault(message.topic, []).append(message)
     return by_topic
 
@@ -48,6 +51,53 @@ def test_prepare_of_a_replayed_click_changes_no_state_but_is_answered_again() ->
     assert (store[b"a"], prepared.repeats) == (row, 1)
     assert again["nextclick-sessions-changelog"] == first["nextclick-sessions-changelog"]
     assert decode_recommendation(again["recommendations"][0].value or b"").source.offset == 1
+
+
+def test_undo_puts_back_what_batches_replaced_and_a_second_run_gives_the_same() -> None:
+    store = FakeStore()
+    commit = path(store)
+    commit.prepare(batch(click(0, "a", "1")))
+    kept = dict(store)
+    batches = [batch(click(1, "a", "2"), click(2, "b", "9"), click(3, "a", "3")), batch(click(4, "b", "8"))]
+    prepared = [commit.prepare(one) for one in batches]
+    after, first = dict(store), [run(commit, one) for one in prepared]
+    for one in reversed(prepared):
+        commit.undo(one)
+    assert store == kept
+    again = [commit.prepare(one) for one in batches]
+    assert (dict(store), [one.repeats for one in again]) == (after, [0, 0])
+    lists = [[m.value for m in out["nextclick-sessions-changelog"]] for out in (run(commit, p) for p in again)]
+    assert lists == [[m.value for m in out["nextclick-sessions-changelog"]] for out in first]
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 9)), min_size=1, max_size=20), st.data())
+def test_undo_of_the_last_batches_leaves_the_store_of_the_first(
+    clicks: list[tuple[str, int]], data: st.DataObject
+) -> None:
+    records = [click(n, session, str(item)) for n, (session, item) in enumerate(clicks)]
+    sizes = data.draw(st.lists(st.integers(1, 5), min_size=len(records), max_size=len(records)))
+    batches, stores, commit, begin = [], [], path(store := FakeStore()), 0
+    for size in sizes:
+        if begin < len(records):
+            stores.append(dict(store))
+            batches.append(commit.prepare(batch(*records[begin : begin + size])))
+            begin += size
+    for prepared, before in zip(reversed(batches), reversed(stores), strict=True):
+        commit.undo(prepared)
+        assert store == before
+
+
+def test_messages_of_an_exactly_once_worker_say_how_far_the_partition_is_answered() -> None:
+    commit = path(FakeStore(), guarantee="exactly-once")
+    out = run(commit, commit.prepare(batch(click(7, "a", "1"), FakeRecord(8, b"k", b"{"))))
+    last = out["nextclick-sessions-changelog"][-1]
+    assert (last.key, last.value, last.partition, last.tracked) == (POSITION_KEY, b"9", 0, True)
+    assert [
+        m.key
+        for m in run(path(FakeStore()), path(FakeStore()).prepare(batch(click(7, "a", "1"))))[
+            "nextclick-sessions-changelog"
+        ]
+    ] == [b"a"]
 
 
 def test_prepare_of_a_bad_click_rejects_it_whole_and_goes_on() -> None:
@@ -81,7 +131,7 @@ def test_rank_of_a_poisoned_session_rejects_its_clicks_and_answers_the_rest() ->
 
 def test_rank_without_a_model_answers_with_empty_fallbacks() -> None:
     commit = path(FakeStore())
-    assert commit.rank(commit.prepare(batch(click(0, "a", "1"))), None) == [Answer((), fallback=True)]
+    assert commit.rank([commit.prepare(batch(click(0, "a", "1")))], None) == [[Answer((), fallback=True)]]
 
 
 def test_rank_with_too_few_lists_fails_sessions_instead_of_mixing_them_up() -> None:
@@ -90,7 +140,7 @@ def test_rank_with_too_few_lists_fails_sessions_instead_of_mixing_them_up() -> N
             return super().rank_items(sessions, k, exclude)[1:]
 
     commit = path(FakeStore())
-    answers = commit.rank(commit.prepare(batch(click(0, "a", "1"), click(1, "b", "2"))), Short())
+    answers = commit.rank([commit.prepare(batch(click(0, "a", "1"), click(1, "b", "2")))], Short())[0]
     assert all(answer.error for answer in answers)
 
 
@@ -99,15 +149,15 @@ def test_rank_leaves_out_skipped_items_and_asks_for_no_more_than_the_model_has()
     ranker = EchoRanker()
     ranker.k_max = 1
     prepared = commit.prepare(batch(click(0, "a", "1"), click(1, "a", "2"), click(2, "a", "3", type="skip")))
-    assert commit.rank(prepared, ranker)[0].items == [("2", 1.0)]
+    assert commit.rank([prepared], ranker)[0][0].items == [("2", 1.0)]
 
 
 def test_rank_with_seen_items_excluded_asks_the_ranker_to_leave_them_out() -> None:
     commit = path(FakeStore(), policy=PolicyConfig(exclude="seen"))
-    assert commit.rank(commit.prepare(batch(click(0, "a", "1"))), EchoRanker())[0].items == []
+    assert commit.rank([commit.prepare(batch(click(0, "a", "1")))], EchoRanker())[0][0].items == []
 
 
 def test_rank_of_a_batch_without_clicks_asks_nobody() -> None:
     commit, ranker = path(FakeStore()), EchoRanker()
-    assert commit.rank(commit.prepare(batch(FakeRecord(0))), ranker) == []
+    assert commit.rank([commit.prepare(batch(FakeRecord(0)))], ranker) == [[]]
     assert ranker.calls == []

@@ -25,6 +25,7 @@ def test_stream_config_defaults_are_accepted() -> None:
         {"variant": ""},
         {"k": 0},
         {"k": 1001},
+        {"guarantee": "at-most-once"},
         {"provider": "tpu"},
         {"threads": -1},
         {"max_batch": 0},

@@ -59,7 +59,7 @@ class Shop:
         prepared = self.path.prepare(batch(FakeRecord(self.offset, sent.key, sent.value, written)))
         self.offset += 1
         lists = []
-        for message in self.path.messages(prepared, self.path.rank(prepared, EchoRanker()), "7"):
+        for message in self.path.messages(prepared, self.path.rank([prepared], EchoRanker())[0], "7"):
             if message.topic == "recommendations":
                 lists.append(decode_recommendation(message.value or b""))
             elif message.topic != "clicks.rejected":
@@ -162,7 +162,7 @@ def test_recovered_sessions_are_silent_since_their_rows_were_written() -> None:
     before.click("idle", TS)
     before.live(60)
     after = Shop(store=FakeStore(), now_s=before.now_s, offset=before.offset)
-    restore_rows(after.store, before.changelog, 0)
+    restore_rows(after.store, before.changelog, 0, set())
     half = len(before.changelog) // 2
     after.expiry.restored(0, before.changelog[:half])
     after.expiry.restored(0, before.changelog[half:])
@@ -243,9 +243,25 @@ def test_forgetting_changes_no_list_of_clicks_that_are_late_by_the_grace_at_most
             ours.expiry.touch(0, list(ours.store), ours.now_s)
         elif fate == "crash":  # memory is lost, and comes back from the changelog
             ours.store = FakeStore()
-            restore_rows(ours.store, ours.changelog, 0)
+            restore_rows(ours.store, ours.changelog, 0, set())
             ours.restart()
             if ours.changelog:
                 ours.expiry.restored(0, ours.changelog)
         lists = [shop.click(f"s{shopper}", event - late, str(number)) for shop in (ours, reference)]
         assert lists[0] == lists[1]
+
+
+def test_session_forgotten_by_a_batch_that_is_undone_is_back_and_forgotten_by_a_later_one() -> None:
+    shop = Shop()
+    shop.click("idle", TS)
+    shop.live(SILENCE_S)
+    shop.now_s += 2 * BUCKET_S
+    now = int(shop.now_s * 1000)
+    other = click(shop.offset, "others", "1", now)
+    before = dict(shop.store)
+    prepared = shop.path.prepare(batch(FakeRecord(shop.offset, other.key, other.value, now)))
+    assert [one.key for one in prepared.expired] == [b"idle"]
+    shop.path.undo(prepared)
+    assert dict(shop.store) == before
+    shop.live(SILENCE_S + 2 * BUCKET_S)
+    assert shop.sessions() == {"others"}

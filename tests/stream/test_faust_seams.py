@@ -3,12 +3,16 @@
 import asyncio
 import inspect
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 from aiokafka import AIOKafkaConsumer
 from aiokafka.consumer.fetcher import Fetcher as AIOKafkaFetcher
+from aiokafka.consumer.fetcher import FetchResult, PartitionRecords
 from aiokafka.consumer.group_coordinator import GroupCoordinator
+from aiokafka.consumer.subscription_state import SubscriptionState
+from aiokafka.structs import TopicPartition
 from faust.app.base import App
 from faust.stores.memory import Store
 from faust.tables.manager import TableManager
@@ -20,11 +24,12 @@ from faust.transport.drivers.aiokafka import (
     ConsumerRebalanceListener,
     credentials_to_aiokafka_auth,
 )
+from faust.types import TP
 
 from export.errors import ConfigError
 from stream.config import StreamConfig
 from stream.seams.app import LeanApp, build_app
-from stream.seams.consumer import Intake, LeanConsumer, LeanThread, LeanTransport
+from stream.seams.consumer import Intake, LeanConsumer, LeanThread, LeanTransport, _positions
 from stream.seams.tables import LeanRecovery, LeanTableManager, TableStore
 
 
@@ -46,7 +51,7 @@ def test_every_override_still_overrides_with_the_same_parameters(ours: type, the
     own = {
         "intake", "lease", "rewind", "_drain_once", "_seek_clicks", "fetch", "committed", "commit_offsets", "advance",
         "_noting", "_seek_and_expect", "_fetch_with_serial", "_committed", "closing", "serial", "heartbeat_at",
-        "rebalance_times", "poll_at_most",
+        "seek_in", "rejoin", "_rejoin", "rebalance_times", "poll_at_most",
     }  # fmt: skip
     for name, member in vars(ours).items():
         if name.startswith("__") or name in own or not (inspect.isfunction(member) or isinstance(member, property)):
@@ -56,6 +61,12 @@ def test_every_override_still_overrides_with_the_same_parameters(ours: type, the
         wrapped = name == "wait_empty"  # Faust's is decorated, and says nothing of its parameters
         if inspect.isfunction(member) and inspect.isfunction(original) and not wrapped:
             assert list(inspect.signature(member).parameters) == list(inspect.signature(original).parameters), name
+
+
+def test_closing_aiokafkas_fetcher_raises_the_cancellation_of_a_fetch_in_its_pause() -> None:
+    """Where this fails, LeanThread.on_thread_stop may not be needed any more."""
+    assert "x.cancel()\n            await x" in source(AIOKafkaFetcher.close)
+    assert "await asyncio.sleep(self._retry_backoff)" in source(AIOKafkaFetcher._proc_fetch_request)
 
 
 def test_fetcher_runs_the_consumers_drain() -> None:
@@ -72,10 +83,18 @@ def test_rebalance_stops_the_flow_then_waits_then_assigns_then_recovers() -> Non
 
 def test_recovery_seeks_then_resumes_then_waits_then_seeks_the_clicks() -> None:
     steps = source(Recovery._restart_recovery.fun)
-    order = ["_build_highwaters", "_build_offsets", "_seek_offsets", "need_recovery()", "signal_recovery_end.wait()"]
+    order = [
+        "self._build_highwaters",
+        "self._build_offsets",
+        "_seek_offsets",
+        "need_recovery()",
+        "signal_recovery_end.wait()",
+    ]
     positions = [steps.index(step) for step in order]
     assert positions == sorted(positions)
     assert "consumer.seek_wait(new_offsets)" in source(Recovery._seek_offsets)
+    assert "await consumer.highwaters(*tps)" in source(Recovery._build_highwaters)
+    assert "self.call_thread(self._highwaters, partitions)" in source(AIOKafkaConsumerThread.highwaters)
     completed = source(Recovery.on_recovery_completed)
     assert completed.index("consumer.perform_seek()") < completed.index("self.app.on_rebalance_end()")
     assert "tp: highwater - offsets[tp]" in source(Recovery.active_remaining)
@@ -110,9 +129,44 @@ def test_aiokafka_has_the_internals_that_are_used() -> None:
     assert "self._fetch_max_wait_ms," in source(AIOKafkaFetcher)  # read at each request
     assert "self._max_poll_records" in source(AIOKafkaConsumer.__init__)
     assert "await self._do_heartbeat()" in source(GroupCoordinator._heartbeat_routine)
+    assert "isolation_level=self._isolation_level" in source(AIOKafkaConsumer.start)  # which comes after ours sets it
+    assert "self._isolation_level" in source(AIOKafkaFetcher._proc_offset_request)
+    assert not hasattr(AIOKafkaFetcher, "__del__")  # a copy of it is thrown away
+    assert "self._request_timeout_ms" in source(AIOKafkaConsumer.end_offsets)
+    assert "self._rejoin_needed_fut.set_result" in source(GroupCoordinator.request_rejoin)
     text = source(AIOKafkaFetcher.fetched_records)
     taken = text.index("getall(max_records)")
     assert "await" not in text[taken : text.index("return drained", taken)]  # the serial is read with the records
+
+
+def test_aiokafka_moves_its_position_past_what_brings_no_record() -> None:
+    assert "self._update_position()" in source(FetchResult.getall)
+    control = source(PartitionRecords._unpack_records)
+    assert "if next_batch.is_control_batch:\n                self.next_fetch_offset = next_batch.next_offset" in control
+    assert "next_batch.producer_id in self._aborted_producers" in control
+
+
+def test_positions_are_those_of_assigned_partitions_that_have_one() -> None:
+    async def use() -> None:
+        subscriptions = SubscriptionState()
+        consumer = SimpleNamespace(_subscription=subscriptions)
+        first, second, foreign = (TopicPartition("clicks", number) for number in range(3))
+        assert _positions(consumer, {first}) == {}
+        subscriptions.assign_from_user({first, second})
+        subscriptions.seek(first, 7)
+        assert _positions(consumer, {TP(*first), TP(*second), TP(*foreign)}) == {first: 7}
+
+    asyncio.run(use())
+
+
+def test_the_worker_reads_committed_clicks_only() -> None:
+    async def build() -> None:
+        app, _ = build_app(StreamConfig(bootstrap_servers="a:1", registry="nowhere"))
+        app.intake = cast(Intake, None)
+        consumer = app.consumer._thread._create_worker_consumer(app.transport)
+        assert consumer._isolation_level == "read_committed"
+
+    asyncio.run(build())
 
 
 def test_build_app_uses_every_seam_and_faust_names_the_changelog_as_we_do() -> None:

@@ -1,6 +1,7 @@
 """The consumer of the seams, on a thread that has what it is told."""
 
 import asyncio
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from stream.batcher import Batcher
 from stream.config import StreamConfig
 from stream.ledger import Ledger
 from stream.seams.app import build_app
+from stream.seams.consumer import note_kafka_errors
 from tests.stream.records import FakeRecord
 
 
@@ -21,13 +23,23 @@ class FakeIntake:
         self.ledger, self.batcher = Ledger(), Batcher(max_batch=10, max_queued=100)
         self.clicks_topic, self.commit_s, self.drain_s, self.fetched_at = "clicks", 1.0, 0.1, 0.0
         self.restored: list[int] = []
+        self.positions: dict[tuple[str, int], int] = {}
         self.is_drained = True
+
+    async def take_over(self, numbers: Sequence[int]) -> None: ...
+
+    def give_up_all(self) -> None:
+        self.ledger.new_epoch()
+        self.batcher.clear()
 
     async def drained(self, timeout_s: float) -> bool:
         return self.is_drained
 
     def restore(self, partition: tuple[str, int], records: Any) -> None:
         self.restored += [record.offset for record in records]
+
+    def restored_to(self, partition: tuple[str, int], position: int) -> None:
+        self.positions[partition] = position
 
     def crash(self, error: BaseException) -> None:
         raise error
@@ -37,13 +49,17 @@ class FakeThread:
     """A consumer thread that has what it is told."""
 
     def __init__(self) -> None:
-        self.fetches: list[tuple[dict[Any, list[FakeRecord]], int]] = []
+        self.fetches: list[tuple[dict[Any, list[FakeRecord]], dict[Any, int], int]] = []
         self.commits: list[dict[Any, int]] = []
         self.error: Exception | None = None
         self.seeks: list[dict[Any, int]] = []
+        self.waits: list[float] = []
+        self.epochs: list[int] = []  # of the seeks
+        self.on_committed: Callable[[], None] = lambda: None
         self.long_poll_ms = 0
 
-    async def fetch(self, active: Any) -> Any:
+    async def fetch(self, active: Any, wait_s: float) -> Any:
+        self.waits.append(wait_s)
         return self.fetches.pop(0)
 
     async def commit_offsets(self, offsets: dict[Any, int]) -> None:
@@ -52,12 +68,14 @@ class FakeThread:
         self.commits.append(offsets)
 
     async def committed(self, partitions: Any) -> dict[Any, int | None]:
-        return {partition: None if partition[1] else 7 for partition in partitions}
+        self.on_committed()
+        return {tuple(partition): None if partition[1] else 7 for partition in partitions}
 
     async def earliest_offsets(self, *partitions: Any) -> dict[Any, int]:
         return dict.fromkeys(partitions, 3)
 
-    async def seek_wait(self, partitions: dict[Any, int]) -> None:
+    async def seek_in(self, epoch: int, partitions: dict[Any, int]) -> None:
+        self.epochs.append(epoch)
         self.seeks.append(partitions)
 
     def poll_at_most(self, wait_ms: int) -> None:
@@ -85,11 +103,35 @@ def test_drain_sorts_clicks_and_changelog_records_and_drops_stale_ones() -> None
         intake.ledger.expect(("clicks", 0), 5, serial=2, epoch=0)
         intake.ledger.expect(("log", 0), 0, serial=1, epoch=0)
         fetched = {tp(0): [FakeRecord(5), FakeRecord(6)], tp(0, "log"): [FakeRecord(0)]}
-        thread.fetches = [(fetched, 1), (fetched, 2)]
+        thread.fetches = [(fetched, {}, 1), (fetched, {}, 2)]
         await consumer._drain_once(intake)
         assert (intake.batcher.queued, intake.restored) == (0, [0])
         await consumer._drain_once(intake)
         assert intake.batcher.queued == 2
+
+    with_consumer(check)
+
+
+def test_drain_passes_what_brings_no_record_unless_a_seek_came_since() -> None:
+    async def check(consumer: Any, thread: FakeThread, intake: FakeIntake) -> None:
+        consumer._active_partitions = {tp(0, "log")}
+        intake.ledger.expect(("log", 0), 0, serial=2, epoch=0)
+        thread.fetches = [({}, {tp(0, "log"): 9}, 1), ({tp(0, "log"): [FakeRecord(3)]}, {tp(0, "log"): 5}, 2)]
+        await consumer._drain_once(intake)
+        assert intake.positions == {}
+        await consumer._drain_once(intake)
+        assert (intake.restored, intake.positions) == ([3], {("log", 0): 5})
+
+    with_consumer(check)
+
+
+def test_drain_waits_less_for_changelogs_than_for_clicks() -> None:
+    async def check(consumer: Any, thread: FakeThread, intake: FakeIntake) -> None:
+        thread.fetches = [({}, {}, 1), ({}, {}, 1)]
+        for active in ({tp(0, "log")}, {tp(0, "log"), tp(0)}):
+            consumer._active_partitions = active
+            await consumer._drain_once(intake)
+        assert thread.waits[0] < thread.waits[1]
 
     with_consumer(check)
 
@@ -100,6 +142,73 @@ def test_perform_seek_goes_to_the_beginning_where_nothing_was_committed() -> Non
         await consumer.perform_seek()
         assert thread.seeks == [{("clicks", 0): 7, ("clicks", 1): 3}]
         assert thread.long_poll_ms == 250, "the short polls of the recovery are over"
+
+    with_consumer(check)
+
+
+def test_perform_seek_goes_to_what_is_answered_where_the_group_is_behind_it() -> None:
+    async def check(consumer: Any, thread: FakeThread, intake: FakeIntake) -> None:
+        consumer.assignment = lambda: {tp(0), tp(1), tp(2)}
+        intake.ledger.recovered(("clicks", 0), 6)
+        intake.ledger.recovered(("clicks", 1), 9)
+        await consumer.perform_seek()
+        intake.ledger.recovered(("clicks", 0), 8)
+        await consumer.perform_seek()
+        assert [seek[("clicks", 0)] for seek in thread.seeks] == [7, 8]
+        assert [seek[("clicks", 1)] for seek in thread.seeks] == [9, 9]
+        assert [seek[("clicks", 2)] for seek in thread.seeks] == [3, 3]
+
+    with_consumer(check)
+
+
+def test_rewind_seeks_the_partitions_that_were_given_up_and_no_others() -> None:
+    async def check(consumer: Any, thread: FakeThread, intake: FakeIntake) -> None:
+        consumer.assignment = lambda: {tp(0), tp(1), tp(0, "log")}
+        consumer.app.rebalancing = False
+        for number in (0, 1):
+            intake.ledger.expect(("clicks", number), 3, serial=1, epoch=0)
+            intake.ledger.confirm(("clicks", number), 20, epoch=0)
+        intake.ledger.give_up(("clicks", 0))
+        rewinding = asyncio.create_task(consumer.rewind())
+        while not thread.seeks:
+            await asyncio.sleep(0.01)
+        assert thread.seeks == [{("clicks", 0): 20}]
+        intake.ledger.expect(("clicks", 0), 20, serial=2, epoch=intake.ledger.epoch)
+        await asyncio.wait_for(rewinding, 5)
+
+    with_consumer(check)
+
+
+def test_a_seek_for_partitions_given_up_meanwhile_is_not_made() -> None:
+    async def check(consumer: Any, thread: FakeThread, intake: FakeIntake) -> None:
+        sought: list[tuple[Any, int]] = []
+
+        class Reader:
+            def seek(self, partition: Any, offset: int) -> None:
+                sought.append((partition, offset))
+
+            async def position(self, partition: Any) -> int:
+                return 0
+
+        lean = consumer._new_consumer_thread()
+        lean._consumer = Reader()
+        epoch = intake.ledger.epoch
+        intake.ledger.give_up(("clicks", 0))
+        await lean._seek_and_expect({("clicks", 0): 5, ("clicks", 1): 6}, epoch)
+        assert sought == [(("clicks", 1), 6)]
+        assert intake.ledger.reading("clicks") == [("clicks", 1)]
+
+    with_consumer(check)
+
+
+def test_seek_overtaken_by_a_rebalance_is_of_the_epoch_in_which_it_began() -> None:
+    """Else partitions of the time before would count as ours, beside those that the rebalance gave us."""
+
+    async def check(consumer: Any, thread: FakeThread, intake: FakeIntake) -> None:
+        consumer.assignment = lambda: {tp(0)}
+        thread.on_committed = intake.ledger.new_epoch
+        await consumer.perform_seek()
+        assert thread.epochs == [0]
 
     with_consumer(check)
 
@@ -160,3 +269,38 @@ def test_recovery_end_is_reached_by_offsets_alone() -> None:
         assert dict(recovery.active_offsets) == {log: 5}
 
     asyncio.run(run())
+
+
+class FakeAIOKafka:
+    """A consumer of aiokafka that is stopped while a fetch waits to be tried again."""
+
+    def __init__(self) -> None:
+        self._client = self
+        self.closed = False
+
+    async def stop(self) -> None:
+        raise asyncio.CancelledError
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+def test_thread_stopped_while_a_fetch_waits_to_be_tried_again_ends_orderly() -> None:
+    async def check(consumer: Any, _thread: FakeThread, intake: FakeIntake) -> None:
+        thread, client = consumer._new_consumer_thread(), FakeAIOKafka()
+        thread._consumer = client
+        await thread.on_thread_stop()
+        assert client.closed
+
+    with_consumer(check)
+
+
+@pytest.mark.parametrize("error", [KafkaConnectionError("away"), ValueError("ours")])
+def test_errors_of_requests_that_nobody_waits_for_are_quiet_only_if_they_are_kafkas(
+    error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    loop = asyncio.new_event_loop()
+    with caplog.at_level("INFO"):
+        note_kafka_errors(loop, {"message": "Task exception was never retrieved", "exception": error})
+    loop.close()
+    assert [record.exc_info is None for record in caplog.records] == [isinstance(error, KafkaConnectionError)]

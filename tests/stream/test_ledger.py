@@ -6,6 +6,8 @@ from hypothesis import strategies as st
 from stream.ledger import Ledger
 from tests.stream.records import CLICKS, FakeRecord
 
+OTHER = ("clicks", 1)
+
 
 def records(*offsets: int) -> list[FakeRecord]:
     return [FakeRecord(offset) for offset in offsets]
@@ -77,6 +79,59 @@ def test_committable_after_a_commit_holds_only_what_is_new() -> None:
     assert ledger.committable() == {}
     ledger.confirm(CLICKS, 6, epoch=0)
     assert (ledger.committable(), ledger.position(CLICKS)) == ({CLICKS: 6}, 6)
+
+
+def test_give_up_of_one_partition_leaves_the_others_as_they_are() -> None:
+    ledger = at(0)
+    ledger.expect(OTHER, 0, serial=1, epoch=0)
+    ledger.give_up(CLICKS)
+    assert (ledger.is_current(CLICKS, 0), ledger.is_current(OTHER, 0)) == (False, True)
+    assert not ledger.confirm(CLICKS, 5, epoch=0)
+    assert ledger.confirm(OTHER, 5, epoch=0)
+    assert ledger.reading("clicks") == [OTHER]
+    ledger.expect(CLICKS, 9, serial=2, epoch=0)
+    assert not ledger.is_expected(CLICKS), "a seek that was on its way when the partition was given up"
+    ledger.expect(CLICKS, 3, serial=2, epoch=ledger.epoch)
+    assert ledger.confirm(CLICKS, 5, epoch=ledger.epoch)
+    ledger.new_epoch()
+    assert not ledger.is_current(OTHER, 0)
+    assert ledger.committable() == {}
+
+
+def test_answered_is_known_over_epochs() -> None:
+    ledger = at(0)
+    assert ledger.answered(CLICKS) == 0
+    ledger.confirm(CLICKS, 5, epoch=0)
+    ledger.give_up(CLICKS)
+    ledger.confirm(CLICKS, 8, epoch=0)
+    assert ledger.answered(CLICKS) == 5
+    ledger.recovered(CLICKS, 7)
+    ledger.new_epoch()
+    assert ledger.answered(CLICKS) == 7
+
+
+def test_position_passes_offsets_without_records_once_all_before_them_is_confirmed() -> None:
+    ledger = at(0)
+    ledger.accept(CLICKS, records(0, 1), serial=1)
+    assert ledger.passed(CLICKS, 4, serial=1)  # 2 and 3: an aborted record and a marker
+    assert ledger.position(CLICKS) == 0
+    ledger.confirm(CLICKS, 1, epoch=0)
+    assert (ledger.position(CLICKS), ledger.committable()) == (1, {CLICKS: 1})
+    ledger.confirm(CLICKS, 2, epoch=0)
+    assert (ledger.position(CLICKS), ledger.committable()) == (4, {CLICKS: 4})
+    ledger.accept(CLICKS, records(4), serial=1)
+    ledger.passed(CLICKS, 5, serial=1)
+    assert ledger.position(CLICKS) == 2, "a click at offset 4 waits"
+
+
+def test_position_of_a_partition_with_no_records_at_all_is_where_the_reader_stands() -> None:
+    ledger = at(3)
+    assert not ledger.passed(CLICKS, 9, serial=0), "from before the seek"
+    assert ledger.position(CLICKS) == 3
+    assert ledger.passed(CLICKS, 5, serial=1)
+    assert (ledger.position(CLICKS), ledger.committable()) == (5, {})
+    ledger.stop_reading()
+    assert not ledger.passed(CLICKS, 6, serial=1)
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 3)), max_size=30))

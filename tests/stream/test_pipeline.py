@@ -8,11 +8,15 @@ from stream.batcher import Batcher
 from stream.commit import CommitPath, Prepared
 from stream.config import StreamConfig
 from stream.errors import PublishFailed
-from stream.ledger import Ledger
-from stream.pipeline import Pipeline, Ranked
+from stream.inference import Ranked
+from stream.ledger import Ledger, Partition
+from stream.pipeline import Pipeline
 from stream.policy import Policy
 from stream.publisher import Outgoing, Publisher, Receipt
+from stream.session import decode_state
 from tests.stream.records import CLICKS, EchoRanker, FakeStore, click
+
+OTHER = ("clicks", 1)
 
 
 class SlowPublisher:
@@ -20,10 +24,14 @@ class SlowPublisher:
 
     def __init__(self) -> None:
         self.receipts: list[asyncio.Future[Receipt]] = []
+        self.withdrawn: list[Partition | None] = []
 
-    async def publish(self, messages: Sequence[Outgoing]) -> asyncio.Future[Receipt]:
+    async def publish(self, partition: Partition, messages: Sequence[Outgoing]) -> asyncio.Future[Receipt]:
         self.receipts.append(asyncio.get_running_loop().create_future())
         return self.receipts[-1]
+
+    def withdraw(self, partition: Partition | None = None) -> None:
+        self.withdrawn.append(partition)
 
 
 class Silent:
@@ -46,7 +54,7 @@ class Bench:
         self.ledger, self.batcher = Ledger(), Batcher(max_batch=1, max_queued=100)
         self.publisher, self.observer, self.store = SlowPublisher(), Silent(), FakeStore()
         self.crashes: list[BaseException] = []
-        self.failures: list[PublishFailed] = []
+        self.failures: list[tuple[Partition, PublishFailed]] = []
         self.may_publish = True
         self.pipeline = Pipeline(
             batcher=self.batcher,
@@ -58,7 +66,7 @@ class Bench:
             may_publish=self._may_publish,
             batches_in_flight=in_flight,
         )
-        self.pipeline.on_unconfirmed = self.failures.append
+        self.pipeline.on_unconfirmed = lambda partition, error: self.failures.append((partition, error))
         self.pipeline.start(self.crashes.append)
 
     async def _may_publish(self) -> bool:
@@ -67,6 +75,9 @@ class Bench:
     async def publish(self, count: int) -> None:
         """Put `count` clicks in, and wait until as many batches as may be are published."""
         self.batcher.put(CLICKS, [click(n, f"s{n}", "1") for n in range(count)])
+        await self.published(count)
+
+    async def published(self, count: int) -> None:
         for _ in range(200):
             await asyncio.sleep(0.002)
             if len(self.publisher.receipts) == count:
@@ -111,6 +122,89 @@ def test_a_batch_that_is_not_confirmed_keeps_later_ones_from_being_committed() -
         assert bench.ledger.committable() == {}
         assert (len(bench.failures), bench.ledger.epoch, bench.observer.answered) == (1, 1, 1)
         assert await bench.pipeline.drained(1)
+        await bench.pipeline.stop()
+
+    scenario(run)
+
+
+def test_a_partition_that_is_given_up_does_not_stop_another() -> None:
+    async def run() -> None:
+        bench = Bench()
+        bench.batcher.put(CLICKS, [click(0, "a", "1")])
+        bench.batcher.put(OTHER, [click(0, "b", "1")])
+        await bench.published(2)
+        failing, sound = bench.publisher.receipts
+        failing.set_exception(PublishFailed("no"))
+        await bench.settle()
+        sound.set_result(Receipt(0))
+        await bench.settle()
+        assert bench.ledger.committable() == {OTHER: 1}
+        assert [partition for partition, _ in bench.failures] == [CLICKS]
+        assert bench.publisher.withdrawn == [CLICKS]
+        await bench.pipeline.stop()
+
+    scenario(run)
+
+
+def test_a_partition_is_confirmed_while_an_older_batch_of_another_waits() -> None:
+    async def run() -> None:
+        bench = Bench()
+        bench.batcher.put(CLICKS, [click(0, "a", "1")])
+        bench.batcher.put(OTHER, [click(0, "b", "1")])
+        await bench.published(2)
+        bench.publisher.receipts[1].set_result(Receipt(0))
+        await bench.settle()
+        assert bench.ledger.committable() == {OTHER: 1}
+        await bench.pipeline.stop()
+
+    scenario(run)
+
+
+def test_rows_of_batches_that_are_given_up_are_put_back_newest_batch_first() -> None:
+    async def run() -> None:
+        bench = Bench()
+        bench.batcher.put(CLICKS, [click(n, "a", str(n)) for n in range(3)])
+        await bench.published(3)
+        bench.publisher.receipts[0].set_result(Receipt(0))
+        await bench.settle()
+        state = decode_state(bench.store[b"a"])
+        assert state.items == ("0", "1", "2")
+        bench.publisher.receipts[1].set_exception(PublishFailed("no"))
+        await bench.settle()
+        assert decode_state(bench.store[b"a"]).items == ("0",)
+        bench.batcher.put(CLICKS, [click(n, "a", str(n)) for n in (1, 2)])
+        await bench.published(5)
+        assert decode_state(bench.store[b"a"]) == state
+        await bench.pipeline.stop()
+
+    scenario(run)
+
+
+def test_rows_are_put_back_when_all_partitions_are_given_up() -> None:
+    async def run() -> None:
+        bench = Bench()
+        await bench.publish(2)
+        bench.pipeline.give_up_all()
+        assert (bench.store, bench.publisher.withdrawn, bench.ledger.epoch) == ({}, [None], 1)
+        for receipt in bench.publisher.receipts:
+            receipt.set_result(Receipt(0))
+        await bench.settle()
+        assert (bench.ledger.committable(), bench.pipeline.in_flight) == ({}, 0)
+        await bench.pipeline.stop()
+
+    scenario(run)
+
+
+def test_clicks_that_wait_behind_a_failed_batch_are_not_begun_in_the_new_epoch() -> None:
+    async def run() -> None:
+        bench = Bench(in_flight=1)
+        await bench.publish(1)
+        bench.batcher.put(CLICKS, [click(n, f"s{n}", "1") for n in range(1, 8)])
+        bench.publisher.receipts[0].set_exception(PublishFailed("no"))
+        for _ in range(20):
+            await bench.settle()
+        assert len(bench.publisher.receipts) == 1, "they come again after the failed one, when the seek is made"
+        assert (bench.batcher.queued, bench.pipeline.in_flight, bench.ledger.committable()) == (0, 0, {})
         await bench.pipeline.stop()
 
     scenario(run)

@@ -20,10 +20,12 @@ from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
 from stream.config import StreamConfig
 from stream.contract import Recommendation, decode_recommendation
+from stream.errors import BrokerUnavailable, TopicError
 from stream.session import SessionState, decode_state
 from stream.startup import worker_topics
 from stream.worker import run_worker
 from tests.brokers.in_process import InProcessBroker
+from tests.stream.records import EchoRanker
 
 ROOT = Path(__file__).parents[2]
 PARTITIONS = range(4)
@@ -209,6 +211,20 @@ def test_run_worker_with_a_web_port_in_use_fails_with_the_reason(workplace: Work
     done = subprocess.run(command, cwd=ROOT, capture_output=True, timeout=60, check=False)
     assert done.returncode != 0
     assert b"can't listen" in done.stderr
+
+
+def test_run_worker_broker_goes_away_again_while_it_starts_waits_on(
+    monkeypatch: pytest.MonkeyPatch, workplace: Workplace
+) -> None:
+    looks = iter([BrokerUnavailable("gone again"), TopicError("no clicks")])
+
+    def look(config: StreamConfig) -> None:
+        raise next(looks)
+
+    monkeypatch.setattr("stream.startup.worker_topics", look)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)  # pytest's own handlers stay
+    with pytest.raises(TopicError):
+        run_worker(StreamConfig(bootstrap_servers=workplace.broker.bootstrap, registry="none"), ranker=EchoRanker())
 
 
 def test_run_worker_without_a_registry_says_so_before_it_looks_for_a_broker(tmp_path: Path) -> None:

@@ -1,0 +1,103 @@
+"""One broker, one Redis, two models and a fleet of workers: what the faults strike."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Generator
+from pathlib import Path
+from typing import Literal
+
+from bench.harness.fleet import Fleet
+from bench.harness.traffic import Traffic
+from export.bundle import load_bundle
+from export.ranker import Ranker, RankerConfig
+from export.registry import Registry
+from stream.announcements import announce, announcement_for
+from stream.config import Topics
+from stream.topics import create_topics
+from tests.brokers.base import Broker
+from tests.brokers.external import TEST_GROUPS
+from tests.brokers.redis_server import RedisServer
+from tests.export.toy import toy_bundle
+from tests.integration.clients import Storefront
+from tests.integration.workers import Worker
+
+__all__ = ["ITEMS", "PARTITIONS", "SESSION_TIMEOUT_S", "Guarantee", "World"]
+
+Guarantee = Literal["at-least-once", "exactly-once"]
+
+GROUP = f"{TEST_GROUPS}faults"
+PARTITIONS = 4
+SESSION_TIMEOUT_S = 3.0  # of a worker in its group: short, so that rounds are
+ITEMS = 200
+K_MAX = 30
+WORKERS = (2, 3)  # fewest and most
+
+
+class World:
+    """Started when made, on a `broker` that runs and may be stopped; `close` ends all but the broker."""
+
+    def __init__(self, broker: Broker, folder: Path, *, guarantee: Guarantee, rate: float, seed: int) -> None:
+        self.broker, self.folder, self.guarantee = broker, folder, guarantee
+        self.broker_up = True
+        create_topics(broker.bootstrap, partitions=PARTITIONS, group=GROUP)
+        self.changelog = Topics().changelog(GROUP)
+        self.redis = RedisServer()
+        self.redis.start()
+        self.registry = Registry(folder / "registry")
+        self.registry.create()
+        self.rankers: dict[str, Ranker] = {}
+        for number in range(2):
+            staged = toy_bundle(folder / f"bundle-{number}", items=ITEMS, k_max=K_MAX, seed=number).path
+            version = self.registry.publish(staged)
+            bundle = load_bundle(self.registry.fetch(version))
+            self.rankers[version] = Ranker(bundle, RankerConfig(threads=1, warm_up=False))
+        self.model = "1"  # in force
+        self.models = {"1"}  # in force at some time of this round
+        self.registry.promote("1")
+        self.announce("1")
+        self.storefront = Storefront(broker.bootstrap)
+        self.traffic = Traffic(self.storefront, rate=rate, sessions=300, items=ITEMS, seed=seed)
+        self.fleet = Fleet(self._start_worker, folder, WORKERS[0])
+
+    def announce(self, version: str) -> None:
+        """Tell the workers to serve `version`."""
+        announce(self.broker.bootstrap, announcement_for(self.registry, version), timeout_s=30)
+
+    def put_in_force(self, version: str) -> None:
+        """From now on lists by `version` are right, and at the end of the round no others."""
+        self.model = version
+        self.models.add(version)
+
+    def broker_back(self) -> Generator[float, None, None]:
+        """Wait, in a fault, for the broker to answer."""
+        while not self.broker_up:
+            yield 0.1
+
+    def damage(self, version: str, name: str) -> None:
+        """Cut a file of a published bundle to half."""
+        path = self.registry.fetch(version) / name
+        content = path.read_bytes()
+        path.write_bytes(content[: len(content) // 2])
+
+    def publish_copy(self) -> str:
+        """Publish the model in force once more; its version."""
+        staged = self.folder / "copy"
+        shutil.copytree(self.registry.fetch(self.model), staged)
+        try:
+            return self.registry.publish(staged)
+        finally:
+            shutil.rmtree(staged)
+
+    def close(self) -> None:
+        """End the workers and Redis; topics and logs stay."""
+        self.fleet.close()
+        self.redis.stop()
+
+    def _start_worker(self, log: Path, options: tuple[str, ...]) -> Worker:
+        timeout = ("--broker-session-timeout-s", str(SESSION_TIMEOUT_S))
+        guarantee = () if self.guarantee == "at-least-once" else ("--guarantee", self.guarantee)
+        redis = ("--redis", self.redis.url)
+        return Worker(
+            self.broker.bootstrap, Path(self.registry.url), GROUP, log, *timeout, *redis, *guarantee, *options
+        )

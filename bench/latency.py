@@ -1,0 +1,144 @@
+"""Latency in an open loop: clicks come at a fixed rate whatever becomes of them, and each is timed from the moment it
+was due to its list at a subscriber, so that a stall counts for every click it delays.
+"""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from bench.answers import Answers, wait_until_answered
+from bench.clicks import Click
+from bench.cluster import PARTITIONS, skip_backlog
+from bench.lists import Received, latencies, percentiles_ms
+from bench.load import Sent, send
+from bench.subscriber import Subscriber
+from bench.systems import Setting, System, last_words, processes
+from export.registry import Registry
+from stream.announcements import announce, announcement_for
+from stream.topics import create_topics
+
+_WARM_UP_CLICKS = 2_000  # at each rate's start, not counted
+_WARM_UP_S = 1.0
+_READY_S = 120.0
+_REST_S = 1.5  # for the last lists
+_AROUND_SWAP_S = 2.0  # at least; from the announcement until a second after the new model's first list
+_AFTER_SWAP_S = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Latency:
+    """One open loop."""
+
+    rate: float  # clicks a second
+    clicks: int
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+    load_cpu: float  # cores the load took, and the subscriber
+    subscriber_cpu: float
+    swap_p99_ms: float | None = None  # of the clicks due around the swap
+    swap_s: float | None = None  # from the announcement to the new model's first list
+
+
+def measure_latency(
+    system: System, setting: Setting, clicks: Sequence[Click], rates: Sequence[float], seconds: float, folder: Path
+) -> Iterator[Latency]:
+    """One open loop a rate on a system that is warm, then one at 1,000 clicks/s in which the model is swapped.
+
+    The registry's newest version is what is swapped in. RuntimeError where a click gets no list.
+    """
+    group = f"bench-latency-{time.time_ns()}"
+    create_topics(setting.bootstrap, partitions=PARTITIONS, group=group)
+    skip_backlog(setting.bootstrap, group)
+    log, source = folder / f"{group}.log", _live(clicks)
+    try:
+        with processes(system.command(setting, group), system.processes, log) as running:
+            _warm_up(setting.bootstrap, list(islice(source, _WARM_UP_CLICKS)), running)
+            for rate in rates:
+                yield _open_loop(setting, source, rate, seconds, folder, swap=False)
+            yield _open_loop(setting, source, 1_000, seconds, folder, swap=True)
+    except RuntimeError as error:
+        raise RuntimeError(f"{error}\n{last_words(log)}") from error
+
+
+def _live(clicks: Sequence[Click]) -> Iterator[Click]:
+    """The clicks over and over, each time of other sessions."""
+    turn = 0
+    while True:
+        yield from ((f"live-{turn}-{session}", item, ts) for session, item, ts in clicks)
+        turn += 1
+
+
+def _warm_up(bootstrap: str, clicks: Sequence[Click], running: Sequence[subprocess.Popen[bytes]]) -> None:
+    answers = Answers(bootstrap)
+    try:
+        wait_until_answered(answers, send(bootstrap, clicks, rate=1_000), running, _READY_S)
+    finally:
+        answers.close()
+
+
+def _open_loop(
+    setting: Setting, source: Iterator[Click], rate: float, seconds: float, folder: Path, *, swap: bool
+) -> Latency:
+    clicks = list(islice(source, int(rate * (seconds + _WARM_UP_S))))
+    announced: list[float] = []
+    with Subscriber(setting.bootstrap, folder) as subscriber:
+        if swap:
+            swapping = threading.Timer(_WARM_UP_S + seconds / 2, _swap, (setting, announced))
+            swapping.start()
+        before, began = _cpu_s(), time.monotonic()
+        sent = send(setting.bootstrap, clicks, rate=rate)
+        load_cpu = (_cpu_s() - before) / (time.monotonic() - began)
+        time.sleep(_REST_S)
+    counted = sent[int(rate * _WARM_UP_S) :]
+    took = latencies(counted, subscriber.lists)
+    if missing := int(np.isnan(took).sum()):
+        raise RuntimeError(f"{missing} of {len(counted)} clicks at {rate:g}/s had no list after {_REST_S} s")
+    p50, p95, p99 = percentiles_ms(took)
+    swap_p99, swap_s = around_swap(counted, took, subscriber.lists, announced[0]) if swap else (None, None)
+    return Latency(
+        rate=rate,
+        clicks=len(counted),
+        p50_ms=p50,
+        p95_ms=p95,
+        p99_ms=p99,
+        load_cpu=load_cpu,
+        subscriber_cpu=subscriber.cpu_share,
+        swap_p99_ms=swap_p99,
+        swap_s=swap_s,
+    )
+
+
+def around_swap(sent: Sent, took: np.ndarray, lists: Sequence[Received], announced: float) -> tuple[float, float]:
+    """p99 in ms of the clicks due around the swap, and seconds from the announcement to the new model's first list."""
+    old = lists[0].answer.model
+    new_at = next((list_.at for list_ in lists if list_.answer.model != old), None)
+    if new_at is None:
+        raise RuntimeError("the new model served no list")
+    end = max(announced + _AROUND_SWAP_S, new_at + _AFTER_SWAP_S)
+    due = np.array([at for *_, at in sent])
+    return percentiles_ms(took[(due >= announced) & (due <= end)])[2], new_at - announced
+
+
+def _swap(setting: Setting, announced: list[float]) -> None:
+    registry = Registry(setting.registry)
+    newest = registry.newest()
+    assert newest is not None
+    registry.promote(newest)
+    message = announcement_for(registry, newest)
+    announced.append(time.monotonic())
+    announce(setting.bootstrap, message)
+
+
+def _cpu_s() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime

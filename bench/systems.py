@@ -1,0 +1,95 @@
+"""The systems that are compared: a name, and the command that runs one process of it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+_END_S = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """What every system is given."""
+
+    bootstrap: str
+    registry: Path
+    bundle: Path  # the one that is live in the registry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class System:
+    """One way of answering clicks."""
+
+    name: str
+    command: Callable[[Setting, str], list[str]]  # the setting, and the consumer group
+    has_changelog: bool = False  # its group needs a topic for the state
+    processes: int = 1
+
+
+def nextclick(name: str = "nextclick", *, workers: int = 1, options: Sequence[str] = ()) -> System:
+    """The worker, as an operator starts it."""
+
+    def command(setting: Setting, group: str) -> list[str]:
+        base = [sys.executable, "-m", "nextclick", "worker", "--bootstrap-servers", setting.bootstrap]
+        base += ["--registry", str(setting.registry), "--group", group, "--web-port", "0", "--log-level", "warning"]
+        return [*base, *options]
+
+    return System(name=name, command=command, has_changelog=True, processes=workers)
+
+
+def no_ranking() -> System:
+    """The worker with a ranker that costs nothing."""
+
+    def command(setting: Setting, group: str) -> list[str]:
+        return [sys.executable, "-m", "bench.peers.no_ranking", setting.bootstrap, group]
+
+    return System(name="no_ranking", command=command, has_changelog=True)
+
+
+def peer(name: str, python: Path = Path(sys.executable)) -> System:
+    """A program of bench.peers, run by the interpreter that has its library."""
+
+    def command(setting: Setting, group: str) -> list[str]:
+        return [str(python), "-m", f"bench.peers.{name}", setting.bootstrap, str(setting.bundle), group]
+
+    return System(name=name, command=command)
+
+
+def worker_knows(option: str) -> bool:
+    """Whether `nextclick worker` has the option."""
+    shown = subprocess.run(
+        [sys.executable, "-m", "nextclick", "worker", "--help"], capture_output=True, text=True, check=True
+    )
+    return option in shown.stdout
+
+
+@contextmanager
+def processes(command: list[str], count: int, log: Path) -> Iterator[list[subprocess.Popen[bytes]]]:
+    """Run `count` of a command, ended with the block; their output goes to `log`."""
+    with log.open("ab") as out:
+        running = [subprocess.Popen(command, stdout=out, stderr=out) for _ in range(count)]
+        try:
+            yield running
+        finally:
+            for process in running:
+                process.terminate()
+            for process in running:
+                _await_end(process)
+
+
+def _await_end(process: subprocess.Popen[bytes]) -> None:
+    try:
+        process.wait(_END_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def last_words(log: Path, lines: int = 15) -> str:
+    """The end of what a system said."""
+    return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])

@@ -1,0 +1,28 @@
+"""The publisher that keeps the guarantee a worker was started with."""
+
+from collections.abc import Callable
+
+from confluent_kafka import KafkaError
+
+from stream.config import StreamConfig
+from stream.kafka import build_client, producer_options, transactional_options
+from stream.publisher import IdempotentPublisher, Publisher
+from stream.transactions import TransactionalPublisher, TransactionObserver
+
+__all__ = ["build_publisher"]
+
+_MAX_MESSAGE_BYTES = 16 * 1024 * 1024  # the broker decides what is too large, not the client
+
+
+def build_publisher(
+    config: StreamConfig, observer: TransactionObserver, on_client_error: Callable[[KafkaError], None]
+) -> Publisher:
+    """Called on the event loop; ConfigError where librdkafka refuses an option. `on_client_error` hears, in threads of
+    the clients, what is not told by a batch's receipt."""
+    exactly_once = config.guarantee == "exactly-once"
+    build = transactional_options if exactly_once else producer_options
+    options = build(config.bootstrap_servers, config.kafka, delivery_timeout_s=config.delivery_timeout_s)
+    options = {"message.max.bytes": _MAX_MESSAGE_BYTES, "error_cb": on_client_error, **options}
+    if exactly_once:
+        return build_client(lambda settings: TransactionalPublisher(settings, config.group, observer), options)
+    return build_client(IdempotentPublisher, options)

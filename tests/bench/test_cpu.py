@@ -1,0 +1,28 @@
+"""CPU seconds from /proc."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import pytest
+
+from bench.cpu import CpuSampler, cpu_seconds
+
+
+def test_the_name_of_a_process_may_hold_brackets_and_spaces() -> None:
+    ticks = os.sysconf("SC_CLK_TCK")
+    fields = ["S", *("0" for _ in range(10)), str(3 * ticks), str(2 * ticks), "0"]
+    assert cpu_seconds(f"12 (a) b) {' '.join(fields)}") == pytest.approx(5.0)
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="this system has no /proc")
+def test_work_of_this_process_is_counted() -> None:
+    began = time.time()
+    sampler = CpuSampler([os.getpid()])
+    used = time.process_time()
+    while time.process_time() - used < 0.3:
+        pass
+    time.sleep(0.1)
+    sampler.close()
+    assert sampler.between(began, time.time()) >= 0.2

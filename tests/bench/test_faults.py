@@ -1,0 +1,215 @@
+"""The harness of faults: its rounds can be played again, and its comparison sees what is lost, wrong or unanswered."""
+
+from collections.abc import Iterator
+from itertools import islice
+from random import Random
+from typing import Any, cast
+
+import pytest
+from confluent_kafka import Producer
+
+from bench.harness.campaign import Campaign, Outcome
+from bench.harness.check import Checker
+from bench.harness.faults import FAULTS
+from bench.harness.plan import rounds
+from bench.harness.traffic import EXPECTED, HOSTILE
+from stream.contract import Click, Recommendation, Source, decode_click, encode, recommended
+from stream.errors import BadClick
+from stream.session import SessionState, encode_state, fold_click, ranking_items
+from tests.brokers.in_process import InProcessBroker
+from tests.integration.clients import now_ms
+from tests.stream.records import TS, EchoRanker, FakeList
+
+
+def test_rounds_of_a_seed_are_the_same_whichever_is_first() -> None:
+    played = Campaign(rounds=20, seed=3).plan()
+    assert Campaign(rounds=2, seed=3, first_round=7).plan() == played[7:9]
+    assert Campaign(rounds=20, seed=4).plan() != played
+
+
+def test_rounds_hold_one_to_three_faults_and_every_kind_before_one_comes_again() -> None:
+    played = list(islice(rounds(5, FAULTS), 60))
+    kinds = [{fault.kind for fault in one.faults} for one in played]
+    assert all(1 <= len(one.faults) <= 3 for one in played)
+    assert all(len(kinds[number]) == len(played[number].faults) for number in range(60)), "no kind twice in a round"
+    drawn = [kind for one in kinds for kind in one]
+    assert min(map(drawn.count, FAULTS)) >= max(map(drawn.count, FAULTS)) - 2
+
+
+@pytest.mark.parametrize("count", ["lost", "wrong", "unanswered", "crashes_unexpected"])
+def test_outcome_with_anything_amiss_is_not_good(count: str) -> None:
+    assert Outcome(guarantee="at-least-once", seed=0).good
+    assert not Outcome(guarantee="at-least-once", seed=0, **cast(Any, {count: 1})).good
+
+
+class FallingRanker(EchoRanker):
+    """The session's items, newest first, each with a lower score than the one before."""
+
+    def rank_items(self, *arguments: Any) -> list[FakeList]:
+        lists = super().rank_items(*arguments)
+        return [
+            FakeList([(item, 1 / (place + 1)) for place, (item, _) in enumerate(one.items)], one.fallback)
+            for one in lists
+        ]
+
+
+class Stage:
+    """An in-process cluster, on which the test plays the storefront and the worker."""
+
+    def __init__(self) -> None:
+        self._broker = InProcessBroker()
+        self._broker.start()
+        self._producer = Producer({"bootstrap.servers": self._broker.bootstrap})
+        self.states: dict[str, SessionState] = {}
+        self._offsets = 0
+
+    def send(self, topic: str, key: bytes, value: bytes | None, headers: Any = None) -> None:
+        self._producer.produce(topic, value, key, 0, headers=headers)
+        assert self._producer.flush(10) == 0
+
+    def click(self, session: str, item: str) -> int:
+        click, offset = Click(session, item, TS), self._next()
+        self.send("clicks", session.encode(), encode(click))
+        self.states[session] = fold_click(self.states.get(session), click, offset)
+        return offset
+
+    def hostile(self, expected: str) -> int:
+        self.send("clicks", b"s", b"{}", [(EXPECTED, expected.encode())])
+        return self._next()
+
+    def answer(self, session: str, *, items: list[str] | None = None) -> None:
+        state = self.states[session]
+        items = items or list(dict.fromkeys(reversed(ranking_items(state))))
+        found = Recommendation(
+            session,
+            recommended([(item, 1 / (place + 1)) for place, item in enumerate(items)]),
+            "7",
+            "default",
+            fallback=False,
+            source=Source("clicks", 0, state.offset),
+            event_ts=TS,
+            published_ts=TS,
+        )
+        self.send("recommendations", session.encode(), encode(found))
+
+    def row(self, session: str) -> None:
+        self.send("changelog", session.encode(), encode_state(self.states[session]))
+
+    def reject(self, offset: int, reason: str) -> None:
+        headers = [("reason", reason.encode()), ("partition", b"0"), ("offset", str(offset).encode())]
+        self.send("clicks.rejected", b"s", b"{}", headers)
+
+    def check(self, *, exactly_once: bool = False) -> Checker:
+        """Everything read and compared."""
+        for topic in ("clicks", "recommendations", "clicks.rejected", "changelog"):
+            self._producer.list_topics(topic, timeout=10)
+        checker = Checker(
+            self._broker.bootstrap, "changelog", cast(Any, {"7": FallingRanker()}), exactly_once=exactly_once
+        )
+        checker.settle(1.0)
+        checker.check_sessions(everything=True)
+        checker.close()
+        return checker
+
+    def close(self) -> None:
+        self._broker.close()
+
+    def _next(self) -> int:
+        self._offsets += 1
+        return self._offsets - 1
+
+
+@pytest.fixture
+def stage() -> Iterator[Stage]:
+    made = Stage()
+    yield made
+    made.close()
+
+
+def answered(stage: Stage) -> None:
+    """Two clicks of one session, answered as they should be."""
+    for item in ("a", "b"):
+        stage.click("s", item)
+        stage.row("s")
+        stage.answer("s")
+
+
+def test_checker_of_right_answers_finds_nothing(stage: Stage) -> None:
+    answered(stage)
+    stage.reject(stage.hostile("missing_session_id"), "missing_session_id")
+    checker = stage.check(exactly_once=True)
+    assert (checker.wrong, checker.unanswered(), checker.clicks, checker.lists) == ([], 0, 2, 2)
+
+
+def test_checker_click_without_a_list_is_unanswered(stage: Stage) -> None:
+    answered(stage)
+    stage.click("s", "c")
+    stage.row("s")
+    checker = stage.check()
+    assert checker.unanswered() == 1
+    assert checker.describe_unanswered() == ["s at 2"]
+
+
+@pytest.mark.parametrize("items", [["b", "a"], ["c"], ["c", "b"]])
+def test_checker_list_with_other_items_or_another_order_is_wrong(stage: Stage, items: list[str]) -> None:
+    answered(stage)
+    stage.click("s", "c")
+    stage.row("s")
+    stage.answer("s", items=items)
+    assert "its list for offset 2" in stage.check().wrong[0]
+
+
+def test_checker_older_row_behind_the_newest_is_wrong(stage: Stage) -> None:
+    stage.click("s", "a")
+    older = encode_state(stage.states["s"])
+    stage.click("s", "b")
+    stage.row("s")
+    stage.answer("s")
+    stage.send("changelog", b"s", older)
+    assert "its row is" in stage.check().wrong[0]
+
+
+def test_checker_older_list_behind_the_newest_is_wrong(stage: Stage) -> None:
+    stage.click("s", "a")
+    older = stage.states["s"]
+    stage.click("s", "b")
+    stage.row("s")
+    stage.answer("s")
+    stage.states["s"] = older
+    stage.answer("s")
+    assert "its last list is for offset 0" in stage.check().wrong[0]
+
+
+def test_checker_repeated_list_is_counted_and_wrong_only_where_each_comes_once(stage: Stage) -> None:
+    answered(stage)
+    stage.answer("s")
+    assert (stage.check().wrong, stage.check().repeats) == ([], 1)
+    assert "answered twice" in stage.check(exactly_once=True).wrong[0]
+
+
+def test_checker_rejection_that_is_missing_or_of_another_reason_is_found(stage: Stage) -> None:
+    first = stage.hostile("missing_session_id")
+    assert stage.check().unanswered() == 1
+    stage.reject(first, "not_json")
+    assert "rejected as not_json" in stage.check().wrong[0]
+
+
+def test_checker_good_click_rejected_is_wrong(stage: Stage) -> None:
+    answered(stage)
+    stage.reject(1, "ranking_failed")
+    assert "rejected as ranking_failed" in stage.check().wrong[0]
+
+
+def test_checker_row_of_a_session_nobody_clicked_in_is_wrong(stage: Stage) -> None:
+    answered(stage)
+    stage.send("changelog", b"ghost", encode_state(stage.states["s"]))
+    assert "ghost" in stage.check().wrong[0]
+
+
+def test_hostile_messages_come_with_the_reason_by_which_they_are_rejected() -> None:
+    for make in HOSTILE:
+        for seed in range(20):
+            reason, value, key = make(Random(seed))
+            with pytest.raises(BadClick) as caught:
+                decode_click(value, key, now_ms())
+            assert caught.value.reason == reason

@@ -1,0 +1,33 @@
+"""What counts as around a swap."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from bench.latency import around_swap
+from bench.lists import Answer, Received, Source
+from bench.load import Sent
+
+
+def a_list(model: str, at: float) -> Received:
+    return Received(Answer("a", Source(0, 0), model), 0, at)
+
+
+def test_clicks_due_from_the_announcement_to_a_second_after_the_new_model_count() -> None:
+    sent: Sent = [("a", 0, 0, float(due)) for due in range(10)]
+    took = np.array([0.5, 0.5, 0.5, 0.001, 0.001, 0.001, 0.001, 0.001, 0.5, 0.5])  # s
+    p99_ms, swap_s = around_swap(sent, took, [a_list("1", 1.0), a_list("2", 6.0)], announced=3.0)
+    assert p99_ms == pytest.approx(1.0)
+    assert swap_s == pytest.approx(3.0)
+
+
+def test_a_quick_swap_is_watched_for_two_seconds() -> None:
+    sent: Sent = [("a", 0, 0, 3.0), ("a", 0, 0, 4.9), ("a", 0, 0, 5.1)]
+    p99_ms, _ = around_swap(sent, np.array([0.001, 0.2, 0.9]), [a_list("1", 1.0), a_list("2", 3.1)], announced=3.0)
+    assert 190 < p99_ms <= 200
+
+
+def test_a_swap_that_never_came_is_an_error() -> None:
+    with pytest.raises(RuntimeError, match="no list"):
+        around_swap([("a", 0, 0, 3.0)], np.array([0.001]), [a_list("1", 1.0)], announced=3.0)

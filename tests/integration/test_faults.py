@@ -1,0 +1,37 @@
+"""Rounds of random faults, every kind at least once under each guarantee: nothing is lost, wrong or unanswered.
+
+`python -m bench.faults` plays more of them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bench.harness.campaign import Campaign, run_campaign
+from bench.harness.faults import FAULTS
+from bench.harness.world import Guarantee
+from tests.brokers.base import Broker
+from tests.brokers.redis_server import RedisServer
+from tests.integration.workers import cli
+
+pytestmark = [pytest.mark.broker, pytest.mark.timeout(400)]
+
+ROUNDS = 5
+MOST = 4  # faults of a round: as many as it takes for every kind to come
+
+
+@pytest.mark.parametrize("guarantee", ["at-least-once", "exactly-once"])
+def test_rounds_of_every_fault_nothing_is_lost_wrong_or_unanswered(
+    restartable_broker: Broker, redis_server: RedisServer, guarantee: Guarantee, tmp_path: Path
+) -> None:
+    guarantee == "at-least-once" or "--guarantee" in cli("worker", "--help").stdout or pytest.skip("no such option")
+    said: list[str] = []
+    campaign = Campaign(rounds=ROUNDS, seed=7, guarantee=guarantee, fewest=MOST, most=MOST)
+    outcome = run_campaign(restartable_broker, tmp_path, campaign, said.append)
+    assert outcome.good, "\n".join(said)
+    assert set(outcome.faults) == set(FAULTS)
+    assert outcome.rounds == ROUNDS
+    assert outcome.clicks > 1000
+    assert guarantee == "at-least-once" or outcome.repeats == 0

@@ -1,0 +1,368 @@
+"""Batches in transactions: one producer a partition, on a fake librdkafka, and on the in-process cluster."""
+
+import asyncio
+import threading
+from typing import Any, ClassVar
+
+import pytest
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+import stream.transactions
+from stream.errors import Fenced, PublishFailed
+from stream.kafka import transactional_options
+from stream.publisher import TRUNCATED, Outgoing, Receipt
+from stream.transactions import TransactionalPublisher, transactional_id
+from tests.stream.records import CLICKS
+
+OTHER = ("clicks", 1)
+
+
+def refusal(*, retriable: bool = False, fatal: bool = False, abortable: bool = False) -> KafkaException:
+    return KafkaException(
+        KafkaError(KafkaError._FAIL, "refused", fatal=fatal, retriable=retriable, txn_requires_abort=abortable)
+    )
+
+
+class FakeMessage:
+    def __init__(self, offset: int) -> None:
+        self._offset = offset
+
+    def offset(self) -> int:
+        return self._offset
+
+
+class FakeProducer:
+    """librdkafka's producer: what it is told to fail at, it fails at once, in this order."""
+
+    made: ClassVar[list["FakeProducer"]] = []
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        self.id = settings["transactional.id"]
+        self.calls: list[str] = []
+        self.committed: list[list[bytes | None]] = []
+        self.failures: dict[str, list[Exception]] = {}
+        self.may_commit = threading.Event()
+        self.may_commit.set()
+        self.too_large: set[bytes] = set()
+        self._open: list[bytes | None] = []
+        self._reports: list[tuple[Any, bytes | None]] = []
+        self.made.append(self)
+
+    def init_transactions(self, timeout: float) -> None:
+        self._call("init")
+
+    def begin_transaction(self) -> None:
+        self._call("begin")
+        self._open, self._reports = [], []
+
+    def produce(self, topic: str, value: bytes, key: bytes, partition: int, **more: Any) -> None:
+        self._fail("produce")
+        if value is not None and len(value) > 50_000:
+            raise KafkaException(KafkaError(KafkaError.MSG_SIZE_TOO_LARGE))
+        self._open.append(value)
+        if "on_delivery" in more:
+            self._reports.append((more["on_delivery"], value))
+
+    def commit_transaction(self, timeout: float) -> None:
+        assert self.may_commit.wait(10)
+        refused = [(report, value) for report, value in self._reports if value in self.too_large]
+        for report, _ in refused:
+            report(KafkaError(KafkaError.MSG_SIZE_TOO_LARGE), None)
+        if refused:
+            raise refusal(abortable=True)
+        self._call("commit")
+        for report, _ in self._reports:
+            report(None, FakeMessage(10 * len(self.committed) + len(self._open)))
+        self.committed.append(self._open)
+
+    def abort_transaction(self, timeout: float) -> None:
+        self._call("abort")
+
+    def poll(self, timeout: float) -> None:
+        self.calls.append("poll")
+
+    def _call(self, name: str) -> None:
+        self.calls.append(name)
+        self._fail(name)
+
+    def _fail(self, name: str) -> None:
+        if self.failures.get(name):
+            raise self.failures[name].pop(0)
+
+
+class Counts(dict[str, int]):
+    """Outcomes of transactions."""
+
+    def transaction(self, outcome: str) -> None:
+        self[outcome] = self.get(outcome, 0) + 1
+
+
+class Bench:
+    """A publisher on fake producers."""
+
+    def __init__(self) -> None:
+        self.counts = Counts()
+        self.publisher = TransactionalPublisher({"bootstrap.servers": "127.0.0.1:1"}, "shop", self.counts)
+
+    def producer(self, number: int = -1) -> FakeProducer:
+        return FakeProducer.made[number]
+
+    async def publish(
+        self, *values: bytes, partition: tuple[str, int] = CLICKS, **more: Any
+    ) -> asyncio.Future[Receipt]:
+        return await self.publisher.publish(partition, [Outgoing("t", b"k", value, **more) for value in values])
+
+    async def outcome(self, receipt: asyncio.Future[Receipt]) -> Receipt | type[BaseException]:
+        try:
+            return await asyncio.wait_for(receipt, 10)
+        except PublishFailed as error:
+            return type(error)
+
+
+def scenario(run: Any) -> None:
+    async def guarded() -> None:
+        bench = Bench()
+        await bench.publisher.take_over([CLICKS])
+        await asyncio.wait_for(run(bench), 30)
+        assert bench.publisher.close(5) == 0
+
+    asyncio.run(guarded())
+
+
+@pytest.fixture(autouse=True)
+def _fake(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if "cluster" not in request.fixturenames:
+        monkeypatch.setattr(stream.transactions, "Producer", FakeProducer)
+        FakeProducer.made = []
+
+
+def test_a_batch_is_one_transaction_and_its_receipt_has_the_offset_of_its_last_tracked_message() -> None:
+    async def run(bench: Bench) -> None:
+        receipt = await bench.publish(b"1", b"2", tracked=True)
+        assert await bench.outcome(receipt) == Receipt(2)
+        assert await bench.outcome(await bench.publish(b"3")) == Receipt(-1)
+        assert bench.producer().committed == [[b"1", b"2"], [b"3"]]
+        assert bench.producer().calls == ["init", "begin", "commit", "begin", "commit"]
+        assert bench.counts == {"committed": 2}
+
+    scenario(run)
+
+
+def test_batches_that_come_while_a_transaction_commits_share_the_next_one() -> None:
+    async def run(bench: Bench) -> None:
+        bench.producer().may_commit.clear()
+        receipts = [await bench.publish(b"0")]
+        while "begin" not in bench.producer().calls:
+            await asyncio.sleep(0.001)
+        receipts += [await bench.publish(value, tracked=True) for value in (b"1", b"2", b"3")]
+        bench.producer().may_commit.set()
+        assert [await bench.outcome(receipt) for receipt in receipts] == [Receipt(-1), *[Receipt(13)] * 3]
+        assert bench.producer().committed == [[b"0"], [b"1", b"2", b"3"]]
+
+    scenario(run)
+
+
+def test_partitions_do_not_wait_for_each_other() -> None:
+    async def run(bench: Bench) -> None:
+        await bench.publisher.take_over([CLICKS, OTHER])
+        slow = next(one for one in FakeProducer.made if one.id == transactional_id("shop", CLICKS))
+        slow.may_commit.clear()
+        waiting = await bench.publish(b"1")
+        assert await bench.outcome(await bench.publish(b"2", partition=OTHER)) == Receipt(-1)
+        assert not waiting.done()
+        slow.may_commit.set()
+        await bench.outcome(waiting)
+
+    scenario(run)
+
+
+def test_a_commit_that_times_out_is_called_again() -> None:
+    async def run(bench: Bench) -> None:
+        bench.producer().failures["commit"] = [refusal(retriable=True)] * 2
+        assert await bench.outcome(await bench.publish(b"1")) == Receipt(-1)
+        assert bench.producer().calls == ["init", "begin", "commit", "commit", "commit"]
+        assert bench.counts == {"committed": 1}
+
+    scenario(run)
+
+
+@pytest.mark.parametrize("step", ["produce", "commit"])
+def test_a_failed_transaction_is_aborted_and_so_is_all_that_was_handed_over_behind_it(step: str) -> None:
+    async def run(bench: Bench) -> None:
+        producer = bench.producer()
+        producer.failures = {step: [refusal(abortable=True)], "abort": [refusal(retriable=True)]}
+        assert await bench.outcome(await bench.publish(b"1")) is PublishFailed
+        assert await bench.outcome(await bench.publish(b"2")) is PublishFailed, "it builds on the first"
+        assert producer.committed == []
+        bench.publisher.withdraw(CLICKS)
+        assert await bench.outcome(await bench.publish(b"1")) == Receipt(-1)
+        assert producer.committed == [[b"1"]]
+        assert producer.calls.count("abort") == 2
+        assert bench.counts == {"aborted": 1, "committed": 1}
+
+    scenario(run)
+
+
+def test_batches_that_were_withdrawn_before_their_transaction_began_are_not_published() -> None:
+    async def run(bench: Bench) -> None:
+        bench.producer().may_commit.clear()
+        begun = await bench.publish(b"0")
+        while "begin" not in bench.producer().calls:
+            await asyncio.sleep(0.001)
+        waiting = await bench.publish(b"1")
+        bench.publisher.withdraw()
+        fresh = await bench.publish(b"2")
+        bench.producer().may_commit.set()
+        assert [await bench.outcome(one) for one in (begun, waiting, fresh)] == [
+            Receipt(-1), PublishFailed, Receipt(-1),
+        ]  # fmt: skip
+        assert bench.producer().committed == [[b"0"], [b"2"]]
+
+    scenario(run)
+
+
+@pytest.mark.parametrize("step", ["begin", "commit"])
+def test_a_fenced_producer_is_replaced_when_the_partition_is_taken_over_anew_and_not_before(step: str) -> None:
+    async def run(bench: Bench) -> None:
+        bench.producer().failures = {step: [refusal(fatal=True)]}
+        assert await bench.outcome(await bench.publish(b"1")) is Fenced
+        bench.publisher.withdraw()
+        assert await bench.outcome(await bench.publish(b"1")) is Fenced
+        assert len(FakeProducer.made) == 1
+        bench.publisher.withdraw()
+        await bench.publisher.take_over([CLICKS])
+        assert await bench.outcome(await bench.publish(b"1")) == Receipt(-1)
+        assert [one.committed for one in FakeProducer.made] == [[], [[b"1"]]]
+        assert bench.counts == {"fenced": 2, "committed": 1}
+
+    scenario(run)
+
+
+def test_a_transaction_that_can_neither_be_committed_nor_aborted_counts_as_fenced() -> None:
+    async def run(bench: Bench) -> None:
+        bench.producer().failures = {"commit": [refusal(abortable=True)], "abort": [refusal()]}
+        assert await bench.outcome(await bench.publish(b"1")) is Fenced
+
+    scenario(run)
+
+
+def test_take_over_keeps_sound_producers_and_closes_those_of_other_partitions() -> None:
+    async def run(bench: Bench) -> None:
+        await bench.publisher.take_over([CLICKS, OTHER])
+        await bench.publisher.take_over([OTHER])
+        assert [one.id for one in FakeProducer.made] == ["shop/clicks/0", "shop/clicks/1"]
+        assert await bench.outcome(await bench.publish(b"1")) is Fenced
+        assert await bench.outcome(await bench.publish(b"1", partition=OTHER)) == Receipt(-1)
+        await bench.publisher.take_over([CLICKS])
+        assert [one.id for one in FakeProducer.made] == ["shop/clicks/0", "shop/clicks/1", "shop/clicks/0"]
+
+    scenario(run)
+
+
+def test_take_over_waits_for_the_transaction_in_work() -> None:
+    async def run(bench: Bench) -> None:
+        bench.producer().may_commit.clear()
+        receipt = await bench.publish(b"1")
+        taking = asyncio.create_task(bench.publisher.take_over([CLICKS]))
+        await asyncio.sleep(0.05)
+        assert not taking.done()
+        bench.producer().may_commit.set()
+        await taking
+        assert await bench.outcome(receipt) == Receipt(-1)
+
+    scenario(run)
+
+
+def test_take_over_waits_for_the_broker_and_raises_where_it_refuses_for_good(monkeypatch: pytest.MonkeyPatch) -> None:
+    failures = [refusal(retriable=True), refusal(retriable=True), refusal()]
+
+    def init(self: FakeProducer, timeout: float) -> None:
+        raise failures.pop(0)
+
+    async def run(bench: Bench) -> None:
+        monkeypatch.setattr(FakeProducer, "init_transactions", init)
+        with pytest.raises(PublishFailed, match="shop/clicks/1"):
+            await bench.publisher.take_over([CLICKS, OTHER])
+        assert failures == []
+
+    scenario(run)
+
+
+def test_a_full_queue_is_waited_for() -> None:
+    async def run(bench: Bench) -> None:
+        bench.producer().failures = {"produce": [BufferError(), BufferError()]}
+        assert await bench.outcome(await bench.publish(b"1", b"2")) == Receipt(-1)
+        assert bench.producer().committed == [[b"1", b"2"]]
+        assert bench.producer().calls.count("poll") == 2
+
+    scenario(run)
+
+
+@pytest.mark.parametrize("large", [b"x" * 20_000, b"x" * 60_000])  # the broker refuses one, librdkafka the other
+def test_a_rejected_message_that_is_too_large_is_cut_and_its_batch_committed_once(large: bytes) -> None:
+    async def run(bench: Bench) -> None:
+        bench.producer().too_large = {large}
+        receipt = await bench.publish(b"1", large, shrinkable=True)
+        assert await bench.outcome(receipt) == Receipt(-1)
+        assert bench.producer().committed == [[b"1", b"x" * 16 * 1024]]
+        assert bench.counts == {"committed": 1}
+
+    scenario(run)
+
+
+def test_an_error_that_no_rule_covers_reaches_the_caller() -> None:
+    async def run(bench: Bench) -> None:
+        bench.producer().failures = {"produce": [TypeError("a bug")]}
+        receipt = await bench.publish(b"1")
+        with pytest.raises(TypeError, match="a bug"):
+            await asyncio.wait_for(receipt, 10)
+
+    scenario(run)
+
+
+def test_close_does_not_wait_for_a_broker_that_is_away() -> None:
+    async def run(bench: Bench) -> None:
+        bench.producer().failures = {"commit": [refusal(retriable=True)] * 1000, "abort": [refusal()]}
+        receipt = await bench.publish(b"1")
+        while "commit" not in bench.producer().calls:
+            await asyncio.sleep(0.001)
+        assert bench.publisher.close(5) == 0
+        assert await bench.outcome(receipt) is Fenced
+
+    scenario(run)
+
+
+def test_transactional_ids_of_groups_and_topics_never_meet() -> None:
+    groups_and_topics = [("a", "b-c"), ("a-b", "c"), ("a/b", "c"), ("a", "b.c")]
+    names = {transactional_id(group, (topic, 0)) for group, topic in groups_and_topics}
+    assert len(names) == len(groups_and_topics)
+    assert all(transactional_id(group, (topic, 0)).startswith(group) for group, topic in groups_and_topics)
+
+
+def test_publish_on_a_cluster_arrives_with_its_offsets_and_headers(cluster: str, topic: str) -> None:
+    async def run() -> list[Receipt]:
+        publisher = TransactionalPublisher(transactional_options(cluster), "shop", Counts())
+        await publisher.take_over([CLICKS])
+        large = Outgoing(topic, b"k", b"x" * 3_000_000, [("reason", b"r")], 1, shrinkable=True)
+        tracked = [Outgoing(topic, b"k", b"%d" % n, None, 2, True) for n in range(3)]
+        receipts = [await publisher.publish(CLICKS, messages) for messages in (tracked, [*tracked, large])]
+        found = [await asyncio.wait_for(receipt, 30) for receipt in receipts]
+        assert publisher.broker_answers()
+        assert publisher.close(5) == 0
+        return found
+
+    assert asyncio.run(run())[1].tracked_offset == 5
+    consumer = Consumer({"bootstrap.servers": cluster, "group.id": "reader", "auto.offset.reset": "earliest"})
+    consumer.assign([TopicPartition(topic, 1, 0)])
+    (message,) = consumer.consume(1, 10)
+    assert message.headers() == [("reason", b"r"), (TRUNCATED, b"3000000")]
+    consumer.close()
+
+
+def test_broker_answers_says_no_without_one() -> None:
+    async def run() -> bool:
+        return await asyncio.to_thread(
+            TransactionalPublisher({"bootstrap.servers": "127.0.0.1:1"}, "g", Counts()).broker_answers
+        )
+
+    assert not asyncio.run(run())
