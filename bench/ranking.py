@@ -1,4 +1,4 @@
-"""Lists a second of the ranker by preset, one process, no broker: what a model costs to serve, and to load beside another.
+"""Lists a second of the ranker by preset, one process, no broker: what a model costs to serve, and to load.
 
 python -m bench.ranking [--preset NAME ...] [--items V] [--batch B ...] [--threads N ...] [--seconds S] [--exact]
                         [--bundle DIR ...] [--loading] [--json]
@@ -28,6 +28,7 @@ from rich.table import Table
 
 from bench.bundles import publish_random
 from export.bundle import Bundle, load_bundle
+from export.choice import Scoring
 from export.ranker import Ranker, RankerConfig
 from model.presets import PRESETS
 
@@ -68,18 +69,15 @@ def bundles(args: argparse.Namespace) -> Iterator[tuple[Bundle, str]]:
     for name in [] if args.bundle else args.preset:
         with tempfile.TemporaryDirectory(prefix="nextclick-bench-") as scratch:
             items = [f"item-{number}" for number in range(args.items)]
-            scoring = "exact" if args.exact else "auto"
+            scoring: Scoring = "exact" if args.exact else "auto"
             made = publish_random(Path(scratch) / "registry", items, Path(scratch), name=name, scoring=scoring)
             yield load_bundle(made), name
 
 
 def measure(bundle: Bundle, name: str, args: argparse.Namespace) -> Iterator[Row]:
     """Yield a row for each number of threads, and of sessions where ranking is measured."""
-    about = {
-        "preset": name,
-        "items": len(bundle.vocabulary),
-        "megabytes": round(bundle.onnx_path.stat().st_size / 1e6, 1),
-    }
+    size = bundle.onnx_path.stat().st_size
+    about = {"preset": name, "items": len(bundle.vocabulary), "megabytes": round(size / 1e6, 1)}
     for threads in args.threads:
         if args.loading:
             yield {**about, "threads": threads, **loading(bundle.path, threads, args.seconds)}
@@ -124,7 +122,7 @@ def graph_time(ranker: Ranker) -> Iterator[list[float]]:
         seconds.append(time.perf_counter() - began)
         return found
 
-    runner.run = timed  # type: ignore[method-assign]
+    runner.run = timed  # type: ignore[method-assign,assignment]
     try:
         yield seconds
     finally:
