@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector, generate_latest
 
 __all__ = ["CONTENT_TYPE", "STAGES", "Metrics"]
 
@@ -21,6 +21,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)  # memory, CPU, start time
         self.clicks = self._counter("clicks", "Messages read from the clicks topic, rejected ones included.")
         self.repeats = self._counter("repeats", "Clicks read again, whose offsets had been applied before.")
         self.batches = self._counter("batches", "Micro-batches finished.")

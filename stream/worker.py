@@ -41,7 +41,7 @@ from stream.reporting import Reporter, describe_health
 from stream.seams.app import build_app
 from stream.seams.tables import TableStore
 from stream.signals import StopSignal
-from stream.startup import await_topics, quiet_libraries
+from stream.startup import await_topics, collect_less_garbage, quiet_libraries
 from stream.topics import check_topics
 from stream.watchdog import EXIT_STUCK, Vitals, Watchdog
 from stream.web import Health, WebServer
@@ -69,6 +69,7 @@ def run_worker(config: StreamConfig, *, ranker: ItemRanker | None = None) -> int
     if counts is None:
         return 0
     check_topics(counts, group=config.group, topics=config.topics)
+    collect_less_garbage()
     return asyncio.run(_serve(config, ranker, stop))
 
 
