@@ -7,6 +7,7 @@ Parts are imported inside the commands: a worker's machine has no torch.
 
 import dataclasses
 import logging
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -77,6 +78,14 @@ RegistryUrl = Annotated[
 Group = Annotated[str, option("--group", envvar="NEXTCLICK_GROUP", help="Consumer group of the workers.")]
 Kafka = Annotated[
     list[str] | None, option("--kafka", metavar="KEY=VALUE", help="Client option, repeatable: security.protocol=SSL.")
+]
+KafkaConfig = Annotated[
+    Path | None,
+    option(
+        "--kafka-config",
+        envvar="NEXTCLICK_KAFKA_CONFIG",
+        help="File of client options, key=value lines. Passwords: here, or as NEXTCLICK_KAFKA_SASL_PASSWORD.",
+    ),
 ]
 Announce = Annotated[
     str | None,
@@ -316,11 +325,11 @@ def worker(
         ),
     ] = 0,
     kafka: Kafka = None,
+    kafka_config: KafkaConfig = None,
     log_level: Annotated[str, option(envvar="NEXTCLICK_LOG_LEVEL", help="debug, info, warning or error.")] = "info",
 ) -> None:
     """Answer clicks until stopped; as many of these as there are partitions."""
     from stream.config import StreamConfig
-    from stream.kafka import parse_options
     from stream.policy import PolicyConfig
     from stream.session import SessionConfig
 
@@ -340,7 +349,7 @@ def worker(
         redis_ttl_s=redis_ttl,
         web_host=web_host,
         web_port=web_port,
-        kafka=parse_options(kafka or []),
+        kafka=_kafka_options(kafka, kafka_config),
         log_level=log_level,
         broker_session_timeout_s=broker_session_timeout_s,
         broker_heartbeat_s=min(broker_session_timeout_s / 4, 0.3),
@@ -365,6 +374,7 @@ def replay(
     limit: Annotated[int | None, option(help="Stop after so many clicks.")] = None,
     now: Annotated[bool, option("--now", help="Stamp clicks with the present instead of the log's time.")] = False,
     kafka: Kafka = None,
+    kafka_config: KafkaConfig = None,
     format: Format = None,
     session_column: SessionColumn = "session_id",
     item_column: ItemColumn = "item_id",
@@ -375,13 +385,12 @@ def replay(
 ) -> None:
     """Send a click log as live clicks, in the order of time."""
     from model.readers import KINDS, iter_clicks, read_log
-    from stream.kafka import parse_options
     from stream.replay import replay as send
 
     read = _read_options(format, session_column, item_column, time_column, type_column, max_bad_share)
     # Skips are sent as they came, and the worker's own time-out cuts sessions
     read = dataclasses.replace(read, kinds=frozenset(KINDS), session_gap_ms=0)
-    extra = parse_options(kafka or [])
+    extra = _kafka_options(kafka, kafka_config)
     raw = read_log(data, read)
     stderr.print(raw.report.summary(), highlight=False)
     clicks = cast("Iterator[LoggedClick]", iter_clicks(raw))
@@ -395,13 +404,13 @@ def watch(
     from_beginning: Annotated[bool, option("--from-beginning", help="Start with the oldest one kept.")] = False,
     limit: Annotated[int | None, option(help="Stop after so many.")] = None,
     kafka: Kafka = None,
+    kafka_config: KafkaConfig = None,
     json: Json = False,
 ) -> None:
     """Print recommendations as they come."""
-    from stream.kafka import parse_options
     from stream.watch import watch as subscribe
 
-    extra = parse_options(kafka or [])
+    extra = _kafka_options(kafka, kafka_config)
     for found in subscribe(bootstrap_servers, from_beginning=from_beginning, limit=limit, extra=extra):
         if json:
             _print_json(msgspec.to_builtins(found))
@@ -419,13 +428,13 @@ def topics_create(
     replication: Annotated[int, option(help="Copies of each partition.")] = 1,
     group: Group = "nextclick",
     kafka: Kafka = None,
+    kafka_config: KafkaConfig = None,
     json: Json = False,
 ) -> None:
     """Make the topics; those that exist are checked."""
-    from stream.kafka import parse_options
     from stream.topics import create_topics
 
-    extra = parse_options(kafka or [])
+    extra = _kafka_options(kafka, kafka_config)
     reports = create_topics(bootstrap_servers, partitions=partitions, replication=replication, group=group, extra=extra)
     if json:
         return _report({"topics": msgspec.to_builtins(reports)}, json)
@@ -466,6 +475,7 @@ def models_promote(
     bootstrap_servers: Announce = None,
     variant: Variant = "default",
     kafka: Kafka = None,
+    kafka_config: KafkaConfig = None,
     json: Json = False,
 ) -> None:
     """Make a version live and tell the workers."""
@@ -473,7 +483,7 @@ def models_promote(
 
     store = Registry(registry)
     store.promote(version, variant)
-    _announce(store, version, variant, bootstrap_servers, kafka, json)
+    _announce(store, version, variant, bootstrap_servers, _kafka_options(kafka, kafka_config), json)
 
 
 @models_app.command("rollback")
@@ -482,24 +492,31 @@ def models_rollback(
     bootstrap_servers: Announce = None,
     variant: Variant = "default",
     kafka: Kafka = None,
+    kafka_config: KafkaConfig = None,
     json: Json = False,
 ) -> None:
     """Go back to the version that was live before, and tell the workers."""
     from export.registry import Registry
 
     store = Registry(registry)
-    _announce(store, store.rollback(variant), variant, bootstrap_servers, kafka, json)
+    extra = _kafka_options(kafka, kafka_config)
+    _announce(store, store.rollback(variant), variant, bootstrap_servers, extra, json)
 
 
 def _announce(
-    store: "Registry", version: str, variant: str, bootstrap_servers: str | None, kafka: list[str] | None, json: bool
+    store: "Registry", version: str, variant: str, bootstrap_servers: str | None, extra: dict[str, str], json: bool
 ) -> None:
     from stream.announcements import announce, announcement_for
-    from stream.kafka import parse_options
 
     if bootstrap_servers is not None:
-        announce(bootstrap_servers, announcement_for(store, version, variant), extra=parse_options(kafka or []))
+        announce(bootstrap_servers, announcement_for(store, version, variant), extra=extra)
     _report({"version": version, "variant": variant, "announced": bootstrap_servers is not None}, json)
+
+
+def _kafka_options(pairs: list[str] | None, file: Path | None) -> dict[str, str]:
+    from stream.kafka import read_options
+
+    return read_options(pairs or [], file, os.environ)
 
 
 def _read_options(

@@ -44,8 +44,8 @@ class Answers(threading.Thread):
         while not self._stopped.is_set():
             message = self._consumer.poll(0.05)  # returns with the first message; consume(n) waits to have n
             value = message.value() if message is not None and message.error() is None else None
-            if message is not None and value is not None:
-                self._received.append(Received(decode_answer(value), message.timestamp()[1], time.monotonic()))
+            if value is not None:
+                self._received.append(Received(decode_answer(value), time.monotonic()))
         self._consumer.close()
 
     def latencies(self, sent: Sent) -> NDArray[np.float64]:

@@ -15,7 +15,12 @@ from bench.throughput import Throughput
 SWAP_RATE = 1_000.0  # clicks a second of the latency that is promised
 Runs = Mapping[str, Sequence[Throughput]]
 _OURS = "nextclick"
-_RATIOS = {"of_bare_loop": "bare_loop", "x_quix": "quix_app", "x_naive_faust": "faust_app"}
+_RATIOS = {
+    "of_bare_loop": "bare_loop",
+    "x_quix": "quix",
+    "x_quix_batched": "quix_batched",
+    "x_naive_faust": "naive_faust",
+}
 
 
 def summary(runs: Runs, latencies: Sequence[Latency]) -> dict[str, Any]:

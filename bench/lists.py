@@ -31,13 +31,13 @@ class Answer(msgspec.Struct, frozen=True):
     session_id: str
     source: Source
     model: str
+    published_ts: int  # ms, Unix time; a record's own timestamp may be that of the click
 
 
 class Received(msgspec.Struct, frozen=True, array_like=True):
     """A list, and when it came: time.monotonic() of the subscriber, which all processes of a machine share."""
 
     answer: Answer
-    published_ms: int  # the record's timestamp, Unix time
     at: float  # seconds
 
 
@@ -76,7 +76,7 @@ def percentiles_ms(took: NDArray[np.float64]) -> tuple[float, float, float]:
 
 def read_lists(
     bootstrap: str, start: dict[int, int], end: dict[int, int], topic: str = "recommendations"
-) -> Iterator[Received]:
+) -> Iterator[Answer]:
     """The lists between two sets of offsets, those of aborted transactions left out."""
     left = {number for number, offset in end.items() if offset > start.get(number, 0)}
     consumer = Consumer(
@@ -93,7 +93,7 @@ def read_lists(
         for message in consumer.consume(_READ, 0.2):
             number, value = message.partition() or 0, message.value()
             if message.error() is None and value is not None and (message.offset() or 0) < end[number]:
-                yield Received(decode_answer(value), message.timestamp()[1], 0.0)
+                yield decode_answer(value)
             if message.error() is not None or (message.offset() or 0) + 1 >= end[number]:
                 left.discard(number)
     consumer.close()

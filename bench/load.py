@@ -25,7 +25,7 @@ def make_producer(bootstrap: str) -> Producer:
         {
             "bootstrap.servers": bootstrap,
             "partitioner": "murmur2_random",
-            "linger.ms": 2,
+            "linger.ms": 0.5,  # of the latency that is measured; a storefront that wants quick lists waits no longer
             "acks": "all",
             "enable.idempotence": True,
             "queue.buffering.max.messages": 1_000_000,

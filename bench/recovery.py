@@ -144,11 +144,13 @@ class Shoppers:
 class Worker:
     """One `nextclick worker`, and what its log says of its rebalances."""
 
-    def __init__(self, bootstrap: str, registry: Path, group: str, log: Path, session_timeout_s: float) -> None:
+    def __init__(
+        self, bootstrap: str, registry: Path, group: str, log: Path, session_timeout_s: float, *options: str
+    ) -> None:
         self.log, self.started = log, time.time()
         command = [sys.executable, "-m", "nextclick", "worker", "--bootstrap-servers", bootstrap]
         command += ["--registry", str(registry), "--group", group, "--web-port", "0", "--threads", "1"]
-        command += ["--broker-session-timeout-s", str(session_timeout_s)]
+        command += ["--broker-session-timeout-s", str(session_timeout_s), *options]
         with log.open("wb") as out:
             self.process = subprocess.Popen(command, stdout=out, stderr=out)
 

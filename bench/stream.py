@@ -8,8 +8,9 @@ a second beside them (clicks of one session that share a micro-batch share a lis
     nextclick      the worker; exactly_once beside it
     bare_loop      consumer, ranker, producer: no durable state
     no_ranking     the worker with a ranker that costs nothing
-    quix_app       Quix Streams: its state store, ranking in batches in a sink
-    faust_app      a plain Faust agent: one Table write, one inference, one send an event
+    quix           Quix Streams, its state store, an inference and a message an event, as its API has it
+    quix_batched   the same, ranking in batches in a sink, and publishing past the library
+    naive_faust    a plain Faust agent: one Table write, one inference, one send an event
 
 Then latency in an open loop at several rates, and at 1,000 clicks/s while the model is swapped.
 """
@@ -24,7 +25,7 @@ import subprocess
 import sys
 import tempfile
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,15 +38,14 @@ from bench.figures import latency_table, summary, systems_table
 from bench.latency import Latency, measure_latency
 from bench.load import Sent, send
 from bench.quix_env import quix_python
-from bench.systems import Setting, System, nextclick, no_ranking, peer, worker_knows
+from bench.systems import Setting, System, nextclick, no_ranking, peer
 from bench.throughput import Throughput, measure_throughput
 from export.registry import Registry
 from model.presets import PRESETS
 from stream.topics import create_topics
 
-SYSTEMS = ("nextclick", "exactly_once", "bare_loop", "no_ranking", "quix_app", "faust_app")
-SLOW = ("quix_app", "faust_app")  # stopped after --peer-seconds
-_GUARANTEE = "--guarantee"
+SYSTEMS = ("nextclick", "exactly_once", "bare_loop", "no_ranking", "quix", "quix_batched", "naive_faust")
+SLOW = ("quix", "quix_batched", "naive_faust")  # stopped after --peer-seconds
 
 progress = Console(stderr=True)
 
@@ -120,26 +120,29 @@ def prepare_registry(args: argparse.Namespace, clicks: Sequence[Click], folder: 
 
 def choose(args: argparse.Namespace) -> tuple[list[System], dict[str, str]]:
     """The systems to run, and why others that were asked for are left out."""
+    exactly_once = ("--guarantee", "exactly-once")
+    systems: dict[str, Callable[[], System]] = {
+        "nextclick": lambda: nextclick(workers=args.workers),
+        "exactly_once": lambda: nextclick("exactly_once", workers=args.workers, options=exactly_once),
+        "bare_loop": lambda: peer("bare_loop"),
+        "no_ranking": no_ranking,
+        "quix": lambda: peer("quix", "quix_app", python=quix()),
+        "quix_batched": lambda: peer("quix_batched", "quix_app", python=quix(), options=("--batched",)),
+        "naive_faust": lambda: peer("naive_faust", "faust_app"),
+    }
+
+    def quix() -> Path:
+        given: Path | None = args.quix_python
+        return given or quix_python()
+
     made: list[System] = []
     left_out: dict[str, str] = {}
     for name in args.systems:
-        if name == "nextclick":
-            made.append(nextclick(workers=args.workers))
-        elif name == "no_ranking":
-            made.append(no_ranking())
-        elif name == "exactly_once" and not worker_knows(_GUARANTEE):
-            left_out[name] = f"the worker has no option {_GUARANTEE}"
-        elif name == "exactly_once":
-            made.append(nextclick(name, workers=args.workers, options=(_GUARANTEE, "exactly-once")))
-        elif name == "quix_app":
-            try:
-                made.append(peer(name, args.quix_python or quix_python()))
-            except subprocess.CalledProcessError as error:
-                left_out[name] = f"its environment could not be made: {error}"
-        else:
-            made.append(peer(name))
-    for name, reason in left_out.items():
-        progress.print(f"{name} is left out: {reason}")
+        try:
+            made.append(systems[name]())
+        except subprocess.CalledProcessError as error:
+            left_out[name] = f"its environment could not be made: {error}"
+            progress.print(f"{name} is left out: {left_out[name]}")
     return made, left_out
 
 

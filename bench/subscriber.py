@@ -66,16 +66,16 @@ def main() -> None:
     consumer = Consumer({**consumer_options(bootstrap, group="bench-subscriber"), "isolation.level": "read_committed"})
     consumer.assign([TopicPartition(topic, number, end) for number, end in ends(bootstrap, topic).items()])
     print("ready", flush=True)
-    noted: list[tuple[bytes, int, float]] = []
+    noted: list[tuple[bytes, float]] = []
     began, used = time.monotonic(), _cpu_s()
     while not stopped:
         message = consumer.poll(0.1)  # returns with the first message; consume(n) waits to have n
         value = message.value() if message is not None and message.error() is None else None
-        if message is not None and value is not None:
-            noted.append((value, message.timestamp()[1], time.monotonic()))
+        if value is not None:
+            noted.append((value, time.monotonic()))
     seconds, cpu_s = time.monotonic() - began, _cpu_s() - used
     consumer.close()
-    lists = [Received(decode_answer(value), published_ms, at) for value, published_ms, at in noted]
+    lists = [Received(decode_answer(value), at) for value, at in noted]
     Path(out).write_bytes(msgspec.msgpack.encode(Report(lists, cpu_s, seconds)))
 
 

@@ -51,21 +51,14 @@ def no_ranking() -> System:
     return System(name="no_ranking", command=command, has_changelog=True)
 
 
-def peer(name: str, python: Path = Path(sys.executable)) -> System:
-    """A program of bench.peers, run by the interpreter that has its library."""
+def peer(name: str, program: str = "", *, python: Path = Path(sys.executable), options: Sequence[str] = ()) -> System:
+    """A program of bench.peers, `name` unless another is given, run by the interpreter that has its library."""
 
     def command(setting: Setting, group: str) -> list[str]:
-        return [str(python), "-m", f"bench.peers.{name}", setting.bootstrap, str(setting.bundle), group]
+        base = [str(python), "-m", f"bench.peers.{program or name}", setting.bootstrap, str(setting.bundle), group]
+        return [*base, *options]
 
     return System(name=name, command=command)
-
-
-def worker_knows(option: str) -> bool:
-    """Whether `nextclick worker` has the option."""
-    shown = subprocess.run(
-        [sys.executable, "-m", "nextclick", "worker", "--help"], capture_output=True, text=True, check=True
-    )
-    return option in shown.stdout
 
 
 @contextmanager

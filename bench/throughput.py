@@ -102,11 +102,11 @@ def _watch(
 
 
 def _result(setting: Setting, start: dict[int, int], end: dict[int, int], sent: Sent, cpu: CpuSampler) -> Throughput:
-    received = list(read_lists(setting.bootstrap, start, end))
-    times = [list_.published_ms / 1_000 for list_ in received]
+    lists = list(read_lists(setting.bootstrap, start, end))
+    times = [one.published_ts / 1_000 for one in lists]
     return Throughput(
-        clicks=answered(sent, (list_.answer for list_ in received)),
-        lists=len(received),
+        clicks=answered(sent, lists),
+        lists=len(lists),
         seconds=max(times) - min(times),
         cpu_s=cpu.between(min(times), max(times)),
     )

@@ -5,6 +5,7 @@ B sessions, L positions, E exclusions a session, V catalogue, K asked for.
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import NamedTuple, get_args
 
 import numpy as np
@@ -58,7 +59,6 @@ class Ranker:
         self._runner = GraphRunner(
             bundle, provider=self.config.provider, threads=self.config.threads, spin=self.config.spin
         )
-        self._names = np.array([None, *bundle.vocabulary.items], dtype=object)  # (V + 1,) by catalogue id
         self._by_popularity = np.argsort(-bundle.popularity, kind="stable") + 1  # (V,) catalogue ids
         self._shares = bundle.popularity / max(1, int(bundle.popularity.sum()))  # (V,) of all clicks
         if self.config.warm_up:
@@ -132,7 +132,8 @@ class Ranker:
         """Return the K items with most clicks in training, score = share of those clicks; ties by catalogue id."""
         barred = frozenset(exclude)
         first = self._by_popularity[: k + len(barred)]
-        shares = zip(self._names[first].tolist(), self._shares[first - 1].tolist(), strict=True)
+        names = map(self.vocabulary.items.__getitem__, (first - 1).tolist())
+        shares = zip(names, self._shares[first - 1].tolist(), strict=True)
         return RankedList([(name, share) for name, share in shares if name not in barred][:k], True)
 
     def check_k(self, k: int) -> None:
@@ -153,8 +154,9 @@ class Ranker:
 
     def _named(self, ids: NDArray[np.int32], scores: NDArray[np.float32]) -> list[RankedList]:
         """Return the rows (B, K) as lists of shop ids; places where no item is left are cut off."""
-        names, values = self._names[ids].tolist(), scores.tolist()
-        lists = [list(zip(*row, strict=True)) for row in zip(names, values, strict=True)]
+        names = map(self.vocabulary.items.__getitem__, (ids.ravel() - 1).tolist())  # padding names the last item
+        places = zip(names, scores.ravel().tolist(), strict=True)
+        lists = [list(islice(places, ids.shape[1])) for _ in range(len(ids))]
         for short in np.flatnonzero(ids[:, -1] == PAD):
             lists[short] = lists[short][: np.count_nonzero(ids[short])]
         return [RankedList(items, False) for items in lists]

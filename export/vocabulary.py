@@ -1,10 +1,15 @@
 """The vocabulary: the shop's item ids beside the catalogue ids 1..V that a model knows.
 
 V is the number of items; catalogue id 0 is padding and never an item.
+
+A vocabulary is read while another model serves, so it is made in steps with pauses between them: what runs inside one
+call of the interpreter keeps every other thread waiting.
 """
 
-from collections.abc import Iterable, Sequence
-from itertools import repeat
+import re
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, repeat
 from typing import Any
 
 import msgspec
@@ -12,6 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = ["PAD", "Vocabulary"]
+
+_STEP = 4_096  # items handled without a pause, in about half a millisecond
+_PAUSE_S = 0.0002  # long enough for a waiting thread to go on
+_BETWEEN = re.compile(rb'[^\[,\\\s]","')  # the end of one string and the start of the next, no doubt about it
+_PART = 32 * _STEP  # bytes of JSON read without a pause
 
 PAD = 0  # the catalogue id that fills a row up to its length; never an item
 
@@ -24,11 +34,14 @@ class Vocabulary:
     def __init__(self, items: Iterable[str]) -> None:
         """Take the shop ids in catalogue order; ValueError unless they are distinct, non-empty strings."""
         self.items: tuple[str, ...] = tuple(items)
-        self._index: dict[str, int] = {item: place for place, item in enumerate(self.items, start=PAD + 1)}
+        self._index: dict[str, int] = {}
+        for start in _steps(len(self.items)):
+            part = self.items[start : start + _STEP]
+            if not all(isinstance(item, str) and item for item in part):
+                raise ValueError("the vocabulary holds something other than non-empty strings")
+            self._index.update(zip(part, range(start + PAD + 1, start + PAD + 1 + len(part)), strict=True))
         if len(self._index) != len(self.items):
             raise ValueError(f"the vocabulary names {len(self.items) - len(self._index)} items more than once")
-        if any(not isinstance(item, str) or not item for item in self.items):
-            raise ValueError("the vocabulary holds something other than non-empty strings")
 
     def __len__(self) -> int:
         return len(self.items)
@@ -79,6 +92,29 @@ class Vocabulary:
     def from_bytes(cls, content: bytes) -> "Vocabulary":
         """Read the content of `items.json`; ValueError when it isn't a JSON list of distinct, non-empty strings."""
         try:
-            return cls(msgspec.json.decode(content, type=tuple[str, ...]))
+            return cls(chain.from_iterable(msgspec.json.decode(part, type=list[str]) for part in _parts(content)))
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise ValueError(f"not a JSON list of strings: {error}") from error
+
+
+def _steps(count: int) -> Iterator[int]:
+    """Yield 0, _STEP, … below `count`, and let other threads run in between."""
+    for start in range(0, count, _STEP):
+        if start:
+            time.sleep(_PAUSE_S)
+        yield start
+
+
+def _parts(content: bytes) -> Iterator[bytes]:
+    """Yield JSON lists that together hold what the list of strings `content` does, with pauses; all of it if in doubt.
+
+    A quote before `,"` ends a string unless it is escaped or begins one: then a backslash, or what may stand between
+    strings, goes before it.
+    """
+    start, opening = 0, b""
+    while (found := _BETWEEN.search(content, start + _PART)) is not None:
+        end = found.start() + 2  # behind the quote
+        yield opening + content[start:end] + b"]"
+        start, opening = end + 1, b"["
+        time.sleep(_PAUSE_S)
+    yield opening + content[start:]

@@ -12,7 +12,7 @@ from confluent_kafka import Consumer, KafkaError, Message, Producer
 from export.registry import Registry
 from stream.contract import ModelAnnouncement, decode_announcement, encode
 from stream.errors import AnnouncementError, BrokerUnavailable, PublishFailed
-from stream.kafka import Options, assign_all, build_client, consumer_options, producer_options
+from stream.kafka import Options, assign_all, build_client, consumer_options, producer_options, wait_for_broker
 
 __all__ = ["AnnouncementReader", "announce", "announcement_for"]
 
@@ -39,6 +39,10 @@ def announce(
     timeout_s: float = 10.0,
 ) -> None:
     """Send `announcement` and return once the broker has it; BrokerUnavailable or PublishFailed otherwise."""
+    try:
+        wait_for_broker(bootstrap_servers, extra, timeout_s=timeout_s)
+    except BrokerUnavailable as error:
+        raise type(error)(f"version {announcement.version} was not announced: {error}") from error
     outcome: list[KafkaError | None] = []
 
     def delivered(error: KafkaError | None, _message: Message) -> None:

@@ -46,6 +46,7 @@ class StreamConfig:
 
     max_batch: int = 1024  # clicks of one micro-batch; larger ones coalesce better and answer later
     queue_clicks: int = 16_384  # clicks waiting in the worker before the fetcher pauses
+    queue_mb: int = 64  # their bytes; huge messages fill it long before the clicks are so many
     batches_in_flight: int = 16  # published but not yet confirmed; bounds what a crash repeats
 
     broker_session_timeout_s: float = 10.0  # silence after which the group gives a worker's partitions away
@@ -77,6 +78,7 @@ class StreamConfig:
         _require(self.threads >= 0, f"threads must be 0 (one a core) or more, not {self.threads}")
         _require(self.max_batch >= 1, f"a batch holds at least one click, not {self.max_batch}")
         _require(self.queue_clicks >= self.max_batch, "the queue must hold at least one batch")
+        _require(self.queue_mb >= 1, "the queue must hold at least a megabyte")
         _require(self.batches_in_flight >= 1, "at least one batch must be in flight")
         _require(
             0 < self.broker_heartbeat_s * 3 <= self.broker_session_timeout_s,

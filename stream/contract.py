@@ -29,6 +29,7 @@ sound, but no list could be made for it.
 """
 
 from collections.abc import Iterable
+from itertools import starmap
 from typing import Annotated, Any
 
 import msgspec
@@ -151,7 +152,7 @@ def decode_click(value: bytes | None, key: bytes | None, record_ts_ms: int) -> C
 
 def recommended(items: Iterable[tuple[str, float]]) -> list[RecommendedItem]:
     """The ranker's (item id, score) pairs as a message carries them."""
-    return [RecommendedItem(item_id, score) for item_id, score in items]
+    return list(starmap(RecommendedItem, items))
 
 
 def decode_recommendation(value: bytes) -> Recommendation:

@@ -4,6 +4,7 @@ NextclickError (export.errors)      exit code
 |- BadClick                         1   one message is wrong: it goes to the rejected topic, the worker goes on
 |- BadState                         1   a row of the state changelog cannot be read: the worker stops
 |- BrokerUnavailable                1   no broker answered within the deadline: nothing was acknowledged
+|  |- AccessRefused                 2   a password or a certificate was refused
 |- TopicError                       2   a topic is missing, could not be made, or has the wrong shape
 |- PublishFailed                    1   the broker did not confirm a message: nothing was acknowledged
 |  |- Fenced                        1   another worker took over, or a transaction is undecided: joins the group again
@@ -12,7 +13,16 @@ NextclickError (export.errors)      exit code
 
 from export.errors import NextclickError
 
-__all__ = ["AnnouncementError", "BadClick", "BadState", "BrokerUnavailable", "Fenced", "PublishFailed", "TopicError"]
+__all__ = [
+    "AccessRefused",
+    "AnnouncementError",
+    "BadClick",
+    "BadState",
+    "BrokerUnavailable",
+    "Fenced",
+    "PublishFailed",
+    "TopicError",
+]
 
 
 class BadClick(NextclickError):
@@ -33,6 +43,12 @@ class BadState(NextclickError):
 
 class BrokerUnavailable(NextclickError):
     """No broker answered within the deadline. Nothing was acknowledged; check the address and start again."""
+
+
+class AccessRefused(BrokerUnavailable):
+    """The broker refused the password, or its certificate is not trusted. Nothing was acknowledged; check both."""
+
+    exit_code = 2
 
 
 class TopicError(NextclickError):

@@ -3,13 +3,14 @@
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from export.errors import ConfigError
-from stream.errors import BrokerUnavailable
+from stream.errors import AccessRefused, BrokerUnavailable
 
 __all__ = [
     "Options",
@@ -18,6 +19,7 @@ __all__ = [
     "consumer_options",
     "parse_options",
     "producer_options",
+    "read_options",
     "transactional_options",
     "wait_for_broker",
 ]
@@ -25,8 +27,10 @@ __all__ = [
 Options = dict[str, Any]
 Client = TypeVar("Client")
 _NOTICE_S = 5.0  # between two messages while a broker is awaited
-_RESERVED = frozenset({"bootstrap.servers", "partitioner", "enable.idempotence", "group.id", "transactional.id"})
 _TRANSACTION_S = 30.0  # for a broker to be restarted; Kafka's own default is a minute
+_REFUSED_S = 3.0  # of nothing but refusals; a broker that is starting may refuse whom it knows later
+_VARIABLES, _FILE_VARIABLE = "NEXTCLICK_KAFKA_", "NEXTCLICK_KAFKA_CONFIG"  # the latter names the file
+_RESERVED = frozenset({"bootstrap.servers", "partitioner", "enable.idempotence", "group.id", "transactional.id"})
 
 
 def parse_options(pairs: Sequence[str]) -> dict[str, str]:
@@ -34,16 +38,44 @@ def parse_options(pairs: Sequence[str]) -> dict[str, str]:
 
     The value may hold further `=`. Errors name the key only, as a value may be a password.
     """
-    options: dict[str, str] = {}
-    for pair in pairs:
-        key, separator, value = pair.partition("=")
-        key = key.strip()
-        if not separator or not key or any(letter.isspace() for letter in key):
-            raise ConfigError("a client option has the form key=value, for example security.protocol=SSL")
-        if key in _RESERVED:
-            raise ConfigError(f"the client option {key} is set by nextclick itself")
-        options[key] = value.strip()
-    return options
+    return dict(_parse_pair(pair, "a client option") for pair in pairs)
+
+
+def read_options(
+    pairs: Sequence[str], file: Path | None = None, environment: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """Client options from all places; the command line wins over the environment, which wins over the file.
+
+    file: key=value lines; empty lines and those that start with `#` are left out. environment: of the variable
+    NEXTCLICK_KAFKA_SASL_PASSWORD comes sasl.password. ConfigError names places and keys, never a value.
+    """
+    options = _read_file(file) if file is not None else {}
+    for name, value in (environment or {}).items():
+        if name.startswith(_VARIABLES) and name != _FILE_VARIABLE:
+            key = name.removeprefix(_VARIABLES).lower().replace("_", ".")
+            options.update([_parse_pair(f"{key}={value}", name)])
+    return options | parse_options(pairs)
+
+
+def _read_file(path: Path) -> dict[str, str]:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"  # which would quote a piece of it
+        raise ConfigError(f"the client options in {path} cannot be read: {reason}") from None
+    numbered = [(number, line.strip()) for number, line in enumerate(lines, 1)]
+    kept = [(number, line) for number, line in numbered if line and not line.startswith("#")]
+    return dict(_parse_pair(line, f"line {number} of {path}") for number, line in kept)
+
+
+def _parse_pair(text: str, place: str) -> tuple[str, str]:
+    key, separator, value = text.partition("=")
+    key = key.strip()
+    if not separator or not key or any(letter.isspace() for letter in key):
+        raise ConfigError(f"{place} has not the form key=value, for example security.protocol=SSL")
+    if key in _RESERVED:
+        raise ConfigError(f"the client option {key} is set by nextclick itself")
+    return key, value.strip()
 
 
 def _common(bootstrap_servers: str, extra: Mapping[str, str] | None) -> Options:
@@ -123,14 +155,21 @@ def wait_for_broker(
 ) -> None:
     """Return once a broker answers; BrokerUnavailable after `timeout_s` (None: never) or once `stopped` is set.
 
-    `on_wait` hears, every few seconds, which address is tried and why it does not answer.
+    AccessRefused within seconds where a password or a certificate is refused, which no waiting mends. `on_wait` hears,
+    every few seconds, which address is tried and why it does not answer.
     """
     reason = "no answer"
+    refused_at: float | None = None
 
     def note(error: KafkaError) -> None:
-        nonlocal reason
-        if error.code() != KafkaError._ALL_BROKERS_DOWN:
-            reason = error.str()
+        nonlocal reason, refused_at
+        if error.code() == KafkaError._ALL_BROKERS_DOWN:
+            return
+        reason = error.str()
+        if error.code() not in (KafkaError._AUTHENTICATION, KafkaError._SSL):
+            refused_at = None
+        elif refused_at is None:
+            refused_at = time.monotonic()
 
     client = build_client(AdminClient, {**_common(bootstrap_servers, extra), "error_cb": note})
     begun = time.monotonic()
@@ -142,6 +181,8 @@ def wait_for_broker(
         except KafkaException:
             client.poll(0)  # runs note()
         now = time.monotonic()
+        if refused_at is not None and now - refused_at >= _REFUSED_S:
+            raise AccessRefused(f"the broker at {bootstrap_servers} and this client do not trust each other: {reason}")
         if stopped is not None and stopped.is_set():
             raise BrokerUnavailable(f"stopped while waiting for a broker at {bootstrap_servers}")
         if timeout_s is not None and now - begun >= timeout_s:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector, generate_latest
 
 __all__ = ["CONTENT_TYPE", "STAGES", "Metrics"]
 
@@ -21,6 +21,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)  # memory, CPU, start time
         self.clicks = self._counter("clicks", "Messages read from the clicks topic, rejected ones included.")
         self.repeats = self._counter("repeats", "Clicks read again, whose offsets had been applied before.")
         self.batches = self._counter("batches", "Micro-batches finished.")
@@ -43,6 +44,7 @@ class Metrics:
         self.redis_errors = self._counter("redis_errors", "Failed attempts to write to Redis.")
         self.lag = self._gauge("lag_clicks", "Clicks behind the end of the partition.", ("partition",))
         self.queue = self._gauge("queue_clicks", "Clicks waiting in the worker.")
+        self.queue_bytes = self._gauge("queue_bytes", "Bytes of the clicks waiting in the worker.")
         self.partitions = self._gauge("partitions", "Partitions of the clicks assigned to this worker.")
         self.sessions = self._gauge("sessions", "Sessions held by this worker.")
         self.expired = self._counter("sessions_expired", "Idle sessions forgotten.")

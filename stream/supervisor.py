@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from export.errors import ConfigError
-from stream.startup import StopSignal
+from stream.signals import StopSignal
 
 __all__ = ["Backoff", "SupervisorConfig", "supervise"]
 

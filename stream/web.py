@@ -1,4 +1,4 @@
-"""The worker's small web server: /health and /metrics, nothing else."""
+"""The worker's small web server: /health, /health/live and /metrics, nothing else."""
 
 from collections.abc import Callable
 
@@ -34,7 +34,8 @@ class WebServer:
     async def start(self) -> int:
         """Listen and return the port (chosen by the system where 0 was asked for); ConfigError if it can't be had."""
         app = web.Application()
-        app.add_routes([web.get("/health", self._get_health), web.get("/metrics", self._get_metrics)])
+        routes = {"/health": self._get_health, "/health/live": self._get_live, "/metrics": self._get_metrics}
+        app.add_routes([web.get(path, handler) for path, handler in routes.items()])
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
         await self._runner.setup()
         try:
@@ -54,6 +55,10 @@ class WebServer:
         health = self._health()
         body = msgspec.json.encode(health)
         return web.Response(body=body, status=200 if health.ready else 503, content_type="application/json")
+
+    async def _get_live(self, _request: web.Request) -> web.Response:
+        """That it answers at all is the answer: a worker that is not ready must not be started anew for it."""
+        return web.Response(text="alive\n")
 
     async def _get_metrics(self, _request: web.Request) -> web.Response:
         return web.Response(body=self._metrics.render(), headers={"Content-Type": CONTENT_TYPE})

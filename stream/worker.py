@@ -40,7 +40,8 @@ from stream.redis_sink import RedisSink
 from stream.reporting import Reporter, describe_health
 from stream.seams.app import build_app
 from stream.seams.tables import TableStore
-from stream.startup import StopSignal, await_topics, quiet_libraries
+from stream.signals import StopSignal
+from stream.startup import await_topics, collect_less_garbage, quiet_libraries
 from stream.topics import check_topics
 from stream.watchdog import EXIT_STUCK, Vitals, Watchdog
 from stream.web import Health, WebServer
@@ -68,6 +69,7 @@ def run_worker(config: StreamConfig, *, ranker: ItemRanker | None = None) -> int
     if counts is None:
         return 0
     check_topics(counts, group=config.group, topics=config.topics)
+    collect_less_garbage()
     return asyncio.run(_serve(config, ranker, stop))
 
 
@@ -89,7 +91,9 @@ class Worker:
         self.ranker = ranker
         self.metrics = Metrics()
         self.ledger = Ledger()
-        self.batcher = Batcher(max_batch=config.max_batch, max_queued=config.queue_clicks)
+        self.batcher = Batcher(
+            max_batch=config.max_batch, max_queued=config.queue_clicks, max_bytes=config.queue_mb * 1024 * 1024
+        )
         self._app, table = build_app(config)
         self._app.intake = self
         self._store = TableStore(table)
@@ -274,6 +278,7 @@ class Worker:
 
     def _measure(self) -> None:
         self.metrics.queue.set(self.batcher.queued)
+        self.metrics.queue_bytes.set(self.batcher.queued_bytes)
         self.metrics.measure_state(sessions=len(self._store), size=self._store.bytes, expired=self._expiry.expired)
         self._lag = self._reporter.lag(self._owned(), self._highwater)
         self.metrics.ready.set(self.health().ready)

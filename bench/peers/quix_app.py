@@ -1,10 +1,11 @@
-"""The same work with Quix Streams: sessions in its state store (RocksDB and changelog topic), a list for each click.
+"""The same work with Quix Streams: sessions in its state store (RocksDB and changelog topic), lists on the topic.
 
-    python -m bench.peers.quix_app BOOTSTRAP BUNDLE GROUP
+    python -m bench.peers.quix_app BOOTSTRAP BUNDLE GROUP [--batched]
 
-Runs in a virtual environment of its own (bench.quix_env). Ranks and publishes in a BatchingSink, the library's own way
-to do work in batches: it hands over what came between two checkpoints, here every MAX_BATCH clicks, and commits the
-clicks after the sink has flushed.
+Runs in a virtual environment of its own (bench.quix_env). The library hands over one event at a time, so by default
+each click is ranked and sent to the topic by itself. With --batched the ranking is done in a BatchingSink, which is
+meant for databases outside of Kafka: it gets what came between two checkpoints, here every MAX_BATCH clicks, and the
+clicks are committed after it has flushed.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from confluent_kafka import Producer
-from quixstreams import Application  # type: ignore[import-not-found]
+from quixstreams import Application, message_context  # type: ignore[import-not-found]
 from quixstreams.sinks import BatchingSink, SinkBatch  # type: ignore[import-not-found]
 
 from bench.peers.output import MAX_BATCH, WINDOW, K, list_message
@@ -56,21 +57,33 @@ def extend(click: dict[str, Any], state: Any) -> dict[str, Any]:
     return {"session_id": click["session_id"], "items": items, "ts": click["ts"]}
 
 
-def build(bootstrap: str, group: str, ranker: Ranker, folder: str) -> Any:
-    """The application; a checkpoint every MAX_BATCH clicks, or every second when fewer come."""
+def build(bootstrap: str, group: str, ranker: Ranker, folder: str, *, batched: bool) -> Any:
+    """The application; batched, with a checkpoint every MAX_BATCH clicks, or every second when fewer come."""
     app = Application(
         broker_address=bootstrap,
         consumer_group=group,
         auto_offset_reset="earliest",
         state_dir=folder,
-        commit_every=MAX_BATCH,
+        commit_every=MAX_BATCH if batched else 0,
         commit_interval=1.0,
         producer_extra_config=_PRODUCER,
         consumer_poll_timeout=0.01,
         loglevel="WARNING",
     )
+
+    def rank(session: dict[str, Any]) -> bytes:
+        context = message_context()
+        [ranked] = ranker.rank_items([session["items"]], K)
+        source = Source(context.topic, context.partition, context.offset)
+        return list_message(session["session_id"], ranked, ranker.version, source, session["ts"])
+
     clicks = app.dataframe(app.topic("clicks", value_deserializer="json", key_deserializer="str"))
-    clicks.apply(extend, stateful=True).sink(Ranking(bootstrap, ranker))
+    sessions = clicks.apply(extend, stateful=True)
+    if batched:
+        sessions.sink(Ranking(bootstrap, ranker))
+    else:
+        lists = app.topic("recommendations", value_serializer="bytes", key_serializer="str")
+        sessions.apply(rank).to_topic(lists)
     return app
 
 
@@ -79,10 +92,11 @@ def main() -> None:
     parser.add_argument("bootstrap")
     parser.add_argument("bundle", type=Path)
     parser.add_argument("group")
+    parser.add_argument("--batched", action="store_true")
     args = parser.parse_args()
     ranker = Ranker(load_bundle(args.bundle))
     with tempfile.TemporaryDirectory(prefix="nextclick-quix-") as folder:
-        build(args.bootstrap, args.group, ranker, folder).run()
+        build(args.bootstrap, args.group, ranker, folder, batched=args.batched).run()
 
 
 if __name__ == "__main__":

@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import faust
-from faust.auth import SASLCredentials, SSLCredentials
 
 from export.errors import ConfigError
 from stream.config import StreamConfig
 from stream.seams.consumer import Intake, LeanTransport
-from stream.seams.security import ssl_context_of
+from stream.seams.security import credentials_of
 from stream.seams.tables import LeanTableManager
 
 __all__ = ["LeanApp", "build_app"]
@@ -61,7 +60,7 @@ def build_app(config: StreamConfig) -> tuple[LeanApp, Any]:
     app = LeanApp(
         config.group,
         broker=[f"kafka://{address.strip()}" for address in config.bootstrap_servers.split(",") if address.strip()],
-        broker_credentials=_credentials(config),
+        broker_credentials=credentials_of(config.kafka),
         broker_session_timeout=config.broker_session_timeout_s,
         broker_heartbeat_interval=config.broker_heartbeat_s,
         broker_request_timeout=max(_REQUEST_TIMEOUT_S, 2 * config.broker_session_timeout_s),
@@ -92,18 +91,3 @@ def _fetch_max_wait_ms(config: StreamConfig) -> int:
     if not text.isdecimal():
         raise ConfigError(f"fetch.wait.max.ms must be a whole number of milliseconds, not {text!r}")
     return int(text)
-
-
-def _credentials(config: StreamConfig) -> Any:
-    """aiokafka's form of the librdkafka options for TLS and SASL; None for a plain connection."""
-    options = config.kafka
-    protocol = options.get("security.protocol", "plaintext").upper()
-    context = ssl_context_of(options) if protocol.endswith("SSL") else None
-    if protocol.startswith("SASL"):
-        return SASLCredentials(
-            username=options.get("sasl.username", ""),
-            password=options.get("sasl.password", ""),
-            mechanism=options.get("sasl.mechanism", options.get("sasl.mechanisms", "PLAIN")),
-            ssl_context=context,
-        )
-    return SSLCredentials(context=context) if context else None

@@ -1,17 +1,70 @@
-"""TLS for aiokafka from the options that librdkafka takes."""
+"""TLS and SASL for aiokafka from the options that librdkafka takes, and silence about passwords."""
 
+import logging
 import ssl
 from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from faust.auth import SASLCredentials, SSLCredentials
+from faust.types.auth import SASLMechanism
 
 from export.errors import ConfigError
 
-__all__ = ["ssl_context_of"]
+__all__ = ["credentials_of", "hide_passwords", "ssl_context_of"]
+
+_UNDERSTOOD = frozenset(
+    {
+        "security.protocol",
+        "ssl.ca.location",
+        "ssl.certificate.location",
+        "ssl.key.location",
+        "ssl.key.password",
+        "ssl.endpoint.identification.algorithm",
+        "enable.ssl.certificate.verification",
+        "sasl.mechanism",
+        "sasl.mechanisms",
+        "sasl.username",
+        "sasl.password",
+    }
+)
+_PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
+_MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
+
+
+def credentials_of(options: Mapping[str, str]) -> Any:
+    """Faust's credentials, which it hands to aiokafka; None for a plain connection.
+
+    ConfigError for an option about security that only librdkafka would follow, as the worker needs both clients.
+    """
+    strange = [name for name in options if name.startswith(("ssl.", "sasl.")) and name not in _UNDERSTOOD]
+    if strange:
+        raise ConfigError(
+            f"the client option {strange[0]} is not supported; supported: {', '.join(sorted(_UNDERSTOOD))}"
+        )
+    protocol = options.get("security.protocol", "plaintext").upper()
+    if protocol not in _PROTOCOLS:
+        raise ConfigError(f"security.protocol must be one of {', '.join(_PROTOCOLS)}, not {protocol!r}")
+    context = ssl_context_of(options) if protocol.endswith("SSL") else None
+    if not protocol.startswith("SASL"):
+        return SSLCredentials(context=context) if context else None
+    mechanism = options.get("sasl.mechanism", options.get("sasl.mechanisms", "PLAIN"))
+    if mechanism not in _MECHANISMS:
+        raise ConfigError(f"sasl.mechanism must be one of {', '.join(_MECHANISMS)}, not {mechanism!r}")
+    if not options.get("sasl.username") or not options.get("sasl.password"):
+        raise ConfigError(f"security.protocol={protocol} needs sasl.username and sasl.password")
+    return SASLCredentials(
+        username=options["sasl.username"],
+        password=options["sasl.password"],
+        mechanism=SASLMechanism(mechanism),
+        ssl_context=context,
+    )
 
 
 def ssl_context_of(options: Mapping[str, str]) -> ssl.SSLContext:
     """A context from the `ssl.*.location` options; ConfigError where a file cannot be used."""
     try:
-        context = ssl.create_default_context(cafile=options.get("ssl.ca.location"))
+        context = _trusting(options.get("ssl.ca.location"))
         certificate = options.get("ssl.certificate.location")
         if certificate:
             context.load_cert_chain(certificate, options.get("ssl.key.location"), options.get("ssl.key.password"))
@@ -22,3 +75,23 @@ def ssl_context_of(options: Mapping[str, str]) -> ssl.SSLContext:
     if options.get("enable.ssl.certificate.verification", "true") == "false":
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     return context
+
+
+def _trusting(location: str | None) -> ssl.SSLContext:
+    """As for librdkafka, `ssl.ca.location` is a file or a folder."""
+    if location is not None and Path(location).is_dir():
+        return ssl.create_default_context(capath=location)
+    return ssl.create_default_context(cafile=location)
+
+
+class _NoPasswords(logging.Filter):
+    def filter(self, record: logging.LogRecord) -> bool:
+        arguments = record.args if isinstance(record.args, tuple) else ()
+        return not any(type(argument).__name__.startswith("SaslAuthenticate") for argument in arguments)
+
+
+def hide_passwords() -> None:
+    """Seam: at level debug aiokafka logs every request, the one with the password in the clear too."""
+    logger = logging.getLogger("aiokafka.conn")
+    if not any(isinstance(one, _NoPasswords) for one in logger.filters):
+        logger.addFilter(_NoPasswords())

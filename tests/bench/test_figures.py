@@ -36,7 +36,7 @@ def test_fewer_lists_for_the_same_clicks_show() -> None:
 
 
 def test_the_summary_has_the_promised_names() -> None:
-    runs = {name: [run(60)] for name in ("nextclick", "bare_loop", "no_ranking", "quix_app", "faust_app")}
+    runs = {name: [run(60)] for name in ("nextclick", "bare_loop", "no_ranking", "quix", "naive_faust")}
     found = summary(runs, [loop(500.0, 3.0), loop(1_000.0, 5.0), loop(1_000.0, 9.0, swap_p99_ms=20.0)])
     assert found["clicks_per_s"] == 60
     assert found["lists_per_s"] == 10

@@ -11,7 +11,7 @@ from bench.load import Sent
 
 
 def a_list(model: str, at: float) -> Received:
-    return Received(Answer("a", Source(0, 0), model), 0, at)
+    return Received(Answer("a", Source(0, 0), model, 0), at)
 
 
 def test_clicks_due_from_the_announcement_to_a_second_after_the_new_model_count() -> None:

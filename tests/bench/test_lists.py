@@ -16,7 +16,7 @@ from stream.contract import Source as ClickSource
 
 
 def a_list(session: str, offset: int, at: float = 0.0, partition: int = 0) -> Received:
-    return Received(Answer(session, Source(partition, offset), "1"), 0, at)
+    return Received(Answer(session, Source(partition, offset), "1", 0), at)
 
 
 def test_a_list_answers_its_session_up_to_its_source() -> None:
@@ -57,4 +57,4 @@ def test_percentiles_are_in_milliseconds() -> None:
 
 def test_a_workers_message_is_understood() -> None:
     value = encode(Recommendation("s", [], "3", "default", False, ClickSource("clicks", 2, 41), 1, 2))
-    assert decode_answer(value) == Answer("s", Source(2, 41), "3")
+    assert decode_answer(value) == Answer("s", Source(2, 41), "3", 2)

@@ -2,19 +2,51 @@
 
 from __future__ import annotations
 
+import time
 from argparse import Namespace
+from typing import Any
 
-from bench.ranking import measure, sessions, table
+import pytest
 
-
-def test_a_committee_is_ranked_as_one_model() -> None:
-    row = measure("tron+", Namespace(items=60, batch=4, seconds=0.01, threads=1))
-    assert row["preset"] == "tron+"
-    assert row["lists_per_s"] > 0
-    assert table([row], 60, 4).row_count == 1
+from bench.ranking import bundles, measure, sessions, table, ticking
 
 
-def test_sessions_have_a_click_and_known_items() -> None:
-    drawn = sessions(200, 30, seed=0)
+def rows_of(**options: Any) -> list[dict[str, Any]]:
+    args = {"preset": ["tron+"], "bundle": [], "items": 60, "batch": [4], "seconds": 0.01, "threads": [1]}
+    asked = Namespace(**{**args, "exact": False, "loading": False, **options})
+    return [row for bundle, name in bundles(asked) for row in measure(bundle, name, asked)]
+
+
+def test_a_committee_is_ranked_as_one_model_at_each_batch() -> None:
+    rows = rows_of(batch=[1, 4])
+    assert [(row["preset"], row["batch"]) for row in rows] == [("tron+", 1), ("tron+", 4)]
+    assert all(row["lists_per_s"] > 0 and 0 < row["python_us"] < 1e3 * row["ms"] for row in rows)
+    assert table(rows).row_count == 2
+
+
+def test_loading_is_timed_beside_a_thread_that_ticks() -> None:
+    (row,) = rows_of(preset=["tron-fast"], loading=True)
+    assert row["loads"] >= 3
+    assert row["load_ms"] > 0
+    assert row["gap_ms"] >= row["gap_p99_ms"] >= 0
+
+
+def test_bundles_given_are_measured_in_place_of_presets() -> None:
+    asked = Namespace(preset=["tron-fast"], bundle=[], items=30, exact=True)
+    for bundle, _ in bundles(asked):
+        (row,) = rows_of(bundle=[bundle.path])
+        assert (row["preset"], row["items"]) == (str(bundle.path), 30)
+
+
+def test_gaps_show_what_holds_the_interpreter() -> None:
+    with ticking() as gaps:
+        time.sleep(0.05)
+        sum([1] * 30_000_000)  # one call, in which no other thread runs
+    assert max(gaps) > 0.02
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_sessions_have_a_click_and_known_items(seed: int) -> None:
+    drawn = sessions(200, 30, seed)
     assert min(map(len, drawn)) >= 1
     assert all(items.min() >= 1 and items.max() <= 30 for items in drawn)

@@ -34,16 +34,14 @@ def test_quix_is_left_out_with_the_reason_where_its_environment_cannot_be_made(
         raise subprocess.CalledProcessError(1, ["pip"])
 
     monkeypatch.setattr(stream, "quix_python", no_index)
-    systems, left_out = choose(parse(["--systems", "nextclick", "quix_app"]))
+    systems, left_out = choose(parse(["--systems", "nextclick", "quix"]))
     assert [system.name for system in systems] == ["nextclick"]
-    assert "could not be made" in left_out["quix_app"]
+    assert "could not be made" in left_out["quix"]
 
 
-def test_exactly_once_is_left_out_where_the_worker_does_not_know_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream, "worker_knows", lambda option: False)
-    systems, left_out = choose(parse(["--systems", "exactly_once"]))
-    assert not systems
-    assert "exactly_once" in left_out
+def test_every_name_makes_a_system_of_that_name() -> None:
+    systems, left_out = choose(parse(["--quix-python", "python-with-quix"]))
+    assert (tuple(system.name for system in systems), left_out) == (SYSTEMS, {})
 
 
 def test_every_system_runs_in_the_group_it_is_given() -> None:

@@ -96,12 +96,21 @@ class JvmBroker(Broker):
     def _command(self, main_class: str, *arguments: str) -> list[str]:
         return [self._java, *_JVM, "-cp", f"{self._jars}/*", main_class, *arguments]
 
-    def _format(self, controller: str) -> None:
-        settings = kafka_settings(
+    def _settings(self, controller: str) -> dict[str, str]:
+        """Return the broker's properties."""
+        return kafka_settings(
             listen=self.bootstrap, advertise=self.bootstrap, controller=controller, data=str(self._home / "data")
         )
+
+    def _format_options(self) -> list[str]:
+        """Return what else the storage is formatted with."""
+        return []
+
+    def _format(self, controller: str) -> None:
+        settings = self._settings(controller)
         self._properties.write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
-        command = self._command("kafka.tools.StorageTool", "format", "-t", _CLUSTER_ID, "-c", str(self._properties))
+        options = ["-t", _CLUSTER_ID, "-c", str(self._properties), *self._format_options()]
+        command = self._command("kafka.tools.StorageTool", "format", *options)
         done = subprocess.run(command, capture_output=True, text=True, timeout=_START_S, check=False)
         if done.returncode != 0:
             raise DeadlineExceeded(f"Kafka's storage could not be formatted: {done.stdout}{done.stderr}")

@@ -2,11 +2,13 @@
 
 import json
 import pickle
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from export import vocabulary
 from export.vocabulary import PAD, Vocabulary
 
 ids = st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12), unique=True, max_size=30)
@@ -14,17 +16,46 @@ ids = st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max
 
 @given(ids)
 def test_vocabulary_written_and_read_is_the_same(items: list[str]) -> None:
-    vocabulary = Vocabulary(items)
-    assert Vocabulary.from_bytes(vocabulary.to_bytes()) == vocabulary
-    assert json.loads(vocabulary.to_bytes()) == items
+    made = Vocabulary(items)
+    assert Vocabulary.from_bytes(made.to_bytes()) == made
+    assert json.loads(made.to_bytes()) == items
+
+
+@given(st.lists(st.text(st.sampled_from('a,"\\\\[] é')), max_size=60), st.integers(0, 40), st.sampled_from([None, 1]))
+def test_json_read_in_parts_holds_the_same_strings(items: list[str], size: int, indent: int | None) -> None:
+    content = json.dumps(items, indent=indent, separators=(",", ":"), ensure_ascii=False).encode()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("export.vocabulary._PART", size)
+        patch.setattr("export.vocabulary._PAUSE_S", 0)
+        parts = list(vocabulary._parts(content))
+    assert [item for part in parts for item in json.loads(part)] == items
+
+
+def test_vocabulary_of_many_items_is_made_in_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr("export.vocabulary.time.sleep", pauses.append)
+    items = [f"item-{number}" for number in range(30_000)]
+    made = Vocabulary.from_bytes(json.dumps(items, separators=(",", ":")).encode())
+    assert made == Vocabulary(items)
+    assert [made.index(item) for item in (items[0], items[4_096], items[-1])] == [1, 4_097, 30_000]
+    assert len(pauses) >= 2 * 30_000 // 4_096
+
+
+@pytest.mark.parametrize("place", [0, 9_000, 19_999])
+@pytest.mark.parametrize("wrong", ["", 7, None, "item-5"])
+def test_vocabulary_with_a_wrong_item_anywhere_is_refused(place: int, wrong: Any) -> None:
+    items: list[Any] = [f"item-{number}" for number in range(20_000)]
+    items[place] = wrong
+    with pytest.raises(ValueError, match=r".+"):
+        Vocabulary.from_bytes(json.dumps(items, separators=(",", ":")).encode())
 
 
 @given(ids)
 def test_index_and_item_are_inverse(items: list[str]) -> None:
-    vocabulary = Vocabulary(items)
-    assert [vocabulary.item(vocabulary.index(item)) for item in items] == items
-    assert vocabulary.encode(items) == list(range(1, len(items) + 1))
-    assert vocabulary.decode(vocabulary.encode(items)) == items
+    made = Vocabulary(items)
+    assert [made.item(made.index(item)) for item in items] == items
+    assert made.encode(items) == list(range(1, len(items) + 1))
+    assert made.decode(made.encode(items)) == items
 
 
 def test_index_of_unknown_item_is_padding() -> None:
@@ -56,10 +87,10 @@ def test_from_bytes_of_anything_else_is_refused(content: bytes) -> None:
 
 
 def test_vocabulary_pickled_is_equal_and_answers() -> None:
-    vocabulary = pickle.loads(pickle.dumps(Vocabulary("abc")))
-    assert vocabulary == Vocabulary("abc")
-    assert hash(vocabulary) == hash(Vocabulary("abc"))
-    assert vocabulary != Vocabulary("acb")
-    assert "b" in vocabulary
-    assert "z" not in vocabulary
-    assert len(vocabulary) == 3
+    made = pickle.loads(pickle.dumps(Vocabulary("abc")))
+    assert made == Vocabulary("abc")
+    assert hash(made) == hash(Vocabulary("abc"))
+    assert made != Vocabulary("acb")
+    assert "b" in made
+    assert "z" not in made
+    assert len(made) == 3

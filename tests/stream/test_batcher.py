@@ -3,6 +3,8 @@
 import asyncio
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from stream.batcher import Batch, Batcher
 from stream.ledger import Ledger
@@ -98,3 +100,61 @@ def test_put_of_nothing_makes_no_batch() -> None:
     batcher = Batcher(max_batch=1, max_queued=1)
     batcher.put(("clicks", 0), [])
     assert batcher.queued == 0
+
+
+def sized(size: int, *offsets: int) -> list[FakeRecord]:
+    return [FakeRecord(offset, b"k" * 10, b"v" * (size - 10)) for offset in offsets]
+
+
+def test_put_huge_records_fills_the_queue_by_their_bytes_until_a_batch_is_taken() -> None:
+    async def scenario() -> None:
+        batcher = Batcher(max_batch=100, max_queued=100, max_bytes=4000)
+        batcher.put(("clicks", 0), sized(1300, 0, 1, 2))
+        assert not batcher.full
+        batcher.put(("clicks", 0), sized(1300, 3))
+        assert (batcher.full, batcher.queued_bytes) == (True, 5200)
+        waiting = asyncio.create_task(batcher.room())
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        assert [record.offset for record in (await batcher.take(Ledger())).records] == [0], "one that is larger"
+        await asyncio.wait_for(waiting, 1)
+        assert not batcher.full
+
+    asyncio.run(scenario())
+
+
+def test_take_holds_a_quarter_of_the_bytes_and_keeps_every_record_in_order() -> None:
+    async def scenario() -> None:
+        batcher = Batcher(max_batch=100, max_queued=100, max_bytes=4000)
+        batcher.put(("clicks", 0), [*sized(300, 0, 1, 2, 3), *sized(2000, 4), *sized(20, 5, 6)])
+        assert await take_all(batcher) == [(0, [0, 1, 2]), (0, [3]), (0, [4]), (0, [5, 6])]
+        assert (batcher.queued, batcher.queued_bytes) == (0, 0)
+
+    asyncio.run(scenario())
+
+
+def test_clear_forgets_the_bytes_too() -> None:
+    async def scenario() -> None:
+        batcher = Batcher(max_batch=100, max_queued=100, max_bytes=1000)
+        batcher.put(("clicks", 0), sized(1000, 0))
+        batcher.clear()
+        assert (batcher.full, batcher.queued_bytes) == (False, 0)
+
+    asyncio.run(scenario())
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(10, 600)), max_size=60))
+def test_bytes_queued_are_those_of_the_records_that_wait(arrivals: list[tuple[int, int]]) -> None:
+    async def scenario() -> None:
+        batcher, left = Batcher(max_batch=3, max_queued=100, max_bytes=1000), 0
+        for offset, (partition, size) in enumerate(arrivals):
+            batcher.put(("clicks", partition), sized(size, offset))
+            left += size
+            if offset % 3 == 2:
+                batch = await batcher.take(Ledger())
+                taken = sum(len(record.value or b"") + len(record.key or b"") for record in batch.records)
+                assert taken <= 250 or len(batch.records) == 1
+                left -= taken
+            assert batcher.queued_bytes == left
+
+    asyncio.run(scenario())

@@ -2,6 +2,8 @@
 
 import threading
 import time
+import traceback
+from pathlib import Path
 
 import pytest
 from confluent_kafka import Consumer, Producer
@@ -14,6 +16,7 @@ from stream.kafka import (
     consumer_options,
     parse_options,
     producer_options,
+    read_options,
     wait_for_broker,
 )
 
@@ -32,6 +35,48 @@ def test_parse_options_not_a_pair_raises_config_error_without_the_value(pair: st
     with pytest.raises(ConfigError) as caught:
         parse_options([pair])
     assert "secret" not in str(caught.value)
+
+
+def test_read_options_command_line_wins_over_environment_over_file(tmp_path: Path) -> None:
+    file = tmp_path / "client.properties"
+    file.write_text("# ours\n\nsasl.password = a=b \nsasl.username=file\nlinger.ms=1\n")
+    variables = {
+        "NEXTCLICK_KAFKA_CONFIG": str(file),
+        "NEXTCLICK_KAFKA_SASL_USERNAME": "environment",
+        "NEXTCLICK_KAFKA_LINGER_MS": "2",
+        "NEXTCLICK_GROUP": "g",
+        "HOME": "/",
+    }
+    assert read_options(["linger.ms=3"], file, variables) == {
+        "sasl.password": "a=b",
+        "sasl.username": "environment",
+        "linger.ms": "3",
+    }
+
+
+@pytest.mark.parametrize(
+    ("content", "variables", "place"),
+    [
+        (b"linger.ms=1\nsecret", {}, "line 2"),
+        (b"=secret", {}, "line 1"),
+        (b"secret\xff", {}, "UTF-8"),
+        (b"", {"NEXTCLICK_KAFKA_GROUP_ID": "secret"}, "group.id"),
+    ],
+)
+def test_read_options_unusable_raises_config_error_with_the_place_and_without_the_value(
+    tmp_path: Path, content: bytes, variables: dict[str, str], place: str
+) -> None:
+    file = tmp_path / "client.properties"
+    file.write_bytes(content)
+    with pytest.raises(ConfigError, match=place) as caught:
+        read_options([], file, variables)
+    assert "secret" not in str(caught.value)
+    assert "secret" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_read_options_file_missing_raises_config_error(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="No such file"):
+        read_options([], tmp_path / "none")
 
 
 @pytest.mark.parametrize("key", ["partitioner", "bootstrap.servers", "group.id"])

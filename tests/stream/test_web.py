@@ -36,6 +36,10 @@ def test_health_ready_is_200_with_model_partitions_and_lag() -> None:
                     "lag": {"0": 3, "2": 0}, "reasons": [], "fallback": False}  # fmt: skip
 
 
+def test_health_live_is_200_also_while_not_ready() -> None:
+    assert ask(Health(ready=False, reasons=["recovering"]), "/health/live")[0] == 200
+
+
 def test_health_not_ready_is_503_with_the_reasons() -> None:
     status, _, body = ask(Health(ready=False, reasons=["no model yet"]), "/health")
     assert (status, body["reasons"], body["model"]) == (503, ["no model yet"], None)

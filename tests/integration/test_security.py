@@ -1,0 +1,148 @@
+"""Over TLS and with a password: every command works, a refusal is told within seconds, and no secret is ever shown."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from export.registry import Registry
+from tests.brokers.base import BrokerMissing
+from tests.brokers.process import tail, wait_for
+from tests.brokers.secure import PASSWORD, USER, SecureBroker, make_authority
+from tests.integration.conftest import PARTITIONS, StartWorker
+from tests.integration.workers import cli
+
+pytestmark = [pytest.mark.broker, pytest.mark.timeout(200)]
+
+REFUSED_S = 25.0  # for a command to say so: seconds, and the start of a process on a busy machine
+
+
+@pytest.fixture(scope="module")
+def secure() -> Iterator[SecureBroker]:
+    """A broker of this module's own, as it needs another listener. It always runs on the JVM."""
+    try:
+        broker = SecureBroker()
+    except BrokerMissing as error:
+        pytest.skip(str(error))
+    broker.start()
+    yield broker
+    broker.close()
+
+
+@pytest.fixture
+def clean(secure: SecureBroker) -> SecureBroker:
+    secure.clean()
+    return secure
+
+
+def client_file(folder: Path, broker: SecureBroker, mechanism: str, **changes: str) -> str:
+    """A file of client options; the path of it."""
+    options = {
+        "security.protocol": "SASL_SSL",
+        "sasl.mechanism": mechanism,
+        "sasl.username": USER,
+        "sasl.password": PASSWORD,
+        "ssl.ca.location": str(broker.authority),
+        **{name.replace("_", "."): value for name, value in changes.items()},
+    }
+    path = folder / "client.properties"
+    lines = ["# what the clients need", "", *(f"{name}={value}" for name, value in options.items())]
+    path.write_text("\n".join(lines))
+    return str(path)
+
+
+@pytest.mark.parametrize("mechanism", ["SCRAM-SHA-256", "PLAIN"])
+def test_every_command_works_over_sasl_ssl_and_shows_no_password_at_level_debug(
+    clean: SecureBroker, tmp_path: Path, start_worker: StartWorker, registry: Registry, group: str, mechanism: str
+) -> None:
+    options = ("--kafka-config", client_file(tmp_path, clean, mechanism))
+    there = ("--bootstrap-servers", clean.secure)
+    outputs = []
+
+    def run(*command: str) -> str:
+        done = cli(*command, *there, *options)
+        assert done.returncode == 0, done.stderr
+        outputs.append(done.stdout + done.stderr)
+        return done.stdout
+
+    run("topics", "create", "--partitions", str(PARTITIONS), "--group", group)
+    worker = start_worker(clean.secure, *options, "--log-level", "debug")
+    worker.await_ready(PARTITIONS)
+    log = tmp_path / "clicks.csv"
+    rows = [f"s{number % 10},item-{number % 20 + 1},{1_700_000_000_000 + number}" for number in range(200)]
+    log.write_text("\n".join(["session_id,item_id,timestamp", *rows]))
+    assert json.loads(run("replay", "--data", str(log), "--json").splitlines()[-1])["sent"] == 200
+    watched = run("watch", "--from-beginning", "--limit", "10", "--json").splitlines()
+    assert {json.loads(line)["session_id"][0] for line in watched} == {"s"}
+    run("models", "promote", "2", "--registry", registry.url)
+    worker.await_model("2")
+    assert worker.stop() == 0
+    shown = worker.log.read_text() + "".join(outputs)
+    assert "aiokafka" in shown, "level debug was in effect"
+    assert_no_secret(shown)
+
+
+def test_password_from_the_environment_reaches_both_clients(
+    clean: SecureBroker,
+    tmp_path: Path,
+    start_worker: StartWorker,
+    group: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    file = client_file(tmp_path, clean, "PLAIN", sasl_password="overruled")
+    variables = {"NEXTCLICK_KAFKA_CONFIG": file, "NEXTCLICK_KAFKA_SASL_PASSWORD": PASSWORD}
+    monkeypatch.setattr("tests.integration.workers._environment", lambda: {**os.environ, **variables})
+    done = cli("topics", "create", "--bootstrap-servers", clean.secure, "--group", group)
+    assert done.returncode == 0, done.stderr
+    start_worker(clean.secure).await_ready()
+
+
+@pytest.mark.parametrize("wrong", ["password", "authority"])
+@pytest.mark.parametrize("command", ["worker", "topics", "watch", "replay", "promote"])
+def test_client_refused_says_so_within_seconds(
+    secure: SecureBroker, tmp_path: Path, registry: Registry, command: str, wrong: str
+) -> None:
+    (tmp_path / "other").mkdir()
+    changes = {"password": {"sasl_password": "wrong-0815"}, "authority": {}}[wrong]
+    file = client_file(tmp_path, secure, "SCRAM-SHA-256", **changes)
+    if wrong == "authority":
+        stranger = make_authority(tmp_path / "other")
+        file = client_file(tmp_path, secure, "SCRAM-SHA-256", ssl_ca_location=str(stranger))
+    log = tmp_path / "clicks.csv"
+    log.write_text("session_id,item_id,timestamp\ns,item-1,1700000000000")
+    words = {
+        "worker": ("worker", "--registry", registry.url, "--web-port", "0"),
+        "topics": ("topics", "create"),
+        "watch": ("watch",),
+        "replay": ("replay", "--data", str(log)),
+        "promote": ("models", "promote", "2", "--registry", registry.url),
+    }[command]
+    begun = time.monotonic()
+    done = cli(*words, "--bootstrap-servers", secure.secure, "--kafka-config", file)
+    assert time.monotonic() - begun < REFUSED_S
+    assert done.returncode == 2, done.stderr
+    assert "do not trust each other" in done.stderr
+    assert ("uthentication" if wrong == "password" else "certificate") in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "wrong-0815" not in done.stderr
+    assert_no_secret(done.stdout + done.stderr)
+
+
+def test_supervisor_of_refused_workers_ends_and_tells_it(
+    secure: SecureBroker, tmp_path: Path, start_worker: StartWorker
+) -> None:
+    file = client_file(tmp_path, secure, "PLAIN", sasl_password="wrong-0815")
+    supervisor = start_worker(secure.secure, "--kafka-config", file, "--processes", "2")
+    wait_for("the supervisor to end", lambda: supervisor.process.poll() is not None, REFUSED_S)
+    assert supervisor.process.returncode == 2, tail(supervisor.log)
+    assert_no_secret(supervisor.log.read_text())
+
+
+def assert_no_secret(text: str) -> None:
+    assert PASSWORD not in text
+    assert "tell=nobody" not in text
