@@ -2,12 +2,12 @@
 
 import asyncio
 import inspect
+from types import SimpleNamespace
 from typing import Any
 
 from aiokafka.consumer.fetcher import Fetcher
 
-from stream.seams import pace as seam
-from stream.seams.pace import pace
+from stream.seams.pace import _REST_S, pace
 
 RESET = {0: ["clicks-1"]}
 
@@ -24,14 +24,14 @@ class FakeFetcher:
 
 def test_after_a_response_no_request_is_sent_until_the_rest_is_over(monkeypatch: Any) -> None:
     now = [100.0]
-    monkeypatch.setattr(seam.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("stream.seams.pace.time", SimpleNamespace(monotonic=lambda: now[0]))
     fetcher = FakeFetcher()
     pace(fetcher)
     assert fetcher._get_actions_per_node(None)[0] == [(0, "request")]
     assert asyncio.run(fetcher._proc_fetch_request(None, 0, "full")) is True
     requests, resets, wait_s, invalid_metadata, resumed = fetcher._get_actions_per_node(None)
     assert (requests, resets, invalid_metadata, resumed) == ([], RESET, False, [])
-    assert 0 < wait_s <= seam._REST_S
+    assert 0 < wait_s <= _REST_S
     now[0] += wait_s
     assert fetcher._get_actions_per_node(None) == ([(0, "request")], RESET, 5.0, False, [])
 
