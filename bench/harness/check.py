@@ -84,6 +84,7 @@ class Checker:
         Then on until nothing has come for a moment: late rows and repeats, if there are any.
         """
         end = time.monotonic() + deadline_s
+        self.read()
         while (self.unanswered() or self._stale()) and time.monotonic() < end:
             self.read()
         count, since = self._seen(), time.monotonic()

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from itertools import islice
 from random import Random
+from threading import Timer
 from typing import Any, cast
 
 import pytest
@@ -99,14 +100,14 @@ class Stage:
         headers = [("reason", reason.encode()), ("partition", b"0"), ("offset", str(offset).encode())]
         self.send("clicks.rejected", b"s", b"{}", headers)
 
-    def check(self, *, exactly_once: bool = False) -> Checker:
+    def check(self, *, exactly_once: bool = False, deadline_s: float = 1.0) -> Checker:
         """Everything read and compared."""
         for topic in ("clicks", "recommendations", "clicks.rejected", "changelog"):
             self._producer.list_topics(topic, timeout=10)
         checker = Checker(
             self._broker.bootstrap, "changelog", cast(Any, {"7": FallingRanker()}), exactly_once=exactly_once
         )
-        checker.settle(1.0)
+        checker.settle(deadline_s)
         checker.check_sessions(everything=True)
         checker.close()
         return checker
@@ -148,6 +149,20 @@ def test_checker_click_without_a_list_is_unanswered(stage: Stage) -> None:
     checker = stage.check()
     assert checker.unanswered() == 1
     assert checker.describe_unanswered() == ["s at 2"]
+
+
+def test_checker_waits_for_an_answer_that_comes_late(stage: Stage) -> None:
+    stage.click("s", "a")
+
+    def answer() -> None:
+        stage.row("s")
+        stage.answer("s")
+
+    late = Timer(2.0, answer)
+    late.start()
+    checker = stage.check(deadline_s=20)
+    late.join()
+    assert (checker.wrong, checker.unanswered()) == ([], 0)
 
 
 @pytest.mark.parametrize("items", [["b", "a"], ["c"], ["c", "b"]])

@@ -137,18 +137,19 @@ class Tail:
 
     def __init__(self, bootstrap: str, topic: str, *, committed: bool = False) -> None:
         self.topic = topic
-        self._consumer = Consumer(
-            {
-                "bootstrap.servers": bootstrap,
-                "group.id": "it-reader",
-                "enable.auto.commit": False,
-                "fetch.wait.max.ms": 50,
-                "reconnect.backoff.max.ms": 500,  # brokers come and go here
-                "isolation.level": "read_committed" if committed else "read_uncommitted",
-                "enable.partition.eof": True,
-                "log_level": 0,
-            }
-        )
+        self._options = {
+            "bootstrap.servers": bootstrap,
+            "group.id": "it-reader",
+            "enable.auto.commit": False,
+            "auto.offset.reset": "error",
+            "fetch.wait.max.ms": 50,
+            "socket.timeout.ms": 5000,  # brokers come and go here
+            "reconnect.backoff.max.ms": 500,
+            "isolation.level": "read_committed" if committed else "read_uncommitted",
+            "enable.partition.eof": True,
+            "log_level": 0,
+        }
+        self._consumer, self._asker = Consumer(self._options), Consumer(self._options)
         partitions = self._consumer.list_topics(topic, timeout=10).topics[topic].partitions
         self._places = dict.fromkeys(partitions, 0)  # read up to here
         self._consumer.assign([TopicPartition(topic, number, 0) for number in partitions])
@@ -177,16 +178,17 @@ class Tail:
 
     def _end(self, partition: int) -> int | None:
         """One more than the offset to be read up to (0 where nothing is left to be read); None without an answer."""
-        try:
-            found = self._consumer.get_watermark_offsets(TopicPartition(self.topic, partition), timeout=5)
-        except KafkaException:  # after a restart of the broker it may know of no leader until it is asked again
-            with contextlib.suppress(KafkaException):
-                self._consumer.list_topics(self.topic, timeout=5)
-            return None
-        return None if found is None else 1 + (int(found[1]) if found[1] > found[0] else 0)
+        with contextlib.suppress(KafkaException):
+            found = self._asker.get_watermark_offsets(TopicPartition(self.topic, partition), timeout=5)
+            if found is not None:
+                return 1 + (int(found[1]) if found[1] > found[0] else 0)
+        self._asker.close()  # after a restart of the broker a client may know of no leader for minutes; a new one does
+        self._asker = Consumer(self._options)
+        return None
 
     def close(self) -> None:
         self._consumer.close()
+        self._asker.close()
 
 
 class Lists:
