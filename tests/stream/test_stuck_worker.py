@@ -78,7 +78,7 @@ def broker() -> Iterator[InProcessBroker]:
         ("loop", "the event loop has stood still", {EXIT_STUCK}),
         ("fetch task", "the fetch loop has stood still", {1}),
         ("fetch thread", "the fetch loop has stood still", {1, EXIT_STUCK}),
-        ("ranker", "clicks wait, but none was finished", {EXIT_STUCK}),
+        ("ranker", "clicks wait, but none was finished", {1, EXIT_STUCK}),
     ],
 )
 def test_worker_stuck_ends_by_itself_with_the_reason(
