@@ -16,7 +16,7 @@ class FakeFetcher:
     """A fetcher that has a request to send whenever it is asked."""
 
     async def _proc_fetch_request(self, assignment: Any, node_id: int, request: Any) -> bool:
-        return request == "full"
+        return bool(request == "full")
 
     def _get_actions_per_node(self, assignment: Any) -> tuple[Any, ...]:
         return [(0, "request")], RESET, 5.0, False, []
