@@ -9,7 +9,7 @@ from export.registry import Registry
 from stream.session import SessionState, encode_state, fold_click
 from tests.brokers.base import Broker
 from tests.integration.clients import Lists, Storefront, now_ms
-from tests.integration.conftest import ITEMS, PARTITIONS, StartWorker, ranker_of
+from tests.integration.conftest import PARTITIONS, StartWorker, ranker_of
 from tests.integration.oracle import assert_lists
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(200)]
@@ -51,14 +51,18 @@ def test_clicks_sent_during_a_recovery_get_lists_of_the_whole_state(
         write(name, encode_state(newest))
     assert producer.flush(60) == 0
 
-    for number, name in enumerate(whole):
-        storefront.click(name, f"item-{ITEMS - number % 100}")
-    storefront.flush()  # they wait, so that the worker could answer them in its first moment
-    worker = start_worker(topics)
-    while not worker.health()["ready"]:
+    def click_each(first: int) -> None:
         for number, name in enumerate(whole):
-            storefront.click(name, f"item-{number + 1}")
+            storefront.click(name, f"item-{first + number}")
         storefront.flush()
+
+    # Few enough that the items of the state count in every list: the model sees the newest seven
+    click_each(100)  # they wait, so that the worker could answer them in its first moment
+    worker = start_worker(topics)
+    worker.await_log("health and metrics on")
+    click_each(120)
+    worker.await_log("is in service")  # and the recovery begins
+    click_each(140)
     lists.await_answers(storefront.sent)
     worker.await_ready(PARTITIONS)
 
