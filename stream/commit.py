@@ -106,6 +106,7 @@ class CommitPath:
         self._store = store
         self._policy = policy
         self._expiry = expiry
+        self.old_positions: set[int] = set()  # partitions with a position that an exactly-once worker left
 
     def prepare(self, batch: Batch) -> Prepared:
         """Steps 1 and 2. Raises BadState where a stored session cannot be read; a bad click never raises."""
@@ -162,9 +163,11 @@ class CommitPath:
         """Step 5: state rows first, then lists, then what is rejected; exactly once, the position is among the rows."""
         topics, partition = self._config.topics, prepared.batch.partition
         changelog = self._config.changelog_topic
-        rows = list(prepared.rows)
+        rows: list[tuple[bytes, bytes | None]] = list(prepared.rows)
         if self._config.guarantee == "exactly-once":
             rows.append((POSITION_KEY, encode_position(prepared.batch.records[-1].offset + 1)))
+        elif partition[1] in self.old_positions:
+            rows.insert(0, (POSITION_KEY, None))
         out = [Outgoing(changelog, key, row, None, partition[1], True) for key, row in rows]
         out += [Outgoing(changelog, x.key, None, tombstone_headers(x), partition[1], True) for x in prepared.expired]
         failed: list[tuple[Record, BadClick]] = []

@@ -7,7 +7,7 @@ NextclickError (export.errors)      exit code
 |  |- AccessRefused                 2   a password or a certificate was refused
 |- TopicError                       2   a topic is missing, could not be made, or has the wrong shape
 |- PublishFailed                    1   the broker did not confirm a message: nothing was acknowledged
-|  |- Fenced                        1   another worker took over, or a transaction is undecided: joins the group again
+|  |- Fenced                        1   another worker took over, or a transaction is undecided: nothing more is written
 |- AnnouncementError                1   a model announcement cannot be read: it is ignored, the current model stays
 """
 
@@ -64,7 +64,7 @@ class PublishFailed(NextclickError):
 class Fenced(PublishFailed):
     """A partition's transactions are refused, as a newer producer has its place, or the outcome of one is not known.
 
-    Nothing more is written for it. The worker joins the group again and learns from the changelog what was committed.
+    As after every failed transaction, the worker joins its group again and reads in the changelog what was committed.
     """
 
 

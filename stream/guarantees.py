@@ -19,11 +19,10 @@ def build_publisher(
 ) -> Publisher:
     """Called on the event loop; ConfigError where librdkafka refuses an option. `on_client_error` hears, in threads of
     the clients, what is not told by a batch's receipt."""
-    exactly_once = config.guarantee == "exactly-once"
-    build = transactional_options if exactly_once else producer_options
-    options = build(config.bootstrap_servers, config.kafka, delivery_timeout_s=config.delivery_timeout_s)
-    options = {"message.max.bytes": _MAX_MESSAGE_BYTES, "error_cb": on_client_error, **options}
-    if exactly_once:
-        topic = config.changelog_topic
+    servers, extra, topic = config.bootstrap_servers, config.kafka, config.changelog_topic
+    common = {"message.max.bytes": _MAX_MESSAGE_BYTES, "error_cb": on_client_error}
+    if config.guarantee == "exactly-once":
+        options = {**common, **transactional_options(servers, extra)}
         return build_client(lambda settings: TransactionalPublisher(settings, config.group, topic, observer), options)
+    options = {**common, **producer_options(servers, extra, delivery_timeout_s=config.delivery_timeout_s)}
     return build_client(IdempotentPublisher, options)

@@ -106,21 +106,19 @@ def producer_options(
     }
 
 
-def transactional_options(
-    bootstrap_servers: str, extra: Mapping[str, str] | None = None, *, delivery_timeout_s: float = 30.0
-) -> Options:
+def transactional_options(bootstrap_servers: str, extra: Mapping[str, str] | None = None) -> Options:
     """Options of producers whose messages appear in transactions; each gets its `transactional.id` besides.
 
-    The broker ends a transaction that stays open for `transaction.timeout.ms`. That must be well above the delivery
-    time-out and a broker's restart, or a transaction that only had to wait is lost, and with it the producer's place;
-    and it bounds for how long the last transaction of a dead worker, whom nobody succeeds, hides what follows it from
-    readers of committed messages.
+    The broker ends a transaction that stays open for `transaction.timeout.ms`. That must be above a broker's restart,
+    or a transaction that only had to wait is lost, and with it the producer's place; and it bounds for how long the
+    last transaction of a dead worker, whom nobody succeeds, hides what follows it from readers of committed messages.
+    No message is given up sooner: a zombie's can do no harm, as the broker refuses them.
     """
     own = {
         "linger.ms": "0",  # the end of a transaction sends what waits; with a linger each takes twice the time
-        "transaction.timeout.ms": str(int(max(_TRANSACTION_S, 3 * delivery_timeout_s) * 1000)),
+        "transaction.timeout.ms": str(int(_TRANSACTION_S * 1000)),
     }
-    return producer_options(bootstrap_servers, {**own, **(extra or {})}, delivery_timeout_s=delivery_timeout_s)
+    return producer_options(bootstrap_servers, {**own, **(extra or {})}, delivery_timeout_s=_TRANSACTION_S)
 
 
 def consumer_options(

@@ -5,8 +5,7 @@ Facts of a partition, each closing one way in which clicks got lost or answered 
     expected    the offset the next accepted record must not be below. Set by a seek, in the fetching thread; records
                 that were fetched before that seek carry a lower serial and are dropped, whatever generation they are of
     confirmed   everything below it was answered, and the broker has the answers; what may be committed
-    answered    the same over all epochs: as last confirmed here, or as the changelog said. Reading starts there, or at
-                the group's committed offset, whichever is further
+    answered    the same over all epochs: as last confirmed here, or as the changelog said; where reading starts
     passed      offsets without a record, which the reader has left behind: transaction markers, aborted transactions,
                 compaction. Without them a partition that ends in one would never be read to its end
     epoch       counts the times that partitions were given up. A batch that was begun before its partition was given
@@ -149,7 +148,7 @@ class Ledger:
         return True
 
     def recovered(self, partition: Partition, next_offset: int) -> None:
-        """The changelog says that all below `next_offset` was answered."""
+        """The changelog says that all below `next_offset` was answered; 0 forgets what was known."""
         self._answered[partition] = next_offset
 
     def answered(self, partition: Partition) -> int:

@@ -1,8 +1,8 @@
 """Rows of the changelog that are no session's: how far a partition is answered, and when it was taken over last.
 
 An exactly-once worker writes the position in the transaction that holds the answers themselves, so that it is never
-behind them and never ahead. At least once nobody writes such rows, and what an earlier exactly-once worker left is not
-read: the group's committed offset counts. No session can have their keys, as ids have no control characters.
+behind them and never ahead. An at-least-once worker deletes what an earlier exactly-once worker left with its first
+batch: for it the group's committed offset counts. No session can have these keys, as ids have no control characters.
 """
 
 from collections.abc import Iterable
@@ -29,7 +29,10 @@ def encode_position(next_offset: int) -> bytes:
 
 
 def split_positions(records: Iterable[AnyRow]) -> tuple[list[AnyRow], int | None]:
-    """The sessions' rows among changelog records, and the last position, if there is one; BadState if it is damaged."""
+    """The sessions' rows among changelog records, and the last position: None if there is none, 0 if it was deleted.
+
+    Raises BadState where it is damaged.
+    """
     rows: list[AnyRow] = []
     newest: AnyRow | None = None
     for record in records:
@@ -40,10 +43,9 @@ def split_positions(records: Iterable[AnyRow]) -> tuple[list[AnyRow], int | None
     return rows, None if newest is None else _decode(newest.value)
 
 
-def _decode(value: bytes | None) -> int | None:
-    """A position that was deleted by hand is none."""
+def _decode(value: bytes | None) -> int:
     if value is None:
-        return None
+        return 0
     if not value.isdigit():
         raise BadState(f"a partition's position in the changelog cannot be read: {value[:20]!r}")
     return int(value)

@@ -64,9 +64,9 @@ class Publisher(Protocol):
         """Hand over the messages of a batch of a clicks partition, in order; the future has the receipt when the broker
         has confirmed them all, and raises PublishFailed where it does not."""
 
-    async def take_over(self, partitions: Collection[Partition]) -> None:
+    async def take_over(self, partitions: Collection[Partition]) -> Collection[Partition]:
         """These are the clicks partitions to publish for from now on: returns when no one else's messages for them can
-        come any more, as far as this guarantee goes that far."""
+        come any more, as far as this guarantee goes that far; those of which nothing known before may be trusted."""
 
     def withdraw(self, partition: Partition | None = None) -> None:
         """The partition, or all, were given up: what was handed over and is not on its way yet must not be published,
@@ -153,8 +153,9 @@ class IdempotentPublisher:
                 await asyncio.sleep(_RETRY_S)
         return ticket.future
 
-    async def take_over(self, partitions: Collection[Partition]) -> None:
+    async def take_over(self, partitions: Collection[Partition]) -> Collection[Partition]:
         """Nothing to be done: a worker that lost a partition may still write, and recovery knows its old rows."""
+        return ()
 
     def withdraw(self, partition: Partition | None = None) -> None:
         """Too late: all is with librdkafka. What comes twice carries its source offset."""

@@ -3,12 +3,13 @@
     take_over   a producer with the partition's transactional id. The broker ends what an older producer of that id has
                 begun, and refuses whatever it sends from then on. Then a first transaction, of a row that says when
                 this was: should a broker have died between a transaction's commit and the markers that show it, and
-                have forgotten the markers (seen with Kafka 4.3 after a kill; nobody could read the partition to its
-                end any more, KAFKA-12671), then the marker of the same producer's next transaction stands for them
+                have dropped the markers (seen with Kafka 4.3 where a partition was without a leader for a moment;
+                nobody can read it to its end then), the marker of the same producer's next transaction stands for them
     publish     begin, the batch's messages, commit. Batches that come while a transaction commits share the next one
-    a failure   the transaction is aborted, and so is every batch handed over before `withdraw`: they build on it
-    Fenced      the producer's place is gone, or the outcome of its transaction unknown. It is used no more, and what
-                was committed is read from the changelog when the partition is taken over anew
+    a failure   the transaction is aborted, or, where even that cannot be had, undecided (Fenced): its producer's place
+                is gone, or the broker gives no answer. So is every batch handed over before `withdraw`, as they build
+                on it. The producer is used no more: the partition is taken over anew, and what was committed is read
+                from the changelog. Nothing that was confirmed before is trusted either, for the same broker's sake
 
 librdkafka's calls block, so each partition has a thread: its transactions keep their order, and those of other
 partitions do not wait for them.
@@ -84,18 +85,23 @@ class TransactionalPublisher:
             line.put(_Batch(messages, line.serial, future))
         return future
 
-    async def take_over(self, partitions: Collection[Partition]) -> None:
+    async def take_over(self, partitions: Collection[Partition]) -> Collection[Partition]:
         """Returns when every other producer of these partitions is fenced off, and its transactions are decided.
 
-        A producer of our own that still has its place keeps it: no one else has written since. Those of other
-        partitions are closed. Raises PublishFailed where the broker refuses for good.
+        A producer of our own that still has its place keeps it: no one else has written since. The partitions of new
+        ones are returned. Producers of other partitions are closed. Raises PublishFailed where the broker refuses for
+        good.
         """
         for lost in self._lines.keys() - set(partitions):
             self._lines.pop(lost).close()
-        for gained in set(partitions) - self._lines.keys():
-            settings = {**self._settings, "transactional.id": transactional_id(self._group, gained)}
-            self._lines[gained] = _Line(settings, self._changelog, gained[1], self._observer)
+        for missing in set(partitions) - self._lines.keys():
+            settings = {**self._settings, "transactional.id": transactional_id(self._group, missing)}
+            self._lines[missing] = _Line(settings, self._changelog, missing[1], self._observer)
         await asyncio.gather(*(self._lines[partition].take_over() for partition in partitions))
+        gained = [partition for partition in partitions if self._lines[partition].is_new]
+        for partition in gained:
+            self._lines[partition].is_new = False
+        return gained
 
     def withdraw(self, partition: Partition | None = None) -> None:
         """Batches that no transaction has begun are refused."""
@@ -125,6 +131,7 @@ class _Line:
         self.serial = 0
         self._failed = -1  # the serial under which the last transaction failed
         self._producer: Any = None  # while it has its place
+        self.is_new = False  # the producer, and nobody was told yet
         self._queue: SimpleQueue[_Batch | _TakeOver | None] = SimpleQueue()
         self._closing = threading.Event()
         self._loop = asyncio.get_running_loop()
@@ -173,8 +180,8 @@ class _Line:
             opening = Outgoing(self._changelog, OWNER_KEY, b"%d" % (time.time() * 1000), None, self._partition)
             try:
                 self._transact([[opening]])
+                self.is_new = True
             except PublishFailed:
-                self._producer = None
                 if attempt == _ATTEMPTS or self._closing.wait(_PAUSE_S):
                     raise
 
@@ -225,6 +232,7 @@ class _Line:
             except KafkaException as error:
                 self._abort(error)
                 if not attempt.too_large:
+                    self._producer = None
                     raise PublishFailed(f"a transaction of {self._name} was aborted: {_words(error)}") from error
                 batches = attempt.shrunk()
             else:

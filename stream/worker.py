@@ -25,7 +25,7 @@ from stream.batcher import Batcher
 from stream.changelog import ChangelogReader
 from stream.commit import CommitPath, ItemRanker
 from stream.config import StreamConfig
-from stream.errors import BrokerUnavailable, Fenced, PublishFailed
+from stream.errors import BrokerUnavailable, PublishFailed
 from stream.expiry import Expiry
 from stream.follower import ModelFollower
 from stream.guarantees import build_publisher
@@ -101,7 +101,7 @@ class Worker:
             config.changelog_topic, self._store, self._app.tables.recovery, self._recovered, self._may_publish
         )
         self._expiry = Expiry(self._store, self.ledger, config.session)
-        self._policy = Policy(config.policy)
+        self._path = CommitPath(config, self._store, Policy(config.policy), self._expiry)
         self._redis = RedisSink(config.redis_url, config.redis_ttl_s, self.metrics) if config.redis_url else None
         self._reporter = Reporter(self.metrics, self.ledger, config.topics.recommendations, self._redis)
         self._follower = ModelFollower(config, self.metrics, self._on_model) if ranker is None else None
@@ -149,13 +149,25 @@ class Worker:
 
     async def take_over(self, numbers: Sequence[int]) -> None:
         """Before the state of these partitions is recovered: from now on nobody else changes it."""
-        if await self._may_publish():
-            await self._publisher.take_over([(self.clicks_topic, number) for number in numbers])
-            self._fenced = None
+        if not await self._may_publish():
+            return
+        gained = await self._publisher.take_over([(self.clicks_topic, number) for number in numbers])
+        self._fenced = None
+        self._store.drop({number for _, number in gained})
+        for partition in gained:
+            self.ledger.recovered(partition, 0)
+            self._app.tables.recovery.forget(partition[1])
 
     def give_up_all(self) -> None:
         """The partitions are being assigned anew: nothing that was begun counts any more."""
         self._pipeline.give_up_all()
+
+    def start_of(self, partition: Partition, committed: int | None) -> int | None:
+        """Where reading starts, given the group's offset: at the position, which is exact, or at what is further."""
+        answered = self.ledger.answered(partition)
+        if answered and (self._exactly_once or committed is None):
+            return answered
+        return committed if committed is None else max(committed, answered)
 
     def restore(self, partition: Partition, records: Sequence[Record]) -> None:
         """Changelog records of a partition that is being recovered, in order."""
@@ -164,6 +176,8 @@ class Worker:
         rows, position = split_positions(records)
         if position is not None and self._exactly_once:
             self.ledger.recovered((self.clicks_topic, partition[1]), position)
+        elif position is not None:
+            (self._path.old_positions.add if position else self._path.old_positions.discard)(partition[1])
         self._keeper.restore(partition[1], rows, records[-1].offset)
         self._expiry.restored(partition[1], rows)
         self._restored += len(records)
@@ -179,11 +193,11 @@ class Worker:
         self._end(f"{type(error).__name__}: {error}")
 
     def _unconfirmed(self, partition: Partition, error: PublishFailed) -> None:
-        consumer, fenced = self._app.consumer, isinstance(error, Fenced)
-        log.warning("%s; %s", error, "the worker joins its group again" if fenced else "the clicks are read again")
+        consumer, again = self._app.consumer, "joins its group" if self._exactly_once else "reads the clicks"
+        log.warning("%s; the worker %s again", error, again)
         if self._ended.is_set():  # by the next owner
             return
-        if fenced:
+        if self._exactly_once:
             self._fenced = f"joining the group again: {error}"
             self._rejoining = asyncio.create_task(self._crash_on_error(consumer.rejoin()))
         elif self._rewinding is None or self._rewinding.done():  # never two at once: the later seek would go back
@@ -216,7 +230,7 @@ class Worker:
         pipeline = Pipeline(
             batcher=self.batcher,
             ledger=self.ledger,
-            path=CommitPath(self.config, self._store, self._policy, self._expiry),
+            path=self._path,
             publisher=self._publisher,
             observer=self._reporter,
             current_ranker=lambda: self.ranker,

@@ -48,6 +48,7 @@ class Intake(Protocol):
     async def drained(self, timeout_s: float) -> bool: ...
     async def take_over(self, numbers: Sequence[int]) -> None: ...
     def give_up_all(self) -> None: ...
+    def start_of(self, partition: Partition, committed: int | None) -> int | None: ...
     def restore(self, partition: Partition, records: Sequence[Record]) -> None: ...
     def restored_to(self, partition: Partition, position: int) -> None: ...
     def crash(self, error: BaseException) -> None: ...
@@ -252,14 +253,14 @@ class LeanConsumer(Consumer):
         self._thread.poll_at_most(self.app.fetch_max_wait_ms)  # the recovery is over
 
     async def _seek_clicks(self, partitions: Sequence[Any]) -> None:
-        """To the group's committed offset, or to what is answered, as far as the changelog or this worker knows."""
+        """To where the answers end; to the beginning where nobody knows."""
         if not partitions:
             return
-        ledger = self.intake.ledger
-        epoch = ledger.epoch  # a rebalance may come while the offsets are asked for
+        epoch = self.intake.ledger.epoch  # a rebalance may come while the offsets are asked for
         committed = await self._thread.committed(partitions)
-        start = {tp: max(offset or 0, ledger.answered(tp)) for tp, offset in committed.items()}
-        fresh = [TopicPartition(*tp) for tp, offset in committed.items() if offset is None and not start[tp]]
+        found = {tp: self.intake.start_of(tp, offset) for tp, offset in committed.items()}
+        start = {tp: offset for tp, offset in found.items() if offset is not None}
+        fresh = [TopicPartition(*tp) for tp, offset in found.items() if offset is None]
         if fresh:
             earliest = await self._thread.earliest_offsets(*fresh)
             start.update({(tp[0], tp[1]): offset or 0 for tp, offset in earliest.items()})

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from faust.tables.manager import TableManager
@@ -56,6 +56,11 @@ class TableStore:
             self.bytes -= len(row) + len(key)
         self._partitions.pop(key, None)
 
+    def drop(self, partitions: Collection[int]) -> None:
+        """Forget all rows of some partitions."""
+        for key in [key for key, partition in self._partitions.items() if partition in partitions]:
+            self.delete(key)
+
     def recount(self) -> None:
         """Measure anew: Faust drops the rows of lost partitions by itself."""
         self.bytes = sum(map(len, self._rows)) + sum(map(len, self._rows.values()))
@@ -105,6 +110,12 @@ class LeanRecovery(Recovery):
                 step.cancel()
                 raise TopicError("the state could not be recovered: the broker did not answer in time") from None
             raise
+
+    def forget(self, number: int) -> None:
+        """The table has nothing of this partition: its recovery starts at the beginning."""
+        for changelog in self.active_tps:
+            if changelog.partition == number:
+                self.active_offsets[changelog] = None
 
     def advance(self, changelog: Any, offset: int) -> None:
         """The table has all up to `offset` of this partition: a later recovery starts behind it."""

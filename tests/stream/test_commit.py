@@ -100,6 +100,13 @@ def test_messages_of_an_exactly_once_worker_say_how_far_the_partition_is_answere
     ] == [b"a"]
 
 
+def test_messages_of_an_at_least_once_worker_delete_a_position_that_was_left() -> None:
+    commit = path(FakeStore())
+    commit.old_positions.add(0)
+    changelog = run(commit, commit.prepare(batch(click(7, "a", "1"))))["nextclick-sessions-changelog"]
+    assert [(m.key, m.value is None) for m in changelog] == [(POSITION_KEY, True), (b"a", False)]
+
+
 def test_prepare_of_a_bad_click_rejects_it_whole_and_goes_on() -> None:
     commit = path(FakeStore())
     bad = FakeRecord(0, b"k", b"{", headers=[("mine", b"1")])

@@ -51,7 +51,7 @@ def test_every_override_still_overrides_with_the_same_parameters(ours: type, the
     own = {
         "intake", "lease", "rewind", "_drain_once", "_seek_clicks", "fetch", "committed", "commit_offsets", "advance",
         "_noting", "_seek_and_expect", "_fetch_with_serial", "_committed", "closing", "serial", "heartbeat_at",
-        "seek_in", "rejoin", "_rejoin", "rebalance_times", "poll_at_most",
+        "seek_in", "rejoin", "_rejoin", "forget", "rebalance_times", "poll_at_most",
     }  # fmt: skip
     for name, member in vars(ours).items():
         if name.startswith("__") or name in own or not (inspect.isfunction(member) or isinstance(member, property)):
@@ -204,6 +204,10 @@ def test_table_store_writes_into_the_faust_table_and_knows_partitions() -> None:
         assert store.bytes == 2
         store.delete(b"k")
         assert (len(store), store.bytes) == (0, 0)
+        for number in range(3):
+            store.put(b"k%d" % number, b"row", number)
+        store.drop({0, 2})
+        assert (len(store), store.get(b"k1", 1), store.bytes) == (1, b"row", 5)
 
     asyncio.run(use())
 

@@ -10,7 +10,7 @@ from faust.types import TP
 
 from stream.batcher import Batcher
 from stream.config import StreamConfig
-from stream.ledger import Ledger
+from stream.ledger import Ledger, Partition
 from stream.seams.app import build_app
 from stream.seams.consumer import note_kafka_errors
 from tests.stream.records import FakeRecord
@@ -27,6 +27,9 @@ class FakeIntake:
         self.is_drained = True
 
     async def take_over(self, numbers: Sequence[int]) -> None: ...
+
+    def start_of(self, partition: Partition, committed: int | None) -> int | None:
+        return self.ledger.answered(partition) or committed
 
     def give_up_all(self) -> None:
         self.ledger.new_epoch()
@@ -146,17 +149,13 @@ def test_perform_seek_goes_to_the_beginning_where_nothing_was_committed() -> Non
     with_consumer(check)
 
 
-def test_perform_seek_goes_to_what_is_answered_where_the_group_is_behind_it() -> None:
+def test_perform_seek_goes_where_the_worker_says_or_to_the_beginning() -> None:
     async def check(consumer: Any, thread: FakeThread, intake: FakeIntake) -> None:
         consumer.assignment = lambda: {tp(0), tp(1), tp(2)}
         intake.ledger.recovered(("clicks", 0), 6)
         intake.ledger.recovered(("clicks", 1), 9)
         await consumer.perform_seek()
-        intake.ledger.recovered(("clicks", 0), 8)
-        await consumer.perform_seek()
-        assert [seek[("clicks", 0)] for seek in thread.seeks] == [7, 8]
-        assert [seek[("clicks", 1)] for seek in thread.seeks] == [9, 9]
-        assert [seek[("clicks", 2)] for seek in thread.seeks] == [3, 3]
+        assert thread.seeks == [{("clicks", 0): 6, ("clicks", 1): 9, ("clicks", 2): 3}]
 
     with_consumer(check)
 
@@ -267,6 +266,8 @@ def test_recovery_end_is_reached_by_offsets_alone() -> None:
         recovery.advance(log, 3)
         recovery.advance(tp(9, "log"), 3)
         assert dict(recovery.active_offsets) == {log: 5}
+        recovery.forget(0)
+        assert dict(recovery.active_offsets) == {log: None}
 
     asyncio.run(run())
 

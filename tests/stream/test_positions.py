@@ -17,9 +17,9 @@ def test_split_positions_finds_the_last_one_and_leaves_the_rows() -> None:
     assert split_positions(rows) == (rows, None)
 
 
-def test_split_positions_of_one_deleted_by_hand_knows_none() -> None:
+def test_split_positions_of_a_deleted_one_is_zero() -> None:
     records = [FakeRecord(0, POSITION_KEY, encode_position(70)), FakeRecord(1, POSITION_KEY, None)]
-    assert split_positions(records) == ([], None)
+    assert split_positions(records) == ([], 0)
 
 
 @pytest.mark.parametrize("value", [b"", b"-1", b"12x", b"\xff"])
