@@ -365,7 +365,7 @@ def test_an_error_that_no_rule_covers_reaches_the_caller() -> None:
 
 def test_close_does_not_wait_for_a_broker_that_is_away() -> None:
     async def run(bench: Bench) -> None:
-        bench.producer().failures = {"commit": [refusal(retriable=True)] * 1000, "abort": [refusal()]}
+        bench.producer().failures = {"commit": [refusal(retriable=True)] * 1_000_000, "abort": [refusal()]}
         receipt = await bench.publish(b"1")
         while "commit" not in bench.producer().calls:
             await asyncio.sleep(0.001)
