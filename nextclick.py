@@ -156,6 +156,7 @@ def train(
     checkpoint_dir: Annotated[Path | None, option(help="Where to resume from [under the registry].")] = None,
     resume: Annotated[bool, option(help="Go on from the checkpoint of the same run.")] = True,
     init_from: Annotated[Path | None, option(help="Checkpoint folder of an earlier run to start from.")] = None,
+    exact: Annotated[bool, option(help="Never score in int8, even where that gives the same lists.")] = False,
     format: Format = None,
     session_column: SessionColumn = "session_id",
     item_column: ItemColumn = "item_id",
@@ -199,6 +200,7 @@ def train(
         resume=resume,
         checkpoint_dir=checkpoint_dir,
         init_from=init_from,
+        scoring="exact" if exact else "auto",
         read=_read_options(format, session_column, item_column, time_column, type_column, max_bad_share),
     )
     with _progress() as on_progress:

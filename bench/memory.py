@@ -81,10 +81,10 @@ class Samples(threading.Thread):
 
 
 def metric(worker: Worker, name: str) -> float:
-    """A figure without labels from /metrics."""
+    """A figure from /metrics, summed over its labels."""
     with urllib.request.urlopen(f"{worker.address}/metrics", timeout=10) as answer:
         lines = answer.read().decode().splitlines()
-    return next(float(line.split()[1]) for line in lines if line.startswith(f"{name} "))
+    return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith((f"{name} ", f"{name}{{")))
 
 
 def new_sessions(bootstrap: str, worker: Worker, seconds: float, rate: float) -> dict[str, object]:

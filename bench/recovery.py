@@ -4,7 +4,7 @@
 
 The changelog is filled with N sessions, then real workers come and go while one click every 10 ms goes to every
 partition in turn. Of each event: how long the group took to rebalance (after a kill: once it had noticed), how long
-the state took to recover, and from the event to the first list of a partition that had changed hands.
+the state took to recover, and the longest that a click of a partition that changed hands waited for its list.
 """
 
 from __future__ import annotations
@@ -102,13 +102,27 @@ class Shoppers:
             thread.join(10)
         self._consumer.close()
 
-    def first_answer_s(self, since: float, partitions: set[int], deadline_s: float = 90.0) -> float:
-        """Seconds from `since` to the first list of each of `partitions` for a click sent after it; the slowest."""
+    def first_answer_s(self, since: float, deadline_s: float = 90.0) -> float:
+        """Seconds from `since` until every partition has answered a click sent after it."""
+        return self._await(since, set(range(PARTITIONS)), deadline_s) - since
+
+    def longest_wait_s(self, partitions: set[int], since: float, until: float, deadline_s: float = 90.0) -> float:
+        """The longest that a click of `partitions`, sent from `since` to `until`, waited for its list."""
+        self._await(until, partitions, deadline_s)
+        answers = {number: [one for one in self.answered[:] if one[1] == number] for number in partitions}
+        clicks = [one for one in self.sent[:] if since <= one[0] <= until and one[1] in partitions]
+        return max(
+            next(when for when, _, answered in answers[number] if answered >= offset) - sent
+            for sent, number, offset in clicks
+        )
+
+    def _await(self, since: float, partitions: set[int], deadline_s: float) -> float:
+        """When the last of `partitions` answered the first of its clicks sent after `since`."""
         end = time.time() + deadline_s
         while time.time() < end:
             firsts = [self._first_answer(since, partition) for partition in partitions]
             if all(firsts):
-                return max(first or 0.0 for first in firsts) - since
+                return max(first or 0.0 for first in firsts)
             time.sleep(0.05)
         raise RuntimeError(f"no answer from partitions {sorted(partitions)} within {deadline_s:.0f} s")
 
@@ -203,12 +217,20 @@ def rebalance(worker: Worker, since: float) -> dict[str, float]:
     return {"rebalance_s": float(found[3]), "state_s": float(found[4])}
 
 
+def hand_over(shoppers: Shoppers, leaving: Worker, staying: Worker, how: signal.Signals) -> dict[str, float]:
+    """End a worker that has half of the partitions, and see the other one take them over."""
+    moved = leaving.await_partitions(PARTITIONS // 2)
+    staying.await_partitions(PARTITIONS // 2)
+    ended = leaving.end(how)
+    steps = rebalance(staying, ended)
+    return {**steps, "longest_wait_s": shoppers.longest_wait_s(moved, ended - 0.5, time.time())}
+
+
 def measure(bootstrap: str, registry: Path, folder: Path, sessions: int, timeout_s: float) -> dict[str, object]:
     """One worker on an empty group, then the events on a group of `sessions`."""
     for group in ("empty", "full"):
         create_topics(bootstrap, partitions=PARTITIONS, group=group)
     size = fill(bootstrap, "full-sessions-changelog", sessions)
-    everywhere = set(range(PARTITIONS))
 
     def start(name: str, group: str = "full") -> Worker:
         workers.append(Worker(bootstrap, registry, group, folder / f"{name}.log", timeout_s))
@@ -218,29 +240,20 @@ def measure(bootstrap: str, registry: Path, folder: Path, sessions: int, timeout
     try:
         with Shoppers(bootstrap) as shoppers:
             empty = start("empty", "empty")
-            shoppers.first_answer_s(empty.started, everywhere)
+            shoppers.first_answer_s(empty.started)
             empty_bytes = empty.rss_bytes()
             empty.end(signal.SIGTERM)
             empty.process.wait(30)
             first = start("first")
-            answer_s = shoppers.first_answer_s(first.started, everywhere)
+            answer_s = shoppers.first_answer_s(first.started)
             listening = moment(first.line(r"(\S+ \S+) INFO .*health and metrics on (\S+)"))
             cold = {"process_s": listening - first.started, **rebalance(first, 0), "first_answer_s": answer_s}
             full_bytes = first.rss_bytes()
             second = start("second")
-            moved = second.await_partitions(PARTITIONS // 2)
-            first.await_partitions(PARTITIONS // 2)
-            stopped = second.end(signal.SIGTERM)
-            answer_s = shoppers.first_answer_s(stopped, moved)
-            graceful = {**rebalance(first, stopped), "first_answer_s": answer_s}
+            graceful = hand_over(shoppers, second, first, signal.SIGTERM)
             second.process.wait(30)
-            third = start("third")
-            moved = third.await_partitions(PARTITIONS // 2)
-            first.await_partitions(PARTITIONS // 2)
-            killed = third.end(signal.SIGKILL)
-            answer_s = shoppers.first_answer_s(killed, moved)
-            kill = {**rebalance(first, killed), "first_answer_s": answer_s}
-            kill["after_rebalance_began_s"] = kill["rebalance_s"] + kill["state_s"]
+            killed = hand_over(shoppers, start("third"), first, signal.SIGKILL)
+            killed["after_rebalance_began_s"] = killed["rebalance_s"] + killed["state_s"]
     finally:
         for worker in workers:
             worker.process.kill()
@@ -254,7 +267,7 @@ def measure(bootstrap: str, registry: Path, folder: Path, sessions: int, timeout
         "session_timeout_s": timeout_s,
         "start": rounded(cold),
         "graceful_stop_of_another": rounded(graceful),
-        "kill_of_another": rounded(kill),
+        "kill_of_another": rounded(killed),
         "cpus": os.cpu_count(),
         "machine": platform.machine(),
     }

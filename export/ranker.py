@@ -145,6 +145,8 @@ class Ranker:
     def _rank(self, rows: Ragged, barred: Ragged, k: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """Return what `rank` does for rows of known ids, none of them empty."""
         rows, width = rows.newest(self.window), min(k, self.k_max)
+        if len(rows.lengths) == 1 and width == k:  # as light traffic comes: nothing to sort
+            return self._runner.run(rows.padded(), barred.padded(), k)
         ids = np.full((len(rows.lengths), k), PAD, dtype=np.int32)
         scores = np.full((len(rows.lengths), k), -np.inf, dtype=np.float32)
         for bucket in self._buckets(rows.lengths, int(barred.lengths.max(initial=0))):

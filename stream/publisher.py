@@ -18,7 +18,16 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 from stream.errors import PublishFailed
 from stream.ledger import Partition
 
-__all__ = ["TRUNCATED", "IdempotentPublisher", "Outgoing", "Publisher", "Receipt", "broker_answers", "shrink"]
+__all__ = [
+    "TRUNCATED",
+    "IdempotentPublisher",
+    "Outgoing",
+    "Publisher",
+    "Receipt",
+    "broker_answers",
+    "produce",
+    "shrink",
+]
 
 TRUNCATED = "truncated_from"  # header of a rejected message that was too large to be copied whole: its length in bytes
 KEPT_BYTES = 16 * 1024  # of a value that the broker refuses for its size
@@ -171,18 +180,20 @@ class IdempotentPublisher:
         return True
 
     def _produce(self, message: Outgoing, report: Callable[..., None]) -> None:
-        self._producer.produce(
-            message.topic,
-            message.value,
-            message.key,
-            message.partition,
-            on_delivery=report,
-            headers=message.headers,
-        )
+        produce(self._producer, message, report)
 
     def _poll(self) -> None:
         while not self._stopping.is_set():
             self._producer.poll(_POLL_S)
+
+
+def produce(producer: Any, message: Outgoing, report: Callable[..., None] | None) -> None:
+    """Hand one message to a confluent producer. By place, and without headers where there are none: with all of them by
+    name a call takes nearly twice as long."""
+    if message.headers:
+        producer.produce(message.topic, message.value, message.key, message.partition, report, headers=message.headers)
+    else:
+        producer.produce(message.topic, message.value, message.key, message.partition, report)
 
 
 def broker_answers(client: Any) -> bool:

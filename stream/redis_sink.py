@@ -1,13 +1,13 @@
 """The same lists in Redis: `rec:{session}` with a time to live, beside the topic and never in its way.
 
-A thread of its own writes one pipeline a batch. Redis may be away at start or later: lists wait a little, the oldest
-are dropped and counted, and writing goes on by itself when it is back.
+A thread of its own writes what waits, many lists a pipeline. Redis may be away at start or later: lists wait a little,
+the oldest are dropped and counted, and writing goes on by itself when it is back.
 """
 
 import logging
-import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -19,8 +19,9 @@ from stream.metrics import Metrics
 __all__ = ["PREFIX", "RedisSink"]
 
 PREFIX = "rec:"
-_MAX_BATCHES = 64  # waiting; about 64 k lists at most
+_MAX_LISTS = 65_536  # waiting; batches of light traffic are small, so their number says nothing
 _MAX_AGE_S = 10.0  # an older list could overwrite a newer one of the partition's next owner
+_PIPELINE_LISTS = 1_024  # at least so many in one pipeline, if they wait
 _BACKOFF_S = (0.1, 2.0)  # first and longest pause after a failure
 _TIMEOUT_S = 1.0  # of a connection attempt and of an answer
 
@@ -43,59 +44,76 @@ class RedisSink:
         except ValueError as error:
             raise ConfigError(f"not a Redis URL (redis://host:port/0): {error}") from error
         self._ttl_s, self._metrics = ttl_s, metrics
-        self._queue: queue.Queue[_Batch] = queue.Queue(_MAX_BATCHES)
+        self._waiting: deque[_Batch] = deque()
+        self._lists = 0  # that wait
+        self._writing = False
+        self._changed = threading.Condition()
         self._stopped = threading.Event()
         self._healthy = True
         self._thread = threading.Thread(target=self._run, name="redis-sink", daemon=True)
         self._thread.start()
 
     def put(self, lists: Sequence[tuple[str, bytes]]) -> None:
-        """Hand over a batch of (session id, message); returns at once. The oldest waiting batch makes room."""
-        batch = _Batch(lists, time.monotonic())
-        while lists:
-            try:
-                return self._queue.put_nowait(batch)
-            except queue.Full:
-                self._drop_oldest()
+        """Hand over a batch of (session id, message); returns at once. The oldest waiting batches make room."""
+        if not lists:
+            return
+        with self._changed:
+            self._waiting.append(_Batch(lists, time.monotonic()))
+            self._lists += len(lists)
+            while self._lists > _MAX_LISTS:
+                self._metrics.redis_dropped.inc(self._pop())
+            self._changed.notify()
 
     def close(self, timeout_s: float = 2.0) -> None:
         """Write what waits, for at most `timeout_s`, and end; what could not be written is counted as dropped."""
         deadline = time.monotonic() + timeout_s
-        while self._healthy and self._queue.unfinished_tasks and time.monotonic() < deadline:
+        while self._healthy and (self._waiting or self._writing) and time.monotonic() < deadline:
             time.sleep(0.01)
-        self._stopped.set()
+        with self._changed:
+            self._stopped.set()
+            self._changed.notify()
         self._thread.join(max(deadline - time.monotonic(), 0.0) + 2 * _TIMEOUT_S)
-        while not self._queue.empty():
-            self._drop_oldest()
+        with self._changed:
+            while self._waiting:
+                self._metrics.redis_dropped.inc(self._pop())
         self._client.close()
 
-    def _drop_oldest(self) -> None:
-        try:
-            batch = self._queue.get_nowait()
-        except queue.Empty:
-            return
-        self._metrics.redis_dropped.inc(len(batch.lists))
-        self._queue.task_done()
+    def _pop(self) -> int:
+        """Forget the oldest batch; the number of its lists."""
+        lists = len(self._waiting.popleft().lists)
+        self._lists -= lists
+        return lists
 
     def _run(self) -> None:
-        while not self._stopped.is_set():
-            try:
-                batch = self._queue.get(timeout=0.1)
-            except queue.Empty:
-                continue
-            written = self._write_until_old(batch)
-            (self._metrics.redis_written if written else self._metrics.redis_dropped).inc(len(batch.lists))
-            self._queue.task_done()
+        while batches := self._take():
+            self._write_until_old(batches)
+            self._writing = False
 
-    def _write_until_old(self, batch: _Batch) -> bool:
-        """Whether the batch was written before it got too old."""
+    def _take(self) -> deque[_Batch]:
+        """The oldest batches that wait, about a pipeline of lists; none once the sink is stopped."""
+        taken: deque[_Batch] = deque()
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting or self._stopped.is_set())
+            size = 0
+            while self._waiting and size < _PIPELINE_LISTS and not self._stopped.is_set():
+                taken.append(self._waiting[0])
+                size += self._pop()
+            self._writing = bool(taken)
+        return taken
+
+    def _write_until_old(self, batches: deque[_Batch]) -> None:
+        """Write the batches; those that get too old before Redis takes them are dropped."""
         pause = _BACKOFF_S[0]
-        while not self._stopped.is_set() and time.monotonic() - batch.queued_at < _MAX_AGE_S:
-            if self._write(batch.lists):
-                return True
+        while batches:
+            if self._stopped.is_set() or time.monotonic() - batches[0].queued_at > _MAX_AGE_S:
+                self._metrics.redis_dropped.inc(len(batches.popleft().lists))
+                continue
+            lists = [one for batch in batches for one in batch.lists]
+            if self._write(lists):
+                self._metrics.redis_written.inc(len(lists))
+                return
             self._stopped.wait(pause)
             pause = min(2 * pause, _BACKOFF_S[1])
-        return False
 
     def _write(self, lists: Sequence[tuple[str, bytes]]) -> bool:
         try:

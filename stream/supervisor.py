@@ -3,7 +3,7 @@
     a worker ends by itself, or is killed     it is started again: at once if it ran for a minute, else after a pause
                                               that doubles from 1 to 30 s
     it ends with exit code 2                  what it was told is wrong, or a topic is missing: no restart can mend it,
-                                              so all end, with that code
+                                              so all end, with that code; not so where it has worked for a minute before
     SIGTERM or SIGINT                         passed on; exit code 0 once every worker has ended orderly, else 1
 
 The partitions of a worker that ends go to the others until it is back. The supervisor holds no connection and no state.
@@ -78,6 +78,7 @@ class _Worker:
         self._backoff = Backoff()
         self._process: subprocess.Popen[bytes] | None = None
         self._started_at = self._due_at = 0.0
+        self._proven = False  # one of its processes ran for a minute, so that what it is told is right
 
     def start_if_due(self, now: float) -> None:
         if self._process is None and now >= self._due_at:
@@ -87,7 +88,10 @@ class _Worker:
             log.info("worker %d started, process %d", self.number, self._process.pid)
 
     def ended(self, now: float) -> int | None:
-        """The exit code, once, of a process that has ended; its next start is due after a pause."""
+        """The exit code, once, of a process that has ended; its next start is due after a pause.
+
+        Of a worker that has proven itself, wrong input counts as any other failure: a port may be in use for a while.
+        """
         code = self._process.poll() if self._process is not None else None
         if code is None:
             return None
@@ -96,6 +100,8 @@ class _Worker:
         self._process, self._due_at = None, now + pause_s
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
         log.warning("worker %d %s after %.0f s; next start in %.0f s", self.number, how, lived_s, pause_s)
+        code = 1 if self._proven and code == EXIT_WRONG_INPUT else code
+        self._proven = self._proven or lived_s >= _STEADY_S
         return code
 
     def ask_to_end(self) -> None:

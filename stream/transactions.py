@@ -31,7 +31,7 @@ from confluent_kafka.admin import AdminClient
 from stream.errors import Fenced, PublishFailed
 from stream.ledger import Partition
 from stream.positions import OWNER_KEY
-from stream.publisher import Outgoing, Receipt, broker_answers, shrink
+from stream.publisher import Outgoing, Receipt, broker_answers, produce, shrink
 
 __all__ = ["TransactionObserver", "TransactionalPublisher", "transactional_id"]
 
@@ -309,11 +309,8 @@ class _Attempt:
         return [[shrink(m) if id(m) in self.too_large else m for m in messages] for messages in self._batches]
 
     def _produce(self, producer: Any, message: Outgoing, report: Callable[..., None] | None) -> None:
-        arguments = {} if report is None else {"on_delivery": report}
         try:
-            producer.produce(
-                message.topic, message.value, message.key, message.partition, headers=message.headers, **arguments
-            )
+            produce(producer, message, report)
         except KafkaException as error:
             if message.shrinkable and error.args[0].code() == KafkaError.MSG_SIZE_TOO_LARGE:
                 self._produce(producer, shrink(message), None)

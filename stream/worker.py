@@ -368,5 +368,4 @@ class Worker:
             await asyncio.to_thread(self._follower.stop, 1.0)
         if self._redis is not None:
             await asyncio.to_thread(self._redis.close)
-        if not self._pipeline.in_flight:  # else a ranking may never return, and the process would wait for its thread
-            last_resort.cancel()
+        last_resort.cancel()

@@ -15,6 +15,7 @@ from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, T
 
 from stream.batcher import Batcher
 from stream.ledger import Ledger, Partition, Record
+from stream.seams.pace import pace
 
 __all__ = ["Fetched", "Intake", "LeanConsumer", "LeanThread", "LeanTransport", "note_kafka_errors"]
 
@@ -91,6 +92,7 @@ class LeanThread(AIOKafkaConsumerThread):
         if coordinator._do_heartbeat.__name__ != "heartbeat":
             coordinator._do_heartbeat = self._noting(coordinator._do_heartbeat)
         self.heartbeat_at = time.monotonic()
+        pace(self._ensure_consumer()._fetcher)
         self.poll_at_most(min(_RECOVERY_WAIT_MS, self.app.fetch_max_wait_ms))
         await super().on_partitions_assigned(assigned, generation_id)
 

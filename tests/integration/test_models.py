@@ -9,8 +9,9 @@ import pytest
 
 from export.registry import Registry
 from tests.brokers.process import wait_for
+from tests.export.toy import toy_bundle
 from tests.integration.clients import Flow, Lists, Storefront
-from tests.integration.conftest import ITEMS, StartWorker, ranker_of, truncate
+from tests.integration.conftest import ITEMS, K_MAX, StartWorker, ranker_of, truncate
 from tests.integration.oracle import assert_lists, folded
 from tests.integration.workers import cli
 
@@ -40,6 +41,31 @@ def test_model_promoted_in_full_flow_swaps_and_answers_every_click(
     for partition in range(4):
         of_partition = [one.model for one in lists.all if one.source.partition == partition]
         assert of_partition == sorted(of_partition), "once swapped, the old model answers no more"
+
+
+@pytest.mark.parametrize("items", [ITEMS // 2, 2 * ITEMS])
+def test_model_of_a_smaller_or_larger_catalogue_serves_the_sessions_that_are_there(
+    topics: str,
+    storefront: Storefront,
+    lists: Lists,
+    start_worker: StartWorker,
+    registry: Registry,
+    tmp_path: Path,
+    items: int,
+) -> None:
+    version = registry.publish(toy_bundle(tmp_path / "bundle", items=items, k_max=K_MAX, seed=2).path)
+    worker = start_worker(topics)
+    worker.await_ready()
+    with Flow(storefront, rate=600, sessions=100, items=2 * ITEMS) as flow:
+        flow.confirmed(500)
+        promote(registry, version, topics)
+        worker.await_model(version)
+        flow.confirmed(1500)
+    lists.await_answers(storefront.sent)
+    assert_lists(lists.last, folded(storefront.sent), ranker_of(registry, version))
+    known = set(ranker_of(registry, version).vocabulary.items)
+    shown = [item.item_id for one in lists.all if one.model == version for item in one.items]
+    assert set(shown) <= known, "no list of the new model holds an item that it does not know"
 
 
 def test_model_rolled_back_is_served_again_and_known_to_the_next_worker(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
+import socket
 import urllib.request
 
 import pytest
@@ -25,6 +27,16 @@ def processes(supervisor: Worker, number: int) -> list[int]:
     return [int(pid) for pid in re.findall(rf"worker {number} started, process (\d+)", supervisor.log.read_text())]
 
 
+def two_free_ports() -> int:
+    """The first of two neighbours, below those that the system gives to connections."""
+    for port in range(20_000 + os.getpid() % 5000, 32_000, 2):
+        with contextlib.suppress(OSError), socket.socket() as first, socket.socket() as second:
+            first.bind(("127.0.0.1", port))
+            second.bind(("127.0.0.1", port + 1))
+            return port
+    raise AssertionError("no two neighbouring ports are free")
+
+
 def is_ready(port: int) -> bool:
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as answer:
@@ -42,7 +54,9 @@ def test_worker_of_a_supervisor_killed_in_full_flow_is_back_and_nothing_is_lost(
     registry: Registry,
     group: str,
 ) -> None:
-    supervisor = start_worker(topics, "--processes", "2")
+    port = two_free_ports()
+    supervisor = start_worker(topics, "--processes", "2", "--web-port", str(port))
+    supervisor.port = port
     supervisor.await_ready(PARTITIONS // 2, deadline_s=60)
     with Flow(storefront, rate=500, sessions=100, items=ITEMS) as flow:
         flow.confirmed(500)

@@ -51,12 +51,27 @@ def test_redis_sink_server_away_never_blocks_and_counts_what_it_drops() -> None:
     sink = RedisSink(f"redis://127.0.0.1:{free_port()}/0", 60, metrics)
     begun = time.monotonic()
     for number in range(500):
-        sink.put([(f"s{number}", b"x"), ("t", b"y")])
+        sink.put([(f"s{number}", b"x")] * 1000)
     assert time.monotonic() - begun < 1.0
-    assert value_of(metrics, "dropped") >= 2 * (500 - 65)
+    assert value_of(metrics, "dropped") >= 500_000 - 65_536 - 2_000
     sink.close(timeout_s=0.5)
-    assert value_of(metrics, "dropped") == 1000
+    assert value_of(metrics, "dropped") == 500_000
     assert value_of(metrics, "written") == 0
+
+
+def test_redis_sink_server_away_for_a_while_many_small_batches_wait_for_it(
+    redis_server: RedisServer, eventually: Eventually
+) -> None:
+    metrics = Metrics()
+    sink = RedisSink(redis_server.url, 60, metrics)
+    redis_server.stop()
+    for number in range(2000):
+        sink.put([(f"s{number}", b"x"), ("t", b"%d" % number)])
+    redis_server.start()
+    eventually(lambda: value_of(metrics, "written") == 4000, "all lists")
+    with redis_server.client() as client:
+        assert (client.get("rec:s0"), client.get("rec:t")) == (b"x", b"1999")
+    sink.close()
 
 
 def test_redis_sink_closed_has_written_what_waited(redis_server: RedisServer) -> None:

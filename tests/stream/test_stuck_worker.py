@@ -76,7 +76,7 @@ def broker() -> Iterator[InProcessBroker]:
     ("illness", "words", "codes"),
     [
         ("loop", "the event loop has stood still", {EXIT_STUCK}),
-        ("fetch task", "the fetch loop has stood still", {1}),
+        ("fetch task", "the fetch loop has stood still", {1, EXIT_STUCK}),
         ("fetch thread", "the fetch loop has stood still", {1, EXIT_STUCK}),
         ("ranker", "clicks wait, but none was finished", {1, EXIT_STUCK}),
     ],

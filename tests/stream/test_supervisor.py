@@ -25,8 +25,10 @@ import os, pathlib, signal, sys, time
 folder, does = pathlib.Path(sys.argv[1]), sys.argv[2]
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(0 if does != "stubborn" else 7))
 (folder / f"{os.getpid()}").write_text(" ".join(sys.argv[3:]))
-if does == "wrong input":
+if does == "wrong input" or (does == "wrong input, but first works" and len(list(folder.iterdir())) > 1):
     sys.exit(2)
+if does == "wrong input, but first works":
+    sys.exit(0)
 if does == "fails":
     sys.exit(1)
 time.sleep(60)
@@ -96,6 +98,16 @@ def test_supervise_worker_told_wrong_things_ends_all_with_its_code(tmp_path: Pat
     place = Place(tmp_path, "wrong input")
     assert place.ended() == 2
     assert len(place.started()) <= 2
+
+
+def test_supervise_worker_that_has_worked_and_is_told_wrong_things_later_is_tried_again(
+    tmp_path: Path, eventually: Eventually, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stream.supervisor._STEADY_S", 0.0)  # every life is long enough
+    place = Place(tmp_path, "wrong input, but first works", processes=1)
+    eventually(lambda: len(place.started()) == 3, "two more attempts")
+    assert place.code is None
+    place.end()
 
 
 def test_supervise_failing_worker_is_tried_again_after_pauses(tmp_path: Path, eventually: Eventually) -> None:
