@@ -31,7 +31,7 @@ class RankerConfig:
     threads: int = 0  # cores one run uses on the CPU; 0: those this process may use
     spin: bool = False  # idle threads busy-wait: a little faster alone, much slower when other work shares the cores
     warm_up: bool = True  # run a few sizes at start, so that the first clicks don't pay for it
-    max_padding: int = 128  # positions padded in one run; a run by itself costs about as much, as it reads all weights
+    max_padding: int = 512  # positions padded in one run; a run by itself costs more, as it reads all weights
     max_cells: int = 32_000_000  # scores (4 bytes each) one run may hold: bounds memory, not the batch
 
     def __post_init__(self) -> None:

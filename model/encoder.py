@@ -1,6 +1,7 @@
 """What all encoders share, and the Transformer: a session's items in, the vector its next item is scored with out.
 
-Legend: B sessions or packed rows, L positions, T positions read out, H hidden width, V catalogue ids (row 0: padding).
+Legend: B sessions or packed rows, L positions, Q of them asking, T positions read out or clicks served, H hidden width,
+V catalogue ids (row 0: padding).
 Source: Wilm et al., RecSys 2023 (TRON), after Kang & McAuley, ICDM 2018 (SASRec): x = E[item] * sqrt(H) + P[position],
 pre-norm layers, final LayerNorm, item table tied to the output, Xavier initialisation. Masked: Sun et al., CIKM 2019
 (BERT4Rec). Rotary positions: Su et al., "RoFormer", 2021. SwiGLU: Shazeer, "GLU Variants Improve Transformer", 2020.
@@ -18,6 +19,7 @@ from export.vocabulary import PAD
 from model.batch import Batch
 from model.config import EncoderConfig
 from model.dropout import PooledDropout
+from model.rows import Clicks, Newest
 
 ROTARY_BASE = 1_000.0  # wavelengths up to 2 pi times this, in clicks; sessions are far shorter than texts
 
@@ -43,7 +45,7 @@ class Encoder(nn.Module, ABC):
             self.items.weight[PAD].zero_()
 
     def look_up(self, ids: Tensor, table: Tensor | None) -> Tensor:
-        """Return the item vectors (B, L, H) of ids (B, L), scaled; from `table` where one is given."""
+        """Return the item vectors (..., H) of ids (...), scaled; from `table` where one is given."""
         rows = self.items(ids) if table is None else nn.functional.embedding(ids, table)
         return torch.as_tensor(rows * math.sqrt(self.config.hidden))
 
@@ -70,40 +72,55 @@ class Attention(nn.Module):
         self.output = nn.Linear(config.hidden, config.hidden)
         self.dropout = dropout
 
-    def forward(self, queries: Tensor, context: Tensor, allowed: Tensor, turns: tuple[Tensor, Tensor] | None) -> Tensor:
+    def forward(
+        self,
+        queries: Tensor,
+        context: Tensor,
+        allowed: Tensor,
+        turns: tuple[Tensor, Tensor] | None,
+        asking: Clicks | Newest | None = None,
+        seen: Clicks | None = None,
+    ) -> Tensor:
         """Return (B, Q, H) for queries (B, Q, H), context (B, L, H), allowed bool (B or 1, Q, L): True may be seen.
 
-        turns: positions of queries (B, Q) and context (B, L), where they are rotary.
+        turns: positions of queries (B, Q) and context (B, L), where they are rotary. With `asking` and `seen`, which
+        tell what row each stands in, queries, context, positions and what is returned have one leading dimension.
         """
-        batch, count, hidden = queries.shape
-        width = hidden // self.heads
-        key, value = self.key_value(context).chunk(2, dim=-1)  # (B, L, H) each
+        key, value = self.key_value(context).chunk(2, dim=-1)  # (..., H) each
+        width = key.shape[-1] // self.heads
         query = self.query(queries) * width**-0.5
         if turns is not None:
-            query = rotate(query.unflatten(2, (self.heads, width)), turns[0]).flatten(2)
-            key = rotate(key.unflatten(2, (self.heads, width)), turns[1]).flatten(2)
+            query = rotate(query.unflatten(-1, (self.heads, width)), turns[0]).flatten(-2)
+            key = rotate(key.unflatten(-1, (self.heads, width)), turns[1]).flatten(-2)
+        if asking is not None and seen is not None:
+            query, key, value = asking.in_rows(query), seen.in_rows(key), seen.in_rows(value)  # (B, Q or L, H)
+        mixed = self._mix(query, key, value, allowed)
+        return torch.as_tensor(self.output(mixed if asking is None else asking.out_of_rows(mixed)))
+
+    def _mix(self, query: Tensor, key: Tensor, value: Tensor, allowed: Tensor) -> Tensor:
+        batch, count, hidden = query.shape
         if self.heads > 1:
-            query, key, value = (self._split(x, width) for x in (query, key, value))  # (B, heads, L, width)
+            query, key, value = (self._split(x, hidden // self.heads) for x in (query, key, value))
             allowed = allowed.unsqueeze(1)  # (B, 1, Q, L)
         scores = query @ key.transpose(-1, -2)  # (B, [heads,] Q, L)
         weights = torch.softmax(scores.masked_fill(~allowed, -math.inf), dim=-1)
         mixed = self.dropout(weights) @ value
         if self.heads > 1:
             mixed = mixed.transpose(1, 2).reshape(batch, count, hidden)  # (B, Q, H)
-        return torch.as_tensor(self.output(mixed))
+        return torch.as_tensor(mixed)
 
     def _split(self, x: Tensor, width: int) -> Tensor:
         return x.reshape(x.shape[0], x.shape[1], self.heads, width).transpose(1, 2)
 
 
 def rotate(x: Tensor, positions: Tensor) -> Tensor:
-    """Return x (B, L, heads, W), each pair (i, W/2 + i) turned by its position (B, L) times the pair's frequency."""
-    half = x.shape[3] // 2
+    """Return x (..., heads, W), each pair (i, W/2 + i) turned by its position (...) times the pair's frequency."""
+    half = x.shape[-1] // 2
     exponent = torch.arange(half, device=x.device, dtype=torch.float32) / half
-    angle = positions.unsqueeze(2).float() * torch.exp(-math.log(ROTARY_BASE) * exponent)  # (B, L, W / 2)
-    cos, sin = angle.cos().unsqueeze(2), angle.sin().unsqueeze(2)
+    angle = positions.unsqueeze(-1).float() * torch.exp(-math.log(ROTARY_BASE) * exponent)  # (..., W / 2)
+    cos, sin = angle.cos().unsqueeze(-2), angle.sin().unsqueeze(-2)
     first, second = x[..., :half], x[..., half:]
-    return torch.cat([first * cos - second * sin, first * sin + second * cos], dim=3)
+    return torch.cat([first * cos - second * sin, first * sin + second * cos], dim=-1)
 
 
 class Layer(nn.Module):
@@ -123,20 +140,21 @@ class Layer(nn.Module):
         self,
         x: Tensor,
         allowed: Tensor,
-        last: Tensor | None = None,
         turns: tuple[Tensor, Tensor] | None = None,
+        asking: Clicks | Newest | None = None,
+        seen: Clicks | None = None,
     ) -> Tensor:
-        """Return (B, L, H) for x (B, L, H) and allowed bool (B or 1, L, L); `turns` as Attention takes them.
+        """Return (B, L, H) for x (B, L, H) and allowed bool (B or 1, L, L); the rest is as Attention takes it.
 
-        With `last` int64 (B,) only that position of each row, (B, 1, H), and `allowed` is (B, 1, L).
+        With clicks laid end to end, x is (T, H); `asking` the newest, only they are returned, (B, H), and `allowed` is
+        (B, 1, L).
         """
         context = self.attention_norm(x)
         queries = context
-        if last is not None:
-            rows = torch.arange(x.shape[0], device=x.device)
-            queries, x = context[rows, last].unsqueeze(1), x[rows, last].unsqueeze(1)  # (B, 1, H)
-        x = x + self.dropout(self.attention(queries, context, allowed, turns))
-        inner = self.dropout(self._activate(self.widen(self.feed_norm(x))))  # (B, L, F)
+        if isinstance(asking, Newest):
+            queries, x = context.index_select(0, asking.clicks), x.index_select(0, asking.clicks)  # (B, H)
+        x = x + self.dropout(self.attention(queries, context, allowed, turns, asking, seen))
+        inner = self.dropout(self._activate(self.widen(self.feed_norm(x))))  # (..., F)
         return torch.as_tensor(x + self.dropout(self.narrow(inner)))
 
     def _activate(self, x: Tensor) -> Tensor:
@@ -160,10 +178,10 @@ class Transformer(Encoder):
         self.initialise()
 
     def embed(self, ids: Tensor, positions: Tensor, table: Tensor | None = None) -> Tensor:
-        """Return (B, L, H) for ids and positions (B, L), any integer type; masked: id 0 is the mask."""
+        """Return (..., H) for ids and positions (...), any integer type; masked: id 0 is the mask."""
         x = self.look_up(ids, table)
         if self.config.masked:
-            x = torch.where((ids == PAD).unsqueeze(2), self.mask * math.sqrt(self.config.hidden), x)
+            x = torch.where((ids == PAD).unsqueeze(-1), self.mask * math.sqrt(self.config.hidden), x)
         if self.config.positions in ("start", "end"):
             x = x + self.positions(positions)
         return torch.as_tensor(self.input_dropout(x))
@@ -183,23 +201,25 @@ class Transformer(Encoder):
     def last(self, ids: Tensor) -> Tensor:
         """Return hidden (B, H) of each session's next click; ids (B, L <= window), right-padded with 0, none empty.
 
-        The last layer computes that one position only.
+        Padding is computed in attention only, and the last layer computes the newest click only.
         """
         newest = self._newest(ids)
         if self.config.masked:
             ids, newest = nn.functional.pad(ids, (0, 1)), newest + 1
         steps = torch.arange(ids.shape[1], device=ids.device)
-        seen = (steps <= newest.unsqueeze(1)).unsqueeze(1)  # (B, 1, L)
+        real = steps <= newest.unsqueeze(1)  # (B, L)
+        seen = real.unsqueeze(1)  # (B, 1, L)
         allowed = seen if self.config.masked else (steps.unsqueeze(1) >= steps).unsqueeze(0)
-        positions = self._serving_positions(steps, newest)
-        x = self.embed(ids, positions)
+        clicks = Clicks.of(real)
+        last = Newest(clicks.places.gather(1, newest.unsqueeze(1)).squeeze(1))
+        positions = self._serving_positions(steps, newest).expand(ids.shape).flatten()[clicks.cells]  # (T,)
+        x = self.embed(ids.flatten()[clicks.cells], positions)  # (T, H)
         turns, at_last = None, None
         if self.config.positions == "rotary":
-            turns, at_last = (positions, positions), (newest.unsqueeze(1), positions)
+            turns, at_last = (positions, positions), (positions[last.clicks], positions)
         for layer in self.layers[:-1]:
-            x = layer(x, allowed, turns=turns)
-        x = self.layers[-1](x, seen, newest, at_last)  # (B, 1, H)
-        return torch.as_tensor(self.norm(x).squeeze(1))
+            x = layer(x, allowed, turns, clicks, clicks)
+        return torch.as_tensor(self.norm(self.layers[-1](x, seen, at_last, last, clicks)))
 
     def _serving_positions(self, steps: Tensor, newest: Tensor) -> Tensor:
         if self.config.positions != "end":
