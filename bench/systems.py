@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -37,6 +38,8 @@ def nextclick(name: str = "nextclick", *, workers: int = 1, options: Sequence[st
     def command(setting: Setting, group: str) -> list[str]:
         base = [sys.executable, "-m", "nextclick", "worker", "--bootstrap-servers", setting.bootstrap]
         base += ["--registry", str(setting.registry), "--group", group, "--web-port", "0", "--log-level", "warning"]
+        if workers > 1:  # as `--processes` divides the cores
+            base += ["--threads", str(max(1, (os.cpu_count() or 1) // workers))]
         return [*base, *options]
 
     return System(name=name, command=command, has_changelog=True, processes=workers)
