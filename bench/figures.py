@@ -36,13 +36,21 @@ def summary(runs: Runs, latencies: Sequence[Latency]) -> dict[str, Any]:
     if "no_ranking" in runs:
         out["no_ranking_clicks_per_s"] = round(_median(runs["no_ranking"], lambda run: run.clicks_per_s))
     for latency in latencies:
-        if latency.swap_p99_ms is not None:
+        if latency.system != _OURS:
+            out[f"{latency.system}_p50_ms"] = round(latency.p50_ms, 2)
+            out[f"{latency.system}_p99_ms"] = round(latency.p99_ms, 2)
+        elif latency.swap_p99_ms is not None:
             out["swap_p99_ms"] = round(latency.swap_p99_ms, 2)
         elif latency.rate == SWAP_RATE or "p99_ms" not in out:
             out |= {"rate": latency.rate, "p50_ms": round(latency.p50_ms, 2), "p99_ms": round(latency.p99_ms, 2)}
     out["systems"] = {name: system_row(of) for name, of in runs.items()}
     out["latency"] = [
-        {key: round(value, 3) for key, value in asdict(latency).items() if value is not None} for latency in latencies
+        {
+            key: round(value, 3) if isinstance(value, float) else value
+            for key, value in asdict(one).items()
+            if value is not None
+        }
+        for one in latencies
     ]
     return out
 
@@ -82,13 +90,22 @@ def systems_table(runs: Runs) -> Table:
 def latency_table(latencies: Sequence[Latency]) -> Table:
     """The open loops, for people."""
     shown = Table(title="open loop, ms from due to list")
-    for column in ("clicks/s", "p50", "p95", "p99", "around the swap, p99", "cores of load and subscriber"):
+    for column in ("system", "clicks/s", "p50", "p95", "p99", "around the swap, p99", "cores of load and subscriber"):
         shown.add_column(column, justify="right")
     for one in latencies:
         swap = "" if one.swap_p99_ms is None else f"{one.swap_p99_ms:.1f}"
         cores = f"{one.load_cpu:.2f} {one.subscriber_cpu:.2f}"
-        shown.add_row(f"{one.rate:,.0f}", f"{one.p50_ms:.1f}", f"{one.p95_ms:.1f}", f"{one.p99_ms:.1f}", swap, cores)
+        shown.add_row(
+            one.system, f"{one.rate:,.0f}", f"{one.p50_ms:.1f}", f"{one.p95_ms:.1f}", f"{one.p99_ms:.1f}", swap, cores
+        )
     return shown
+
+
+def _rounded(row: dict[str, Any]) -> dict[str, Any]:
+    """The fields that have a value, fractions to three places."""
+    return {
+        key: round(value, 3) if isinstance(value, float) else value for key, value in row.items() if value is not None
+    }
 
 
 def _median(runs: Sequence[Throughput], figure: Callable[[Throughput], float]) -> float:

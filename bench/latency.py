@@ -38,6 +38,7 @@ _AFTER_SWAP_S = 1.0
 class Latency:
     """One open loop."""
 
+    system: str
     rate: float  # clicks a second
     clicks: int
     p50_ms: float
@@ -50,11 +51,19 @@ class Latency:
 
 
 def measure_latency(
-    system: System, setting: Setting, clicks: Sequence[Click], rates: Sequence[float], seconds: float, folder: Path
+    system: System,
+    setting: Setting,
+    clicks: Sequence[Click],
+    rates: Sequence[float],
+    seconds: float,
+    folder: Path,
+    *,
+    swap: bool,
 ) -> Iterator[Latency]:
-    """One open loop a rate on a system that is warm, then one at 1,000 clicks/s in which the model is swapped.
+    """One open loop a rate on a system that is warm, then, with `swap`, one in which the model is swapped.
 
-    The registry's newest version is what is swapped in. RuntimeError where a click gets no list.
+    That one is at 1,000 clicks/s. The registry's newest version is what is swapped in. RuntimeError where a click gets
+    no list.
     """
     group = f"bench-latency-{time.time_ns()}"
     create_topics(setting.bootstrap, partitions=PARTITIONS, group=group)
@@ -64,8 +73,9 @@ def measure_latency(
         with processes(system.command(setting, group), system.processes, log) as running:
             _warm_up(setting.bootstrap, list(islice(source, _WARM_UP_CLICKS)), running)
             for rate in rates:
-                yield _open_loop(setting, source, rate, seconds, folder, swap=False)
-            yield _open_loop(setting, source, 1_000, seconds, folder, swap=True)
+                yield _open_loop(system.name, setting, source, rate, seconds, folder, swap=False)
+            if swap:
+                yield _open_loop(system.name, setting, source, 1_000, seconds, folder, swap=True)
     except RuntimeError as error:
         raise RuntimeError(f"{error}\n{last_words(log)}") from error
 
@@ -87,7 +97,7 @@ def _warm_up(bootstrap: str, clicks: Sequence[Click], running: Sequence[subproce
 
 
 def _open_loop(
-    setting: Setting, source: Iterator[Click], rate: float, seconds: float, folder: Path, *, swap: bool
+    system: str, setting: Setting, source: Iterator[Click], rate: float, seconds: float, folder: Path, *, swap: bool
 ) -> Latency:
     clicks = list(islice(source, int(rate * (seconds + _WARM_UP_S))))
     announced: list[float] = []
@@ -106,6 +116,7 @@ def _open_loop(
     p50, p95, p99 = percentiles_ms(took)
     swap_p99, swap_s = around_swap(counted, took, subscriber.lists, announced[0]) if swap else (None, None)
     return Latency(
+        system=system,
         rate=rate,
         clicks=len(counted),
         p50_ms=p50,

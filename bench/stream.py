@@ -34,7 +34,7 @@ from rich.console import Console
 from bench.bundles import publish_random
 from bench.clicks import Click, in_catalogue, read_clicks, simulate_clicks
 from bench.cluster import PARTITIONS, broker
-from bench.figures import latency_table, summary, systems_table
+from bench.figures import SWAP_RATE, latency_table, summary, systems_table
 from bench.latency import Latency, measure_latency
 from bench.load import Sent, send
 from bench.quix_env import quix_python
@@ -45,6 +45,7 @@ from model.presets import PRESETS
 from stream.topics import create_topics
 
 SYSTEMS = ("nextclick", "exactly_once", "bare_loop", "no_ranking", "quix", "quix_batched", "naive_faust")
+EXACTLY_ONCE = ("--guarantee", "exactly-once")
 SLOW = ("quix", "quix_batched", "naive_faust")  # stopped after --peer-seconds
 
 progress = Console(stderr=True)
@@ -120,10 +121,9 @@ def prepare_registry(args: argparse.Namespace, clicks: Sequence[Click], folder: 
 
 def choose(args: argparse.Namespace) -> tuple[list[System], dict[str, str]]:
     """The systems to run, and why others that were asked for are left out."""
-    exactly_once = ("--guarantee", "exactly-once")
     systems: dict[str, Callable[[], System]] = {
         "nextclick": lambda: nextclick(workers=args.workers),
-        "exactly_once": lambda: nextclick("exactly_once", workers=args.workers, options=exactly_once),
+        "exactly_once": lambda: nextclick("exactly_once", workers=args.workers, options=EXACTLY_ONCE),
         "bare_loop": lambda: peer("bare_loop"),
         "no_ranking": no_ranking,
         "quix": lambda: peer("quix", "quix_app", python=quix()),
@@ -165,10 +165,13 @@ def measure_all(
 
 
 def open_loops(setting: Setting, clicks: Sequence[Click], args: argparse.Namespace, folder: Path) -> list[Latency]:
-    """Latency of one worker at each of the rates, and around a swap; nothing without rates."""
+    """Latency of one worker at each of the rates and around a swap, and exactly once; nothing without rates."""
     if not args.rates:
         return []
-    measured = list(measure_latency(nextclick(), setting, clicks, args.rates, args.seconds, folder))
+    measured = list(measure_latency(nextclick(), setting, clicks, args.rates, args.seconds, folder, swap=True))
+    if "exactly_once" in args.systems:
+        exactly_once = nextclick("exactly_once", options=EXACTLY_ONCE)
+        measured += measure_latency(exactly_once, setting, clicks, [SWAP_RATE], args.seconds, folder, swap=False)
     progress.print(latency_table(measured))
     return measured
 
