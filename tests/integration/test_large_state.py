@@ -8,6 +8,7 @@ from confluent_kafka import Producer
 from export.registry import Registry
 from stream.session import SessionState, encode_state, fold_click
 from tests.brokers.base import Broker
+from tests.brokers.process import wait_for
 from tests.integration.clients import Lists, Storefront, now_ms
 from tests.integration.conftest import PARTITIONS, StartWorker, ranker_of
 from tests.integration.oracle import assert_lists
@@ -77,4 +78,8 @@ def test_clicks_sent_during_a_recovery_get_lists_of_the_whole_state(
             assert_lists({name: answered[name, one.offset]}, {name: folded[name]}, ranker)
             compared += 1
     assert compared >= SHOPPERS
-    assert worker.metric("nextclick_sessions") == SESSIONS + SHOPPERS
+
+    def all_counted() -> bool:
+        return worker.metric("nextclick_sessions") == SESSIONS + SHOPPERS
+
+    wait_for("the metric, which is set ten times a second, to count all sessions", all_counted, 5)
