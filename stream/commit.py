@@ -130,8 +130,8 @@ class CommitPath:
                 before, work.state = work.state, fold_click(work.state, click, record.offset, self._config.session)
                 work.records.append(record)
             prepared.repeats += before is work.state
-        for session_id, work in prepared.sessions.items():
-            key, row = session_id.encode(), encode_state(work.state)
+        for (key, _), work in zip(prepared.before, prepared.sessions.values(), strict=True):
+            row = encode_state(work.state)
             self._store.put(key, row, partition)
             prepared.rows.append((key, row))
         if self._expiry is not None:

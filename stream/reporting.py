@@ -37,14 +37,13 @@ class Reporter:
     def confirmed(self, prepared: Prepared, ranked: Ranked, messages: list[Outgoing], seconds: float) -> None:
         """Steps 5 to 7 are done: the clicks are answered."""
         metrics, records = self._metrics, prepared.batch.records
-        lists = [(m.key.decode(), m.value) for m in messages if m.topic == self._recommendations and m.key and m.value]
         failed = [work for work, a in zip(prepared.sessions.values(), ranked.answers, strict=True) if a.error]
-        lost = sum(len(work.records) for work in failed)
+        lost, lists = sum(len(work.records) for work in failed), len(ranked.answers) - len(failed)
         metrics.clicks.inc(len(records))
         metrics.batches.inc()
         metrics.repeats.inc(prepared.repeats)
-        metrics.recommendations.inc(len(lists))
-        metrics.coalesced.inc(len(records) - len(prepared.rejected) - lost - len(lists))
+        metrics.recommendations.inc(lists)
+        metrics.coalesced.inc(len(records) - len(prepared.rejected) - lost - lists)
         metrics.fallbacks.inc(sum(answer.fallback for answer in ranked.answers))
         for _, error in prepared.rejected:
             metrics.reject(error.reason)
@@ -53,7 +52,8 @@ class Reporter:
         metrics.observe("confirm", seconds)
         metrics.observe("total", time.time() - records[-1].timestamp / 1000)
         if self._redis is not None:
-            self._redis.put(lists)
+            mine = (m for m in messages if m.topic == self._recommendations)
+            self._redis.put([(m.key.decode(), m.value) for m in mine if m.key and m.value])
 
     def lag(self, partitions: list[Partition], highwater: Callable[[Partition], int | None]) -> dict[int, int]:
         """Clicks behind the end of each partition, counted from what is confirmed; sets the figures too."""

@@ -19,17 +19,17 @@ def pace(fetcher: Any) -> None:
     if "_proc_fetch_request" in vars(fetcher):
         return
     process, actions = fetcher._proc_fetch_request, fetcher._get_actions_per_node
-    rested_at = 0.0
+    rest_until = 0.0
 
     async def process_and_rest(assignment: Any, node_id: Any, request: Any) -> bool:
-        nonlocal rested_at
+        nonlocal rest_until
         has_new_data = bool(await process(assignment, node_id, request))
-        rested_at = time.monotonic() + _REST_S
+        rest_until = time.monotonic() + _REST_S
         return has_new_data
 
     def actions_when_rested(assignment: Any) -> tuple[Any, ...]:
         requests, resets, wait_s, invalid_metadata, resumed = actions(assignment)
-        rest_s = rested_at - time.monotonic()
+        rest_s = rest_until - time.monotonic()
         if requests and rest_s > 0:
             requests, wait_s = [], min(wait_s, rest_s)
         return requests, resets, wait_s, invalid_metadata, resumed
