@@ -47,7 +47,7 @@ class StreamConfig:
     max_batch: int = 1024  # clicks of one micro-batch; larger ones coalesce better and answer later
     queue_clicks: int = 16_384  # clicks waiting in the worker before the fetcher pauses
     queue_mb: int = 64  # their bytes; huge messages fill it long before the clicks are so many
-    batches_in_flight: int = 16  # published but not yet confirmed; bounds what a crash repeats
+    batches_in_flight: int = 16  # begun and not yet confirmed; bounds what a crash repeats
 
     broker_session_timeout_s: float = 10.0  # silence after which the group gives a worker's partitions away
     broker_heartbeat_s: float = 0.3  # at most a third of the session time-out; a rebalance is noticed by the next one

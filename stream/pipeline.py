@@ -3,9 +3,11 @@
     batcher -> begin: steps 1, 2 -> inference thread: 3, 4 -> end: step 5 -> settle: 6, 7
 
 Each stage takes the batches one after another, but for the ranking, which takes all that wait. While the broker
-acknowledges some, others are ranked and more are prepared; `batches_in_flight` bounds how many wait for the broker. A
-batch of an earlier epoch, begun before its partition was given up, is dropped at the next step: the clicks are read
-again by their owner. Partitions do not wait for each other, but the batches of one of them are confirmed in order.
+acknowledges some, others are ranked and more are prepared. `batches_in_flight` bounds how many are begun and not over:
+where the broker is slow, clicks wait in the batcher, and the next batch is larger; batches of a click or two that queue
+up behind it would never get fewer. A batch of an earlier epoch, begun before its partition was given up, is dropped at
+the next step: the clicks are read again by their owner. Partitions do not wait for each other, but the batches of one
+of them are confirmed in order.
 
 A partition is given up when a batch of it is not confirmed, or when the group takes it. Then the state rows of all its
 batches in work are put back as they were, newest batch first: a batch that is read again is folded from what the broker
@@ -65,7 +67,7 @@ class Pipeline:
         self._clicks_ahead = 0  # prepared and not yet ranked
         self._room_ahead = asyncio.Event()
         self._room_ahead.set()
-        self._to_confirm = asyncio.Semaphore(batches_in_flight)
+        self._slots = asyncio.Semaphore(batches_in_flight)
         self._begun = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -117,6 +119,7 @@ class Pipeline:
     async def _begin(self) -> None:
         while True:
             await self._room_ahead.wait()
+            await self._slots.acquire()
             batch = await self._batcher.take(self._ledger)
             self._begun += 1
             self._idle.clear()
@@ -149,7 +152,6 @@ class Pipeline:
             ranked = await ranking
             self._count_ahead(-len(prepared.batch.records))
             self._observer.ranked(prepared, ranked)
-            await self._to_confirm.acquire()
             if not await self._may_publish() and self._is_current(prepared):
                 self.give_up(prepared.batch.partition)
             if not self._is_current(prepared):
@@ -203,7 +205,7 @@ class Pipeline:
         self._tasks.append(asyncio.create_task(_guarded(stage, self._on_crash), name=f"pipeline{name}"))
 
     def _over(self) -> None:
-        self._to_confirm.release()
+        self._slots.release()
         self._begun -= 1
         if not self._begun:
             self._idle.set()

@@ -41,6 +41,9 @@ _STEP_S = 2.0  # of one blocking call; where the broker needs longer, the call i
 _ATTEMPTS = 5  # to take a partition over: another worker may be at it, too
 _PAUSE_S = 0.2
 _FULL_S = 0.05  # a wait for room in librdkafka's queue
+# Between two transactions: the broker shows the last one after it has answered, and refuses what begins sooner;
+# librdkafka then asks again after 20 ms. Without a rest that hits one of six at 1,000 clicks/s
+_REST_S = 0.005
 
 
 class TransactionObserver(Protocol):
@@ -134,6 +137,7 @@ class _Line:
         self.is_new = False  # the producer, and nobody was told yet
         self._queue: SimpleQueue[_Batch | _TakeOver | None] = SimpleQueue()
         self._closing = threading.Event()
+        self._rest_until = 0.0
         self._loop = asyncio.get_running_loop()
         self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
         self._thread.start()
@@ -161,6 +165,7 @@ class _Line:
     def _run(self) -> None:
         while not self._closing.is_set():
             waiting = [self._queue.get()]
+            time.sleep(max(self._rest_until - time.monotonic(), 0))
             while not self._queue.empty():  # this thread is the only one that takes
                 waiting.append(self._queue.get())
             for _, group in groupby(waiting, type):
@@ -236,6 +241,7 @@ class _Line:
                     raise PublishFailed(f"a transaction of {self._name} was aborted: {_words(error)}") from error
                 batches = attempt.shrunk()
             else:
+                self._rest_until = time.monotonic() + _REST_S
                 return attempt.offsets
 
     def _abort(self, error: KafkaException) -> None:

@@ -22,6 +22,9 @@ __all__ = ["IMAGE", "STAND_IN_LABEL", "ContainerBroker"]
 IMAGE = f"apache/kafka:{KAFKA_VERSION}"
 STAND_IN_LABEL = "nextclick.stand-in"  # set by docker/build_image.sh
 _PORT = 9092  # inside the container
+# The broker writes the markers of transactions by a connection to itself, and inside the container nothing listens at
+# the address that clients know: it has a listener of its own for that.
+_INSIDE = "localhost:9094"
 _PULL_S = 180.0
 _START_S = 60.0
 
@@ -135,6 +138,10 @@ def _container(port: int) -> Any:
     settings = kafka_settings(
         listen=f"0.0.0.0:{_PORT}", advertise=f"127.0.0.1:{port}", controller="localhost:9093", data="/tmp/kafka-data"
     )
+    settings["listeners"] += f",INSIDE://{_INSIDE}"
+    settings["advertised.listeners"] += f",INSIDE://{_INSIDE}"
+    settings["listener.security.protocol.map"] += ",INSIDE:PLAINTEXT"
+    settings["inter.broker.listener.name"] = "INSIDE"
     container = DockerContainer(IMAGE).with_bind_ports(_PORT, port)
     for name, value in (as_environment(settings) | {"KAFKA_HEAP_OPTS": "-Xmx512m"}).items():
         container = container.with_env(name, value)

@@ -157,6 +157,18 @@ def test_broker_stopped_and_started_keeps_topics_and_messages(restartable_broker
 
 
 @pytest.mark.broker
+def test_broker_commits_a_transaction(real_broker: Broker) -> None:
+    """It writes the markers through a listener of its own; where it can't reach that, no commit ends."""
+    _make_topic(real_broker, "bought")
+    producer = Producer({"bootstrap.servers": real_broker.bootstrap, "transactional.id": "it-bought"})
+    producer.init_transactions(15)
+    for _ in range(2):  # the second begins only when the first is complete
+        producer.begin_transaction()
+        producer.produce("bought", b"1")
+        producer.commit_transaction(15)
+
+
+@pytest.mark.broker
 def test_jvm_broker_killed_from_outside_is_named_with_its_status() -> None:
     try:
         broker = JvmBroker()

@@ -47,11 +47,11 @@ class Silent:
 
 
 class Bench:
-    """A pipeline on fakes; one click a batch."""
+    """A pipeline on fakes; one click a batch unless the test says more."""
 
-    def __init__(self, *, in_flight: int = 4) -> None:
+    def __init__(self, *, in_flight: int = 4, max_batch: int = 1) -> None:
         config = StreamConfig(bootstrap_servers="nowhere:1", registry="nowhere")
-        self.ledger, self.batcher = Ledger(), Batcher(max_batch=1, max_queued=100)
+        self.ledger, self.batcher = Ledger(), Batcher(max_batch=max_batch, max_queued=100)
         self.publisher, self.observer, self.store = SlowPublisher(), Silent(), FakeStore()
         self.crashes: list[BaseException] = []
         self.failures: list[tuple[Partition, PublishFailed]] = []
@@ -219,6 +219,25 @@ def test_batches_in_flight_are_bounded() -> None:
         bench.publisher.receipts[0].set_result(Receipt(0))
         await asyncio.sleep(0.1)
         assert len(bench.publisher.receipts) == 3
+        await bench.pipeline.stop()
+
+    scenario(run)
+
+
+def test_clicks_that_come_while_the_broker_is_slow_gather_into_one_batch() -> None:
+    async def run() -> None:
+        bench = Bench(in_flight=2, max_batch=100)
+        for number in range(12):  # each alone, as under light traffic
+            bench.batcher.put(CLICKS, [click(number, f"s{number}", "1")])
+            await bench.settle()
+        assert (len(bench.publisher.receipts), bench.batcher.queued) == (2, 10), "the others are not begun"
+        bench.publisher.receipts[0].set_result(Receipt(0))
+        await bench.published(3)
+        assert (bench.batcher.queued, bench.pipeline.in_flight) == (0, 2)
+        for receipt in bench.publisher.receipts[1:]:
+            receipt.set_result(Receipt(0))
+        await bench.settle()
+        assert bench.observer.answered == 12
         await bench.pipeline.stop()
 
     scenario(run)

@@ -173,6 +173,24 @@ def test_batches_that_come_while_a_transaction_commits_share_the_next_one() -> N
     scenario(run)
 
 
+def test_a_transaction_begins_a_moment_after_the_last_one_and_takes_what_came_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(stream.transactions, "_REST_S", 1.0)
+
+    async def run(bench: Bench) -> None:
+        await bench.outcome(await bench.publish(b"0"))
+        receipts = []
+        for value in (b"1", b"2"):
+            receipts.append(await bench.publish(value))
+            await asyncio.sleep(0.05)
+        for receipt in receipts:
+            await bench.outcome(receipt)
+        assert bench.producer().committed == [[b"0"], [b"1", b"2"]]
+
+    scenario(run)
+
+
 def test_partitions_do_not_wait_for_each_other() -> None:
     async def run(bench: Bench) -> None:
         await bench.publisher.take_over([CLICKS, OTHER])
