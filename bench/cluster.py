@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from confluent_kafka import Consumer, TopicPartition
 
 from stream.kafka import consumer_options
+from tests.brokers.base import Broker
 from tests.brokers.choose import choose_broker
+from tests.brokers.containers import ContainerBroker
+from tests.brokers.jvm import JvmBroker
 
 PARTITIONS = 4
 _ANSWER_S = 20.0
+_BROKERS: dict[str, Callable[[], Broker]] = {"jvm": partial(JvmBroker, lasting=True), "testcontainers": ContainerBroker}
 
 
 @contextmanager
@@ -21,7 +26,7 @@ def broker(bootstrap: str | None) -> Iterator[str]:
     if bootstrap:
         yield bootstrap
         return
-    choice = choose_broker(os.environ)
+    choice = choose_broker(os.environ, _BROKERS)
     if choice.broker is None or not choice.broker.real:
         raise SystemExit("no real broker to be had: " + "; ".join(choice.missing))
     try:
