@@ -7,7 +7,8 @@ from confluent_kafka import KafkaError
 from stream.config import StreamConfig
 from stream.kafka import build_client, producer_options, transactional_options
 from stream.publisher import IdempotentPublisher, Publisher
-from stream.transactions import TransactionalPublisher, TransactionObserver
+from stream.transaction_line import TransactionObserver
+from stream.transactions import TransactionalPublisher
 
 __all__ = ["build_publisher"]
 

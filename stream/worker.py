@@ -22,20 +22,17 @@ from faust.types import TP
 from export.errors import NextclickError
 from export.registry import Registry
 from stream.batcher import Batcher
-from stream.changelog import ChangelogReader
 from stream.commit import CommitPath, ItemRanker
 from stream.config import StreamConfig
-from stream.errors import BrokerUnavailable, PublishFailed
+from stream.errors import BrokerUnavailable
 from stream.expiry import Expiry
 from stream.follower import ModelFollower
 from stream.guarantees import build_publisher
-from stream.keeper import ChangelogKeeper
-from stream.ledger import Ledger, Partition, Record
+from stream.ledger import Ledger, Partition
 from stream.metrics import Metrics
+from stream.ownership import Ownership
 from stream.pipeline import Pipeline
 from stream.policy import Policy
-from stream.positions import split_positions
-from stream.publisher import Receipt
 from stream.redis_sink import RedisSink
 from stream.reporting import Reporter, describe_health
 from stream.seams.app import build_app
@@ -53,7 +50,6 @@ log = logging.getLogger(__name__)
 _FIRST_MODEL_S = 30.0  # for the first model to load; then clicks are answered without one
 _STOP_S = 20.0  # for the orderly end
 _WATCH_S = 0.1
-_LEASE_SHARE = 0.9  # of the session time-out; without a heartbeat for so long nothing is published
 
 
 def run_worker(config: StreamConfig, *, ranker: ItemRanker | None = None) -> int:
@@ -78,16 +74,11 @@ async def _serve(config: StreamConfig, ranker: ItemRanker | None, stop: StopSign
 
 
 class Worker:
-    """One worker on one event loop. `current_ranker` may be replaced at any time, from any thread."""
+    """One worker on one event loop. `ranker` may be replaced at any time, from any thread."""
 
     def __init__(self, config: StreamConfig, ranker: ItemRanker | None = None) -> None:
         """Opens no connection yet. ConfigError where the policy's or Redis' settings cannot be used."""
         self.config = config
-        self.clicks_topic = config.topics.clicks
-        self._exactly_once = config.guarantee == "exactly-once"
-        self.commit_s = max(config.delivery_timeout_s, 1.0)
-        self.drain_s = config.delivery_timeout_s + 1.0
-        self.fetched_at = self._loop_at = time.monotonic()
         self.ranker = ranker
         self.metrics = Metrics()
         self.ledger = Ledger()
@@ -95,30 +86,37 @@ class Worker:
             max_batch=config.max_batch, max_queued=config.queue_clicks, max_bytes=config.queue_mb * 1024 * 1024
         )
         self._app, table = build_app(config)
-        self._app.intake = self
         self._store = TableStore(table)
-        self._keeper = ChangelogKeeper(
-            config.changelog_topic, self._store, self._app.tables.recovery, self._recovered, self._may_publish
-        )
         self._expiry = Expiry(self._store, self.ledger, config.session)
         self._path = CommitPath(config, self._store, Policy(config.policy), self._expiry)
+        self._ended = asyncio.Event()
+        self._ownership = Ownership(
+            config,
+            self._app,
+            self._store,
+            self.ledger,
+            self.batcher,
+            expiry=self._expiry,
+            path=self._path,
+            crash=self.crash,
+            has_ended=self._ended.is_set,
+        )
+        self._app.intake = self._ownership
         self._redis = RedisSink(config.redis_url, config.redis_ttl_s, self.metrics) if config.redis_url else None
         self._reporter = Reporter(self.metrics, self.ledger, config.topics.recommendations, self._redis)
         self._follower = ModelFollower(config, self.metrics, self._on_model) if ranker is None else None
         self._web = WebServer(config.web_host, config.web_port, self.health, self.metrics)
-        self._restored = 0  # changelog rows
         self._lag: dict[int, int] = {}
+        self._loop_at = time.monotonic()
         self._broker_away = False
-        self._fenced: str | None = None  # until the partitions are taken over again
         self._failure: str | None = None
-        self._rewinding: asyncio.Task[None] | None = None
 
     async def serve(self, stop: StopSignal) -> int:
         """Start everything, wait for the end, end everything; 0 after a signal, 1 after a failure."""
         self._loop = asyncio.get_running_loop()
-        self._ended = asyncio.Event()
         self._publisher = build_publisher(self.config, self.metrics, self._on_client_error)
         self._pipeline = self._new_pipeline()
+        self._ownership.connect(self._publisher, self._pipeline)
         self._watchdog = Watchdog(
             self._vitals, self._publisher.broker_answers, self._on_stuck, patience_s=self.config.watchdog_s
         )
@@ -129,9 +127,7 @@ class Worker:
             if self._follower is not None:
                 self._follower.start()
             self._watchdog.start()
-            work = [self._start_app(), self._watch(stop)]
-            if not self._exactly_once:  # which keeps others from writing
-                work.append(self._keep_changelog())
+            work = [self._start_app(), self._watch(stop), self._ownership.keep_changelog()]
             background = [asyncio.create_task(self._crash_on_error(coroutine)) for coroutine in work]
             await self._ended.wait()
             log.warning("the worker ends: %s", self._failure or "asked to")
@@ -141,105 +137,23 @@ class Worker:
             shutil.rmtree(self._app.conf.datadir, ignore_errors=True)
         return 1 if self._failure else 0
 
-    # -- what the consumer needs (seams.consumer.Intake) --
-
-    async def drained(self, timeout_s: float) -> bool:
-        """Wait for the batches in flight."""
-        return await self._pipeline.drained(timeout_s)
-
-    async def take_over(self, numbers: Sequence[int]) -> None:
-        """Before the state of these partitions is recovered: from now on nobody else changes it."""
-        if not await self._may_publish():
-            return
-        gained = await self._publisher.take_over([(self.clicks_topic, number) for number in numbers])
-        self._fenced = None
-        self._store.drop({number for _, number in gained})
-        for partition in gained:
-            self.ledger.recovered(partition, 0)
-            self._app.tables.recovery.forget(partition[1])
-
-    def give_up_all(self) -> None:
-        """The partitions are being assigned anew: nothing that was begun counts any more."""
-        self._pipeline.give_up_all()
-
-    def start_of(self, partition: Partition, committed: int | None) -> int | None:
-        """Where reading starts, given the group's offset: at the position, which is exact, or at what is further."""
-        answered = self.ledger.answered(partition)
-        if answered and (self._exactly_once or committed is None):
-            return answered
-        return committed if committed is None else max(committed, answered)
-
-    def restore(self, partition: Partition, records: Sequence[Record]) -> None:
-        """Changelog records of a partition that is being recovered, in order."""
-        if partition not in self._app.tables.recovery.active_tps:
-            return
-        rows, position = split_positions(records)
-        if position is not None and self._exactly_once:
-            self.ledger.recovered((self.clicks_topic, partition[1]), position)
-        elif position is not None:
-            (self._path.old_positions.add if position else self._path.old_positions.discard)(partition[1])
-        self._keeper.restore(partition[1], rows, records[-1].offset)
-        self._expiry.restored(partition[1], rows)
-        self._restored += len(records)
-
-    def restored_to(self, partition: Partition, position: int) -> None:
-        """All changelog records below `position` were restored; the last of them may have been a transaction marker."""
-        self._app.tables.recovery.advance(TP(*partition), position - 1)
-
     def crash(self, error: BaseException) -> None:
         """Something failed that no rule covers: end, with nothing more acknowledged."""
         expected = isinstance(error, NextclickError)
         log.error("%s: %s", type(error).__name__, error, exc_info=None if expected else error)
         self._end(f"{type(error).__name__}: {error}")
 
-    def _unconfirmed(self, partition: Partition, error: PublishFailed) -> None:
-        consumer, again = self._app.consumer, "joins its group" if self._exactly_once else "reads the clicks"
-        log.warning("%s; the worker %s again", error, again)
-        if self._ended.is_set():  # by the next owner
-            return
-        if self._exactly_once:
-            self._fenced = f"joining the group again: {error}"
-            self._rejoining = asyncio.create_task(self._crash_on_error(consumer.rejoin()))
-        elif self._rewinding is None or self._rewinding.done():  # never two at once: the later seek would go back
-            self._rewinding = asyncio.create_task(self._crash_on_error(consumer.rewind()))
-
-    def _changelog_rows(self, partition: Partition, receipt: Receipt) -> None:
-        """Rows of ours are in the changelog. In transactions there can be none of others before or between them."""
-        if not self._exactly_once:
-            self._keeper.confirmed(partition[1], receipt)
-        elif receipt.tracked_offset >= 0:
-            self._app.tables.recovery.advance(TP(self.config.changelog_topic, partition[1]), receipt.tracked_offset)
-
-    def _recovered(self) -> list[int]:
-        """Partitions that are ours with their state."""
-        return [number for _, number in self._owned()] if self._joined() else []
-
-    async def _may_publish(self) -> bool:
-        """Whether the group counts us as a member, as far as we know. Waits while it might not; False to give up."""
-        consumer = self._app.consumer
-        lease_s = _LEASE_SHARE * self.config.broker_session_timeout_s
-        while not consumer.lease(lease_s):
-            if consumer.closing or self._ended.is_set():
-                return False
-            await asyncio.sleep(0.05)
-        return True
-
-    # -- starting, watching, ending --
-
     def _new_pipeline(self) -> Pipeline:
-        pipeline = Pipeline(
+        return Pipeline(
             batcher=self.batcher,
             ledger=self.ledger,
             path=self._path,
             publisher=self._publisher,
             observer=self._reporter,
             current_ranker=lambda: self.ranker,
-            may_publish=self._may_publish,
+            may_publish=self._ownership.may_publish,
             batches_in_flight=self.config.batches_in_flight,
         )
-        pipeline.changelog_rows = self._changelog_rows
-        pipeline.on_unconfirmed = self._unconfirmed
-        return pipeline
 
     def _on_client_error(self, error: KafkaError) -> None:
         """In the producer's thread. Errors that matter arrive in delivery reports; this one says who to blame."""
@@ -256,11 +170,6 @@ class Worker:
             await self._app.start()
         except KafkaConnectionError as error:
             raise BrokerUnavailable(f"the broker went away while the worker started: {error}") from error
-
-    async def _keep_changelog(self) -> None:
-        config = self.config
-        reader = ChangelogReader(config.bootstrap_servers, config.changelog_topic, config.kafka)
-        await self._keeper.keep(self._publisher, reader)
 
     async def _crash_on_error(self, work: Coroutine[Any, Any, None]) -> None:
         try:
@@ -282,8 +191,8 @@ class Worker:
             if self._pipeline.finished != finished:
                 finished, self._broker_away = self._pipeline.finished, False
             self._measure()
-            owned = sorted(number for _, number in self._owned())
-            if self._joined() and owned != partitions:
+            owned = sorted(number for _, number in self._ownership.reading())
+            if self._ownership.joined() and owned != partitions:
                 partitions = owned
                 self._store.recount()
                 self._expiry.retain(owned)
@@ -294,12 +203,8 @@ class Worker:
         self.metrics.queue.set(self.batcher.queued)
         self.metrics.queue_bytes.set(self.batcher.queued_bytes)
         self.metrics.measure_state(sessions=len(self._store), size=self._store.bytes, expired=self._expiry.expired)
-        self._lag = self._reporter.lag(self._owned(), self._highwater)
+        self._lag = self._reporter.lag(self._ownership.reading(), self._highwater)
         self.metrics.ready.set(self.health().ready)
-
-    def _owned(self) -> list[Partition]:
-        """The clicks' partitions that are being read: assigned, and their state recovered."""
-        return self.ledger.reading(self.clicks_topic)
 
     def _highwater(self, partition: Partition) -> int | None:
         with contextlib.suppress(Exception):  # no longer assigned, or nothing fetched yet
@@ -312,10 +217,10 @@ class Worker:
         return describe_health(
             ranker=self.ranker,
             variant=self.config.variant,
-            joined=self._joined(),
+            joined=self._ownership.joined(),
             lag=self._lag,
-            partitions=sorted(number for _, number in self._owned()),
-            errors=[e for e in (self._follower and self._follower.error, self._fenced, self._failure) if e],
+            partitions=sorted(number for _, number in self._ownership.reading()),
+            errors=[e for e in (self._follower and self._follower.error, self._ownership.fenced, self._failure) if e],
             failed=self._failure is not None,
         )
 
@@ -323,14 +228,10 @@ class Worker:
         waiting = self.batcher.queued > 0 or self._pipeline.in_flight > 0 or any(self._lag.values())
         return Vitals(
             loop_at=self._loop_at,
-            fetched_at=self.fetched_at,
-            finished=self._pipeline.finished + self._restored,
-            waiting=waiting or not self._joined(),
+            fetched_at=self._ownership.fetched_at,
+            finished=self._pipeline.finished + self._ownership.restored,
+            waiting=waiting or not self._ownership.joined(),
         )
-
-    def _joined(self) -> bool:
-        """Whether the group has given us our share, which may be none, and its state is recovered."""
-        return self._app.tables.recovery.completed.is_set() and not self._app.rebalancing
 
     def _on_model(self, ranker: ItemRanker) -> None:
         """In the follower's thread; the next batch is ranked by it."""
@@ -349,8 +250,7 @@ class Worker:
         last_resort = threading.Timer(_STOP_S + 10.0, os._exit, (EXIT_STUCK,))
         last_resort.daemon = True
         last_resort.start()
-        if self._rewinding is not None:
-            self._rewinding.cancel()
+        self._ownership.stop()
         try:
             await asyncio.wait_for(self._app.stop(), _STOP_S)
         except Exception as error:

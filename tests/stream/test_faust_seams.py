@@ -29,8 +29,9 @@ from faust.types import TP
 from export.errors import ConfigError
 from stream.config import StreamConfig
 from stream.seams.app import LeanApp, build_app
-from stream.seams.consumer import Intake, LeanConsumer, LeanThread, LeanTransport, _positions
+from stream.seams.consumer import Intake, LeanConsumer, LeanTransport
 from stream.seams.tables import LeanRecovery, LeanTableManager, TableStore
+from stream.seams.thread import LeanThread, _positions
 
 
 def source(thing: Any) -> str:

@@ -12,7 +12,7 @@ from stream.batcher import Batcher
 from stream.config import StreamConfig
 from stream.ledger import Ledger, Partition
 from stream.seams.app import build_app
-from stream.seams.consumer import note_kafka_errors
+from stream.seams.thread import note_kafka_errors
 from tests.stream.records import FakeRecord
 
 
