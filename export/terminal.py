@@ -1,0 +1,75 @@
+"""What every command of the command line shares: how options are made, and how what was found is printed."""
+
+from enum import StrEnum
+from typing import Annotated, Any
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.table import Table
+
+__all__ = [
+    "Json",
+    "Provider",
+    "RegistryUrl",
+    "Threads",
+    "Variant",
+    "option",
+    "print_json",
+    "print_table",
+    "report",
+    "stderr",
+]
+
+stderr = Console(stderr=True)
+
+
+class Provider(StrEnum):
+    """Where the graph runs."""
+
+    cpu = "cpu"
+    cuda = "cuda"
+
+
+def option(*names: str, **settings: Any) -> Any:
+    """A Typer option; short, as there are many of them."""
+    return typer.Option(*names, **settings)
+
+
+RegistryUrl = Annotated[
+    str, option("--registry", envvar="NEXTCLICK_REGISTRY", help="Bundles: a directory or an fsspec URL.")
+]
+Variant = Annotated[str, option("--variant", help="Which variant's model.")]
+Json = Annotated[bool, option("--json", help="The last line of stdout is one JSON object.")]
+Threads = Annotated[int, option("--threads", help="CPU threads; 0: one a core.")]
+
+
+def print_json(value: Any) -> None:
+    """Print one line of JSON."""
+    print(msgspec.json.encode(value).decode(), flush=True)
+
+
+def report(values: dict[str, Any], json: bool) -> None:
+    """Print what a command found: one JSON line, or a table of names and values."""
+    if json:
+        return print_json(values)
+    flat = _flatten(values)
+    print_table(
+        ["", ""], [[name, f"{value:.4f}" if isinstance(value, float) else value] for name, value in flat.items()]
+    )
+    return None
+
+
+def _flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        flat.update(_flatten(value, f"{prefix}{name} ") if isinstance(value, dict) else {f"{prefix}{name}": value})
+    return flat
+
+
+def print_table(columns: list[str], rows: list[list[Any]]) -> None:
+    """Print rows under their columns' names; without a heading where all of these are empty."""
+    table = Table(*columns, box=None, show_header=any(columns))
+    for row in rows:
+        table.add_row(*(str(value) for value in row))
+    Console().print(table)
