@@ -12,7 +12,7 @@ help:
 	@echo "make demo   a simulated shop, live, in about a minute    (SECONDS=30 ends it by itself)"
 	@echo "make test   all tests; the broker tests use what this machine has and say what is missing"
 	@echo "make lint   ruff and mypy"
-	@echo "make bench  every performance figure of the README, in short form"
+	@echo "make bench  the figures of the main path, in short form; the README names the others"
 	@echo "make clean  remove what the targets made, the virtual environment too"
 
 install: $(STAMP)

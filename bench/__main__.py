@@ -1,4 +1,4 @@
-"""Every benchmark in short form, one after another: `python -m bench`."""
+"""The benchmarks of the main path in short form, one after another: `python -m bench`."""
 
 import subprocess
 import sys

@@ -101,13 +101,6 @@ def latency_table(latencies: Sequence[Latency]) -> Table:
     return shown
 
 
-def _rounded(row: dict[str, Any]) -> dict[str, Any]:
-    """The fields that have a value, fractions to three places."""
-    return {
-        key: round(value, 3) if isinstance(value, float) else value for key, value in row.items() if value is not None
-    }
-
-
 def _median(runs: Sequence[Throughput], figure: Callable[[Throughput], float]) -> float:
     return median(map(figure, runs))
 

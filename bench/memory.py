@@ -19,6 +19,7 @@ import threading
 import time
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from confluent_kafka import Producer
@@ -191,8 +192,17 @@ def main() -> None:
         finally:
             stop(worker)
     print(json.dumps(result) if args.json else json.dumps(result, indent=2))
-    if not result["new_sessions"]["flat"]:  # type: ignore[index]
-        sys.exit("memory grows")
+    if reason := finding(result["new_sessions"]):  # type: ignore[arg-type]
+        sys.exit(reason)
+
+
+def finding(sessions: dict[str, Any]) -> str | None:
+    """What is wrong, if anything."""
+    if not sessions["flat"]:
+        return "memory grows"
+    if sessions["sessions_live"] > sessions["clicks"] / CLICKS / 2:
+        return "sessions that ended are not forgotten"
+    return None
 
 
 if __name__ == "__main__":

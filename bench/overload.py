@@ -50,8 +50,8 @@ def drain(worker: Worker, until: float, deadline_s: float = 240.0) -> dict[str, 
 def measure(bootstrap: str, worker: Worker, seconds: float, times: float) -> dict[str, object]:
     """The capacity, then the burst."""
     backlog = 20_000
-    send(bootstrap, clicks(backlog, backlog, "once-"))
     begun = time.monotonic()
+    send(bootstrap, clicks(backlog, backlog, "once-"))  # in a fraction of the time it takes to answer them
     drain(worker, backlog)
     capacity = backlog / (time.monotonic() - begun)
     burst = clicks(int(capacity * times * seconds), SESSIONS, "burst-")

@@ -55,6 +55,8 @@ def main() -> None:
 def run(args: argparse.Namespace, folder: Path) -> dict[str, object]:
     """Replay, kill, wait for every answer, compare; returns what is printed."""
     clicks = read_clicks(args.data, args.clicks)
+    if len(clicks) / args.rate <= args.kill_after:
+        raise SystemExit(f"the replay lasts {len(clicks) / args.rate:.0f} s: nobody would be killed in full flow")
     registry = Registry(str(args.bundle_registry))
     version = registry.live() or registry.newest()
     if version is None:

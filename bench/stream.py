@@ -33,7 +33,7 @@ from rich.console import Console
 
 from bench.bundles import publish_random
 from bench.clicks import Click, in_catalogue, read_clicks, simulate_clicks
-from bench.cluster import PARTITIONS, broker
+from bench.cluster import PARTITIONS, broker, ends
 from bench.figures import SWAP_RATE, latency_table, summary, systems_table
 from bench.latency import Latency, measure_latency
 from bench.load import Sent, send
@@ -67,7 +67,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--preset", choices=PRESETS, default="tron", metavar="NAME", help="model of random weights")
     parser.add_argument("--items", type=int, default=26_000, help="catalogue, at least")
     parser.add_argument("--clicks", type=int, default=150_000, help="backlog")
-    parser.add_argument("--workers", type=int, default=1, help="processes of nextclick")
+    parser.add_argument("--workers", type=int, default=1, help="processes of every system, but for no_ranking")
     parser.add_argument("--systems", nargs="*", choices=SYSTEMS, default=list(SYSTEMS), metavar="NAME")
     parser.add_argument("--repeats", type=int, default=3, help="runs of each system, in turn")
     parser.add_argument("--peer-seconds", type=float, default=15, help="after which a slow peer is stopped")
@@ -86,6 +86,8 @@ def run(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
     with broker(args.bootstrap_servers) as bootstrap:
         setting = Setting(bootstrap=bootstrap, registry=registry, bundle=Registry(registry).fetch(version))
         create_topics(bootstrap, partitions=PARTITIONS, group="bench")
+        if any(ends(bootstrap, "clicks").values()):
+            raise SystemExit(f"the topic clicks at {bootstrap} holds clicks already, which would be counted, too")
         sent = send(bootstrap, clicks)
         runs = measure_all(systems, setting, sent, args, folder)
         latencies = open_loops(setting, clicks, args, folder)
@@ -124,11 +126,13 @@ def choose(args: argparse.Namespace) -> tuple[list[System], dict[str, str]]:
     systems: dict[str, Callable[[], System]] = {
         "nextclick": lambda: nextclick(workers=args.workers),
         "exactly_once": lambda: nextclick("exactly_once", workers=args.workers, options=EXACTLY_ONCE),
-        "bare_loop": lambda: peer("bare_loop"),
+        "bare_loop": lambda: peer("bare_loop", workers=args.workers),
         "no_ranking": no_ranking,
-        "quix": lambda: peer("quix", "quix_app", python=quix()),
-        "quix_batched": lambda: peer("quix_batched", "quix_app", python=quix(), options=("--batched",)),
-        "naive_faust": lambda: peer("naive_faust", "faust_app"),
+        "quix": lambda: peer("quix", "quix_app", workers=args.workers, python=quix()),
+        "quix_batched": lambda: peer(
+            "quix_batched", "quix_app", workers=args.workers, python=quix(), options=("--batched",)
+        ),
+        "naive_faust": lambda: peer("naive_faust", "faust_app", workers=args.workers),
     }
 
     def quix() -> Path:

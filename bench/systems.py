@@ -38,9 +38,7 @@ def nextclick(name: str = "nextclick", *, workers: int = 1, options: Sequence[st
     def command(setting: Setting, group: str) -> list[str]:
         base = [sys.executable, "-m", "nextclick", "worker", "--bootstrap-servers", setting.bootstrap]
         base += ["--registry", str(setting.registry), "--group", group, "--web-port", "0", "--log-level", "warning"]
-        if workers > 1:  # as `--processes` divides the cores
-            base += ["--threads", str(max(1, (os.cpu_count() or 1) // workers))]
-        return [*base, *options]
+        return [*base, *_threads(workers), *options]
 
     return System(name=name, command=command, has_changelog=True, processes=workers)
 
@@ -54,14 +52,26 @@ def no_ranking() -> System:
     return System(name="no_ranking", command=command, has_changelog=True)
 
 
-def peer(name: str, program: str = "", *, python: Path = Path(sys.executable), options: Sequence[str] = ()) -> System:
+def peer(
+    name: str,
+    program: str = "",
+    *,
+    workers: int = 1,
+    python: Path = Path(sys.executable),
+    options: Sequence[str] = (),
+) -> System:
     """A program of bench.peers, `name` unless another is given, run by the interpreter that has its library."""
 
     def command(setting: Setting, group: str) -> list[str]:
         base = [str(python), "-m", f"bench.peers.{program or name}", setting.bootstrap, str(setting.bundle), group]
-        return [*base, *options]
+        return [*base, *_threads(workers), *options]
 
-    return System(name=name, command=command)
+    return System(name=name, command=command, processes=workers)
+
+
+def _threads(workers: int) -> list[str]:
+    """Several processes share the cores, as those of `worker --processes` do."""
+    return ["--threads", str(max(1, (os.cpu_count() or 1) // workers))] if workers > 1 else []
 
 
 @contextmanager

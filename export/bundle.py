@@ -24,7 +24,7 @@ from export.errors import BundleError
 from export.manifest import FileEntry, Manifest
 from export.vocabulary import Vocabulary
 
-__all__ = ["ITEMS", "MANIFEST", "MODEL", "POPULARITY", "Bundle", "load_bundle", "write_bundle"]
+__all__ = ["ITEMS", "MANIFEST", "MODEL", "POPULARITY", "Bundle", "is_whole", "load_bundle", "write_bundle"]
 
 MODEL = "model.onnx"
 ITEMS = "items.json"
@@ -103,6 +103,17 @@ def load_bundle(path: Path | str) -> Bundle:
     )
 
 
+def is_whole(directory: Path) -> bool:
+    """Return whether every file is there, as the manifest beside it describes it."""
+    try:
+        manifest = Manifest.from_bytes(_read(directory / MANIFEST))
+        for name in _HASHED:
+            _verify(directory / name, manifest)
+    except BundleError:
+        return False
+    return True
+
+
 def replace_file(path: Path, content: bytes) -> None:
     """Write `content` to `path` so that a reader sees the old content or the new, never a part; durable on return."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
@@ -169,8 +180,8 @@ def _vocabulary(content: bytes, manifest: Manifest) -> Vocabulary:
 
 def _popularity(content: bytes, manifest: Manifest) -> NDArray[np.int64]:
     try:
-        counts: NDArray[Any] = np.load(io.BytesIO(content), allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
+        counts: NDArray[Any] = np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
+    except Exception as error:  # a damaged header raises whatever Python's tokenizer and numpy come across
         raise BundleError("bad_popularity", f"{POPULARITY}: {error}") from error
     if counts.shape != (manifest.items,) or counts.dtype != np.int64 or (counts < 0).any():
         raise BundleError("bad_popularity", f"{POPULARITY} must be {manifest.items} non-negative int64 counts")

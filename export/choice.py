@@ -17,12 +17,13 @@ from export.errors import ParityError
 from export.onnx import export_onnx
 from export.parity import check_parity, identical_share
 
-__all__ = ["INT8_FROM", "LEAST_IDENTICAL", "MARGINS", "Scoring", "describe", "export_chosen"]
+__all__ = ["INT8_FROM", "LEAST_IDENTICAL", "LEAST_SESSIONS", "MARGINS", "Scoring", "describe", "export_chosen"]
 
 Scoring = Literal["auto", "exact"]
 
 INT8_FROM = 4_096  # items: ranking fewer takes a millisecond or two for 256 sessions, whichever way
 MARGINS = (12, 48)  # candidates more than exact scores need; the first that is enough
+LEAST_SESSIONS = 1_000  # real ones; of fewer, a share of .999 says little
 LEAST_IDENTICAL = 0.999  # share of lists of K on real sessions; a missing item is one from the end of a list
 
 Build = Callable[[int | None], nn.Module]
@@ -42,16 +43,16 @@ def export_chosen(
     """Write the graph to be served to `path`, and return what its manifest says of its parity.
 
     build: gives the module to export, with exact scoring for None, else with int8 scoring of that margin, as
-    `export_onnx` describes it. sessions: real ones, which decide with `auto`; without any, scoring stays exact.
+    `export_onnx` describes it. sessions: real ones, which decide with `auto`; with few of them scoring stays exact.
     ParityError when a graph doesn't rank as its module does.
     """
     target = Path(path)
     checked = {"window": window, "items": items, "k": k, "seed": seed}
     exact = {**_export(build(None), target, **checked), "scoring": "exact"}
-    if scoring == "exact" or items < INT8_FROM or not sessions:
+    if scoring == "exact" or items < INT8_FROM or len(sessions) < LEAST_SESSIONS:
         return exact
     with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
-        trial, share = Path(scratch) / target.name, 0.0
+        trial, share = Path(scratch) / target.name, None
         for margin in MARGINS:
             try:
                 int8 = _export(build(margin), trial, **checked)
@@ -61,7 +62,7 @@ def export_chosen(
             if share >= LEAST_IDENTICAL:
                 os.replace(trial, target)
                 return {**int8, "scoring": "int8", "margin": margin, **_compared(share, sessions)}
-    return {**exact, **_compared(share, sessions)}
+    return exact if share is None else {**exact, **_compared(share, sessions)}
 
 
 def describe(parity: dict[str, Any]) -> str:

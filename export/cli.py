@@ -1,12 +1,16 @@
 """Commands on bundles and on the registry. `stream.cli` adds those that tell running workers."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
 
 from export.terminal import Json, RegistryUrl, Variant, option, print_table, report, stderr
+
+if TYPE_CHECKING:
+    from export.manifest import Manifest
+    from export.registry import Registry
 
 __all__ = ["app", "models"]
 
@@ -44,20 +48,29 @@ def models_list(registry: RegistryUrl, variant: Variant = "default", json: Json 
 
     store = Registry(registry)
     live = store.live(variant)
-    rows = [{"version": v, "live": v == live, "manifest": store.manifest(v)} for v in store.versions()]
+    found = {version: _manifest_or_reason(store, version) for version in store.versions()}
     if json:
-        return report({"live": live, "models": msgspec.to_builtins(rows)}, json)
-    print_table(
-        ["version", "live", "preset", "items", "validation"],
-        [
-            [
-                m.version,
-                "yes" if m.version == live else "",
-                m.preset,
-                m.items,
-                "  ".join(f"{name} {value:.4f}" for name, value in m.valid.items() if "@" in name),
-            ]
-            for m in (store.manifest(v) for v in store.versions())
-        ],
-    )
-    return None
+        models = [
+            {"version": version, "live": version == live, "error" if isinstance(what, str) else "manifest": what}
+            for version, what in found.items()
+        ]
+        return report({"live": live, "models": msgspec.to_builtins(models)}, json)
+    rows = [[version, "yes" if version == live else "", *_described(what)] for version, what in found.items()]
+    return print_table(["version", "live", "preset", "items", "validation"], rows)
+
+
+def _manifest_or_reason(store: "Registry", version: str) -> "Manifest | str":
+    """One version that can't be read, of a later release perhaps, must not hide the others."""
+    from export.errors import BundleError
+
+    try:
+        return store.manifest(version)
+    except BundleError as error:
+        return str(error)
+
+
+def _described(what: "Manifest | str") -> list[str]:
+    if isinstance(what, str):
+        return ["unreadable", "", what]
+    figures = (f"{name} {value:.4f}" for name, value in what.valid.items() if "@" in name)
+    return [what.preset, str(what.items), "  ".join(figures)]

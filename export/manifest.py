@@ -7,9 +7,10 @@ import numpy as np
 
 from export.errors import BundleError
 
-__all__ = ["FORMAT_VERSION", "UNPUBLISHED", "FileEntry", "Manifest", "TrainingWindow"]
+__all__ = ["FORMAT_VERSION", "MAX_WINDOW", "UNPUBLISHED", "FileEntry", "Manifest", "TrainingWindow"]
 
 FORMAT_VERSION = 1  # of the bundle's layout; a reader refuses any other
+MAX_WINDOW = 4_096  # of clicks: a worker warms up with rows as long
 UNPUBLISHED = "0"  # the version of a bundle that no registry has numbered yet
 
 _T = TypeVar("_T")
@@ -61,6 +62,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         if found != FORMAT_VERSION:
             raise BundleError("format_version", f"bundle format {found}; this release reads format {FORMAT_VERSION}")
         manifest = _decode(content, cls)
+        if manifest.window > MAX_WINDOW:
+            raise BundleError("bad_manifest", f"manifest.json: a window of {manifest.window}; at most {MAX_WINDOW}")
         if manifest.items < 1 or manifest.window < 1 or not 1 <= manifest.k_max <= manifest.items:
             raise BundleError("bad_manifest", "manifest.json: items, window and k_max must be positive, k_max <= items")
         return manifest

@@ -24,7 +24,7 @@ _OUTPUTS = list(OUTPUTS)
 _TYPES = dict.fromkeys((*INPUTS, *OUTPUTS), "tensor(int32)") | {"k": "tensor(int64)", "top_scores": "tensor(float)"}
 _CUDA_HINT = (
     "the CUDA provider can't run here ({reason}). It needs an NVIDIA GPU with its driver, and "
-    "`pip uninstall onnxruntime` followed by `pip install 'nextclick[gpu]'`; or choose the provider cpu"
+    "the build of ONNX Runtime for it in place of the one for CPUs (README, On a GPU); or choose the provider cpu"
 )
 
 

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 import fsspec
 from fsspec.core import url_to_fs
 
-from export.bundle import ITEMS, MANIFEST, MODEL, POPULARITY, replace_file
+from export.bundle import ITEMS, MANIFEST, MODEL, POPULARITY, is_whole, replace_file
 from export.errors import ConfigError, RegistryError
 
 __all__ = ["LocalStorage", "RemoteStorage", "Storage", "open_storage"]
@@ -28,6 +28,7 @@ _FILES = (MODEL, ITEMS, POPULARITY)  # beside the manifest
 _MARKER = ".nextclick-registry"  # makes an empty registry exist where storage knows no directories
 _CLAIM = ".claim"
 _STAGING = ".staging-"
+_DOWNLOADS = 2  # of a bundle that comes damaged
 _STALE_S = 86_400  # a staging directory this old was left by a publisher that died
 
 
@@ -88,7 +89,13 @@ def open_storage(url: str, cache: Path | None) -> Storage:
         raise RegistryError(f"registry {url}: {error}") from error
     if isinstance(filesystem, fsspec.get_filesystem_class("file")):
         return LocalStorage(Path(root))
-    return RemoteStorage(url, filesystem, root, cache or Path.home() / ".cache" / "nextclick" / "bundles")
+    return RemoteStorage(url, filesystem, root, cache or _user_cache())
+
+
+def _user_cache() -> Path:
+    """Return the folder for downloads, by the XDG base directory specification."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "nextclick" / "bundles"
 
 
 class LocalStorage:
@@ -227,20 +234,27 @@ class RemoteStorage:
         return True
 
     def fetch(self, version: str) -> Path:
-        """Download the version into the cache, unless it is there already, and return its directory."""
+        """Download the version into the cache, unless it is there and whole, and return its directory.
+
+        A download that is not what the manifest says is made once more; what is wrong in the storage itself is for
+        `load_bundle` to say.
+        """
         manifest = self.read(f"{version}/{MANIFEST}")
         target = self._cache / version
         if manifest is None:
             raise FileNotFoundError(self._at(version))
-        if _same(target / MANIFEST, manifest):
+        if _same(target / MANIFEST, manifest) and is_whole(target):
             return target
         self._cache.mkdir(parents=True, exist_ok=True)
         part = self._cache / f"{_STAGING}{uuid.uuid4().hex}"
         part.mkdir()
         try:
-            for name in _FILES:
-                self._fs.get_file(f"{self._at(version)}/{name}", str(part / name))
             (part / MANIFEST).write_bytes(manifest)
+            for _ in range(_DOWNLOADS):
+                for name in _FILES:
+                    self._fs.get_file(f"{self._at(version)}/{name}", str(part / name))
+                if is_whole(part):
+                    break
             _put_in_place(part, target, manifest)
         finally:
             shutil.rmtree(part, ignore_errors=True)
@@ -270,7 +284,7 @@ def _put_in_place(part: Path, target: Path, manifest: bytes) -> None:
     with contextlib.suppress(OSError):
         os.rename(part, target)
         return
-    if not _same(target / MANIFEST, manifest):
+    if not (_same(target / MANIFEST, manifest) and is_whole(target)):
         shutil.rmtree(target, ignore_errors=True)
         os.rename(part, target)
 

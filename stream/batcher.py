@@ -9,7 +9,7 @@ What waits is bounded in clicks and in bytes: a message of a megabyte, rejected 
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import NamedTuple
 
@@ -24,6 +24,10 @@ class Batch(NamedTuple):
     partition: Partition
     records: list[Record]
     epoch: int
+
+
+def _always(partition: Partition) -> bool:
+    return True
 
 
 class Batcher:
@@ -71,12 +75,14 @@ class Batcher:
         """Return once less waits than the bounds."""
         await self._room.wait()
 
-    async def take(self, ledger: Ledger) -> Batch:
-        """The next batch, of the partition whose turn it is, stamped with the epoch in which it is begun."""
-        while not self._turns:
+    async def take(self, ledger: Ledger, may_begin: Callable[[Partition], bool] = _always) -> Batch:
+        """The next batch, of the partition whose turn it is, stamped with the epoch in which it is begun.
+
+        Partitions that may begin none are passed over; `look_again` once that may have changed.
+        """
+        while (partition := self._next(may_begin)) is None:
             self._arrived.clear()
             await self._arrived.wait()
-        partition = self._turns.popleft()
         line = self._lines[partition]
         records, size = self._cut(line, self._line_bytes[partition])
         self._line_bytes[partition] -= size
@@ -84,6 +90,18 @@ class Batcher:
             self._turns.append(partition)
         self._took(len(records), size)
         return Batch(partition, records, ledger.epoch)
+
+    def look_again(self) -> None:
+        """A partition may begin a batch that might not before."""
+        self._arrived.set()
+
+    def _next(self, may_begin: Callable[[Partition], bool]) -> Partition | None:
+        for _ in range(len(self._turns)):
+            partition = self._turns.popleft()
+            if may_begin(partition):
+                return partition
+            self._turns.append(partition)
+        return None
 
     def _cut(self, line: deque[Record], line_bytes: int) -> tuple[list[Record], int]:
         """Take a batch from the front of a line; its records and their bytes."""
@@ -122,7 +140,7 @@ class Batcher:
 
 def _size(record: Record) -> int:
     """Bytes of the parts that a shop may fill as it likes."""
-    headers = sum(len(name) + len(value) for name, value in record.headers) if record.headers else 0
+    headers = sum(len(name) + len(value or b"") for name, value in record.headers) if record.headers else 0
     return len(record.value or b"") + len(record.key or b"") + headers
 
 
@@ -130,4 +148,4 @@ def _size_of_all(records: Sequence[Record]) -> int:
     """The same of many, at a third of the cost: once for every click there is."""
     with_headers = [record for record in records if record.headers]
     size = sum([len(record.value or b"") + len(record.key or b"") for record in records])
-    return size + sum(len(name) + len(value) for record in with_headers for name, value in record.headers)
+    return size + sum(len(name) + len(value or b"") for record in with_headers for name, value in record.headers)

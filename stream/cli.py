@@ -25,6 +25,8 @@ from export.terminal import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from export.registry import Registry
 
 __all__ = ["Bootstrap", "Kafka", "KafkaConfig", "app", "kafka_options"]
@@ -67,7 +69,7 @@ Announce = Annotated[
     option(
         "--bootstrap-servers",
         envvar="NEXTCLICK_BOOTSTRAP_SERVERS",
-        help="Tell running workers; left out, they learn at their start.",
+        help="Tell the workers. Left out, they follow the registry only as long as nothing was announced.",
     ),
 ]
 
@@ -105,11 +107,13 @@ def worker(
     bootstrap_servers: Bootstrap,
     registry: RegistryUrl,
     group: Group = "nextclick",
+    variant: Variant = "default",
     k: Annotated[int, option(help="Items in a list.")] = 20,
     exclude: Annotated[Exclude, option(help="Keep items of the session out of its list.")] = Exclude.none,
     blocked_items: Annotated[Path | None, option(help="File of item ids never shown, one a line.")] = None,
     guarantee: Annotated[
-        Guarantee, option(help="exactly-once: readers of committed messages see each answer once, some ms later.")
+        Guarantee,
+        option(help="exactly-once: readers of committed messages see each answer once, 10 to 20 ms later."),
     ] = Guarantee.at_least_once,
     redis: Annotated[
         str | None, option(envvar="NEXTCLICK_REDIS", help="Also write lists to redis://HOST:PORT/DB.")
@@ -143,6 +147,7 @@ def worker(
         bootstrap_servers=bootstrap_servers,
         registry=registry,
         group=group,
+        variant=variant,
         k=k,
         session=SessionConfig(
             timeout_ms=round(session_timeout_minutes * 60_000), grace_ms=round(session_grace_minutes * 60_000)
@@ -227,11 +232,8 @@ def models_promote(
     json: Json = False,
 ) -> None:
     """Make a version live and tell the workers."""
-    from export.registry import Registry
-
-    store = Registry(registry)
-    store.promote(version, variant)
-    _announce(store, version, variant, bootstrap_servers, kafka_options(kafka, kafka_config), json)
+    extra = kafka_options(kafka, kafka_config)
+    _make_live(lambda store: store.promote(version, variant), registry, variant, bootstrap_servers, extra, json)
 
 
 @models.command("rollback")
@@ -244,20 +246,22 @@ def models_rollback(
     json: Json = False,
 ) -> None:
     """Go back to the version that was live before, and tell the workers."""
-    from export.registry import Registry
-
-    store = Registry(registry)
     extra = kafka_options(kafka, kafka_config)
-    _announce(store, store.rollback(variant), variant, bootstrap_servers, extra, json)
+    _make_live(lambda store: store.rollback(variant), registry, variant, bootstrap_servers, extra, json)
 
 
-def _announce(
-    store: "Registry", version: str, variant: str, bootstrap_servers: str | None, extra: dict[str, str], json: bool
+def _make_live(
+    change: "Callable[[Registry], object]",
+    registry: str,
+    variant: str,
+    bootstrap_servers: str | None,
+    extra: dict[str, str],
+    json: bool,
 ) -> None:
-    from stream.announcements import announce, announcement_for
+    from export.registry import Registry
+    from stream.promotion import make_live
 
-    if bootstrap_servers is not None:
-        announce(bootstrap_servers, announcement_for(store, version, variant), extra=extra)
+    version = make_live(Registry(registry), change, variant=variant, bootstrap_servers=bootstrap_servers, extra=extra)
     report({"version": version, "variant": variant, "announced": bootstrap_servers is not None}, json)
 
 

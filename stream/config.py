@@ -47,14 +47,14 @@ class StreamConfig:
     max_batch: int = 1024  # clicks of one micro-batch; larger ones coalesce better and answer later
     queue_clicks: int = 16_384  # clicks waiting in the worker before the fetcher pauses
     queue_mb: int = 64  # their bytes; huge messages fill it long before the clicks are so many
-    batches_in_flight: int = 16  # begun and not yet confirmed; bounds what a crash repeats
+    batches_in_flight: int = 4  # of a partition, begun and not yet confirmed; bounds what a crash repeats
 
     broker_session_timeout_s: float = 10.0  # silence after which the group gives a worker's partitions away
     broker_heartbeat_s: float = 0.3  # at most a third of the session time-out; a rebalance is noticed by the next one
     delivery_timeout_s: float = 8.0  # for one message; below the session time-out, or a zombie's rows come late
     commit_interval_s: float = 1.0  # between two commits of offsets
     watchdog_s: float = 60.0  # no progress for so long while clicks wait ends the process
-    models_poll_s: float = 1.0  # between two looks at the registry while it holds no model
+    models_poll_s: float = 1.0  # between two looks at the registry, where nothing was announced
 
     redis_url: str | None = field(default=None, repr=False)  # redis://host:port/db; None: lists go to Kafka only
     redis_ttl_s: int = 1800  # how long a list stays in Redis

@@ -45,7 +45,7 @@ class Expired(NamedTuple):
 
 class WithHeaders(Protocol):
     @property
-    def headers(self) -> Sequence[tuple[str, bytes]]: ...
+    def headers(self) -> Sequence[tuple[str, bytes | None]]: ...
 
 
 class ExpiringStore(Protocol):
@@ -165,6 +165,6 @@ def tombstone_headers(expired: Expired) -> list[tuple[str, bytes]]:
 def tombstone_offset(record: WithHeaders) -> int | None:
     """The source offset that a tombstone names; None where it names none."""
     for name, value in record.headers:
-        if name == SOURCE_OFFSET and value.isdigit():
+        if name == SOURCE_OFFSET and value is not None and value.isdigit():
             return int(value)
     return None

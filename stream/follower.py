@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from export.bundle import load_bundle
-from export.errors import BundleError, NextclickError, RegistryError
+from export.errors import BundleError, NextclickError, RegistryError, VersionUnknown
 from export.ranker import Ranker, RankerConfig
 from export.registry import Registry
 from stream.announcements import AnnouncementReader
@@ -136,7 +136,7 @@ class ModelFollower:
         """Serve the first candidate that can be had, unless it is in service."""
         try:
             for wanted in self._candidates():
-                if self._is_served(wanted) or (wanted not in self._refused and self._serve(wanted)):
+                if self._is_served(wanted) or (wanted not in self._refused and self._serve_if_there(wanted)):
                     return
         except (RegistryError, OSError) as error:
             self._report(error, "registry")
@@ -157,6 +157,16 @@ class ModelFollower:
     def _is_served(self, wanted: Wanted) -> bool:
         serving = self._serving
         return serving is not None and serving.version == wanted.version and wanted.sha256 in ("", serving.sha256)
+
+    def _serve_if_there(self, wanted: Wanted) -> bool:
+        """As `_serve`. Where nothing is in service yet, a version that the registry has lost makes way for others."""
+        try:
+            return self._serve(wanted)
+        except VersionUnknown as error:
+            if self._serving is not None:
+                raise
+            self._report(error, "registry")
+            return False
 
     def _serve(self, wanted: Wanted) -> bool:
         """Whether the model is in service now. RegistryError and OSError pass through: they may go away."""

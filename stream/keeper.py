@@ -62,11 +62,14 @@ class ChangelogKeeper:
         topic: str,
         store: RecoverableStore,
         recovery: _Recovery,
+        *,
         owned: Callable[[], Sequence[int]],
         may_publish: Callable[[], Awaitable[bool]],
+        found: Callable[[int, Sequence[Row]], None],
     ) -> None:
+        """`found` hears of rows that were taken over while the partition was ours."""
         self._topic, self._store, self._recovery = topic, store, recovery
-        self._owned, self._may_publish = owned, may_publish
+        self._owned, self._may_publish, self._found = owned, may_publish, found
         self._stale: dict[int, set[bytes]] = defaultdict(set)
         self._behind: dict[int, int] = {}  # partition -> where the table stood, with rows behind that
 
@@ -106,6 +109,7 @@ class ChangelogKeeper:
             rows, _ = split_positions(await asyncio.to_thread(reader.read, number, known[number] + 1, ends[number]))
             if number in self._owned() and self._known(number) == known[number]:
                 self.restore(number, rows, ends[number] - 1)
+                self._found(number, rows)
 
     async def write_again(self, publisher: _Publisher) -> None:
         """Write the stale rows of the partitions that are ours. PublishFailed leaves the rest for later."""

@@ -22,7 +22,7 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)  # memory, CPU, start time
-        self.clicks = self._counter("clicks", "Messages read from the clicks topic, rejected ones included.")
+        self.clicks = self._counter("clicks", "Clicks answered for good, rejected ones included.")
         self.repeats = self._counter("repeats", "Clicks read again, whose offsets had been applied before.")
         self.batches = self._counter("batches", "Micro-batches finished.")
         self.recommendations = self._counter("recommendations", "Lists published and confirmed.")

@@ -25,6 +25,7 @@ from stream.ledger import Ledger, Partition, Record
 from stream.pipeline import Pipeline
 from stream.positions import split_positions
 from stream.publisher import Publisher, Receipt
+from stream.recovery import Row
 from stream.seams.app import LeanApp
 from stream.seams.tables import TableStore
 
@@ -63,7 +64,12 @@ class Ownership:
         self._expiry, self._path, self._has_ended = expiry, path, has_ended
         self._exactly_once = config.guarantee == "exactly-once"
         self._keeper = ChangelogKeeper(
-            config.changelog_topic, store, app.tables.recovery, self._recovered, self.may_publish
+            config.changelog_topic,
+            store,
+            app.tables.recovery,
+            owned=self._recovered,
+            may_publish=self.may_publish,
+            found=self._note_found,
         )
         self._repair: asyncio.Task[None] | None = None  # the newest task that follows an unconfirmed batch
 
@@ -138,7 +144,8 @@ class Ownership:
             return
         rows, position = split_positions(records)
         if position is not None and self._exactly_once:
-            self.ledger.recovered((self.clicks_topic, partition[1]), position)
+            clicks = (self.clicks_topic, partition[1])
+            self.ledger.recovered(clicks, max(position, self.ledger.answered(clicks)) if position else 0)
         elif position is not None:
             (self._path.old_positions.add if position else self._path.old_positions.discard)(partition[1])
         self._keeper.restore(partition[1], rows, records[-1].offset)
@@ -152,6 +159,7 @@ class Ownership:
     def changelog_rows(self, partition: Partition, receipt: Receipt) -> None:
         """Rows of ours are in the changelog. In transactions there can be none of others before or between them."""
         if not self._exactly_once:
+            self._path.old_positions.discard(partition[1])  # its tombstone was among the rows
             self._keeper.confirmed(partition[1], receipt)
         elif receipt.tracked_offset >= 0:
             changelog = TP(self._config.changelog_topic, partition[1])
@@ -167,15 +175,18 @@ class Ownership:
             return
         if self._exactly_once:
             self.fenced = f"joining the group again: {error}"
-            self._repair = asyncio.create_task(consumer.rejoin())
-        elif self._repair is None or self._repair.done():  # never two at once: the later seek would go back
-            self._repair = asyncio.create_task(consumer.rewind())
-        self._repair.add_done_callback(self._repaired)
+        if self._repair is None or self._repair.done():  # never two at once: the later seek would go back
+            self._repair = asyncio.create_task(consumer.rejoin() if self._exactly_once else consumer.rewind())
+            self._repair.add_done_callback(self._repaired)
 
     def _repaired(self, repair: "asyncio.Task[None]") -> None:
         error = None if repair.cancelled() else repair.exception()
         if error is not None:
             self.crash(error)
+
+    def _note_found(self, partition: int, rows: Sequence[Row]) -> None:
+        """A zombie may have brought back a session that was forgotten: it is, again, after another silence."""
+        self._expiry.touch(partition, [row.key for row in rows if row.key and row.value is not None], time.time())
 
     def _recovered(self) -> list[int]:
         """Partitions that are ours with their state."""

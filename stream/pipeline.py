@@ -3,11 +3,11 @@
     batcher -> begin: steps 1, 2 -> inference thread: 3, 4 -> end: step 5 -> settle: 6, 7
 
 Each stage takes the batches one after another, but for the ranking, which takes all that wait. While the broker
-acknowledges some, others are ranked and more are prepared. `batches_in_flight` bounds how many are begun and not over:
-where the broker is slow, clicks wait in the batcher, and the next batch is larger; batches of a click or two that queue
-up behind it would never get fewer. A batch of an earlier epoch, begun before its partition was given up, is dropped at
-the next step: the clicks are read again by their owner. Partitions do not wait for each other, but the batches of one
-of them are confirmed in order.
+acknowledges some, others are ranked and more are prepared. `batches_in_flight` bounds how many of a partition are begun
+and not over: where the broker is slow, its clicks wait in the batcher, and the next batch is larger; batches of a click
+or two that queue up behind it would never get fewer. A batch of an earlier epoch, begun before its partition was given
+up, is dropped at the next step: the clicks are read again by their owner. Partitions do not wait for each other, but
+the batches of one of them are confirmed in order.
 
 A partition is given up when a batch of it is not confirmed, or when the group takes it. Then the state rows of all its
 batches in work are put back as they were, newest batch first: a batch that is read again is folded from what the broker
@@ -18,7 +18,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, NamedTuple, Protocol
 
@@ -67,8 +67,9 @@ class Pipeline:
         self._clicks_ahead = 0  # prepared and not yet ranked
         self._room_ahead = asyncio.Event()
         self._room_ahead.set()
-        self._slots = asyncio.Semaphore(batches_in_flight)
-        self._begun = 0
+        self._most = batches_in_flight
+        self._begun: Counter[Partition] = Counter()  # batches that are not over
+        self._broken = False  # a stage has ended: what is in flight stays so
         self._idle = asyncio.Event()
         self._idle.set()
         self._tasks: list[asyncio.Task[None]] = []
@@ -79,7 +80,7 @@ class Pipeline:
     @property
     def in_flight(self) -> int:
         """Batches begun and not yet ended."""
-        return self._begun
+        return self._begun.total()
 
     def start(self, on_crash: Callable[[BaseException], None]) -> None:
         """Start the stages; an error that no rule covers is handed to `on_crash`, and the stage is over."""
@@ -89,10 +90,10 @@ class Pipeline:
             self._run(stage(), stage.__name__)
 
     async def drained(self, timeout_s: float) -> bool:
-        """Wait until every batch that was begun has ended; False after `timeout_s`."""
+        """Wait until every batch that was begun has ended; False after `timeout_s`, or when a stage has crashed."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._idle.wait(), timeout_s)
-        return self._idle.is_set()
+        return self._idle.is_set() and not self._broken
 
     def give_up(self, partition: Partition) -> None:
         """Nothing of the partition that was begun counts any more, and nothing that waits is begun; a seek is due."""
@@ -119,9 +120,8 @@ class Pipeline:
     async def _begin(self) -> None:
         while True:
             await self._room_ahead.wait()
-            await self._slots.acquire()
-            batch = await self._batcher.take(self._ledger)
-            self._begun += 1
+            batch = await self._batcher.take(self._ledger, self._may_begin)
+            self._begun[batch.partition] += 1
             self._idle.clear()
             started = time.perf_counter()
             prepared = self._path.prepare(batch)  # 1. 2.
@@ -155,7 +155,7 @@ class Pipeline:
             if not await self._may_publish() and self._is_current(prepared):
                 self.give_up(prepared.batch.partition)
             if not self._is_current(prepared):
-                self._over()
+                self._over(prepared)
                 continue
             messages = self._path.messages(prepared, ranked.answers, ranked.model)
             receipt = await self._publisher.publish(prepared.batch.partition, messages)  # 5.
@@ -174,7 +174,7 @@ class Pipeline:
                     self.on_unconfirmed(partition, error)
             else:
                 self._confirm(published, receipt)  # 7.
-            self._over()
+            self._over(published.prepared)
 
     def _confirm(self, published: "_Published", receipt: Receipt) -> None:
         batch = published.prepared.batch
@@ -202,13 +202,24 @@ class Pipeline:
         return self._settling[partition]
 
     def _run(self, stage: Coroutine[Any, Any, None], name: str) -> None:
-        self._tasks.append(asyncio.create_task(_guarded(stage, self._on_crash), name=f"pipeline{name}"))
+        self._tasks.append(asyncio.create_task(_guarded(stage, self._crash), name=f"pipeline{name}"))
 
-    def _over(self) -> None:
-        self._slots.release()
-        self._begun -= 1
+    def _crash(self, error: BaseException) -> None:
+        self._broken = True
+        self._idle.set()  # nobody waits for what will not end
+        self._on_crash(error)
+
+    def _may_begin(self, partition: Partition) -> bool:
+        return self._begun[partition] < self._most
+
+    def _over(self, prepared: Prepared) -> None:
+        partition = prepared.batch.partition
+        self._begun[partition] -= 1
+        if not self._begun[partition]:
+            del self._begun[partition]
         if not self._begun:
             self._idle.set()
+        self._batcher.look_again()
 
 
 class _Published(NamedTuple):

@@ -2,9 +2,8 @@
 
 A batch is handed over as a whole, and one future stands for all its messages. The producer is idempotent, so that
 retries neither repeat nor reorder: the state rows of a session must reach the changelog in the order of their batches.
-Delivery reports arrive in a thread of our own and wake the event loop once a
-batch, not once a message. A message that the broker does not confirm in time fails the batch: nothing of it is
-acknowledged, and its clicks are read again.
+Delivery reports arrive in a thread of our own and wake the event loop once a batch, not once a message. A message that
+the broker does not confirm in time fails the batch: nothing of it is acknowledged, and its clicks are read again.
 """
 
 import asyncio
@@ -19,7 +18,9 @@ from stream.errors import PublishFailed
 from stream.ledger import Partition
 
 __all__ = [
+    "DROPPED_HEADERS",
     "TRUNCATED",
+    "TRUNCATED_KEY",
     "IdempotentPublisher",
     "Outgoing",
     "Publisher",
@@ -29,8 +30,10 @@ __all__ = [
     "shrink",
 ]
 
-TRUNCATED = "truncated_from"  # header of a rejected message that was too large to be copied whole: its length in bytes
-KEPT_BYTES = 16 * 1024  # of a value that the broker refuses for its size
+# Headers of a rejected message that was too large to be copied whole: bytes of its value, of its key, and how many of
+# its headers were left out
+TRUNCATED, TRUNCATED_KEY, DROPPED_HEADERS = "truncated_from", "truncated_key_from", "dropped_headers"
+KEPT_BYTES = 16 * 1024  # of the value, the key and the headers of a message that the broker refuses for its size
 _POLL_S = 0.1
 _ANSWER_S = 5.0
 _RETRY_S = 0.005  # while librdkafka's queue is full
@@ -42,7 +45,7 @@ class Outgoing(NamedTuple):
     topic: str
     key: bytes | None
     value: bytes | None
-    headers: list[tuple[str, bytes]] | None = None
+    headers: Sequence[tuple[str, bytes | None]] | None = None
     partition: int = -1
     tracked: bool = False  # its offset is wanted in the receipt
     shrinkable: bool = False  # may be cut to fit, with a header that says so
@@ -141,7 +144,7 @@ class IdempotentPublisher:
         self._poller.start()
 
     async def publish(self, partition: Partition, messages: Sequence[Outgoing]) -> "asyncio.Future[Receipt]":
-        """Waits while librdkafka's queue is full; raises PublishFailed where it refuses a message at once."""
+        """Waits while librdkafka's queue is full."""
         ticket = _Ticket(self, len(messages))
         for message in messages:
             report: Callable[..., None] = ticket.report
@@ -149,8 +152,13 @@ class IdempotentPublisher:
                 report = ticket.report_tracked
             elif message.shrinkable:
                 report = partial(ticket.report_shrinkable, message)
-            while not self._try_produce(message, report):
-                await asyncio.sleep(_RETRY_S)
+            try:
+                while not self._try_produce(message, report):
+                    await asyncio.sleep(_RETRY_S)
+            except PublishFailed as error:  # at once; the reports of the messages before it come to nobody
+                refused: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
+                refused.set_exception(error)
+                return refused
         return ticket.future
 
     async def take_over(self, partitions: Collection[Partition]) -> Collection[Partition]:
@@ -191,7 +199,9 @@ def produce(producer: Any, message: Outgoing, report: Callable[..., None] | None
     """Hand one message to a confluent producer. By place, and without headers where there are none: with all of them by
     name a call takes nearly twice as long."""
     if message.headers:
-        producer.produce(message.topic, message.value, message.key, message.partition, report, headers=message.headers)
+        producer.produce(
+            message.topic, message.value, message.key, message.partition, report, headers=list(message.headers)
+        )
     else:
         producer.produce(message.topic, message.value, message.key, message.partition, report)
 
@@ -205,7 +215,17 @@ def broker_answers(client: Any) -> bool:
 
 
 def shrink(message: Outgoing) -> Outgoing:
-    """A message that is too large for the broker, cut, with a header that says so."""
-    value = message.value or b""
-    headers = [*(message.headers or []), (TRUNCATED, str(len(value)).encode())]
-    return message._replace(value=value[:KEPT_BYTES], headers=headers, shrinkable=False)
+    """A message that is too large for the broker, cut to a size that every broker takes: value, key and the first
+    headers, which are the sender's, with headers that say so."""
+    value, key, headers = message.value or b"", message.key, list(message.headers or [])
+    cut = [(TRUNCATED, str(len(value)).encode())]
+    if key is not None and len(key) > KEPT_BYTES:
+        cut.append((TRUNCATED_KEY, str(len(key)).encode()))
+        key = key[:KEPT_BYTES]
+    dropped = 0
+    while sum(len(name) + len(text or b"") for name, text in headers) > KEPT_BYTES:
+        del headers[0]
+        dropped += 1
+    if dropped:
+        cut.append((DROPPED_HEADERS, str(dropped).encode()))
+    return message._replace(value=value[:KEPT_BYTES], key=key, headers=[*headers, *cut], shrinkable=False)

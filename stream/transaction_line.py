@@ -101,7 +101,16 @@ class TransactionLine:
                 for item in items:
                     if isinstance(item, _TakeOver):
                         self._tell(item.future, self._acquire)
+        self._refuse_the_rest()
         self._producer = None  # here, as closing it may take a moment
+
+    def _refuse_the_rest(self) -> None:
+        """What came while the last transaction took its time: somebody waits for each of them."""
+        gone = PublishFailed(f"{self._name} is no longer of this worker")
+        while not self._queue.empty():
+            item = self._queue.get()
+            if item is not None:
+                self._tell(item.future, partial(_raise, gone))
 
     def _acquire(self) -> None:
         """Have a producer with the place of this partition, and a first transaction of it."""

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "deploy"
 RESORT_S = 10  # after which a worker that does not end orderly ends at once
 FUNCTIONS = {
-    "changes", "rate", "increase", "sum", "by", "deriv", "and", "scalar", "histogram_quantile", "predict_linear", "up",
+    "absent", "changes", "count", "m", "offset", "or", "rate", "increase", "sum", "by", "deriv", "and", "scalar", "histogram_quantile", "predict_linear", "up",
 }  # fmt: skip
 
 

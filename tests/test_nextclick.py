@@ -163,3 +163,29 @@ def test_models_list_shows_what_is_live(
     Registry(str(tmp_path / "registry")).create()
     assert run(monkeypatch, "models", "list", "--registry", str(tmp_path / "registry"), "--json") == 0
     assert json.loads(capsys.readouterr().out.splitlines()[-1]) == {"live": None, "models": []}
+
+
+def test_models_list_names_a_version_that_cannot_be_read_beside_the_others(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "1").mkdir()
+    (tmp_path / "1" / "manifest.json").write_text('{"format_version": 9}')
+    assert run(monkeypatch, "models", "list", "--registry", str(tmp_path), "--json") == 0
+    [model] = json.loads(capsys.readouterr().out.splitlines()[-1])["models"]
+    assert (model["version"], "format 9" in model["error"]) == ("1", True)
+    assert run(monkeypatch, "models", "list", "--registry", str(tmp_path)) == 0
+    assert "unreadable" in capsys.readouterr().out
+
+
+def test_worker_follows_the_variant_it_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    configs: list[Any] = []
+
+    def run_worker(config: Any) -> int:
+        configs.append(config)
+        return 0
+
+    monkeypatch.setattr("stream.worker.run_worker", run_worker)
+    options = ("--bootstrap-servers", "host:1", "--registry", "r")
+    assert run(monkeypatch, "worker", *options, "--variant", "b") == 0
+    assert run(monkeypatch, "worker", *options) == 0
+    assert [config.variant for config in configs] == ["b", "default"]

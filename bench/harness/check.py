@@ -48,7 +48,7 @@ class Checker:
         self.wrong: list[str] = []
         self.models: set[str] = set()  # that made the lists of this round
         self._rows: dict[str, bytes | None] = {}
-        self._history: dict[Place, SessionState] = {}
+        self._history: dict[Place, tuple[str, SessionState]] = {}
         self._rounds: deque[list[Place]] = deque([[]])
         self._touched: set[str] = set()
         self._waiting: dict[str, deque[int]] = defaultdict(deque)  # offsets without a list
@@ -76,7 +76,7 @@ class Checker:
                 self._rows[(message.key() or b"").decode(errors="replace")] = message.value()
         for message in rejected:
             self._take_rejected(message)
-        self._take_lists([decode_recommendation(message.value() or b"") for message in lists])
+        self._take_lists([self._decode_list(message) for message in lists])
 
     def settle(self, deadline_s: float) -> int:
         """Read until every click is answered and every row is there; the clicks that are unanswered after all.
@@ -144,7 +144,7 @@ class Checker:
             return
         name = click.session_id
         state = self.states[name] = fold_click(self.states.get(name), click, offset)
-        self._history[partition, offset] = state
+        self._history[partition, offset] = name, state
         self._rounds[-1].append((partition, offset))
         self._touched.add(name)
         self._waiting[name].append(offset)
@@ -165,18 +165,25 @@ class Checker:
         self._count_repeat(place, self._refused, "rejected")
         self._unrejected.pop(place, None)
 
+    def _decode_list(self, message: Message) -> Recommendation:
+        found = decode_recommendation(message.value() or b"")
+        if message.key() != found.session_id.encode():
+            self._blame(found.session_id, f"a list of it has the key {message.key()!r}")
+        return found
+
     def _take_lists(self, lists: list[Recommendation]) -> None:
         by_model: dict[str, list[tuple[Recommendation, SessionState]]] = defaultdict(list)
         for found in lists:
             self.lists += 1
             self.models.add(found.model)
             name, place = found.session_id, (found.source.partition, found.source.offset)
+            repeated = place in self._answered  # perhaps in a round whose states are forgotten
             self._count_repeat(place, self._answered, "answered")
-            state = self._history.get(place)
-            if state is not None:
-                by_model[found.model].append((found, state))
-            elif place not in self._answered:
-                self._blame(name, f"a list for {place}, where no click of a session stands")
+            at_place = self._history.get(place)
+            if at_place is not None and at_place[0] == name:
+                by_model[found.model].append((found, at_place[1]))
+            elif at_place is not None or not repeated:
+                self._blame(name, f"a list for {place}, where no click of it stands")
             self.last[name] = found
             waiting = self._waiting[name]
             while waiting and waiting[0] <= found.source.offset:

@@ -16,7 +16,7 @@ from confluent_kafka import Consumer, Message, Producer
 
 from bench.peers.output import MAX_BATCH, WINDOW, K, list_message
 from export.bundle import load_bundle
-from export.ranker import Ranker
+from export.ranker import Ranker, RankerConfig
 from stream.contract import Source, decode_click
 from stream.kafka import consumer_options, producer_options
 
@@ -26,8 +26,9 @@ def main() -> None:
     parser.add_argument("bootstrap")
     parser.add_argument("bundle", type=Path)
     parser.add_argument("group")
+    parser.add_argument("--threads", type=int, default=0, help="of the graph; 0: one a core")
     args = parser.parse_args()
-    ranker = Ranker(load_bundle(args.bundle))
+    ranker = Ranker(load_bundle(args.bundle), RankerConfig(threads=args.threads))
     committing = {"enable.auto.commit": True, "enable.auto.offset.store": True}
     consumer = Consumer(consumer_options(args.bootstrap, group=args.group) | committing)
     producer = Producer(producer_options(args.bootstrap))

@@ -14,7 +14,7 @@ import faust
 
 from bench.peers.output import WINDOW, K, list_message
 from export.bundle import load_bundle
-from export.ranker import Ranker
+from export.ranker import Ranker, RankerConfig
 from stream.contract import Source
 
 
@@ -44,8 +44,9 @@ def main() -> None:
     parser.add_argument("bootstrap")
     parser.add_argument("bundle", type=Path)
     parser.add_argument("group")
+    parser.add_argument("--threads", type=int, default=0, help="of the graph; 0: one a core")
     args = parser.parse_args()
-    ranker = Ranker(load_bundle(args.bundle))
+    ranker = Ranker(load_bundle(args.bundle), RankerConfig(threads=args.threads))
     with tempfile.TemporaryDirectory(prefix="nextclick-faust-") as folder:
         app = build(args.bootstrap, args.group, ranker, folder)
         faust.Worker(app, loglevel="warning").execute_from_commandline()

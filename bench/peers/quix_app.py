@@ -21,11 +21,11 @@ from quixstreams.sinks import BatchingSink, SinkBatch  # type: ignore[import-not
 
 from bench.peers.output import MAX_BATCH, WINDOW, K, list_message
 from export.bundle import load_bundle
-from export.ranker import Ranker
+from export.ranker import Ranker, RankerConfig
 from stream.contract import Source
 
 # As the worker's: confirmed by all replicas, idempotent, the same waiting and compression
-_PRODUCER = {"acks": "all", "enable.idempotence": True, "linger.ms": 2, "compression.type": "lz4"}
+_PRODUCER = {"acks": "all", "enable.idempotence": True, "linger.ms": 0.5, "compression.type": "lz4"}
 
 
 class Ranking(BatchingSink):  # type: ignore[misc]
@@ -92,9 +92,10 @@ def main() -> None:
     parser.add_argument("bootstrap")
     parser.add_argument("bundle", type=Path)
     parser.add_argument("group")
+    parser.add_argument("--threads", type=int, default=0, help="of the graph; 0: one a core")
     parser.add_argument("--batched", action="store_true")
     args = parser.parse_args()
-    ranker = Ranker(load_bundle(args.bundle))
+    ranker = Ranker(load_bundle(args.bundle), RankerConfig(threads=args.threads))
     with tempfile.TemporaryDirectory(prefix="nextclick-quix-") as folder:
         build(args.bootstrap, args.group, ranker, folder, batched=args.batched).run()
 

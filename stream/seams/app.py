@@ -40,7 +40,9 @@ class LeanApp(faust.App):
         super().on_rebalance_start()
 
     async def _on_partitions_assigned(self, assigned: set[Any], generation_id: int = 0) -> None:
-        """Seam: as above; what follows is the recovery of the state."""
+        """Seam: as above; what follows is the recovery of the state. One that is still under way from the rebalance
+        before may have made its seeks since the partitions were revoked: they must not count for this assignment."""
+        self.intake.give_up_all()
         self.assigned_at = time.monotonic()
         await super()._on_partitions_assigned(assigned, generation_id)
 

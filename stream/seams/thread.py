@@ -14,6 +14,7 @@ from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 
 from stream.ledger import Partition, Record
 from stream.seams.pace import pace
+from stream.seams.records import read_any_header_name
 
 __all__ = ["Fetched", "LeanThread", "note_kafka_errors"]
 
@@ -48,6 +49,7 @@ class LeanThread(AIOKafkaConsumerThread):
     def _create_worker_consumer(self, transport: Any) -> Any:
         """Seam: Faust fixes the broker's long poll at 1.5 s; a position that was moved is fetched only after that. It
         reads what was not committed, unless its own transactions are used: they don't work, and ours are not its."""
+        read_any_header_name()
         consumer = super()._create_worker_consumer(transport)
         consumer._fetch_max_wait_ms = self.app.fetch_max_wait_ms
         consumer._isolation_level = "read_committed"

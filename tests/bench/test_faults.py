@@ -6,6 +6,7 @@ from random import Random
 from threading import Timer
 from typing import Any, cast
 
+import msgspec
 import pytest
 from confluent_kafka import Producer
 
@@ -78,7 +79,7 @@ class Stage:
         self.send("clicks", b"s", b"{}", [(EXPECTED, expected.encode())])
         return self._next()
 
-    def answer(self, session: str, *, items: list[str] | None = None) -> None:
+    def answer(self, session: str, *, items: list[str] | None = None, key: bytes | None = None) -> None:
         state = self.states[session]
         items = items or list(dict.fromkeys(reversed(ranking_items(state))))
         found = Recommendation(
@@ -91,7 +92,7 @@ class Stage:
             event_ts=TS,
             published_ts=TS,
         )
-        self.send("recommendations", session.encode(), encode(found))
+        self.send("recommendations", key or session.encode(), encode(found))
 
     def row(self, session: str) -> None:
         self.send("changelog", session.encode(), encode_state(self.states[session]))
@@ -200,6 +201,19 @@ def test_checker_repeated_list_is_counted_and_wrong_only_where_each_comes_once(s
     stage.answer("s")
     assert (stage.check().wrong, stage.check().repeats) == ([], 1)
     assert "answered twice" in stage.check(exactly_once=True).wrong[0]
+
+
+def test_checker_list_where_no_click_of_its_session_stands_is_wrong(stage: Stage) -> None:
+    answered(stage)
+    stage.states["s"] = msgspec.structs.replace(stage.states["s"], offset=99)
+    stage.answer("s")
+    assert "where no click of it stands" in stage.check().wrong[0]
+
+
+def test_checker_list_with_the_key_of_another_session_is_wrong(stage: Stage) -> None:
+    answered(stage)
+    stage.answer("s", key=b"other")
+    assert "has the key b'other'" in stage.check().wrong[0]
 
 
 def test_checker_rejection_that_is_missing_or_of_another_reason_is_found(stage: Stage) -> None:

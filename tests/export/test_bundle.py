@@ -122,6 +122,25 @@ def test_load_of_bad_popularity_with_the_right_hash_says_so(copied: Path, counts
     assert reason(copied) == "bad_popularity"
 
 
+@pytest.mark.parametrize("damage", [b"nonsense", b"\x93NUMPY\x01\x00\x10\x00{'descr': '<i8', ", b"zip", b"huge"])
+def test_load_of_popularity_that_is_no_array_says_so(copied: Path, damage: bytes) -> None:
+    path = copied / POPULARITY
+    if damage == b"zip":
+        with path.open("wb") as file:
+            np.savez(file, counts=COUNTS)
+    elif damage == b"huge":
+        path.write_bytes(path.read_bytes().replace(f"({V},)".encode(), b"(%d,)" % 10**15))
+    else:
+        path.write_bytes(damage)
+    rehash(copied, POPULARITY)
+    assert reason(copied) == "bad_popularity"
+
+
+def test_load_of_a_window_that_would_take_all_memory_says_so(copied: Path) -> None:
+    edit(copied, window=10**12)
+    assert reason(copied) == "bad_manifest"
+
+
 def test_load_never_unpickles(copied: Path) -> None:
     class Trap:
         def __reduce__(self) -> tuple[Any, ...]:

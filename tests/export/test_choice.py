@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from export import choice
-from export.choice import LEAST_IDENTICAL, MARGINS, describe, export_chosen
+from export.choice import LEAST_IDENTICAL, LEAST_SESSIONS, MARGINS, describe, export_chosen
 from export.errors import ParityError
 from export.parity import check_parity
 from tests.export.toy import ToyServing
@@ -19,7 +19,7 @@ from tests.export.toy import ToyServing
 V, WINDOW, K = 4_096, 6, 10
 
 
-def sessions(count: int = 300) -> list[NDArray[np.int32]]:
+def sessions(count: int = LEAST_SESSIONS) -> list[NDArray[np.int32]]:
     random = np.random.default_rng(0)
     return [random.integers(1, V, random.integers(1, WINDOW + 1), dtype=np.int32) for _ in range(count)]
 
@@ -53,7 +53,7 @@ def test_int8_that_gives_the_same_lists_is_chosen_and_the_manifest_says_so(tmp_p
     parity = chosen(tmp_path / "model.onnx")
     assert in_int8(tmp_path / "model.onnx")
     assert (parity["scoring"], parity["margin"]) == ("int8", MARGINS[0])
-    assert (parity["identical_of"], parity["least_identical"]) == (300, LEAST_IDENTICAL)
+    assert (parity["identical_of"], parity["least_identical"]) == (LEAST_SESSIONS, LEAST_IDENTICAL)
     assert parity["identical"] >= LEAST_IDENTICAL
     assert parity["swapped"] == 0
     assert "in int8" in describe(parity)
@@ -74,7 +74,9 @@ def test_wider_margin_is_tried_where_the_first_is_too_narrow(tmp_path: Path, mon
     assert chosen(tmp_path / "model.onnx")["margin"] == 40
 
 
-@pytest.mark.parametrize("changes", [{"scoring": "exact"}, {"sessions": []}, {"items": V - 1}])
+@pytest.mark.parametrize(
+    "changes", [{"scoring": "exact"}, {"sessions": []}, {"sessions": sessions(LEAST_SESSIONS - 1)}, {"items": V - 1}]
+)
 def test_exact_scoring_is_kept_unasked(tmp_path: Path, changes: dict[str, Any]) -> None:
     parity = chosen(
         tmp_path / "model.onnx", lambda margin: ToyServing(items=changes.get("items", V), margin=margin), **changes

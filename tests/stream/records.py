@@ -19,7 +19,7 @@ class FakeRecord:
     key: bytes | None = None
     value: bytes | None = None
     timestamp: int = TS
-    headers: Sequence[tuple[str, bytes]] = field(default_factory=tuple)
+    headers: Sequence[tuple[str, bytes | None]] = field(default_factory=tuple)
 
 
 def click(offset: int, session: str, item: str, ts: int = TS, **more: object) -> FakeRecord:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from stream.batcher import Batch, Batcher
 from stream.ledger import Ledger
-from tests.stream.records import FakeRecord
+from tests.stream.records import CLICKS, FakeRecord
 
 
 def records(*offsets: int) -> list[FakeRecord]:
@@ -158,3 +158,9 @@ def test_bytes_queued_are_those_of_the_records_that_wait(arrivals: list[tuple[in
             assert batcher.queued_bytes == left
 
     asyncio.run(scenario())
+
+
+def test_header_without_a_value_counts_by_its_name() -> None:
+    batcher = Batcher(max_batch=10, max_queued=10)
+    batcher.put(CLICKS, [FakeRecord(0, b"k", b"v", headers=(("null", None), ("h", b"12")))])
+    assert batcher.queued_bytes == 2 + 4 + 3

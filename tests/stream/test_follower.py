@@ -214,6 +214,17 @@ def test_follower_version_announced_but_not_published_keeps_the_current(followed
     assert one.models == ["1"]
 
 
+def test_follower_first_version_announced_is_lost_takes_one_that_is_there(
+    followed: Make, eventually: Eventually
+) -> None:
+    one = followed(2)
+    announce(one.cluster, ModelAnnouncement("9", "nowhere", "00" * 32), topic=one.topic)
+    one.follower.start()
+    eventually(lambda: one.models == ["2"], "the newest version")
+    eventually(lambda: one.failures("registry") >= 2, "the lost one asked for again")
+    assert one.models == ["2"]
+
+
 def test_load_ranker_version_or_hash_unlike_the_wanted_raises_bundle_error(followed: Make) -> None:
     one = followed(1)
     config = StreamConfig(bootstrap_servers="b", registry=one.registry.url)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from faust.types import TP
@@ -63,7 +64,15 @@ class Owner:
 
     def __init__(self, topic: Topic) -> None:
         self.topic, self.store, self.recovery, self.partitions = topic, FakeStore(), FakeRecovery(), [0]
-        self.keeper = ChangelogKeeper(TOPIC, self.store, self.recovery, lambda: self.partitions, self.may_publish)
+        self.found: list[Any] = []
+        self.keeper = ChangelogKeeper(
+            TOPIC,
+            self.store,
+            self.recovery,
+            owned=lambda: self.partitions,
+            may_publish=self.may_publish,
+            found=lambda partition, rows: self.found.extend(rows),
+        )
 
     async def may_publish(self) -> bool:
         return bool(self.partitions)

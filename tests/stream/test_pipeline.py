@@ -243,6 +243,33 @@ def test_clicks_that_come_while_the_broker_is_slow_gather_into_one_batch() -> No
     scenario(run)
 
 
+def test_a_partition_whose_batches_are_not_confirmed_does_not_keep_others_from_being_answered() -> None:
+    async def run() -> None:
+        bench = Bench(in_flight=2)
+        await bench.publish(10)
+        bench.batcher.put(OTHER, [click(0, "other", "1")])
+        await bench.published(3)
+        bench.publisher.receipts[2].set_result(Receipt(0))
+        await bench.settle()
+        assert bench.ledger.committable() == {OTHER: 1}
+        await bench.pipeline.stop()
+
+    scenario(run)
+
+
+def test_nobody_waits_for_batches_of_a_pipeline_that_has_crashed() -> None:
+    async def run() -> None:
+        bench = Bench()
+        await bench.publish(2)
+        bench.publisher.receipts[0].set_exception(RuntimeError("no rule covers this"))
+        await bench.settle()
+        assert [type(error) for error in bench.crashes] == [RuntimeError]
+        assert not await asyncio.wait_for(bench.pipeline.drained(60), 1)
+        await bench.pipeline.stop()
+
+    scenario(run)
+
+
 def test_batches_of_an_earlier_epoch_are_neither_published_nor_confirmed() -> None:
     async def run() -> None:
         bench = Bench(in_flight=1)

@@ -8,7 +8,16 @@ from confluent_kafka import Consumer, Message, TopicPartition
 
 from stream.errors import PublishFailed
 from stream.kafka import producer_options
-from stream.publisher import TRUNCATED, IdempotentPublisher, Outgoing, Receipt
+from stream.publisher import (
+    DROPPED_HEADERS,
+    KEPT_BYTES,
+    TRUNCATED,
+    TRUNCATED_KEY,
+    IdempotentPublisher,
+    Outgoing,
+    Receipt,
+    shrink,
+)
 from tests.stream.records import CLICKS
 
 PARTITIONS = 4  # of every topic of the in-process cluster
@@ -58,6 +67,19 @@ def test_publish_of_a_message_too_large_to_copy_cuts_it_and_says_so(cluster: str
     (found,) = read(cluster, topic, 1)
     assert len(found.value() or b"") == 16 * 1024
     assert found.headers() == [("reason", b"too_large"), (TRUNCATED, b"50000")]
+
+
+def test_shrink_cuts_whatever_of_a_message_is_large_and_keeps_the_reason() -> None:
+    sender, ours = [("big", b"x" * 20_000), ("null", None)], [("reason", b"not_json")]
+    found = shrink(Outgoing("t", b"k" * 1_000_000, None, [*sender, *ours], shrinkable=True))
+    assert found.key == b"k" * KEPT_BYTES
+    assert found.headers == [
+        ("null", None),
+        ("reason", b"not_json"),
+        (TRUNCATED, b"0"),
+        (TRUNCATED_KEY, b"1000000"),
+        (DROPPED_HEADERS, b"1"),
+    ]
 
 
 def test_publish_of_another_message_too_large_is_refused(cluster: str, topic: str) -> None:

@@ -78,6 +78,21 @@ def test_a_transaction_begins_a_moment_after_the_last_one_and_takes_what_came_me
     scenario(run)
 
 
+def test_batches_behind_a_transaction_of_a_partition_that_is_taken_away_are_refused() -> None:
+    async def run(bench: Bench) -> None:
+        bench.producer().may_commit.clear()
+        receipts = [await bench.publish(b"0")]
+        while "begin" not in bench.producer().calls:
+            await asyncio.sleep(0.001)
+        receipts += [await bench.publish(value) for value in (b"1", b"2")]
+        await bench.publisher.take_over([])
+        bench.producer().may_commit.set()
+        assert [await bench.outcome(receipt) for receipt in receipts] == [Receipt(-1), PublishFailed, PublishFailed]
+        assert bench.producer().committed == [[b"0"]]
+
+    scenario(run)
+
+
 def test_partitions_do_not_wait_for_each_other() -> None:
     async def run(bench: Bench) -> None:
         await bench.publisher.take_over([CLICKS, OTHER])
