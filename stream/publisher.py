@@ -28,6 +28,7 @@ __all__ = [
     "broker_answers",
     "produce",
     "shrink",
+    "shrink_large",
 ]
 
 # Headers of a rejected message that was too large to be copied whole: bytes of its value, of its key, and how many of
@@ -212,6 +213,12 @@ def broker_answers(client: Any) -> bool:
         return bool(client.list_topics(timeout=_ANSWER_S).brokers)
     except KafkaException:
         return False
+
+
+def shrink_large(message: Outgoing) -> Outgoing:
+    """The message, cut if it may be and any part of it is larger than what is kept of that then."""
+    parts = (message.value or b"", message.key or b"", *(text or b"" for _, text in message.headers or ()))
+    return shrink(message) if message.shrinkable and max(map(len, parts)) > KEPT_BYTES else message
 
 
 def shrink(message: Outgoing) -> Outgoing:

@@ -17,7 +17,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 
 from stream.errors import Fenced, PublishFailed
 from stream.positions import OWNER_KEY
-from stream.publisher import Outgoing, Receipt, produce, shrink
+from stream.publisher import Outgoing, Receipt, produce, shrink, shrink_large
 
 __all__ = ["TransactionLine", "TransactionObserver"]
 
@@ -59,6 +59,7 @@ class TransactionLine:
         self._name = str(settings["transactional.id"])
         self.serial = 0
         self._failed = -1  # the serial under which the last transaction failed
+        self._cut = False  # whatever is large and may be cut: the broker refused such a message in the last transaction
         self._producer: Any = None  # while it has its place
         self.is_new = False  # the producer, and nobody was told yet
         self._queue: SimpleQueue[_Batch | _TakeOver | None] = SimpleQueue()
@@ -150,6 +151,7 @@ class TransactionLine:
         except Exception as raised:
             error = type(raised)(*raised.args)  # without the frames, which hold the producer
         if error is None:
+            self._cut = False
             self._observer.transaction("committed")
             for batch, offset in zip(sound, offsets, strict=True):
                 self._tell(batch.future, partial(Receipt, offset))
@@ -161,6 +163,8 @@ class TransactionLine:
 
     def _transact(self, batches: list[Sequence[Outgoing]]) -> list[int]:
         """Commit all; the highest offset of each batch's tracked messages. Raises PublishFailed, or Fenced."""
+        if self._cut:
+            batches = [[shrink_large(message) for message in messages] for messages in batches]
         while True:
             if self._producer is None:
                 raise Fenced(f"{self._name} has no producer, and was not taken over anew")
@@ -175,6 +179,7 @@ class TransactionLine:
                 if not attempt.too_large:
                     self._producer = None
                     raise PublishFailed(f"a transaction of {self._name} was aborted: {_words(error)}") from error
+                self._cut = True  # where the next try fails, too: librdkafka counts wrongly after several refusals
                 batches = attempt.shrunk()
             else:
                 self._rest_until = time.monotonic() + _REST_S

@@ -20,7 +20,8 @@ ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "deploy"
 RESORT_S = 10  # after which a worker that does not end orderly ends at once
 FUNCTIONS = {
-    "absent", "changes", "count", "m", "offset", "or", "rate", "increase", "sum", "by", "deriv", "and", "scalar", "histogram_quantile", "predict_linear", "up",
+    "absent", "and", "by", "changes", "count", "deriv", "histogram_quantile", "increase", "m", "offset", "or",
+    "predict_linear", "rate", "scalar", "sum", "up",
 }  # fmt: skip
 
 

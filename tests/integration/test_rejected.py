@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import subprocess
 
 import pytest
-from confluent_kafka import Message
+from confluent_kafka import Message, Producer
 
 from tests.brokers.process import wait_for
-from tests.integration.clients import Lists, Storefront, now_ms, read_topic
+from tests.integration.clients import Lists, Storefront, Tail, now_ms, read_topic
 from tests.integration.conftest import StartWorker
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(150)]
@@ -91,3 +94,46 @@ def test_malformed_clicks_arrive_on_the_rejected_topic_with_their_reasons(
     assert {"good", "1234", "77"} == set(lists.last), "good clicks are answered, bad ones are not"
     assert worker.metric("nextclick_rejected_total") == len(bad)
     assert worker.metric("nextclick_rejected_total", reason="ts_future") == 1
+
+
+@pytest.mark.parametrize("guarantee", ["at-least-once", "exactly-once"])
+def test_hostile_keys_and_headers_cost_nobody_an_answer(
+    topics: str, storefront: Storefront, lists: Lists, start_worker: StartWorker, guarantee: str
+) -> None:
+    kcat = shutil.which("kcat")
+    if kcat is None:
+        pytest.skip("kcat is not on the PATH (Debian: apt-get install kcat)")
+    worker = start_worker(topics, "--guarantee", guarantee)
+    worker.await_ready()
+    storefront.click("before", "item-1")
+    storefront.flush()
+    headers: list[str | bytes] = ["-H", "no-value", "-H", b"\xff\xfe=1"]
+    send: list[str | bytes] = [kcat, "-P", "-b", topics, "-t", "clicks", "-p", "1", "-K", "|", *headers]
+    subprocess.run(send, input=b"odd|" + value(session_id="odd") + b"\n" + b"odd|no click\n", check=True, timeout=30)
+    largest = {"bootstrap.servers": topics, "message.max.bytes": 4_000_000, "compression.type": "none"}
+    producer = Producer(largest)  # messages that the broker takes, and to which no header can be added
+    producer.produce("clicks", b"no click", os.urandom(1_048_480), 1)
+    producer.produce("clicks", b"no click", b"s", 1, headers=[("h", os.urandom(1_048_480))])
+    assert producer.flush(20) == 0
+    storefront.click("behind", "item-1")
+    storefront.flush()
+    lists.await_answers(storefront.sent)
+    rejected = wait_for("three rejections", lambda: found if len(found := committed_rejections(topics)) >= 3 else None)
+    odd, key, header = [headers_of(message) for message in sorted(rejected, key=offset_of)]
+    assert (odd["no-value"], odd["\ufffd\ufffd"], odd["reason"]) == (b"", b"1", b"not_json")
+    assert (key["truncated_key_from"], key["reason"]) == (b"1048480", b"not_json")
+    assert (header["dropped_headers"], header["reason"]) == (b"1", b"not_json")
+    assert {"before", "odd", "behind"} <= set(lists.last)
+    assert worker.process.poll() is None
+
+
+def committed_rejections(topics: str) -> list[Message]:
+    tail = Tail(topics, "clicks.rejected", committed=True)
+    try:
+        return tail.read_to_end()
+    finally:
+        tail.close()
+
+
+def offset_of(message: Message) -> int:
+    return int(headers_of(message)["offset"])

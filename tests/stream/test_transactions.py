@@ -9,7 +9,7 @@ from confluent_kafka import Consumer, TopicPartition
 import stream.transaction_line
 from stream.errors import Fenced, PublishFailed
 from stream.kafka import transactional_options
-from stream.publisher import TRUNCATED, Outgoing, Receipt
+from stream.publisher import KEPT_BYTES, TRUNCATED, Outgoing, Receipt
 from stream.transactions import TransactionalPublisher, transactional_id
 from tests.stream.fake_transactions import Bench, Counts, FakeProducer, refusal
 from tests.stream.records import CLICKS
@@ -74,6 +74,23 @@ def test_a_transaction_begins_a_moment_after_the_last_one_and_takes_what_came_me
         for receipt in receipts:
             await bench.outcome(receipt)
         assert bench.producer().committed == [[b"0"], [b"1", b"2"]]
+
+    scenario(run)
+
+
+def test_a_message_too_large_whose_second_try_fails_is_cut_from_the_start_once_the_partition_is_taken_over() -> None:
+    async def run(bench: Bench) -> None:
+        large = b"x" * 30_000
+        producer = bench.producer()
+        producer.too_large = {large}
+        producer.failures["commit"] = [refusal(abortable=True)]  # after the one for its size
+        assert await bench.outcome(await bench.publish(large, shrinkable=True)) is PublishFailed
+        bench.publisher.withdraw()
+        await bench.publisher.take_over([CLICKS])
+        assert await bench.outcome(await bench.publish(large, b"1", shrinkable=True)) == Receipt(-1)
+        assert await bench.outcome(await bench.publish(large, shrinkable=True)) == Receipt(-1)
+        sizes = [[len(value or b"") for value in batch] for batch in bench.producer().committed]
+        assert sizes == [[KEPT_BYTES, 1], [30_000]]
 
     scenario(run)
 
