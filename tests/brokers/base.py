@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import abc
 import contextlib
+import math
+import time
 from collections.abc import Callable
 
 from confluent_kafka import KafkaException
@@ -22,6 +24,7 @@ __all__ = [
 ]
 
 KAFKA_VERSION = "4.3.0"  # as in kafka/pom.xml; a test compares them
+_DELETED_S = 2.5  # well above file.delete.delay.ms
 SUITE_TOPICS = ("clicks", "recommendations", "clicks.rejected", "models")  # the names the product works with
 
 
@@ -36,6 +39,7 @@ class Broker(abc.ABC):
     real: bool  # Apache Kafka: groups rebalance, topics are made on request
     restartable: bool  # the tests started it and may stop it
     bootstrap: str  # host:port
+    _cleaned_at = -math.inf  # time.monotonic()
 
     @abc.abstractmethod
     def start(self) -> None:
@@ -70,6 +74,12 @@ class Broker(abc.ABC):
                 with contextlib.suppress(KafkaException):
                     future.result(15)
             wait_for("deleted topics to be gone", lambda: not set(topics) & set(_topic_names(admin)))
+            self._cleaned_at = time.monotonic()
+
+    def await_deletions(self) -> None:
+        """Return when the files of deleted topics are gone, too. A broker that is stopped before may trip over what is
+        left of them when it comes back, and end."""
+        time.sleep(max(self._cleaned_at + _DELETED_S - time.monotonic(), 0.0))
 
     def _removable(self, topics: list[str]) -> list[str]:
         return topics

@@ -61,10 +61,12 @@ class ContainerBroker(Broker):
     def stop(self) -> None:
         """Stop the container; it keeps its data."""
         if self._made:
+            self.await_deletions()
             self._container.get_wrapped_container().stop(timeout=15)
 
     def kill(self) -> None:
         """End its processes at once, as a crash would."""
+        self.await_deletions()
         self._container.get_wrapped_container().kill()
 
     def pause(self) -> None:

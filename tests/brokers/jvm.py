@@ -65,12 +65,14 @@ class JvmBroker(Broker):
     def stop(self) -> None:
         """Stop the JVM; the data stay."""
         if self._process is not None:
+            self.await_deletions()
             end_process(self._process)
             self._process = None
 
     def kill(self) -> None:
         """End the JVM at once, as a crash would; what it wrote so far is in its files."""
         if self._process is not None:
+            self.await_deletions()
             self._process.kill()
             self._process.wait()
             self._process = None
