@@ -231,9 +231,9 @@ class Lists:
         self._tail.close()
 
 
-def read_topic(bootstrap: str, topic: str) -> list[Message]:
-    """Every message of a topic up to its present end, in order within each partition."""
-    tail = Tail(bootstrap, topic)
+def read_topic(bootstrap: str, topic: str, *, committed: bool = False) -> list[Message]:
+    """Every message of a topic, or every committed one, up to its present end, in order within each partition."""
+    tail = Tail(bootstrap, topic, committed=committed)
     try:
         return tail.read_to_end()
     finally:

@@ -11,7 +11,7 @@ import pytest
 from confluent_kafka import Message, Producer
 
 from tests.brokers.process import wait_for
-from tests.integration.clients import Lists, Storefront, Tail, now_ms, read_topic
+from tests.integration.clients import Lists, Storefront, now_ms, read_topic
 from tests.integration.conftest import StartWorker
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(150)]
@@ -118,21 +118,18 @@ def test_hostile_keys_and_headers_cost_nobody_an_answer(
     storefront.click("behind", "item-1")
     storefront.flush()
     lists.await_answers(storefront.sent)
-    rejected = wait_for("three rejections", lambda: found if len(found := committed_rejections(topics)) >= 3 else None)
+
+    def all_rejected() -> list[Message] | None:
+        found = read_topic(topics, "clicks.rejected", committed=True)
+        return found if len(found) >= 3 else None
+
+    rejected = wait_for("three rejections", all_rejected)
     odd, key, header = [headers_of(message) for message in sorted(rejected, key=offset_of)]
     assert (odd["no-value"], odd["\ufffd\ufffd"], odd["reason"]) == (b"", b"1", b"not_json")
     assert (key["truncated_key_from"], key["reason"]) == (b"1048480", b"not_json")
     assert (header["dropped_headers"], header["reason"]) == (b"1", b"not_json")
     assert {"before", "odd", "behind"} <= set(lists.last)
     assert worker.process.poll() is None
-
-
-def committed_rejections(topics: str) -> list[Message]:
-    tail = Tail(topics, "clicks.rejected", committed=True)
-    try:
-        return tail.read_to_end()
-    finally:
-        tail.close()
 
 
 def offset_of(message: Message) -> int:
