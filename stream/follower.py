@@ -140,8 +140,11 @@ class ModelFollower:
                     return
         except (RegistryError, OSError) as error:
             self._report(error, "registry")
-            self._next_look = time.monotonic() + self._pause
-            self._pause = min(2 * self._pause, _BACKOFF_S[1])
+            self._back_off()
+
+    def _back_off(self) -> None:
+        self._next_look = time.monotonic() + self._pause
+        self._pause = min(2 * self._pause, _BACKOFF_S[1])
 
     def _candidates(self) -> Iterator[Wanted]:
         if self._announced is not None:
@@ -166,6 +169,7 @@ class ModelFollower:
             if self._serving is not None:
                 raise
             self._report(error, "registry")
+            self._back_off()  # in case none of the others can be had
             return False
 
     def _serve(self, wanted: Wanted) -> bool:

@@ -1,5 +1,6 @@
 """Which model is served when, and that a bad one never takes the place of a good one."""
 
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -223,6 +224,25 @@ def test_follower_first_version_announced_is_lost_takes_one_that_is_there(
     eventually(lambda: one.models == ["2"], "the newest version")
     eventually(lambda: one.failures("registry") >= 2, "the lost one asked for again")
     assert one.models == ["2"]
+
+
+def test_follower_nothing_to_serve_and_the_announced_lost_asks_less_and_less_often(
+    followed: Make, eventually: Eventually
+) -> None:
+    one = followed(1)
+    one.broken["1"] = RuntimeError("the graph is not for this runtime")
+    announce(one.cluster, ModelAnnouncement("9", "nowhere", "00" * 32), topic=one.topic)
+    one.follower.start()
+    asked: list[float] = []  # when: polls are 0.05 s apart, pauses .5, 1, 2 s
+
+    def thrice() -> bool:
+        if one.failures("registry") > len(asked):
+            asked.append(time.monotonic())
+        return len(asked) >= 3
+
+    eventually(thrice, "the lost version asked for three times")
+    assert asked[2] - asked[0] > 0.7
+    assert one.models == []
 
 
 def test_load_ranker_version_or_hash_unlike_the_wanted_raises_bundle_error(followed: Make) -> None:
