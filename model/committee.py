@@ -9,6 +9,7 @@ from pathlib import Path
 from model.config import Preset
 from model.distributed import ALONE, Team
 from model.log import SessionLog
+from model.memory import release_memory
 from model.progress import OnProgress, Progress, ignore
 from model.train import Trained, train
 from model.validation import validate
@@ -37,6 +38,7 @@ def train_preset(
     alone, trained = len(members) == 1, []
     for number, member in enumerate(members, start=1):
         folder = "" if alone else MEMBER.format(number)
+        release_memory()  # of the log's reading, or of the member before
         trained.append(
             train(
                 log,

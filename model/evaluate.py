@@ -53,7 +53,7 @@ def evaluate(
     log: SessionLog,
     *,
     cutoffs: Sequence[int] = (20,),
-    batch: int = 512,
+    batch: int = 128,
     window: int | None = None,
     max_items: int | None = None,
     on_progress: Callable[[int, int], None] | None = None,
@@ -62,7 +62,8 @@ def evaluate(
 
     The log must be in the scorer's vocabulary. `window` cuts what is given to the newest so many clicks, `max_items`
     looks at the newest so many of each session only, `on_progress(done, predictions)` is called after each batch. Rows
-    of a batch have about the same length. ConfigError for a log without a position to predict, or bad cut-offs.
+    of a batch have about the same length; larger batches are no faster, and take 0.4 MiB a row at 25,000 items.
+    ConfigError for a log without a position to predict, or bad cut-offs.
     """
     if batch < 1 or (window is not None and window < 1) or (max_items is not None and max_items < 2):
         raise ConfigError(f"batch and window must be at least 1, max_items 2: not {batch}, {window}, {max_items}")

@@ -9,6 +9,8 @@ import resource
 import sys
 from pathlib import Path
 
+import pyarrow as pa
+
 STATUS = Path("/proc/self/status")  # Linux only
 
 
@@ -24,8 +26,12 @@ def peak_memory_mb() -> float:
 
 
 def release_memory() -> None:
-    """Give back to the system what a training has freed; the C library would keep most of it."""
+    """Give back to the system what is free: pyarrow's pool and the C library would keep most of it.
+
+    Of reading 3.1 million clicks they keep 190 MiB, all through the training that follows.
+    """
     gc.collect()
+    pa.default_memory_pool().release_unused()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None  # glibc's own
     if trim is not None:
         trim(0)
