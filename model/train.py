@@ -14,27 +14,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from model import checkpoint
-from model.batch import Batch, to_tensors, touched_rows
+from model.batch import Batch, touched_rows
 from model.config import Preset
 from model.distributed import ALONE, Team
+from model.draws import Draws
 from model.encoder import Encoder
 from model.encoders import build_encoder
 from model.errors import CheckpointError, TrainingError
 from model.log import SessionLog
 from model.loss import candidate_loss, own_negatives_loss
-from model.masking import pack_masked
-from model.negatives import Candidates, Sampler, at_end
-from model.objectives import row_loss
+from model.negatives import Candidates
+from model.objectives import RowLoss
 from model.optimizer import Average, Optimizer, is_lazy
-from model.packing import pack
 from model.products import Products
 from model.progress import OnProgress, Progress, ignore
-from model.seeds import DROPOUT, MASKS, NEGATIVES, ORDER, POOL, WEIGHTS, seed_of
+from model.seeds import DROPOUT, POOL, WEIGHTS, seed_of
 from model.threads import use_threads
 from model.validation import validate
 from model.warm_start import start_from
@@ -90,32 +88,16 @@ class Trainer:
         self.device = torch.device(config.device)
         self.encoder = new_encoder(preset, len(log.vocabulary)).to(self.device)
         self.steps, self.total = config.steps(log.sessions)  # of an epoch, of the whole training
-        self.sampler, self.last_sampler = (
-            Sampler(negatives, log.popularity(), loss=preset.loss, device=self.device)
-            for negatives in (preset.negatives, at_end(preset.negatives))
-        )
-        self.now = self.sampler  # of the two, that of the running step
+        self.draws = Draws(log, preset, device=self.device, team=team)
         self.products = Products(config.precision, self.device)
-        self.row_losses = {
-            sampler: row_loss(preset.loss, negatives=sampler.per_batch, catalogue=len(log.vocabulary))
-            for sampler in (self.sampler, self.last_sampler)
-        }
-        everything = self.sampler.everything or self.last_sampler.everything
-        self.lazy = team.size == 1 and not everything and is_lazy(config, **self.reach())
+        self.lazy = team.size == 1 and not self.draws.everything and is_lazy(config, **self.draws.reach())
         self.optimizer = Optimizer(self.encoder, config, lazy=self.lazy)
         self.average = Average(self.encoder.parameters(), config.ema) if config.ema else None
         self.step, self.seconds, self.loss_sum = 0, 0.0, 0.0
         self.best: dict[str, Any] | None = None
         self.history: list[dict[str, float]] = []
-        self._order: tuple[int, Tensor] | None = None
         self._unreported: list[float] = []  # losses of the steps since the last report
         self._began = self._saved_at = self._reported_at = time.monotonic()
-
-    def reach(self) -> dict[str, int]:
-        """Return the size of the catalogue, and about how many of its rows a step touches."""
-        clicks = self.log.clicks / self.log.sessions * self.preset.train.batch
-        drawn = self.last_sampler.per_batch * (round(clicks) if self.preset.negatives.each else 1)
-        return {"catalogue": len(self.log.vocabulary), "touched": round(clicks) + drawn}
 
     def run(self) -> Trained:
         """Train to the last step or the time limit, and return the best model."""
@@ -153,8 +135,7 @@ class Trainer:
         epoch, step = divmod(self.step, self.steps)
         if step == 0:
             self.loss_sum = 0.0
-        chosen = self.order(epoch)[step * self.preset.train.batch :][: self.preset.train.batch]
-        value, stop = self.update(chosen, stop=stop)
+        value, stop = self.update(self.draws.sessions(epoch, step), stop=stop)
         if value != value or value in (float("inf"), float("-inf")):
             raise TrainingError(f"the loss is {value} at step {self.step}: lower the learning rate")
         self.loss_sum += value
@@ -170,15 +151,15 @@ class Trainer:
     def update(self, chosen: Tensor, *, stop: bool = False) -> tuple[float, bool]:
         """Move the weights by the gradient of the sessions `chosen` (S,); return the loss, and whether to stop."""
         done = self.done()
-        self.now = self.last_sampler if done >= 1.0 - self.preset.negatives.ending else self.sampler
+        comparison = self.draws.comparison(done)
         rate = self.optimizer.set_rate(self.step, done)
         self.optimizer.zero_grad()
-        batch, candidates = self.draw(self.team.share(chosen))
+        batch, candidates = self.draws.draw(self.team.share(chosen), step=self.step, sampler=comparison.sampler)
         table: Tensor = self.encoder.items.weight
         if self.lazy:
             ids, batch, candidates = touched_rows(batch, candidates)
             table = table.detach()[ids].requires_grad_()
-        loss = self.batch_loss(batch, candidates, table)
+        loss = self.batch_loss(batch, candidates, table, comparison.row_loss)
         loss.backward()  # type: ignore[no-untyped-call]
         grads = [weight.grad for weight in self.encoder.parameters() if weight.grad is not None]
         value, stop = self.team.average_(grads, positions=len(batch.targets), loss=float(loss.detach()), stop=stop)
@@ -188,23 +169,7 @@ class Trainer:
             self.optimizer.step_rows(self.encoder.items.weight, ids[1:], table.grad[1:], step=self.step, rate=rate)
         return value, stop
 
-    def draw(self, chosen: Tensor) -> tuple[Batch, Candidates | Tensor]:
-        """Return this step's batch of the sessions `chosen` (S,), and what its positions are compared with."""
-        seed, encoder, row, rank = self.preset.train.seed, self.preset.encoder, self.preset.train.row, self.team.rank
-        if encoder.masked:
-            random = np.random.default_rng([seed, MASKS, self.step, rank])
-            share = self.preset.loss.mask_share
-            packed = pack_masked(self.log, chosen.numpy(), config=encoder, row=row, share=share, random=random)
-        else:
-            from_end = encoder.positions == "end"
-            packed = pack(self.log, chosen.numpy(), window=encoder.window, row=row, from_end=from_end)
-        batch = to_tensors(packed, self.device)
-        generator = torch.Generator().manual_seed(seed_of(seed, NEGATIVES, self.step, *([rank] if rank else [])))
-        if self.preset.negatives.each:
-            return batch, self.sampler.draw_each(batch.targets, generator)
-        return batch, self.now.draw(batch.targets, batch.sessions, generator)
-
-    def batch_loss(self, batch: Batch, candidates: Candidates | Tensor, table: Tensor) -> Tensor:
+    def batch_loss(self, batch: Batch, candidates: Candidates | Tensor, table: Tensor, row_loss: RowLoss) -> Tensor:
         """Return the mean loss of a batch, with this step's dropout; ids are rows of `table` (rows, H)."""
         seed, encoder = self.preset.train.seed, self.encoder
         encoder.train()
@@ -214,9 +179,9 @@ class Trainer:
         with self.autocast():
             hidden = encoder(batch, None if table is encoder.items.weight else table).float()  # (T, H)
         if isinstance(candidates, Tensor):
-            return own_negatives_loss(hidden, table, batch.targets, candidates, self.row_losses[self.now])
+            return own_negatives_loss(hidden, table, batch.targets, candidates, row_loss)
         top, products = self.preset.negatives.top, self.products
-        args = (hidden, table, batch.targets, batch.sessions, candidates, self.row_losses[self.now])
+        args = (hidden, table, batch.targets, batch.sessions, candidates, row_loss)
         return candidate_loss(*args, top=top, products=products)
 
     def autocast(self) -> contextlib.AbstractContextManager[Any]:
@@ -224,13 +189,6 @@ class Trainer:
         if self.device.type == "cuda" and self.products.half:
             return torch.autocast("cuda", torch.bfloat16)
         return contextlib.nullcontext()
-
-    def order(self, epoch: int) -> Tensor:
-        """Return the sessions (S,) in the order of `epoch`."""
-        if self._order is None or self._order[0] != epoch:
-            generator = torch.Generator().manual_seed(seed_of(self.preset.train.seed, ORDER, epoch))
-            self._order = epoch, torch.randperm(self.log.sessions, generator=generator)
-        return self._order[1]
 
     def end_epoch(self) -> None:
         """Validate, keep the weights if they are the best so far, save."""

@@ -122,9 +122,10 @@ def test_processes_drop_out_and_draw_differently(monkeypatch: pytest.MonkeyPatch
     drawn = []
     for rank in (0, 1):
         trainer = trainer_of(ALONE, positions="none")
-        trainer.team = Team(rank, 2)
-        batch, candidates = trainer.draw(torch.arange(4))
-        trainer.batch_loss(batch, candidates, trainer.encoder.items.weight)
+        trainer.team = trainer.draws.team = Team(rank, 2)
+        comparison = trainer.draws.comparison(0.0)
+        batch, candidates = trainer.draws.draw(torch.arange(4), step=0, sampler=comparison.sampler)
+        trainer.batch_loss(batch, candidates, trainer.encoder.items.weight, comparison.row_loss)
         drawn.append(candidates)
     assert len(set(seeds)) == 4
     assert not torch.equal(drawn[0].ids, drawn[1].ids)  # type: ignore[union-attr, arg-type]

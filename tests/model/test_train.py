@@ -13,7 +13,6 @@ import torch
 
 from export.vocabulary import Vocabulary
 from model.baselines import make_baseline
-from model.batch import touched_rows
 from model.errors import TrainingError
 from model.evaluate import evaluate
 from model.log import SessionLog
@@ -125,15 +124,15 @@ def test_train_time_limit_ends_the_schedule_too(monkeypatch: pytest.MonkeyPatch)
 def test_train_last_steps_take_the_negatives_of_the_end() -> None:
     preset = tiny_logq(epochs=2, popular=4, popular_at_end=20, ending=0.25)
     trainer, drawn = Trainer(tiny_log(200), tiny_log(4), preset, run="r"), []
-    draw = trainer.draw
+    draw = trainer.draws.draw
 
-    def watch(chosen: torch.Tensor) -> Any:
-        batch, candidates = draw(chosen)
+    def watch(*args: Any, **options: Any) -> Any:
+        batch, candidates = draw(*args, **options)
         assert isinstance(candidates, Candidates)
         drawn.append(len(candidates.ids) if candidates.ids is not None else 40)
         return batch, candidates
 
-    trainer.draw = watch  # type: ignore[method-assign]
+    trainer.draws.draw = watch  # type: ignore[method-assign]
     trainer.run()
     assert len(drawn) == 26
     assert max(drawn[:19]) <= 5
@@ -209,21 +208,6 @@ def test_train_takes_every_row_where_any_sampler_takes_everything() -> None:
         trainer = Trainer(tiny_log(50), tiny_log(4), preset, run="r")
         assert not trainer.lazy
         trainer.run()
-
-
-def test_touched_rows_are_the_places_of_the_ids_that_occur() -> None:
-    trainer = Trainer(tiny_log(50), tiny_log(4), tiny_preset(), run="r")
-    batch, candidates = trainer.draw(torch.arange(4))
-    ids, moved, places = touched_rows(batch, candidates)
-    assert isinstance(candidates, Candidates)
-    assert isinstance(places, Candidates)
-    assert ids[0] == 0
-    assert (ids.diff() > 0).all()
-    assert torch.equal(ids[moved.ids], batch.ids)
-    assert torch.equal(ids[moved.targets], batch.targets)
-    assert candidates.ids is not None
-    assert places.ids is not None
-    assert torch.equal(ids[places.ids], candidates.ids)
 
 
 def test_seed_of_different_purposes_and_steps_differ() -> None:
