@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 METRICS_FILE = "metrics.jsonl"
 PLOT_FILE = "training"  # and the name of the format
 PLOTTED = {"recall@20": "Recall@20", "mrr@20": "MRR@20"}  # metrics of the lower panel
+DRAW_EVERY = 5.0  # seconds between two drawings of the plot
 MAX_POINTS = 2_000  # of the loss in a plot: more would not be seen
 REQUIRED: dict[str, type | tuple[type, ...]] = {  # of a line; others are not read
     "stage": str,
@@ -69,6 +70,7 @@ class Curves:
         self._resumed_from = resumed_steps(directory) if resume else {}
         self._began, self._step = time.monotonic(), 0
         self._opened = self._drawn = False
+        self._next_drawing = -math.inf
         self._complained: set[str] = set()
 
     @property
@@ -77,12 +79,15 @@ class Curves:
         return next((path for path in self._plots if path.is_file()), None)
 
     def __call__(self, report: Progress) -> None:
-        """Pass `report` on and keep it; a validation draws the plot anew."""
+        """Pass `report` on and keep it; a validation draws the plot anew, unless it was drawn a moment ago."""
         self._on_progress(report)
         if report.stage == "validate" or (report.stage == "train" and report.steps):
             self._append(report)
         if report.stage == "validate":
-            self.draw()
+            self._drawn = False
+            if time.monotonic() >= self._next_drawing:
+                self.draw()
+                self._next_drawing = time.monotonic() + DRAW_EVERY
 
     def draw(self) -> None:
         """Write the plot of what the metrics file holds, if it holds anything."""
@@ -95,7 +100,7 @@ class Curves:
             self._complain("the plot of the training", error)
 
     def finish(self) -> None:
-        """Draw the plot, if no validation of this run has: a training that was finished already has none."""
+        """Draw the plot, unless it shows the last validation: a training that was finished already has none."""
         if not self._drawn:
             self.draw()
 

@@ -1,7 +1,8 @@
 """Dropout whose masks are slices of one pool of random numbers made beforehand.
 
 Drawing a Bernoulli number for each activation costs 15 % of a training step on a CPU; a slice costs nothing. Each call
-takes a slice at a random place of a pool much larger than itself; two masks of a step may overlap in part.
+takes a slice at a random place of a pool much larger than itself; two masks of a step may overlap in part. Activations
+larger than half of the pool take theirs from the pool repeated. A mask follows from the two seeds and its size alone.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ class PooledDropout(nn.Module):
     def __init__(self, p: float) -> None:
         super().__init__()
         self.p = p
-        self._pool = torch.empty(0)
+        self._pool = torch.empty(0)  # POOL numbers, or as often repeated as the largest activation so far asked for
         self._generator = torch.Generator()
 
     def seed(self, pool_seed: int) -> None:
@@ -40,15 +41,16 @@ class PooledDropout(nn.Module):
     def _mask(self, count: int, device: torch.device) -> Tensor:
         if self._pool.device != device:
             self._pool = self._pool.to(device)
-        if self._pool.numel() < 2 * count:
-            self._grow(2 * count)
-        start = int(torch.randint(self._pool.numel() - count, (1,), generator=self._generator))
+        starts = POOL - count if 2 * count <= POOL else POOL
+        if self._pool.numel() < starts + count:
+            self._grow(starts + count)
+        start = int(torch.randint(starts, (1,), generator=self._generator))
         return self._pool[start : start + count]
 
     def _grow(self, count: int) -> None:
-        """Repeat the pool until it holds `count` numbers, for batches larger than it was made for."""
+        """Repeat the pool until it holds `count` numbers."""
         if self._pool.numel() == 0:
             device = self._pool.device
             self.seed(0)
             self._pool = self._pool.to(device)
-        self._pool = self._pool.repeat(-(-count // self._pool.numel()))
+        self._pool = self._pool[:POOL].repeat(-(-count // POOL))

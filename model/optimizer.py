@@ -17,13 +17,17 @@ from model.encoder import Encoder
 
 BETAS, EPSILON = (0.9, 0.999), 1e-8  # Adam's, as published and as torch has them
 ADAGRAD_EPSILON = 1e-6  # GRU4Rec's
+WARM_AFTER = 10  # one part in so many of a training
 AVERAGE_EVERY = 8  # steps between two updates of the average: it costs a pass over all weights
 LAZY_FROM = 4  # times as many rows in the catalogue as a step touches: below, one dense update is faster
 
 
 def rate_factor(config: TrainConfig, step: int, done: float) -> float:
-    """Return what the learning rate is multiplied with at `step`, where the share `done` of the training is over."""
-    warm = min(1.0, (step + 1) / config.warmup) if config.warmup else 1.0
+    """Return what the learning rate is multiplied with at `step`, where the share `done` of the training is over.
+
+    The warm-up takes a tenth of the training at most.
+    """
+    warm = min(1.0, max((step + 1) / config.warmup, WARM_AFTER * done)) if config.warmup else 1.0
     return warm if config.schedule == "constant" else warm * 0.5 * (1.0 + math.cos(math.pi * min(done, 1.0)))
 
 

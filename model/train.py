@@ -38,7 +38,8 @@ from model.validation import validate
 from model.warm_start import start_from
 
 REPORT_EVERY = 0.5  # seconds between reports inside an epoch
-SELECT_BY = "recall@20"  # the validation metric that decides which epoch is kept
+SELECT_BY = ("recall@20", "mrr@20")  # the validation metrics that decide which epoch is kept, the first above the next
+MOST_VALIDATIONS = 50  # of one training; more epochs than that, as a short log has, are validated now and then
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,21 +98,30 @@ class Trainer:
         self.best: dict[str, Any] | None = None
         self.history: list[dict[str, float]] = []
         self._unreported: list[float] = []  # losses of the steps since the last report
+        self._spent = 0.0  # wall time of the parts before this one, seconds
         self._began = self._saved_at = self._reported_at = time.monotonic()
 
     def run(self) -> Trained:
-        """Train to the last step or the time limit, and return the best model."""
-        self._began, limit = time.monotonic(), self.preset.train.max_seconds
-        stop = False
+        """Train to the last step or the time limit, and return the best model.
+
+        The time that earlier parts of a resumed training took counts: the same command again gives the same model.
+        """
+        self._began, limit = time.monotonic() - self._spent, self.preset.train.max_seconds
+        stop = limit is not None and self._spent >= limit
         while self.step < self.total and not stop:
             stop = self.train_step(stop=limit is not None and time.monotonic() - self._began >= limit)
-            if self.step % self.steps == 0 and self.preset.train.validate_epochs:
+            if self.validates():
                 self.end_epoch()
             elif time.monotonic() - self._saved_at >= self.preset.train.checkpoint_every:
                 self.save()
         if not self.history or self.history[-1]["epoch"] != self.passes():  # the time limit, or a part of an epoch
             self.end_epoch()
         return self.result()
+
+    def validates(self) -> bool:
+        """Return whether an epoch has just ended that is to be validated."""
+        epochs = -(-self.total // (self.steps * MOST_VALIDATIONS))
+        return self.preset.train.validate_epochs and self.step % (self.steps * epochs) == 0
 
     def passes(self) -> float:
         """Return the epochs done, a fraction inside one."""
@@ -191,10 +201,12 @@ class Trainer:
         return contextlib.nullcontext()
 
     def end_epoch(self) -> None:
-        """Validate, keep the weights if they are the best so far, save."""
+        """Validate, keep the weights if they are the best so far, save. TrainingError where they are not finite."""
+        if not all(bool(weight.isfinite().all()) for weight in self.encoder.parameters()):
+            raise TrainingError(f"the weights are not finite after step {self.step}: lower the learning rate")
         with self.averaged():
             figures = self.validate()
-            if self.best is None or figures[SELECT_BY] > self.best["metrics"][SELECT_BY]:
+            if self.best is None or _quality(figures) >= _quality(self.best["metrics"]):
                 weights = {name: value.detach().cpu().clone() for name, value in self.encoder.state_dict().items()}
                 self.best = {"metrics": figures, "weights": weights}
         trained = self.step % self.steps or self.steps
@@ -267,6 +279,7 @@ class Trainer:
         if self.directory is None or not self.team.leads:
             return
         counters = {"step": self.step, "seconds": self.seconds, "loss_sum": self.loss_sum, "history": self.history}
+        counters["spent"] = self._saved_at - self._began
         checkpoint.save(
             self.directory,
             {
@@ -298,9 +311,14 @@ class Trainer:
                 self.average.load_state_dict(state["average"])
             self.best, self.history = state["best"], state["history"]
             self.step, self.seconds, self.loss_sum = state["step"], state["seconds"], state["loss_sum"]
+            self._spent = state["spent"]
         except (KeyError, RuntimeError, ValueError) as error:
             raise CheckpointError(f"{self.directory} holds an incomplete checkpoint: {error}") from error
         return True
+
+
+def _quality(figures: Mapping[str, float]) -> tuple[float, ...]:
+    return tuple(figures[name] for name in SELECT_BY)
 
 
 def train(

@@ -6,7 +6,7 @@ nothing is excluded: the protocol of model/evaluate.py, so that the exported gra
 Where positions count from the start, a causal encoder gives the same vector for click t whether or not later clicks
 follow, so one pass over a session that fits the window answers all its prefixes; otherwise each prefix is encoded by
 itself. Several encoders rank together by the sum of their scores.
-Ranks count equal scores against the model: rank = number of items scored at least as high as the target.
+Ranks count equal scores against the model: rank = number of items not scored lower than the target, NaN ones too.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def next_click_ranks(encoders: Sequence[Encoder], log: Sessions, *, row: int) ->
 
 def _ranks(scores: Tensor, targets: Tensor) -> Tensor:
     own = scores.gather(1, targets.unsqueeze(1))  # (T, 1)
-    return (scores >= own).sum(dim=1)
+    return scores.shape[1] - (scores < own).sum(dim=1)
 
 
 def _batches(config: EncoderConfig, log: Sessions, row: int) -> Iterator[tuple[PackedBatch, Ints]]:
@@ -82,16 +82,14 @@ def _batches(config: EncoderConfig, log: Sessions, row: int) -> Iterator[tuple[P
         batch = pack(log, whole[start : start + SESSIONS], window=config.window, row=row, from_end=False)
         yield batch, np.arange(len(batch.cells))
     single = np.flatnonzero(((longest > config.window) | one_by_one) & (longest > 0))
-    cuts = np.flatnonzero(np.diff(np.cumsum(longest[single]) // PREFIXES)) + 1
-    for chosen in np.split(single, cuts):
-        if len(chosen):
-            yield _prefixes(config, log, chosen, row)
-
-
-def _prefixes(config: EncoderConfig, log: Sessions, chosen: Ints, row: int) -> tuple[PackedBatch, Ints]:
-    first, end = log.offsets[chosen], log.offsets[chosen + 1]
-    newest, _, within = ranges(first, end - first - 1)  # the newest click of every prefix of every session
+    newest, _, within = ranges(log.offsets[single], longest[single])  # the newest click of every prefix
     lengths = np.minimum(within + 1, config.window)
+    for start in range(0, len(newest), PREFIXES):
+        part = slice(start, start + PREFIXES)
+        yield _prefixes(config, log, newest[part], lengths[part], row)
+
+
+def _prefixes(config: EncoderConfig, log: Sessions, newest: Ints, lengths: Ints, row: int) -> tuple[PackedBatch, Ints]:
     if config.masked:
         return pack_prefixes_masked(log, newest, lengths, config=config, row=row), np.arange(len(lengths))
     shift = position_shift(lengths, window=config.window, from_end=config.positions == "end")

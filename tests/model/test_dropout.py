@@ -24,6 +24,19 @@ def test_dropout_batch_larger_than_the_pool_still_works() -> None:
     assert layer(x).shape == x.shape
 
 
+def test_dropout_mask_of_a_step_does_not_depend_on_larger_ones_before() -> None:
+    masks = []
+    for before in ([], [3 * dropout.POOL], [dropout.POOL, 10]):
+        layer = PooledDropout(0.5)
+        layer.seed(1)
+        for count in before:
+            layer(torch.ones(count))
+        layer.begin_step(2)
+        masks.append([layer(torch.ones(count)) for count in (100, dropout.POOL - 7, 2 * dropout.POOL)])
+    for found in masks[1:]:
+        assert all(torch.equal(one, other) for one, other in zip(found, masks[0], strict=True))
+
+
 def test_dropout_in_eval_returns_the_input() -> None:
     layer = PooledDropout(0.5).eval()
     x = torch.ones(4, 4)

@@ -20,8 +20,13 @@ ITEMS, TOUCHED = 12, torch.tensor([2, 5, 11])
 
 def test_rate_warms_up_and_stays() -> None:
     config = TrainConfig(warmup=4)
-    assert [rate_factor(config, step, step / 10) for step in range(6)] == [0.25, 0.5, 0.75, 1.0, 1.0, 1.0]
+    assert [rate_factor(config, step, step / 100) for step in range(6)] == [0.25, 0.5, 0.75, 1.0, 1.0, 1.0]
     assert rate_factor(TrainConfig(), 0, 0.0) == 1.0
+
+
+def test_rate_warms_up_in_a_tenth_of_a_short_training() -> None:
+    config = TrainConfig(warmup=50)
+    assert [rate_factor(config, step, step / 20) for step in range(4)] == [0.02, 0.5, 1.0, 1.0]
 
 
 def test_rate_cosine_falls_from_the_whole_rate_to_zero() -> None:

@@ -94,9 +94,13 @@ def test_resume_of_a_finished_training_trains_and_validates_nothing_again(tmp_pa
     assert again.seconds == written
 
 
-def test_resume_of_a_training_that_ran_out_of_time_goes_on(tmp_path: Path) -> None:
+def test_resume_of_a_training_whose_time_is_over_is_the_same_model(tmp_path: Path) -> None:
+    assert_same(*(run(tmp_path, epochs=10_000, max_seconds=0.2) for _ in range(2)))
+
+
+def test_resume_with_more_time_goes_on(tmp_path: Path) -> None:
     first = run(tmp_path, epochs=10_000, max_seconds=0.2)
-    second = run(tmp_path, epochs=10_000, max_seconds=0.2)
+    second = run(tmp_path, epochs=10_000, max_seconds=100.0 * first.seconds + 0.5)
     assert second.epochs > first.epochs
     assert second.seconds > first.seconds
     assert second.history[: len(first.history)] == first.history

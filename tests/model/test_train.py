@@ -70,11 +70,33 @@ def test_train_learns_more_than_popularity(options: dict[str, Any]) -> None:
 
 def test_train_best_epoch_is_kept_not_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
     recalls = iter([0.5, 0.9, 0.7])
-    monkeypatch.setattr("model.train.validate", lambda *_, **__: {"recall@20": next(recalls)})
+    monkeypatch.setattr("model.train.validate", lambda *_, **__: {"recall@20": next(recalls), "mrr@20": 0.1})
     best = run(epochs=3)
     recalls = iter([0.5, 0.9])
     assert best.valid["recall@20"] == 0.9
     assert torch.equal(weights(best)["items.weight"], weights(run(epochs=2))["items.weight"])
+
+
+def test_train_recall_that_is_always_1_leaves_the_choice_to_mrr(monkeypatch: pytest.MonkeyPatch) -> None:
+    reciprocal = iter([0.2, 0.4, 0.3])
+    monkeypatch.setattr("model.train.validate", lambda *_, **__: {"recall@20": 1.0, "mrr@20": next(reciprocal)})
+    assert run(epochs=3).valid["mrr@20"] == 0.4
+
+
+def test_train_weights_that_blow_up_in_the_last_step_are_an_error_and_not_the_best() -> None:
+    trainer = Trainer(tiny_log(50), tiny_log(10), tiny_preset(), run="r")
+    trainer.train_step()
+    with torch.no_grad():
+        next(trainer.encoder.norm.parameters()).fill_(float("nan"))  # type: ignore[union-attr]
+    with pytest.raises(TrainingError, match="not finite"):
+        trainer.end_epoch()
+    assert trainer.best is None
+
+
+def test_train_many_short_epochs_are_validated_now_and_then() -> None:
+    log, valid = tiny_log(10), tiny_log(4)  # one step an epoch
+    trained = train(log, valid, tiny_preset(epochs=1, min_steps=120))
+    assert [entry["epoch"] for entry in trained.history] == [float(epoch) for epoch in range(3, 121, 3)]
 
 
 def test_train_average_of_the_weights_is_validated_and_kept(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,7 +104,7 @@ def test_train_average_of_the_weights_is_validated_and_kept(monkeypatch: pytest.
 
     def validate(encoders: Any, *_: Any, **__: Any) -> dict[str, float]:
         seen.append(encoders[0].items.weight.detach().clone())
-        return {"recall@20": 0.5}
+        return {"recall@20": 0.5, "mrr@20": 0.1}
 
     monkeypatch.setattr("model.train.validate", validate)
     trainer = Trainer(tiny_log(200), tiny_log(4), tiny_preset(epochs=1, ema=0.9), run="r")

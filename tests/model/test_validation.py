@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -60,6 +61,22 @@ def test_validation_in_parts_of_any_size_gives_the_same(monkeypatch: pytest.Monk
     for constant, value in (("SESSIONS", 3), ("PREFIXES", 7), ("SCORES", 100)):
         monkeypatch.setattr(validation, constant, value)
     assert validate(encoders, log, row=16) == pytest.approx(whole, abs=1e-3)
+
+
+@pytest.mark.parametrize("name", ["start", "end", "masked"])
+def test_validation_of_one_huge_session_encodes_a_few_prefixes_at_a_time(name: str) -> None:
+    config, log = encoders_of(name)[0].config, tiny_log(1000, longest=4)
+    log = dataclasses.replace(log, items=log.items[:1500], ts=log.ts[:1500], offsets=np.array([0, 1500]))
+    batches = list(validation._batches(config, log, 16))
+    assert sum(len(predictions) for _, predictions in batches) == 1499
+    assert max(packed.ids.size for packed, _ in batches) <= validation.PREFIXES * 16
+
+
+def test_validation_scores_that_are_no_numbers_are_the_last_rank() -> None:
+    encoder = tiny_encoder()
+    with torch.no_grad():
+        encoder.items.weight.fill_(float("nan"))
+    assert (next_click_ranks([encoder], tiny_log(5), row=16) == 40).all()
 
 
 def test_validation_leaves_padding_out_of_the_catalogue() -> None:
