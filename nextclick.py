@@ -31,6 +31,7 @@ from model.cli import (
     MaxBadShare,
     SessionColumn,
     TimeColumn,
+    TimeUnit,
     TypeColumn,
     read_options,
 )
@@ -66,6 +67,7 @@ def replay(
     item_column: ItemColumn = "item_id",
     time_column: TimeColumn = None,
     type_column: TypeColumn = None,
+    time_unit: TimeUnit = "ms",
     max_bad_share: MaxBadShare = 0.01,
     json: Json = False,
 ) -> None:
@@ -73,7 +75,7 @@ def replay(
     from model.readers import KINDS, iter_clicks, read_log
     from stream.replay import replay as send
 
-    read = read_options(format, session_column, item_column, time_column, type_column, max_bad_share)
+    read = read_options(format, session_column, item_column, time_column, type_column, time_unit, max_bad_share)
     # Skips are sent as they came, and the worker's own time-out cuts sessions
     read = dataclasses.replace(read, kinds=frozenset(KINDS), session_gap_ms=0)
     extra = kafka_options(kafka, kafka_config)

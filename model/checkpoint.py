@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import io
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,18 @@ def load(directory: Path) -> dict[str, Any]:
     if not isinstance(state, dict):
         raise CheckpointError(f"{path} holds no training state")
     return state
+
+
+def prune(root: Path, *, keep: int, idle_s: float) -> None:
+    """Remove the checkpoints below `root` but the `keep` newest and those written in the last `idle_s` seconds.
+
+    Metrics and plots beside them stay. What can't be removed stays too: it is no fault of the training that asks.
+    """
+    with contextlib.suppress(OSError):
+        found = sorted(((path.stat().st_mtime, path) for path in root.rglob(f"{FILE}*")), reverse=True)
+        for written, path in found[keep:]:
+            if time.time() - written > idle_s:
+                path.unlink(missing_ok=True)
 
 
 def digest(directory: Path) -> str:

@@ -21,6 +21,7 @@ __all__ = [
     "MaxBadShare",
     "SessionColumn",
     "TimeColumn",
+    "TimeUnit",
     "TypeColumn",
     "app",
     "read_options",
@@ -34,6 +35,7 @@ SessionColumn = Annotated[str, option("--session-column", help="Name of the sess
 ItemColumn = Annotated[str, option("--item-column", help="Name of the item column.")]
 TimeColumn = Annotated[str | None, option("--time-column", help="Name of the time column [timestamp or ts].")]
 TypeColumn = Annotated[str | None, option("--type-column", help="Name of the column with the kind of event [type].")]
+TimeUnit = Annotated[str, option("--time-unit", help="ms or s: of times that are plain numbers.")]
 MaxBadShare = Annotated[float, option("--max-bad-share", help="Refuse a log with a larger share of bad lines.")]
 Cutoffs = Annotated[str, option("--cutoffs", help="Cut-offs of the measures, separated by commas.")]
 
@@ -46,7 +48,7 @@ def train(
     preset: Annotated[str, option(help="Named model.")] = "tron",
     epochs: Annotated[float | None, option(help="Passes over the log [the preset's].")] = None,
     seed: Annotated[int, option(help="The same seed gives the same model.")] = 0,
-    negatives: Annotated[int | None, option(help="Negatives drawn for a batch [the preset's].")] = None,
+    negatives: Annotated[int | None, option(help="Negatives a batch; sasrec: a position [the preset's].")] = None,
     lr: Annotated[float | None, option(help="Learning rate [the preset's].")] = None,
     batch: Annotated[int | None, option(help="Sessions a step [the preset's].")] = None,
     positions: Annotated[str | None, option(help="start, end, rotary or none: how positions are told.")] = None,
@@ -54,7 +56,7 @@ def train(
     precision: Annotated[str, option(help="auto, float32 or bfloat16: of products with the catalogue.")] = "auto",
     threads: Threads = 0,
     max_seconds: Annotated[float | None, option(help="Stop training after so long and export the best so far.")] = None,
-    min_support: Annotated[int, option(help="Leave out items with fewer clicks.")] = 1,
+    min_support: Annotated[int, option(help="Leave out items with fewer clicks.", min=1)] = 1,
     checkpoint_dir: Annotated[Path | None, option(help="Where to resume from [under the registry].")] = None,
     resume: Annotated[bool, option(help="Go on from the checkpoint of the same run.")] = True,
     init_from: Annotated[Path | None, option(help="Checkpoint folder of an earlier run to start from.")] = None,
@@ -64,6 +66,7 @@ def train(
     item_column: ItemColumn = "item_id",
     time_column: TimeColumn = None,
     type_column: TypeColumn = None,
+    time_unit: TimeUnit = "ms",
     max_bad_share: MaxBadShare = 0.01,
     json: Json = False,
 ) -> None:
@@ -77,8 +80,11 @@ def train(
     from model.pipeline import TrainRequest, train_to_registry
     from model.presets import preset as named
 
-    sampling = {"popular" if named(preset).negatives.popular else "uniform": negatives}
-    chosen = named(preset).override(
+    published = named(preset)
+    sampling = {} if negatives is None else published.count_of_negatives(negatives)
+    if positions is not None and all(one.encoder.kind == "gru" for one in published.members()):
+        raise ConfigError(f"{preset} reads clicks one after the other and has no positions: leave out --positions")
+    chosen = published.override(
         epochs=epochs,
         reference=0 if epochs is not None else None,  # exactly as many as asked for
         min_epochs=0 if epochs is not None else None,
@@ -103,7 +109,7 @@ def train(
         checkpoint_dir=checkpoint_dir,
         init_from=init_from,
         scoring="exact" if exact else "auto",
-        read=read_options(format, session_column, item_column, time_column, type_column, max_bad_share),
+        read=read_options(format, session_column, item_column, time_column, type_column, time_unit, max_bad_share),
     )
     with _progress() as on_progress:
         summary = train_to_registry(request, on_progress)
@@ -128,6 +134,7 @@ def evaluate(
     item_column: ItemColumn = "item_id",
     time_column: TimeColumn = None,
     type_column: TypeColumn = None,
+    time_unit: TimeUnit = "ms",
     max_bad_share: MaxBadShare = 0.01,
     json: Json = False,
 ) -> None:
@@ -137,7 +144,7 @@ def evaluate(
     """
     from model.report import evaluate_baseline, evaluate_bundle
 
-    read = read_options(format, session_column, item_column, time_column, type_column, max_bad_share)
+    read = read_options(format, session_column, item_column, time_column, type_column, time_unit, max_bad_share)
     if compare and (bundle is not None or baseline is not None):
         raise ConfigError("--compare takes its systems as arguments: leave out --bundle and --baseline")
     if compare:
@@ -178,13 +185,19 @@ def _compare(
 
 
 def read_options(
-    format: str | None, session: str, item: str, ts: str | None, kind: str | None, max_bad_share: float
+    format: str | None,
+    session: str,
+    item: str,
+    ts: str | None,
+    kind: str | None,
+    unit: str,
+    max_bad_share: float,
 ) -> "ReadOptions":
     """How a log is read, by the options of a command."""
     from model.readers import Columns, ReadOptions
 
     columns = Columns(session=session, item=item, ts=ts, type=kind)
-    return ReadOptions(format=format, columns=columns, max_bad_share=max_bad_share)  # type: ignore[arg-type]  # checked there
+    return ReadOptions(format=format, columns=columns, ts_unit=unit, max_bad_share=max_bad_share)  # type: ignore[arg-type]  # checked there
 
 
 def _cutoffs(text: str) -> tuple[int, ...]:

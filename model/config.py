@@ -195,6 +195,11 @@ class Preset:
             for number, encoder in enumerate((self.encoder, *self.committee))
         ]
 
+    def count_of_negatives(self, count: int) -> dict[str, int]:
+        """Return the options, for `override`, that draw `count` negatives where this preset draws its own number."""
+        kind = "each" if self.negatives.each else "popular" if self.negatives.popular else "uniform"
+        return {kind: count, "popular_at_end": 0}
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, as a manifest holds them."""
         return asdict(self)

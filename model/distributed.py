@@ -1,7 +1,8 @@
 """Several processes that train one model: `torchrun --nproc-per-node N -m nextclick train …`.
 
-Each process takes its share of every batch; gradients are summed, weighted by the positions they come from, so that all
-take the same step that one process with the whole batch would take. Process 0 validates, saves, exports and publishes.
+Each process takes its share of every batch, with negatives and masks of its own; gradients are averaged by the
+positions they come from, so that all take the same step. Process 0 validates, saves, exports and publishes; a training
+that is resumed reads its checkpoint in every process, so machines must share the folder.
 """
 
 from __future__ import annotations
@@ -47,6 +48,15 @@ class Team:
         for grad, part in zip(grads, torch.split(flat[:-3], [grad.numel() for grad in grads]), strict=True):
             grad.copy_(part.view_as(grad))
         return summed / total, stops > 0
+
+    def check_alike(self, what: str, value: object) -> None:
+        """Raise TrainingError, in every process, unless `value` is the same in all of them."""
+        if self.size == 1:
+            return
+        values: list[object] = [None] * self.size
+        dist.all_gather_object(values, value)
+        if any(other != values[0] for other in values):
+            raise TrainingError(f"the {self.size} processes differ in {what}: {', '.join(map(str, values))}")
 
     def wait(self) -> None:
         """Wait until all processes are here."""

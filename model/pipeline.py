@@ -13,11 +13,12 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from export.bundle import Bundle, write_bundle
 from export.choice import Scoring, describe, export_chosen
-from export.errors import ConfigError
+from export.errors import ConfigError, ProviderUnavailable
 from export.manifest import Manifest, TrainingWindow
 from export.ranker import Ranker, RankerConfig
 from export.registry import Registry
@@ -25,7 +26,7 @@ from export.topk import DEFAULT_K_MAX
 from model import checkpoint
 from model.baselines import make_baseline
 from model.committee import checkpoints, train_preset
-from model.config import Preset
+from model.config import Device, Preset
 from model.curves import Curves
 from model.distributed import join_team, leave_team
 from model.evaluate import evaluate, prefixes
@@ -34,15 +35,18 @@ from model.memory import peak_memory_mb, release_memory
 from model.progress import OnProgress, Progress, ignore
 from model.readers import ReadOptions, build_log, read_log
 from model.serving import ServingModel
-from model.split import hold_out
+from model.split import split
 from model.summary import TrainSummary
 from model.threads import use_threads
 from model.train import Trained
 
 BASELINES = ("popularity", "next-item")  # always shown beside the model
+MEASURE = "recall@20"  # by which a model should be better than these
 LIBRARIES = ("torch", "onnx", "onnxruntime", "numpy")  # whose versions the manifest records
 _COMPARED = 5_000  # lists, at least, of both ways to score; as many again where that does not divide well
 CHECKPOINTS = ".checkpoints"  # folder of a local registry
+KEPT_CHECKPOINTS = 12  # of the trainings into one registry, each encoder's its own; and those of the last IDLE_S
+IDLE_S = 3_600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,10 +71,11 @@ def train_to_registry(request: TrainRequest, on_progress: OnProgress = ignore) -
 
     Steps: 1 read and split, 2 baselines, 3 train, 4 export, 5 parity, 6 bundle, 7 evaluate the graph, 8 publish.
     Nothing is published unless all before it went well. Raises DataError, ConfigError, TrainingError, CheckpointError,
-    ParityError and RegistryError.
+    ParityError, ProviderUnavailable and RegistryError.
     """
     if request.init_from is not None and not all(map(checkpoint.exists, checkpoints(request.init_from))):
         raise ConfigError(f"--init-from: there is no checkpoint in {request.init_from}")
+    check_device(request.preset.train.device)
     registry = Registry(str(request.registry))
     registry.create()
     use_threads(request.preset.train.threads)
@@ -105,6 +110,8 @@ def train_to_registry(request: TrainRequest, on_progress: OnProgress = ignore) -
         bundle = evaluate_bundle(bundle, valid, request.preset, on_progress)  # 7
         number = registry.publish(bundle.path)  # 8
     on_progress(Progress(stage="publish", message=f"version {number} in {request.registry}"))
+    if request.checkpoint_dir is None:
+        checkpoint.prune(directory.parent, keep=KEPT_CHECKPOINTS, idle_s=IDLE_S)
     return TrainSummary(
         version=number,
         bundle=registry.uri(number),
@@ -120,16 +127,26 @@ def train_to_registry(request: TrainRequest, on_progress: OnProgress = ignore) -
     )
 
 
+def check_device(device: Device) -> None:
+    """Raise ProviderUnavailable where it is a GPU and torch has none."""
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ProviderUnavailable(
+            f"--device cuda: torch {torch.__version__} finds no GPU; leave the option out to train on the CPU, or "
+            "install a torch built for CUDA and the driver it wants"
+        )
+
+
 def read_and_split(request: TrainRequest, on_progress: OnProgress = ignore) -> tuple[SessionLog, SessionLog]:
     """Return the training and the validation log, both with the vocabulary of the first."""
     raw = read_log(request.data, request.read)
     on_progress(Progress(stage="read", message=raw.report.summary()))
+    if raw.may_count_seconds:
+        on_progress(Progress(stage="read", message="all times are of January 1970: are they seconds? (--time-unit s)"))
     if request.valid is None:
-        raw, held_out = hold_out(raw)
+        log, valid = split(raw, min_support=request.min_support)
     else:
-        held_out = read_log(request.valid, request.read)
-    log = build_log(raw, min_support=request.min_support)
-    valid = build_log(held_out, log.vocabulary)
+        log = build_log(raw, min_support=request.min_support)
+        valid = build_log(read_log(request.valid, request.read), log.vocabulary)
     counts = f"{log.sessions:,} sessions, {log.clicks:,} clicks, {len(log.vocabulary):,} items to learn from"
     on_progress(Progress(stage="read", message=f"{counts}; {valid.sessions:,} sessions held out"))
     return log, valid
@@ -224,6 +241,9 @@ def evaluate_bundle(bundle: Bundle, valid: SessionLog, preset: Preset, on_progre
     ranker = Ranker(bundle, RankerConfig(threads=preset.train.threads))
     figures = evaluate(ranker, valid, window=bundle.manifest.window).to_json()
     on_progress(Progress(stage="evaluate", message="the exported graph", metrics=figures))
+    if poorer := [name for name, other in bundle.manifest.baselines.items() if figures[MEASURE] < other[MEASURE]]:
+        message = f"the model's lists are poorer than those of {' and '.join(poorer)}: train longer, or on more clicks"
+        on_progress(Progress(stage="evaluate", message=message))
     return write_bundle(
         bundle.path,
         onnx_file=bundle.onnx_path,

@@ -21,13 +21,19 @@ TYPE_NAME = "type"
 
 
 def find_columns(names: Sequence[str], columns: Columns) -> tuple[str, str, str, str | None]:
-    """Return the names of session, item, time and kind (None: all clicks); DataError if `names` lacks one."""
+    """Return the names of session, item, time and kind (None: all clicks).
+
+    DataError if `names` lacks one, or has it twice.
+    """
     ts = columns.ts or next((name for name in TS_NAMES if name in names), TS_NAMES[0])
     kind = columns.type or (TYPE_NAME if TYPE_NAME in names else None)
     wanted = [columns.session, columns.item, ts] + ([kind] if kind else [])
     absent = [name for name in wanted if name not in names]
     if absent:
         raise DataError(f"no column {', '.join(absent)}; there are {', '.join(names)}")
+    twice = [name for name in wanted if names.count(name) > 1]
+    if twice:
+        raise DataError(f"there is more than one column {', '.join(dict.fromkeys(twice))}")
     return columns.session, columns.item, ts, kind
 
 

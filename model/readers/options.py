@@ -9,6 +9,7 @@ from model.readers.clean import KINDS, POSITIVES
 __all__ = ["FORMATS", "Columns", "Format", "ReadOptions"]
 
 Format = Literal["otto", "yoochoose", "diginetica", "retailrocket", "csv", "parquet"]
+TimeUnit = Literal["ms", "s"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 MAX_NAME_CHARS = 256  # of a column's name
 
@@ -37,7 +38,7 @@ class ReadOptions:
     format: Format | None = None  # None: told from the content of each file
     columns: Columns = field(default_factory=Columns)  # for `csv` and `parquet` only
     kinds: frozenset[str] = POSITIVES  # the kinds of event kept, of `KINDS`; the others are counted and left out
-    ts_unit: Literal["ms", "s"] = "ms"  # of plain numbers in a ts column; ISO times and Parquet timestamps know theirs
+    ts_unit: TimeUnit = "ms"  # of plain numbers in a ts column; ISO times and Parquet timestamps know theirs
     max_bad_share: float = 0.01  # more bad lines than this share of all are a fault of the file, not noise
     session_gap_ms: int | None = None  # cut a session at a longer gap; None: 30 min for RetailRocket (its ids are
     # visitors, seen over months), no cut for the others; 0: no cut
@@ -48,7 +49,7 @@ class ReadOptions:
             raise ConfigError(f"no format is called {self.format!r}; there are {', '.join(FORMATS)}")
         if not self.kinds or not self.kinds <= set(KINDS):
             raise ConfigError(f"kinds must be some of {', '.join(KINDS)}")
-        if self.ts_unit not in ("ms", "s"):
+        if self.ts_unit not in get_args(TimeUnit):
             raise ConfigError(f"ts_unit must be ms or s, not {self.ts_unit!r}")
         if not 0 <= self.max_bad_share <= 1:
             raise ConfigError(f"max_bad_share must be in 0..1, not {self.max_bad_share}")

@@ -17,6 +17,7 @@ from model.readers.clean import KINDS
 
 __all__ = ["RawLog", "ReadReport", "iter_clicks"]
 
+SECONDS_OF_SHOPS = 1_500_000_000, 3_000_000_000  # 2017 to 2065
 REPORTED_NAMES = 8  # kinds named in a summary; a column of garbage would fill the screen
 SLICE_CLICKS = 65_536  # clicks turned into Python objects at a time by `iter_clicks`
 
@@ -72,6 +73,11 @@ class RawLog:
     session_ids: Column  # (S,) int64 or string
     item_ids: Column  # (I,) int64 or string
     report: ReadReport
+
+    @property
+    def may_count_seconds(self) -> bool:
+        """Whether all times, taken as ms, lie in one January of 1970, and as seconds in the years of web shops."""
+        return bool(self.clicks) and SECONDS_OF_SHOPS[0] <= self.ts.min() and self.ts.max() < SECONDS_OF_SHOPS[1]
 
     @property
     def clicks(self) -> int:

@@ -20,7 +20,7 @@ def sniff(path: Path, columns: Columns) -> Format:
     start = head(path)
     if start.startswith(b"PAR1"):
         return "parquet"
-    if start.lstrip().startswith(b"{"):
+    if start.lstrip().startswith(b"{") and b'"events"' in start:  # other JSON lies in many a folder
         return "otto"
     line = first_line(path)
     delimiter = delimiter_of(line)
@@ -37,20 +37,22 @@ def sniff(path: Path, columns: Columns) -> Format:
 
 
 def head(path: Path) -> bytes:
-    """Return the first bytes of a file, unpacked if it is gzip; DataError if it is empty or can't be read."""
+    """Return the first bytes of a file, unpacked if it is gzip; DataError if it can't be read."""
     try:
         with open_bytes(path) as file:
             start = file.read(HEAD_BYTES)
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path} can't be read: {error}") from error
-    if not start.strip():
-        raise DataError(f"{path} is empty")
     return start.removeprefix(BYTE_ORDER_MARK)
 
 
 def first_line(path: Path) -> str:
-    """Return the first line of a text file that is not empty, without its end."""
-    return next(line for line in head(path).decode(errors="replace").splitlines() if line.strip())
+    """Return the first line of a text file that is not empty, without its end; DataError if there is none."""
+    lines = (line for line in head(path).decode(errors="replace").splitlines() if line.strip())
+    line = next(lines, None)
+    if line is None:
+        raise DataError(f"{path} is empty")
+    return line
 
 
 def delimiter_of(header: str) -> str:

@@ -59,7 +59,7 @@ def number_times(column: Column, ts_unit: str) -> Column:
 def text_times(text: Column, ts_unit: str) -> Column:
     """Return text as int64 ms, null where it is neither a number nor ISO 8601."""
     if pc.all(pc.match_substring_regex(text, INTEGER)).as_py():
-        return number_times(text.cast(pa.int64()), ts_unit)
+        return whole_numbers(text, ts_unit)
     if pc.all(pc.match_substring_regex(text, FULL_ISO)).as_py():
         return iso_times(text, ts_unit)
     whole = mask(pc.match_substring_regex(text, INTEGER))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from pathlib import Path
 
 import pytest
@@ -25,6 +27,22 @@ def test_checkpoint_save_replaces_and_leaves_nothing_beside_it(tmp_path: Path) -
     checkpoint.save(tmp_path, {"step": 4})
     assert checkpoint.load(tmp_path)["step"] == 4
     assert [path.name for path in tmp_path.iterdir()] == [checkpoint.FILE]
+
+
+def test_checkpoint_prune_keeps_the_newest_and_what_was_just_written(tmp_path: Path) -> None:
+    for number in range(6):
+        folder = tmp_path / str(number) / "member-1"
+        checkpoint.save(folder, STATE)
+        (folder / "metrics.jsonl").touch()
+        written = 10_000.0 + number if number else time.time()
+        os.utime(folder / checkpoint.FILE, (written, written))
+    checkpoint.prune(tmp_path, keep=3, idle_s=60)
+    kept = [number for number in range(6) if checkpoint.exists(tmp_path / str(number) / "member-1")]
+    assert kept == [0, 4, 5]
+    assert len(list(tmp_path.rglob("metrics.jsonl"))) == 6
+    checkpoint.prune(tmp_path / "none", keep=1, idle_s=60)
+    checkpoint.prune(tmp_path, keep=0, idle_s=60)
+    assert [path.parent.parent.name for path in tmp_path.rglob(checkpoint.FILE)] == ["0"]
 
 
 @pytest.mark.parametrize("keep", [0, 10, 50, 200])

@@ -124,6 +124,16 @@ def test_override_reaches_every_encoder_of_a_committee() -> None:
     assert [one.encoder.kind for one in changed.members()] == ["transformer", "gru"]
 
 
+@pytest.mark.parametrize(
+    ("name", "expected"), [("tron", "uniform"), ("tron+", "popular"), ("gru4rec+", "popular"), ("sasrec", "each")]
+)
+def test_count_of_negatives_goes_where_a_preset_draws_them_and_holds_to_the_end(name: str, expected: str) -> None:
+    one = preset(name)
+    negatives = one.override(**one.count_of_negatives(500)).negatives
+    assert getattr(negatives, expected) == 500
+    assert negatives.popular_at_end == 0
+
+
 def test_override_unknown_option_is_an_error() -> None:
     with pytest.raises(TypeError, match="colour"):
         tiny_preset(colour=3)

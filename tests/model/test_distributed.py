@@ -46,6 +46,7 @@ def test_team_of_one_changes_nothing() -> None:
     grads, state = [torch.ones(3)], [{"recall@20": 0.5}]
     assert ALONE.average_(grads, positions=7, loss=0.25, stop=True) == (0.25, True)
     ALONE.same_on_all(list[object](state))
+    ALONE.check_alike("their mood", object())
     ALONE.wait()
     assert grads[0].tolist() == [1.0] * 3
     assert join_team() == ALONE
@@ -71,8 +72,15 @@ def one_of_two(rank: int, port: int, results: Path) -> None:
     step = trainer_of(team, **WHOLE)
     loss, stop = step.update(torch.arange(17), stop=rank == 1)
     trained = trainer_of(team).run()
+    team.check_alike("their size", team.size)
+    try:
+        team.check_alike("their rank", rank)
+        refused = ""
+    except TrainingError as error:
+        refused = str(error)
     grads = [weight.grad for weight in step.encoder.parameters()]
     found = {"loss": loss, "stop": stop, "grads": grads, "leads": team.leads, "history": trained.history}
+    found |= {"refused": refused}
     torch.save(found | {"weights": trained.encoders[0].state_dict()}, results / f"{rank}.pt")
     team.wait()
     leave_team()
@@ -102,6 +110,10 @@ def test_two_processes_gradient_of_their_shares_is_that_of_the_whole_batch(of_tw
         for grad, weight in zip(found["grads"], alone.encoder.parameters(), strict=True):
             assert weight.grad is not None
             torch.testing.assert_close(grad, weight.grad, atol=1e-6, rtol=1e-4)
+
+
+def test_two_processes_that_begin_differently_are_refused_in_both(of_two: list[dict[str, Any]]) -> None:
+    assert [found["refused"] for found in of_two] == ["the 2 processes differ in their rank: 0, 1"] * 2
 
 
 def test_two_processes_stop_together_and_one_of_them_leads(of_two: list[dict[str, Any]]) -> None:

@@ -10,9 +10,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 
 from export.bundle import load_bundle
-from export.errors import ConfigError
+from export.errors import ConfigError, ProviderUnavailable
 from export.ranker import Ranker
 from export.registry import Registry
 from model import checkpoint, pipeline
@@ -133,6 +134,29 @@ def test_pipeline_warm_start_from_an_earlier_training(tmp_path: Path) -> None:
     assert warm.valid["mrr@20"] > train(log, valid, short).valid["mrr@20"]
     cold = dataclasses.replace(asked, init_from=None)
     assert warm.checkpoint_dir != default_checkpoint_dir(asked.registry, run_digest(cold, log, valid))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU: training on it is tested in test_gpu.py")
+def test_pipeline_gpu_asked_for_where_there_is_none_is_refused_before_reading(tmp_path: Path) -> None:
+    with pytest.raises(ProviderUnavailable, match="finds no GPU"):
+        train_to_registry(request(tmp_path, tiny_preset(device="cuda")))
+    assert not (tmp_path / "registry").exists()
+
+
+def test_pipeline_model_poorer_than_counting_is_said(tmp_path: Path) -> None:
+    seen: list[Progress] = []
+    published(request(tmp_path, tiny_preset(epochs=0.1, lr=1e-6)), seen.append)
+    assert any("poorer than those of" in progress.message for progress in seen)
+
+
+def test_pipeline_times_in_seconds_are_suspected(tmp_path: Path) -> None:
+    seen: list[Progress] = []
+    asked = request(tmp_path)
+    table = pq.read_table(asked.data)
+    times = pa.array(1_700_000_000 + np.arange(table.num_rows))
+    pq.write_table(table.set_column(2, "timestamp", times), asked.data)
+    read_and_split(asked, seen.append)
+    assert any("--time-unit s" in progress.message for progress in seen)
 
 
 def test_pipeline_missing_start_is_refused_before_reading(tmp_path: Path) -> None:

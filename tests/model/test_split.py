@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from model.errors import DataError
 from model.readers import RawLog, iter_clicks, read_log
-from model.split import DAY_MS, hold_out
+from model.split import DAY_MS, hold_out, split
 
 
 def raw_log(folder: Path, clicks: Sequence[tuple[int, int]]) -> RawLog:
@@ -52,6 +52,29 @@ def test_session_belongs_to_the_day_of_its_last_click(tmp_path: Path) -> None:
 def test_single_session_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="can't be split"):
         hold_out(raw_log(tmp_path, [(1, 0), (1, 5)]))
+
+
+def items_log(folder: Path, sessions: Sequence[str]) -> RawLog:
+    """Return a log of one session a text, in the order of time; each letter is a click on an item."""
+    file = folder / "log.csv"
+    clicks = [f"{number},{item},{1000 * number}\n" for number, items in enumerate(sessions) for item in items]
+    file.write_text("session_id,item_id,timestamp\n" + "".join(clicks))
+    return read_log(file)
+
+
+def test_split_newest_sessions_of_one_click_are_not_what_is_held_out(tmp_path: Path) -> None:
+    log, valid = split(items_log(tmp_path, ["ab", "bc", "ca", "ab", "bc", "ca", "ab", "bc", "ca", "a"]))
+    assert (log.sessions, valid.sessions) == (8, 1)
+
+
+def test_split_newest_sessions_of_new_items_only_holds_out_more(tmp_path: Path) -> None:
+    log, valid = split(items_log(tmp_path, ["ab", "bc", "ca", "ab", "bc", "ca", "ab", "bc", "xy", "yz"]))
+    assert (log.sessions, valid.sessions) == (6, 2)
+
+
+def test_split_nothing_known_in_the_newer_half_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="--valid"):
+        split(items_log(tmp_path, ["ab", "cd", "ef", "gh"]))
 
 
 @given(clicks=st.lists(st.tuples(st.integers(0, 9), st.integers(0, 5 * DAY_MS)), min_size=2, max_size=40))

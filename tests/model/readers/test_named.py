@@ -181,6 +181,28 @@ def test_parquet_without_usable_columns_is_refused(tmp_path: Path, columns: dict
     assert str(tmp_path / "log.parquet") in str(caught.value)
 
 
+def test_column_that_is_there_twice_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="more than one column item_id"):
+        csv_clicks(tmp_path, "session_id,item_id,timestamp,item_id\n1,2,3,4\n")
+    names, columns = ["session_id", "item_id", "timestamp", "session_id"], [pa.array([1])] * 4
+    pq.write_table(pa.Table.from_arrays(columns, names=names), tmp_path / "twice.parquet")
+    with pytest.raises(DataError, match="more than one column session_id"):
+        read_log(tmp_path / "twice.parquet")
+
+
+def test_one_time_with_a_sign_costs_no_file(tmp_path: Path) -> None:
+    assert [ts for *_, ts, _ in csv_clicks(tmp_path, "session_id,item_id,timestamp\n1,2,+5\n1,2,6\n")] == [5, 6]
+
+
+def test_times_in_seconds_are_scaled_where_that_is_said_and_suspected_where_not(tmp_path: Path) -> None:
+    file = tmp_path / "log.csv"
+    file.write_text("session_id,item_id,timestamp\n1,2,1700000000\n1,2,1700000100.5\n")
+    assert read_log(file).may_count_seconds
+    raw = read_log(file, ReadOptions(ts_unit="s"))
+    assert raw.ts.tolist() == [1_700_000_000_000, 1_700_000_100_500]
+    assert not raw.may_count_seconds
+
+
 def test_explicit_type_column_that_is_missing_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no column kind"):
         csv_clicks(tmp_path, "session_id,item_id,ts\n1,1,1\n", ReadOptions(columns=Columns(type="kind")))

@@ -29,6 +29,14 @@ def clicks_of(raw: RawLog) -> list[tuple[str, str, int, str]]:
     return list(iter_clicks(raw))
 
 
+def test_first_session_behind_a_byte_order_mark_is_read(tmp_path: Path) -> None:
+    event = {"aid": 5, "ts": 100, "type": "clicks"}
+    lines = (json.dumps({"session": name, "events": [event, event]}).encode() for name in ("a", "b"))
+    raw = read_log(write(tmp_path, b"\xef\xbb\xbf" + next(lines), *lines))
+    assert {session for session, *_ in clicks_of(raw)} == {"a", "b"}
+    assert not raw.report.bad
+
+
 @pytest.mark.parametrize("name", ["log.jsonl", "log.jsonl.gz"])
 def test_sessions_with_all_types_are_read_in_order(tmp_path: Path, name: str) -> None:
     line = {

@@ -55,6 +55,22 @@ def test_file_that_is_no_log_is_refused_with_its_name(tmp_path: Path, content: s
         read_log(tmp_path)
 
 
+@pytest.mark.parametrize("content", ["", "\n\n", "\ufeff", "\ufeff\n", "\x1c"])
+def test_file_without_a_line_is_refused_as_empty(tmp_path: Path, content: str) -> None:
+    file = tmp_path / "log.csv"
+    file.write_text(content, encoding="utf-8")
+    with pytest.raises(DataError, match="is empty"):
+        read_log(file)
+
+
+def test_json_in_a_folder_that_holds_no_events_is_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "clicks.csv").write_text("session_id,item_id,timestamp\n1,2,3\n1,3,4\n")
+    (tmp_path / "registry").mkdir()
+    (tmp_path / "registry" / "manifest.json").write_text('{"format": 1, "items": 3}\n')
+    raw = read_log(tmp_path)
+    assert (raw.clicks, raw.report.bad.total(), len(raw.report.skipped)) == (2, 0, 1)
+
+
 def test_missing_path_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="nowhere does not exist"):
         read_log(tmp_path / "nowhere")
