@@ -26,6 +26,7 @@ from torch import nn
 from bench.training import load
 from model.log import SessionLog
 
+SETTINGS = Path("configs/tron/yoochoose.json")  # of the checkout
 WARM_UP = 2  # batches before the clock starts
 
 
@@ -36,6 +37,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=30.0, help="of training, for each of the two")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
+    if not (args.tron / SETTINGS).is_file():
+        sys.exit(f"error: {args.tron} is no working tree of otto-de/TRON: it has no {SETTINGS}")
     log, _ = load(args.data, 12_000, 50_000)
     with tempfile.TemporaryDirectory(prefix="nextclick-bench-") as folder:
         theirs = authors(args.tron, log, Path(folder), args.seconds)
@@ -54,7 +57,7 @@ def our_own(data: Path | None, seconds: float) -> float:
 
 def authors(checkout: Path, log: SessionLog, folder: Path, seconds: float) -> float:
     """Return sessions a second of the checkout's configs/tron/yoochoose.json on `log`."""
-    config = json.loads((checkout / "configs" / "tron" / "yoochoose.json").read_text())
+    config = json.loads((checkout / SETTINGS).read_text())
     sys.path.insert(0, str(checkout))
     sys.modules["pytorch_lightning"] = stand_in()
     from src.sasrec.dataset import SasRecDataset  # type: ignore[import-not-found]  # the checkout's

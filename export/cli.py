@@ -1,12 +1,11 @@
 """Commands on bundles and on the registry. `stream.cli` adds those that tell running workers."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
 
-from export.terminal import Json, RegistryUrl, Variant, option, print_table, report, stderr
+from export.terminal import BundleAddress, Json, RegistryUrl, Variant, option, print_table, report, stderr
 
 if TYPE_CHECKING:
     from export.manifest import Manifest
@@ -20,7 +19,7 @@ models = typer.Typer(no_args_is_help=True, help="The registry: which versions th
 
 @app.command()
 def recommend(
-    bundle: Annotated[Path, option(help="Folder of the bundle.")],
+    bundle: BundleAddress,
     items: Annotated[str, option(help="The session's items, oldest first, separated by commas.")],
     k: Annotated[int, option(help="Items in the list.")] = 20,
     json: Json = False,
@@ -28,9 +27,10 @@ def recommend(
     """One list by hand from a bundle."""
     from export.bundle import load_bundle
     from export.ranker import Ranker, RankerConfig
+    from export.registry import local_bundle
 
     session = [item.strip() for item in items.split(",") if item.strip()]
-    ranked = Ranker(load_bundle(bundle), RankerConfig(warm_up=False)).rank_items([session], k)[0]
+    ranked = Ranker(load_bundle(local_bundle(bundle)), RankerConfig(warm_up=False)).rank_items([session], k)[0]
     rows = [{"item_id": item, "score": score} for item, score in ranked.items]
     if json:
         return report({"items": rows, "fallback": ranked.fallback}, json)

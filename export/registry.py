@@ -13,11 +13,11 @@ from pathlib import Path
 import msgspec
 
 from export.bundle import MANIFEST, load_bundle
-from export.errors import ConfigError, NextclickError, RegistryError, RegistryMissing, VersionUnknown
+from export.errors import BundleError, ConfigError, NextclickError, RegistryError, RegistryMissing, VersionUnknown
 from export.manifest import Manifest
 from export.storage import open_storage
 
-__all__ = ["DEFAULT_VARIANT", "Registry"]
+__all__ = ["DEFAULT_VARIANT", "Registry", "local_bundle"]
 
 DEFAULT_VARIANT = "default"  # the variant of a shop that compares nothing
 _VERSION = re.compile(r"[1-9][0-9]{0,17}")
@@ -126,8 +126,8 @@ class Registry:
             raise RegistryError(f"registry {self.url}: {_live_name(variant)} can't be read: {error}") from error
 
     def promote(self, version: str, variant: str = DEFAULT_VARIANT) -> None:
-        """Make a version live for a variant; VersionUnknown when it isn't published."""
-        self._content(version)
+        """Make a version live for a variant; VersionUnknown or BundleError when it isn't published, or isn't sound."""
+        load_bundle(self.fetch(version))
 
         def append(history: tuple[str, ...]) -> tuple[str, ...]:
             return history if history[-1:] == (version,) else (*history, version)
@@ -135,15 +135,15 @@ class Registry:
         self._change(variant, append)
 
     def rollback(self, variant: str = DEFAULT_VARIANT) -> str:
-        """Make the version promoted before the live one live again and return it; versions since removed are skipped.
+        """Make the version promoted before the live one live again and return it.
 
-        RegistryError when there is none to go back to.
+        Versions since removed or damaged are skipped. RegistryError when there is none to go back to.
         """
         published = set(self.versions())
 
         def drop(history: tuple[str, ...]) -> tuple[str, ...]:
             kept = history[:-1]
-            while kept and (kept[-1] not in published or kept[-1] == history[-1]):
+            while kept and (kept[-1] not in published or kept[-1] == history[-1] or not self._is_sound(kept[-1])):
                 kept = kept[:-1]
             if not kept:
                 raise RegistryError(f"registry {self.url}: variant {variant} has no earlier version to go back to")
@@ -158,6 +158,13 @@ class Registry:
             history = step(self.history(variant))[-_KEPT:]
             self._storage.replace(_live_name(variant), msgspec.json.encode(_Live(history)))
         return history
+
+    def _is_sound(self, version: str) -> bool:
+        try:
+            load_bundle(self.fetch(version))
+        except BundleError:
+            return False
+        return True
 
     def _content(self, version: str) -> bytes:
         _checked(version, _VERSION, VersionUnknown)
@@ -184,6 +191,17 @@ class Registry:
             yield
         except (OSError, NotImplementedError) as error:
             raise RegistryError(f"registry {self.url}: can't {action}: {error}") from error
+
+
+def local_bundle(address: str | Path) -> Path:
+    """Return the folder of a bundle; `address` is that, or the URL of a version in a registry, which is fetched.
+
+    Raises RegistryError where it can't be fetched. Nothing is verified here.
+    """
+    if "://" not in str(address):
+        return Path(address)
+    url, _, version = str(address).rstrip("/").rpartition("/")
+    return Registry(url).fetch(version)
 
 
 def _checked(name: str, pattern: re.Pattern[str], error: type[NextclickError]) -> str:

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 __all__ = [
+    "BundleAddress",
     "Json",
     "Provider",
     "RegistryUrl",
@@ -20,6 +21,8 @@ __all__ = [
     "report",
     "stderr",
 ]
+
+WIDTH = 2_000  # characters of a table that is not printed on a terminal
 
 stderr = Console(stderr=True)
 
@@ -40,6 +43,9 @@ RegistryUrl = Annotated[
     str, option("--registry", envvar="NEXTCLICK_REGISTRY", help="Bundles: a directory or an fsspec URL.")
 ]
 Variant = Annotated[str, option("--variant", help="Which variant's model.")]
+BundleAddress = Annotated[
+    str, option("--bundle", help="A bundle: its folder, or the URL of a version in a registry (s3://shop/registry/3).")
+]
 Json = Annotated[bool, option("--json", help="The last line of stdout is one JSON object.")]
 Threads = Annotated[int, option("--threads", help="CPU threads; 0: one a core.")]
 
@@ -69,7 +75,12 @@ def _flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def print_table(columns: list[str], rows: list[list[Any]]) -> None:
     """Print rows under their columns' names; without a heading where all of these are empty."""
-    table = Table(*columns, box=None, show_header=any(columns))
+    table = Table(box=None, show_header=any(columns))
+    for column in columns:
+        table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*(str(value) for value in row))
-    Console().print(table)
+    console = Console()
+    if not console.is_terminal:  # a file or a pipe: no value is cut or folded
+        console.width = max(console.width, WIDTH)
+    console.print(table)

@@ -28,6 +28,16 @@ def exists(directory: Path) -> bool:
     return (directory / FILE).is_file()
 
 
+def make_folder(directory: Path) -> None:
+    """Make the folder of a checkpoint; CheckpointError where nothing could be written into it."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CheckpointError(f"cannot write a checkpoint into {directory}: {error}") from error
+    if not os.access(directory, os.W_OK):
+        raise CheckpointError(f"cannot write a checkpoint into {directory}: it is not writable")
+
+
 def save(directory: Path, state: dict[str, Any]) -> None:
     """Replace the checkpoint of `directory` with `state`: a kill at any time leaves the old one or the new one."""
     buffer = io.BytesIO()

@@ -20,6 +20,7 @@ __all__ = [
     "ItemColumn",
     "MaxBadShare",
     "SessionColumn",
+    "SessionGap",
     "TimeColumn",
     "TimeUnit",
     "TypeColumn",
@@ -29,12 +30,19 @@ __all__ = [
 
 app = typer.Typer()
 
+FORMATS = "otto, yoochoose, diginetica, retailrocket, csv, parquet, jsonl"
+PRESETS = "tron-fast, tron+, tron, sasrec, sasrec-ssm, gru4rec+, gru4rec+bpr-max, bert4rec"  # importing them is slow
+
 Data = Annotated[Path, option("--data", help="Click log: a file, or a folder of files.")]
-Format = Annotated[str | None, option("--format", help="otto, yoochoose, diginetica, retailrocket, csv or parquet.")]
-SessionColumn = Annotated[str, option("--session-column", help="Name of the session column (CSV, Parquet).")]
+Format = Annotated[str | None, option("--format", help=f"{FORMATS} [told from the file].")]
+SessionColumn = Annotated[str, option("--session-column", help="Name of the session column.")]
 ItemColumn = Annotated[str, option("--item-column", help="Name of the item column.")]
 TimeColumn = Annotated[str | None, option("--time-column", help="Name of the time column [timestamp or ts].")]
 TypeColumn = Annotated[str | None, option("--type-column", help="Name of the column with the kind of event [type].")]
+SessionGap = Annotated[
+    float | None,
+    option("--session-gap-minutes", help="Cut sessions at longer pauses [RetailRocket: 30, others are not cut]."),
+]
 TimeUnit = Annotated[str, option("--time-unit", help="ms or s: of times that are plain numbers.")]
 MaxBadShare = Annotated[float, option("--max-bad-share", help="Refuse a log with a larger share of bad lines.")]
 Cutoffs = Annotated[str, option("--cutoffs", help="Cut-offs of the measures, separated by commas.")]
@@ -45,7 +53,7 @@ def train(
     data: Data,
     registry: RegistryUrl,
     valid: Annotated[Path | None, option(help="Held-out log [the newest day or tenth of --data].")] = None,
-    preset: Annotated[str, option(help="Named model.")] = "tron",
+    preset: Annotated[str, option(help=f"Named model: {PRESETS}.")] = "tron",
     epochs: Annotated[float | None, option(help="Passes over the log [the preset's].")] = None,
     seed: Annotated[int, option(help="The same seed gives the same model.")] = 0,
     negatives: Annotated[int | None, option(help="Negatives a batch; sasrec: a position [the preset's].")] = None,
@@ -68,6 +76,7 @@ def train(
     type_column: TypeColumn = None,
     time_unit: TimeUnit = "ms",
     max_bad_share: MaxBadShare = 0.01,
+    session_gap_minutes: SessionGap = None,
     json: Json = False,
 ) -> None:
     """Train on a click log, export, check, and publish a bundle into the registry.
@@ -109,7 +118,9 @@ def train(
         checkpoint_dir=checkpoint_dir,
         init_from=init_from,
         scoring="exact" if exact else "auto",
-        read=read_options(format, session_column, item_column, time_column, type_column, time_unit, max_bad_share),
+        read=read_options(
+            format, session_column, item_column, time_column, type_column, time_unit, max_bad_share, session_gap_minutes
+        ),
     )
     with _progress() as on_progress:
         summary = train_to_registry(request, on_progress)
@@ -121,10 +132,10 @@ def train(
 def evaluate(
     data: Data,
     systems: Annotated[
-        list[str] | None, typer.Argument(help="With --compare: folders of bundles and names of baselines.")
+        list[str] | None, typer.Argument(help="With --compare: folders or URLs of bundles, and names of baselines.")
     ] = None,
     compare: Annotated[bool, option("--compare", help="Several systems on the same predictions.")] = False,
-    bundle: Annotated[Path | None, option(help="Bundle to evaluate, through the ranker that serves it.")] = None,
+    bundle: Annotated[str | None, option(help="Bundle (folder or URL), through the ranker that serves it.")] = None,
     baseline: Annotated[str | None, option(help="popularity, next-item, items-after, co-occurrence, vmis-knn.")] = None,
     train: Annotated[Path | None, option(help="Log a baseline counts.")] = None,
     cutoffs: Cutoffs = "20",
@@ -136,6 +147,7 @@ def evaluate(
     type_column: TypeColumn = None,
     time_unit: TimeUnit = "ms",
     max_bad_share: MaxBadShare = 0.01,
+    session_gap_minutes: SessionGap = None,
     json: Json = False,
 ) -> None:
     """Recall, MRR, NDCG and coverage: full ranking, every position after the first.
@@ -144,7 +156,9 @@ def evaluate(
     """
     from model.report import evaluate_baseline, evaluate_bundle
 
-    read = read_options(format, session_column, item_column, time_column, type_column, time_unit, max_bad_share)
+    read = read_options(
+        format, session_column, item_column, time_column, type_column, time_unit, max_bad_share, session_gap_minutes
+    )
     if compare and (bundle is not None or baseline is not None):
         raise ConfigError("--compare takes its systems as arguments: leave out --bundle and --baseline")
     if compare:
@@ -160,6 +174,12 @@ def evaluate(
         raise ConfigError("a baseline counts a log: name it with --train PATH")
     else:
         metrics = evaluate_baseline(str(baseline), train, data, read, cuts)
+    if metrics["left_out"]:
+        stderr.print(
+            f"left out {metrics['left_out']:,.0f} of {metrics['clicks']:,.0f} clicks: on items that are not known, or "
+            "in sessions of fewer than two known ones",
+            highlight=False,
+        )
     return report(metrics, json)
 
 
@@ -192,12 +212,14 @@ def read_options(
     kind: str | None,
     unit: str,
     max_bad_share: float,
+    gap_minutes: float | None = None,
 ) -> "ReadOptions":
     """How a log is read, by the options of a command."""
     from model.readers import Columns, ReadOptions
 
     columns = Columns(session=session, item=item, ts=ts, type=kind)
-    return ReadOptions(format=format, columns=columns, ts_unit=unit, max_bad_share=max_bad_share)  # type: ignore[arg-type]  # checked there
+    gap_ms = None if gap_minutes is None else round(gap_minutes * 60_000)
+    return ReadOptions(format=format, columns=columns, ts_unit=unit, max_bad_share=max_bad_share, session_gap_ms=gap_ms)  # type: ignore[arg-type]  # checked there
 
 
 def _cutoffs(text: str) -> tuple[int, ...]:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from export.bundle import load_bundle
 from export.errors import ConfigError
 from export.ranker import Ranker, RankerConfig
+from export.registry import local_bundle
 from export.vocabulary import PAD, Vocabulary
 from model.baselines import BASELINES, make_baseline
 from model.bootstrap import interval, resampled_means
@@ -106,7 +107,7 @@ def compare_systems(
     config: CompareConfig | None = None,
     say: Say = lambda text: None,
 ) -> Comparison:
-    """Return the figures of bundles (their folders) and baselines (their names; counted on the log `train`).
+    """Return the figures of bundles (their folders or URLs) and baselines (their names; counted on the log `train`).
 
     `say` is told what was left out, and what comes next. ConfigError for fewer than two names, one that is neither, a
     baseline without `train` or a cut-off above a bundle's `k_max`; BundleError; DataError where no click is left.
@@ -128,7 +129,7 @@ def check_names(names: Sequence[str], train: Path | None) -> list[str]:
         raise ConfigError(f"a comparison takes two systems or more, bundles or baselines: {len(names)} named")
     bundles = [name for name in dict.fromkeys(names) if name not in BASELINES]
     for name in bundles:
-        if not Path(name).is_dir():
+        if "://" not in name and not Path(name).is_dir():
             raise ConfigError(f"{name!r} is no folder of a bundle and no baseline; baselines: {', '.join(BASELINES)}")
     if train is None and len(bundles) < len(set(names)):
         counted = next(name for name in names if name in BASELINES)
@@ -138,7 +139,7 @@ def check_names(names: Sequence[str], train: Path | None) -> list[str]:
 
 def load_ranker(bundle: str, cutoffs: Sequence[int], threads: int) -> Ranker:
     """Return the ranker of a bundle that can return lists as long as the largest cut-off."""
-    ranker = Ranker(load_bundle(Path(bundle)), RankerConfig(threads=threads))
+    ranker = Ranker(load_bundle(local_bundle(bundle)), RankerConfig(threads=threads))
     ranker.check_k(min(max(cutoffs, default=1), len(ranker.vocabulary)))
     return ranker
 

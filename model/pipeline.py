@@ -76,6 +76,8 @@ def train_to_registry(request: TrainRequest, on_progress: OnProgress = ignore) -
     if request.init_from is not None and not all(map(checkpoint.exists, checkpoints(request.init_from))):
         raise ConfigError(f"--init-from: there is no checkpoint in {request.init_from}")
     check_device(request.preset.train.device)
+    if request.checkpoint_dir is not None:
+        checkpoint.make_folder(request.checkpoint_dir)
     registry = Registry(str(request.registry))
     registry.create()
     use_threads(request.preset.train.threads)
@@ -140,8 +142,6 @@ def read_and_split(request: TrainRequest, on_progress: OnProgress = ignore) -> t
     """Return the training and the validation log, both with the vocabulary of the first."""
     raw = read_log(request.data, request.read)
     on_progress(Progress(stage="read", message=raw.report.summary()))
-    if raw.may_count_seconds:
-        on_progress(Progress(stage="read", message="all times are of January 1970: are they seconds? (--time-unit s)"))
     if request.valid is None:
         log, valid = split(raw, min_support=request.min_support)
     else:

@@ -5,24 +5,26 @@ from pathlib import Path
 
 from export.bundle import load_bundle
 from export.ranker import Ranker, RankerConfig
+from export.registry import local_bundle
+from export.vocabulary import Vocabulary
 from model.baselines import make_baseline
-from model.evaluate import evaluate
-from model.readers import ReadOptions, build_log, read_log
+from model.evaluate import Scorer, evaluate
+from model.readers import RawLog, ReadOptions, build_log, read_log
 
 __all__ = ["evaluate_baseline", "evaluate_bundle"]
 
 
 def evaluate_bundle(
-    bundle: Path, data: Path, read: ReadOptions, cutoffs: Sequence[int] = (20,), threads: int = 0
+    bundle: Path | str, data: Path, read: ReadOptions, cutoffs: Sequence[int] = (20,), threads: int = 0
 ) -> dict[str, float]:
     """Return the figures of the exported graph, through the Ranker that serves it.
 
-    Clicks on items that the bundle doesn't know are dropped, then sessions of fewer than two clicks. DataError where
-    none is left, BundleError for a bundle that can't be used, ConfigError for a cut-off above its `k_max`.
+    `bundle` is a folder or the URL of a version. Clicks on items that it doesn't know are dropped, then sessions of
+    fewer than two clicks; `left_out` says how many clicks that were. DataError where none is left, BundleError for a
+    bundle that can't be used, ConfigError for a cut-off above its `k_max`.
     """
-    ranker = Ranker(load_bundle(bundle), RankerConfig(threads=threads))
-    log = build_log(read_log(data, read), ranker.vocabulary)
-    return evaluate(ranker, log, cutoffs=cutoffs, window=ranker.window).to_json()
+    ranker = Ranker(load_bundle(local_bundle(bundle)), RankerConfig(threads=threads))
+    return _figures(ranker, read_log(data, read), ranker.vocabulary, cutoffs, ranker.window)
 
 
 def evaluate_baseline(
@@ -30,5 +32,12 @@ def evaluate_baseline(
 ) -> dict[str, float]:
     """Return the figures of the baseline `name`, counted on the log `train`. ConfigError for an unknown name."""
     counted = build_log(read_log(train, read))
-    log = build_log(read_log(data, read), counted.vocabulary)
-    return evaluate(make_baseline(name, counted), log, cutoffs=cutoffs).to_json()
+    return _figures(make_baseline(name, counted), read_log(data, read), counted.vocabulary, cutoffs)
+
+
+def _figures(
+    scorer: Scorer, raw: RawLog, vocabulary: Vocabulary, cutoffs: Sequence[int], window: int | None = None
+) -> dict[str, float]:
+    log = build_log(raw, vocabulary)
+    found = evaluate(scorer, log, cutoffs=cutoffs, window=window)
+    return {**found.to_json(), "clicks": raw.clicks, "left_out": raw.clicks - log.clicks}

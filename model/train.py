@@ -311,7 +311,7 @@ class Trainer:
                 self.average.load_state_dict(state["average"])
             self.best, self.history = state["best"], state["history"]
             self.step, self.seconds, self.loss_sum = state["step"], state["seconds"], state["loss_sum"]
-            self._spent = state["spent"]
+            self._spent = state.get("spent", state["seconds"])  # checkpoints of 0.1 do not tell
         except (KeyError, RuntimeError, ValueError) as error:
             raise CheckpointError(f"{self.directory} holds an incomplete checkpoint: {error}") from error
         return True

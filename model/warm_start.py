@@ -26,8 +26,13 @@ def start_from(encoder: Encoder, vocabulary: Vocabulary, directory: Path) -> int
         earlier = Vocabulary.from_bytes(state["vocabulary"])
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{directory} holds no model to start from: {error}") from error
-    if _shape(config) != _shape(asdict(encoder.config)):
-        raise CheckpointError(f"{directory} holds another encoder ({config}): train with the same one to start from it")
+    theirs, ours = _shape(config), _shape(asdict(encoder.config))
+    if theirs != ours:
+        other = ", ".join(f"{name} {value} for {ours[name]}" for name, value in theirs.items() if value != ours[name])
+        preset = state["preset"].get("name", "of the same encoder")
+        raise CheckpointError(
+            f"{directory} holds another encoder ({other}): it can start a training of the preset {preset} only"
+        )
     pairs = [(row, earlier.index(item)) for row, item in enumerate(vocabulary.items, start=1) if item in earlier]
     merged = encoder.state_dict()[ITEMS].clone()
     if pairs:

@@ -8,7 +8,10 @@ from typing import Any
 
 import pytest
 
+import model.cli
 import nextclick
+from model.presets import PRESETS
+from model.readers import FORMATS
 
 COMMANDS = ("demo", "simulate", "train", "evaluate", "recommend", "worker", "replay", "watch", "topics", "models")
 
@@ -33,6 +36,11 @@ def test_help_names_every_command(monkeypatch: pytest.MonkeyPatch, capsys: pytes
     assert run(monkeypatch, "--help") == 0
     shown = capsys.readouterr().out
     assert all(re.search(rf"\b{command}\b", shown) for command in COMMANDS)
+
+
+def test_help_of_train_names_every_preset_and_format() -> None:
+    assert model.cli.PRESETS.split(", ") == sorted(PRESETS, key=model.cli.PRESETS.split(", ").index)
+    assert set(model.cli.FORMATS.split(", ")) == set(FORMATS)
 
 
 def test_evaluate_json_is_the_last_line(
@@ -106,6 +114,9 @@ def test_compare_prints_one_table(
         (("train", "--data", "{log}", "--registry", "{tmp}/r", "--min-support", "0"), 2, "min-support"),
         (("train", "--data", "{log}", "--registry", "{tmp}/r", "--time-unit", "us"), 2, "ms or s"),
         (("train", "--data", "{log}", "--registry", "{tmp}/r", "--init-from", "{tmp}/none"), 2, "init-from"),
+        (("train", "--data", "{log}", "--registry", "{tmp}/r", "--session-gap-minutes", "-1"), 2, "session gap"),
+        (("recommend", "--bundle", "file://{tmp}/none/1", "--items", "a"), 1, "no registry"),
+        (("simulate", "{tmp}/none/log.csv", "--sessions", "5"), 2, "can't be written"),
         (("train", "--registry", "{tmp}/r"), 2, "--data"),
         (("no-such-command",), 2, "no-such-command"),
     ],

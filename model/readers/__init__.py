@@ -1,4 +1,4 @@
-"""Click logs as published, read into arrays: OTTO, Yoochoose, Diginetica, RetailRocket, CSV and Parquet.
+"""Click logs as published, read into arrays: OTTO, Yoochoose, Diginetica, RetailRocket, CSV, Parquet and JSON lines.
 
 `read_log` reads a file or a folder of them into a `RawLog`; `build_log` turns that into the `SessionLog` a model learns
 from or is judged by; `iter_clicks` gives the clicks one by one as the stream side takes them.

@@ -8,7 +8,7 @@ from model.readers.clean import KINDS, POSITIVES
 
 __all__ = ["FORMATS", "Columns", "Format", "ReadOptions"]
 
-Format = Literal["otto", "yoochoose", "diginetica", "retailrocket", "csv", "parquet"]
+Format = Literal["otto", "yoochoose", "diginetica", "retailrocket", "csv", "parquet", "jsonl"]
 TimeUnit = Literal["ms", "s"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 MAX_NAME_CHARS = 256  # of a column's name
@@ -16,7 +16,7 @@ MAX_NAME_CHARS = 256  # of a column's name
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Columns:
-    """The names of the columns of a CSV with a header, or of a Parquet file."""
+    """The names of the columns of a CSV with a header, of a Parquet file, or of the members of JSON lines."""
 
     session: str = "session_id"
     item: str = "item_id"
@@ -36,7 +36,7 @@ class ReadOptions:
     """What `read_log` goes by."""
 
     format: Format | None = None  # None: told from the content of each file
-    columns: Columns = field(default_factory=Columns)  # for `csv` and `parquet` only
+    columns: Columns = field(default_factory=Columns)  # for `csv`, `parquet` and `jsonl` only
     kinds: frozenset[str] = POSITIVES  # the kinds of event kept, of `KINDS`; the others are counted and left out
     ts_unit: TimeUnit = "ms"  # of plain numbers in a ts column; ISO times and Parquet timestamps know theirs
     max_bad_share: float = 0.01  # more bad lines than this share of all are a fault of the file, not noise
@@ -50,8 +50,8 @@ class ReadOptions:
         if not self.kinds or not self.kinds <= set(KINDS):
             raise ConfigError(f"kinds must be some of {', '.join(KINDS)}")
         if self.ts_unit not in get_args(TimeUnit):
-            raise ConfigError(f"ts_unit must be ms or s, not {self.ts_unit!r}")
+            raise ConfigError(f"the time unit must be ms or s, not {self.ts_unit!r}")
         if not 0 <= self.max_bad_share <= 1:
             raise ConfigError(f"max_bad_share must be in 0..1, not {self.max_bad_share}")
         if self.session_gap_ms is not None and self.session_gap_ms < 0:
-            raise ConfigError(f"session_gap_ms must not be negative, not {self.session_gap_ms}")
+            raise ConfigError(f"the session gap must not be negative, not {self.session_gap_ms} ms")

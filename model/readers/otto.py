@@ -16,7 +16,7 @@ from model.readers.arrow import Column
 from model.readers.clean import Rows
 from model.readers.options import ReadOptions
 from model.readers.raw import ReadReport
-from model.readers.source import BYTE_ORDER_MARK, open_bytes
+from model.readers.source import open_text_lines
 from model.readers.times import MAX_TS
 
 __all__ = ["read_otto"]
@@ -44,9 +44,7 @@ DECODER = msgspec.json.Decoder(Session)
 
 def read_otto(path: Path, options: ReadOptions, report: ReadReport) -> Iterator[Rows]:
     """Yield the events of one file."""
-    with open_bytes(path) as lines:
-        if lines.read(len(BYTE_ORDER_MARK)) != BYTE_ORDER_MARK:
-            lines.seek(0)
+    with open_text_lines(path) as lines:
         while chunk := list(islice(lines, LINES_AT_ONCE)):
             sessions = [session for line in chunk if line.strip() and (session := decode_line(line, report))]
             report.lines += sum(len(session.events) for session in sessions)

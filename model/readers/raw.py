@@ -33,6 +33,8 @@ class ReadReport:
     files: dict[str, str] = field(default_factory=dict)  # path of each file read -> its format
     skipped: dict[str, str] = field(default_factory=dict)  # path of each file of a folder that is no click log -> why
 
+    doubts: list[str] = field(default_factory=list)  # what may have been misunderstood, for people
+
     @property
     def bad_lines(self) -> int:
         """Number of bad lines."""
@@ -52,7 +54,7 @@ class ReadReport:
             parts.append(f"left out: {counts(self.left_out)}")
         if self.skipped:
             parts.append(f"no click log: {', '.join(sorted(self.skipped))}")
-        return "; ".join(parts)
+        return "; ".join(parts + self.doubts)
 
 
 def counts(counter: Counter[str]) -> str:

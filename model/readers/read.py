@@ -15,6 +15,7 @@ from model.readers.arrow import Column, pc
 from model.readers.clean import Cleaned, Rows, clean
 from model.readers.diginetica import read_diginetica
 from model.readers.gaps import cut_at_gaps
+from model.readers.jsonl import read_jsonl
 from model.readers.named import read_csv, read_parquet
 from model.readers.options import Format, ReadOptions
 from model.readers.otto import read_otto
@@ -32,6 +33,7 @@ READERS: dict[Format, Callable[[Path, ReadOptions, ReadReport], Iterator[Rows]]]
     "retailrocket": read_retailrocket,
     "csv": read_csv,
     "parquet": read_parquet,
+    "jsonl": read_jsonl,
 }
 ENDINGS = (".parquet", ".pq", ".csv", ".tsv", ".dat", ".txt", ".json", ".jsonl", ".ndjson")  # in a folder; or with .gz
 
@@ -56,6 +58,8 @@ def read_log(path: str | os.PathLike[str], options: ReadOptions | None = None) -
     raw = join(chunks, report)
     if not raw.clicks:
         raise DataError(f"{path} holds no event that can be used: {report.summary()}")
+    if raw.may_count_seconds:
+        report.doubts.append("all times are of January 1970: are they seconds? (--time-unit s)")
     return cut(raw, options)
 
 

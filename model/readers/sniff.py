@@ -23,6 +23,8 @@ def sniff(path: Path, columns: Columns) -> Format:
     if start.lstrip().startswith(b"{") and b'"events"' in start:  # other JSON lies in many a folder
         return "otto"
     line = first_line(path)
+    if line.lstrip().startswith("{") and all(f'"{name}"' in line for name in (columns.session, columns.item)):
+        return "jsonl"
     delimiter = delimiter_of(line)
     names = {name.strip().strip('"') for name in line.split(delimiter)}
     if {"timeframe", "eventdate"} <= names and names & {"itemId", "item_id"}:

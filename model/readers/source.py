@@ -6,7 +6,7 @@ import io
 from pathlib import Path
 from typing import BinaryIO, cast
 
-__all__ = ["BYTE_ORDER_MARK", "REPLACED", "Utf8Stream", "open_bytes"]
+__all__ = ["BYTE_ORDER_MARK", "REPLACED", "Utf8Stream", "open_bytes", "open_text_lines"]
 
 GZIP_MAGIC = b"\x1f\x8b"
 BYTE_ORDER_MARK = codecs.BOM_UTF8
@@ -18,6 +18,14 @@ def open_bytes(path: Path) -> BinaryIO:
     with path.open("rb") as file:
         packed = file.read(len(GZIP_MAGIC)) == GZIP_MAGIC
     return cast(BinaryIO, gzip.open(path, "rb")) if packed else path.open("rb")
+
+
+def open_text_lines(path: Path) -> BinaryIO:
+    """Open a text file for reading by lines, behind its byte order mark if it has one."""
+    file = open_bytes(path)
+    if file.read(len(BYTE_ORDER_MARK)) != BYTE_ORDER_MARK:
+        file.seek(0)
+    return file
 
 
 class Utf8Stream(io.RawIOBase):

@@ -20,7 +20,10 @@ def session_id(number: int) -> str:
 
 
 def write_click_log(path: Path, item_ids: Sequence[str], log: ClickLog) -> None:
-    """Write session_id, item_id (strings), timestamp (ms since the epoch) and type; ConfigError for another suffix."""
+    """Write session_id, item_id (strings), timestamp (ms since the epoch) and type.
+
+    ConfigError for another suffix, or where the file can't be written.
+    """
     if path.suffix not in (".parquet", ".csv"):
         raise ConfigError(f"{path} must end in .parquet or .csv")
     table = pa.table(
@@ -31,10 +34,13 @@ def write_click_log(path: Path, item_ids: Sequence[str], log: ClickLog) -> None:
             "type": _take(["click"], np.zeros(len(log.ts), np.int64)),
         }
     )
-    if path.suffix == ".parquet":
-        pyarrow.parquet.write_table(table, path)
-    else:
-        pyarrow.csv.write_csv(table, path)
+    try:
+        if path.suffix == ".parquet":
+            pyarrow.parquet.write_table(table, path)
+        else:
+            pyarrow.csv.write_csv(table, path)
+    except OSError as error:
+        raise ConfigError(f"{path} can't be written: {error}") from error
 
 
 def _take(names: Sequence[str], index: Ints) -> pa.StringArray:

@@ -17,7 +17,7 @@ import pytest
 
 from export.bundle import ITEMS, MANIFEST, MODEL, Bundle, load_bundle
 from export.errors import BundleError, ConfigError, RegistryError, RegistryMissing, VersionUnknown
-from export.registry import Registry
+from export.registry import Registry, local_bundle
 from export.storage import LocalStorage
 
 
@@ -228,6 +228,32 @@ def test_rollback_skips_versions_that_were_removed(local: Registry, bundle: Bund
         local.promote(local.publish(bundle.path))
     shutil.rmtree(Path(local.url) / "2")
     assert local.rollback() == "1"
+
+
+def test_promote_damaged_version_is_refused_and_changes_nothing(local: Registry, bundle: Bundle) -> None:
+    for _ in range(2):
+        local.publish(bundle.path)
+    local.promote("1")
+    (Path(local.url) / "2" / MODEL).write_bytes(b"garbage")
+    with pytest.raises(BundleError, match="truncated"):
+        local.promote("2")
+    assert local.live() == "1"
+
+
+def test_rollback_skips_versions_that_are_damaged(local: Registry, bundle: Bundle) -> None:
+    for _ in range(3):
+        local.promote(local.publish(bundle.path))
+    (Path(local.url) / "2" / MANIFEST).write_bytes(b"{")
+    assert local.rollback() == "1"
+
+
+def test_local_bundle_of_a_folder_is_itself_and_of_a_url_is_fetched(registry: Registry, bundle: Bundle) -> None:
+    assert local_bundle(bundle.path) == local_bundle(str(bundle.path)) == bundle.path
+    version = registry.publish(bundle.path)
+    assert load_bundle(local_bundle(registry.uri(version))).version == version
+    if "://" in registry.url:
+        with pytest.raises(VersionUnknown):
+            local_bundle(f"{registry.url}/7")
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b'{"history": 3}', b"\xff", b'{"history":' * 10_000])

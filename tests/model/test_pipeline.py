@@ -143,6 +143,13 @@ def test_pipeline_gpu_asked_for_where_there_is_none_is_refused_before_reading(tm
     assert not (tmp_path / "registry").exists()
 
 
+def test_pipeline_checkpoint_folder_that_is_a_file_is_refused_before_reading(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(CheckpointError, match="cannot write"):
+        train_to_registry(request(tmp_path, checkpoint_dir=tmp_path / "file"))
+    assert not (tmp_path / "registry").exists()
+
+
 def test_pipeline_model_poorer_than_counting_is_said(tmp_path: Path) -> None:
     seen: list[Progress] = []
     published(request(tmp_path, tiny_preset(epochs=0.1, lr=1e-6)), seen.append)

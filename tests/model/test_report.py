@@ -29,6 +29,12 @@ def test_evaluate_baseline_counted_by_hand_gives_its_figures(tmp_path: Path) -> 
     assert figures["mrr@2"] == pytest.approx(0.75)
 
 
+def test_evaluate_says_how_many_clicks_were_left_out(tmp_path: Path) -> None:
+    train, test = write_log(tmp_path / "train.csv", "ab", "bc"), write_log(tmp_path / "test.csv", "abx", "ax", "bc")
+    figures = evaluate_baseline("next-item", train, test, ReadOptions())
+    assert (figures["clicks"], figures["left_out"], figures["predictions"]) == (7, 3, 2)
+
+
 def test_evaluate_baseline_unknown_items_only_is_refused(tmp_path: Path) -> None:
     train, test = write_log(tmp_path / "train.csv", "ab"), write_log(tmp_path / "test.csv", "xy")
     with pytest.raises(DataError):

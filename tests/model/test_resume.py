@@ -106,6 +106,14 @@ def test_resume_with_more_time_goes_on(tmp_path: Path) -> None:
     assert second.history[: len(first.history)] == first.history
 
 
+def test_resume_from_a_checkpoint_that_does_not_tell_its_wall_time_goes_on(tmp_path: Path) -> None:
+    run(tmp_path, epochs=1)
+    state = checkpoint.load(tmp_path)
+    del state["spent"]
+    checkpoint.save(tmp_path, state)
+    assert_same(run(tmp_path, epochs=1), run(epochs=1))
+
+
 def test_resume_declined_starts_anew(tmp_path: Path) -> None:
     run(tmp_path, seed=3)
     log, valid = tiny_log(200), tiny_log(40, seed=1)
