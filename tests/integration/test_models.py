@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from export.registry import Registry
+from stream.announcements import AnnouncementReader, announce, announcement_for
 from tests.brokers.process import wait_for
 from tests.export.toy import toy_bundle
 from tests.integration.clients import Flow, Lists, Storefront
@@ -86,7 +87,20 @@ def test_model_rolled_back_is_served_again_and_known_to_the_next_worker(
     assert lists.last["shopper"].model == "1"
 
 
-def test_bundle_corrupted_and_promoted_is_refused_and_the_current_model_stays(
+def test_bundle_corrupted_can_not_be_promoted_and_nothing_is_announced(topics: str, registry: Registry) -> None:
+    truncate(registry.fetch("2") / "model.onnx")
+    done = cli("models", "promote", "2", "--registry", registry.url, "--bootstrap-servers", topics)
+    assert done.returncode == 1
+    assert "truncated" in done.stderr
+    assert registry.live() == "1"
+    reader, heard = AnnouncementReader(topics), []
+    while not reader.caught_up:
+        heard.append(reader.read(0.2))
+    reader.close()
+    assert not any(heard)
+
+
+def test_bundle_corrupted_after_its_promotion_is_refused_and_the_current_model_stays(
     topics: str, storefront: Storefront, lists: Lists, start_worker: StartWorker, registry: Registry
 ) -> None:
     worker = start_worker(topics)
@@ -94,7 +108,7 @@ def test_bundle_corrupted_and_promoted_is_refused_and_the_current_model_stays(
     truncate(registry.fetch("2") / "model.onnx")
     with Flow(storefront, rate=300, sessions=50, items=ITEMS) as flow:
         flow.confirmed(100)
-        promote(registry, "2", topics)
+        announce(topics, announcement_for(registry, "2"))
         worker.await_log(r"2 refused.*(truncated|has \d+ bytes of)")
         flow.confirmed(300)
     lists.await_answers(storefront.sent)
