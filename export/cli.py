@@ -1,5 +1,6 @@
 """Commands on bundles and on the registry. `stream.cli` adds those that tell running workers."""
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
@@ -56,7 +57,7 @@ def models_list(registry: RegistryUrl, variant: Variant = "default", json: Json 
         ]
         return report({"live": live, "models": msgspec.to_builtins(models)}, json)
     rows = [[version, "yes" if version == live else "", *_described(what)] for version, what in found.items()]
-    return print_table(["version", "live", "preset", "items", "validation"], rows)
+    return print_table(["version", "live", "created (UTC)", "preset", "items", "trained on", "validation"], rows)
 
 
 def _manifest_or_reason(store: "Registry", version: str) -> "Manifest | str":
@@ -71,6 +72,22 @@ def _manifest_or_reason(store: "Registry", version: str) -> "Manifest | str":
 
 def _described(what: "Manifest | str") -> list[str]:
     if isinstance(what, str):
-        return ["unreadable", "", what]
-    figures = (f"{name} {value:.4f}" for name, value in what.valid.items() if "@" in name)
-    return [what.preset, str(what.items), "  ".join(figures)]
+        return ["", "unreadable", "", "", what]
+    figures = [f"{name} {value:.4f}" for name, value in what.valid.items() if "@" in name]
+    if "predictions" in what.valid:  # figures of different clicks are not to be compared
+        figures.append(f"of {what.valid['predictions']:,.0f} predictions")
+    return [
+        _moment(what.created_ts),
+        what.preset,
+        f"{what.items:,}",
+        f"{what.training.clicks:,} clicks",
+        "  ".join(figures),
+    ]
+
+
+def _moment(ts: int) -> str:
+    """A time in ms as people write it; empty for one that no calendar has."""
+    try:
+        return datetime.fromtimestamp(ts / 1000, UTC).strftime("%Y-%m-%d %H:%M")
+    except (OverflowError, ValueError, OSError):
+        return ""

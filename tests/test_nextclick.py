@@ -10,6 +10,7 @@ import pytest
 
 import model.cli
 import nextclick
+from export.manifest import Manifest, TrainingWindow
 from model.presets import PRESETS
 from model.readers import FORMATS
 
@@ -180,6 +181,23 @@ def test_models_list_shows_what_is_live(
     Registry(str(tmp_path / "registry")).create()
     assert run(monkeypatch, "models", "list", "--registry", str(tmp_path / "registry"), "--json") == 0
     assert json.loads(capsys.readouterr().out.splitlines()[-1]) == {"live": None, "models": []}
+
+
+def test_models_list_says_when_and_on_what_a_version_was_trained(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    training = TrainingWindow(first_ts=0, last_ts=1, sessions=2, clicks=12_345)
+    for version, created in (("1", 1_700_000_000_000), ("2", 2**62)):
+        manifest = Manifest(
+            created_ts=created, preset="toy", config={}, items=3, window=5, k_max=3, training=training,
+            valid={"recall@20": 0.5, "predictions": 1234}, baselines={}, parity={}, libraries={},
+        )  # fmt: skip
+        (tmp_path / version).mkdir()
+        (tmp_path / version / "manifest.json").write_bytes(manifest.to_bytes())
+    assert run(monkeypatch, "models", "list", "--registry", str(tmp_path)) == 0
+    shown = capsys.readouterr().out
+    for text in ("2023-11-14 22:13", "12,345 clicks", "recall@20 0.5000", "1,234 predictions"):
+        assert text in shown
 
 
 def test_models_list_names_a_version_that_cannot_be_read_beside_the_others(
