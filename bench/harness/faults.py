@@ -137,23 +137,22 @@ def promote(world: World, random: Random) -> Steps:
 
 def rollback(world: World, random: Random) -> Steps:
     """The model promoted before is in force again."""
-    if len(set(world.registry.history())) < 2:
+    if len(set(world.registry.history()) & set(world.rankers)) < 2:  # damaged ones are passed over
         yield from promote(world, random)
         yield 1.0
     yield from world.broker_back()
-    while (version := world.registry.rollback()) not in world.rankers:
-        pass  # a damaged one
+    version = world.registry.rollback()
     world.put_in_force(version)
     world.announce(version)
     return f"back to model {version}"
 
 
 def corrupt_bundle(world: World, random: Random) -> Steps:
-    """A damaged bundle is promoted, and the model in force again a little later: the damaged one is never served."""
+    """A bundle is damaged once it is promoted, and the model in force is again a little later: it is never served."""
     yield from world.broker_back()
     version, damaged = world.publish_copy(), random.choice(("model.onnx", "popularity.npy"))
-    world.damage(version, damaged)
     world.registry.promote(version)
+    world.damage(version, damaged)
     world.announce(version)
     yield random.uniform(0.5, 2.0)
     yield from world.broker_back()
