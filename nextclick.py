@@ -1,8 +1,8 @@
 """The command line: each part's commands in one program, and errors mapped to exit codes.
 
-    model/cli.py    train, evaluate
-    export/cli.py   recommend, models list
-    stream/cli.py   demo, simulate, worker, watch, topics create, models promote and rollback
+    cli/learning.py    train, evaluate
+    cli/bundles.py   recommend, models list
+    cli/streaming.py   demo, simulate, worker, watch, topics create, models promote and rollback
     here            replay, which reads a log as model does and sends it as stream does
 
 A command parses, fills a config and calls one function of a part. `--json` on any of them makes the last line of stdout
@@ -19,12 +19,10 @@ from typing import TYPE_CHECKING, Annotated, cast
 import msgspec
 import typer
 
-import export.cli
-import model.cli
-import stream.cli
-from export.errors import NextclickError
-from export.terminal import Json, option, report, stderr
-from model.cli import (
+import cli.bundles
+import cli.learning
+import cli.streaming
+from cli.learning import (
     Data,
     Format,
     ItemColumn,
@@ -35,10 +33,12 @@ from model.cli import (
     TypeColumn,
     read_options,
 )
-from stream.cli import Bootstrap, Kafka, KafkaConfig, kafka_options
+from cli.options import Json, option, report, stderr
+from cli.streaming import Bootstrap, Kafka, KafkaConfig, kafka_options
+from export.errors import NextclickError
 
 if TYPE_CHECKING:
-    from stream.replay import LoggedClick
+    from stream.kafka.replay import LoggedClick
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -47,10 +47,10 @@ app = typer.Typer(
     rich_markup_mode="markdown",  # keeps the brackets around defaults
     help="Clicks on Kafka in, the next items out, ranked by a Transformer.",
 )
-for part in (stream.cli.app, model.cli.app, export.cli.app):
+for part in (cli.streaming.app, cli.learning.app, cli.bundles.app):
     app.add_typer(part)
-app.add_typer(stream.cli.topics, name="topics")
-app.add_typer(export.cli.models, name="models")
+app.add_typer(cli.streaming.topics, name="topics")
+app.add_typer(cli.bundles.models, name="models")
 
 
 @app.command()
@@ -72,8 +72,8 @@ def replay(
     json: Json = False,
 ) -> None:
     """Send a click log as live clicks, in the order of time."""
-    from model.readers import KINDS, iter_clicks, read_log
-    from stream.replay import replay as send
+    from model.data.readers import KINDS, iter_clicks, read_log
+    from stream.kafka.replay import replay as send
 
     read = read_options(format, session_column, item_column, time_column, type_column, time_unit, max_bad_share)
     # Skips are sent as they came, and the worker's own time-out cuts sessions

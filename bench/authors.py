@@ -24,7 +24,7 @@ import torch
 from torch import nn
 
 from bench.training import load
-from model.log import SessionLog
+from model.data.log import SessionLog
 
 SETTINGS = Path("configs/tron/yoochoose.json")  # of the checkout
 WARM_UP = 2  # batches before the clock starts

@@ -7,15 +7,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from export.bundle import write_bundle
-from export.choice import INT8_FROM, MARGINS, Scoring
-from export.manifest import Manifest, TrainingWindow
-from export.onnx import export_onnx
-from export.registry import Registry
-from export.vocabulary import Vocabulary
-from model.encoders import build_encoder
+from export.bundle.bundle import write_bundle
+from export.bundle.manifest import Manifest, TrainingWindow
+from export.bundle.vocabulary import Vocabulary
+from export.graph.choice import INT8_FROM, MARGINS, Scoring
+from export.graph.onnx import export_onnx
+from export.registry.registry import Registry
+from model.nets.encoders import build_encoder
+from model.nets.serving import ServingModel
 from model.presets import preset
-from model.serving import ServingModel
 
 
 def publish_random(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from itertools import islice
 from pathlib import Path
 
-from model.readers import iter_clicks, read_log
-from stream.demo.simulator import Shop, ShopConfig, ShopperConfig, Shoppers
+from demo.simulator import Shop, ShopConfig, ShopperConfig, Shoppers
+from model.data.readers import iter_clicks, read_log
 
 Click = tuple[str, str, int]  # session id, item id, ts (ms)
 

@@ -9,11 +9,11 @@ from functools import partial
 
 from confluent_kafka import Consumer, TopicPartition
 
-from stream.kafka import consumer_options
-from tests.brokers.base import Broker
-from tests.brokers.choose import choose_broker
-from tests.brokers.containers import ContainerBroker
-from tests.brokers.jvm import JvmBroker
+from bench.rig.brokers.base import Broker
+from bench.rig.brokers.choose import choose_broker
+from bench.rig.brokers.containers import ContainerBroker
+from bench.rig.brokers.jvm import JvmBroker
+from stream.kafka.clients import consumer_options
 
 PARTITIONS = 4
 _ANSWER_S = 20.0

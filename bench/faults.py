@@ -18,8 +18,8 @@ import tempfile
 from pathlib import Path
 
 from bench.harness.campaign import Campaign, run_campaign
-from tests.brokers.base import BrokerMissing
-from tests.brokers.jvm import JvmBroker
+from bench.rig.brokers.base import BrokerMissing
+from bench.rig.brokers.jvm import JvmBroker
 
 __all__ = ["main"]
 

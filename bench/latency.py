@@ -22,9 +22,9 @@ from bench.lists import Received, latencies, percentiles_ms
 from bench.load import Sent, send
 from bench.subscriber import Subscriber
 from bench.systems import Setting, System, last_words, processes
-from export.registry import Registry
-from stream.announcements import announce, announcement_for
-from stream.topics import create_topics
+from export.registry.registry import Registry
+from stream.kafka.topics import create_topics
+from stream.messages.announcements import announce, announcement_for
 
 _WARM_UP_CLICKS = 30_000  # at 1,000 a second, not counted: the broker's JVM compiles what it runs
 _WARM_UP_S = 1.0

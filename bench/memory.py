@@ -30,8 +30,8 @@ from bench.bundles import publish_random
 from bench.cluster import broker
 from bench.load import make_producer
 from bench.recovery import Worker
-from stream.contract import encode
-from stream.topics import create_topics
+from stream.kafka.topics import create_topics
+from stream.messages.contract import encode
 
 ITEMS = 1_000
 PARTITIONS = 4

@@ -21,7 +21,7 @@ from bench.cluster import PARTITIONS, broker
 from bench.load import send
 from bench.memory import Samples, metric, stop
 from bench.recovery import Worker
-from stream.topics import create_topics
+from stream.kafka.topics import create_topics
 
 ITEMS = 26_000
 SESSIONS = 2_000  # that take part in the burst

@@ -27,10 +27,10 @@ from rich.table import Table
 
 from bench.datasets import DATASETS, Parts, make_parts, require
 from export.errors import ConfigError, NextclickError
-from model.baselines import BASELINES
+from model.data.readers import ReadOptions
+from model.evaluate.baselines import BASELINES
+from model.evaluate.report import evaluate_baseline, evaluate_bundle
 from model.presets import PRESETS
-from model.readers import ReadOptions
-from model.report import evaluate_baseline, evaluate_bundle
 
 ROOT = Path(__file__).parents[1]
 USUAL_DATA = ROOT.parent / "shared" / "data"

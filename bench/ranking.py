@@ -27,9 +27,9 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.bundles import publish_random
-from export.bundle import Bundle, load_bundle
-from export.choice import Scoring
-from export.ranker import Ranker, RankerConfig
+from export.bundle.bundle import Bundle, load_bundle
+from export.graph.choice import Scoring
+from export.ranking.ranker import Ranker, RankerConfig
 from model.presets import PRESETS
 
 K = 20

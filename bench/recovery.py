@@ -31,9 +31,9 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 
 from bench.bundles import publish_random
 from bench.cluster import broker
-from stream.contract import encode
-from stream.session import SessionState, encode_state
-from stream.topics import create_topics
+from stream.kafka.topics import create_topics
+from stream.messages.contract import encode
+from stream.partition.session import SessionState, encode_state
 
 PARTITIONS = 4
 ITEMS = 1_000

@@ -23,13 +23,13 @@ from bench.clicks import Click, read_clicks
 from bench.cluster import PARTITIONS, broker
 from bench.load import send
 from bench.systems import processes
-from export.bundle import load_bundle
-from export.ranker import Ranker
-from export.registry import Registry
-from stream import contract
-from stream.session import SessionState, fold_click, ranking_items
-from stream.topics import create_topics
-from stream.watch import watch
+from export.bundle.bundle import load_bundle
+from export.ranking.ranker import Ranker
+from export.registry.registry import Registry
+from stream.kafka.topics import create_topics
+from stream.kafka.watch import watch
+from stream.messages import contract
+from stream.partition.session import SessionState, fold_click, ranking_items
 
 GROUP = "replayed-day"
 K = 20

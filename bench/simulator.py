@@ -6,7 +6,7 @@ import argparse
 import json
 import time
 
-from stream.demo.simulator import Shop, ShopConfig, Shoppers
+from demo.simulator import Shop, ShopConfig, Shoppers
 
 
 def main() -> None:

@@ -40,9 +40,9 @@ from bench.load import Sent, send
 from bench.quix_env import quix_python
 from bench.systems import Setting, System, nextclick, no_ranking, peer
 from bench.throughput import Throughput, measure_throughput
-from export.registry import Registry
+from export.registry.registry import Registry
 from model.presets import PRESETS
-from stream.topics import create_topics
+from stream.kafka.topics import create_topics
 
 SYSTEMS = ("nextclick", "exactly_once", "bare_loop", "no_ranking", "quix", "quix_batched", "naive_faust")
 EXACTLY_ONCE = ("--guarantee", "exactly-once")

@@ -21,7 +21,7 @@ from confluent_kafka import Consumer, TopicPartition
 
 from bench.cluster import ends
 from bench.lists import Received, decode_answer
-from stream.kafka import consumer_options
+from stream.kafka.clients import consumer_options
 
 _DEADLINE_S = 60.0
 

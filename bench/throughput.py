@@ -16,7 +16,7 @@ from bench.cpu import CpuSampler
 from bench.lists import answered, read_lists
 from bench.load import Sent
 from bench.systems import Setting, System, last_words, processes
-from stream.topics import create_topics
+from stream.kafka.topics import create_topics
 
 _LOOK_S = 0.2
 _QUIET_S = 2.0  # without a new list: all may be answered

@@ -20,13 +20,13 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from model.log import SessionLog
-from model.memory import peak_memory_mb
-from model.openmp import spin_briefly
+from demo.simulator import ShopConfig, simulate_log
+from model.data.log import SessionLog
+from model.data.readers import build_log, read_log
+from model.data.split import hold_out
+from model.machine.memory import peak_memory_mb
+from model.machine.openmp import spin_briefly
 from model.presets import PRESETS, preset
-from model.readers import build_log, read_log
-from model.split import hold_out
-from stream.demo.simulator import ShopConfig, simulate_log
 
 Row = dict[str, Any]
 
@@ -65,7 +65,7 @@ def in_own_process(name: str, args: argparse.Namespace) -> Row:
 
 def measure(name: str, args: argparse.Namespace) -> Row:
     """Train one preset for `args.seconds`, and return its row; memory is this process's peak, MiB."""
-    from model.committee import train_preset
+    from model.learn.committee import train_preset
 
     log, valid = load(args.data, args.items, args.sessions)
     chosen = preset(name).override(epochs=100, threads=args.threads, max_seconds=args.seconds)

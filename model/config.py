@@ -11,6 +11,8 @@ from typing import Any, Literal, get_args
 
 from export.errors import ConfigError
 
+__all__ = ["Device", "EncoderConfig", "LossConfig", "NegativesConfig", "Precision", "Preset", "Rule", "TrainConfig"]
+
 Kind = Literal["transformer", "gru"]
 Activation = Literal["relu", "swiglu"]
 Positions = Literal["start", "end", "rotary", "none"]
@@ -32,7 +34,7 @@ def _require_one_of(name: str, value: object, kind: Any) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncoderConfig:
-    """What turns a session into the vector its next item is scored with (model/encoder.py, model/gru.py)."""
+    """What turns a session into the vector its next item is scored with (model/nets/encoder.py, model/nets/gru.py)."""
 
     kind: Kind = "transformer"
     hidden: int = 200  # H: width of items, positions and layers
@@ -65,7 +67,7 @@ class EncoderConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NegativesConfig:
-    """Which items a position is compared with (model/negatives.py). All are shared by the batch but `each`."""
+    """Which items a position is compared with (model/learn/negatives.py). All are shared by the batch but `each`."""
 
     everything: bool = False  # the whole catalogue, no sampling
     uniform: int = 0  # draws from the whole catalogue, with replacement
@@ -95,7 +97,7 @@ class NegativesConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LossConfig:
-    """What is minimised (model/objectives.py)."""
+    """What is minimised (model/learn/objectives.py)."""
 
     objective: Objective = "softmax"
     logq: bool = False  # softmax: correct a sampled negative's score by the log of its expected number of draws
@@ -115,7 +117,7 @@ class LossConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainConfig:
-    """The training loop (model/train.py) and its optimizer (model/optimizer.py)."""
+    """The training loop (model/learn/train.py) and its optimizer (model/learn/optimizer.py)."""
 
     epochs: float = 10  # passes over the training sessions
     reference: int = 0  # sessions that `epochs` is meant for: a log n times as large gets 1 / sqrt(n) as many; 0: any

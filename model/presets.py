@@ -13,6 +13,19 @@ from dataclasses import replace
 from export.errors import ConfigError
 from model.config import EncoderConfig, LossConfig, NegativesConfig, Preset, TrainConfig
 
+__all__ = [
+    "PRESETS",
+    "bert4rec",
+    "gru4rec",
+    "gru4rec_bpr_max",
+    "preset",
+    "sasrec",
+    "sasrec_ssm",
+    "tron",
+    "tron_fast",
+    "tron_plus",
+]
+
 
 def tron() -> Preset:
     """Return TRON XL with its Yoochoose settings.

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from export.errors import ConfigError
-from stream.policy import PolicyConfig
-from stream.session import SessionConfig
+from stream.partition.session import SessionConfig
+from stream.path.policy import PolicyConfig
 
 __all__ = ["Guarantee", "StreamConfig", "Topics"]
 

@@ -28,7 +28,8 @@ __all__ = [
 class BadClick(NextclickError):
     """A message that is not a usable click: it is copied to the rejected topic with `reason`, then acknowledged.
 
-    `reason` is one of `stream.contract.REASONS`, `detail` a short sentence that never repeats the shopper's data.
+    `reason` is one of `stream.messages.contract.REASONS`, `detail` a short sentence that never repeats the
+    shopper's data.
     """
 
     def __init__(self, reason: str, detail: str = "") -> None:

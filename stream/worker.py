@@ -20,28 +20,28 @@ from confluent_kafka import KafkaError
 from faust.types import TP
 
 from export.errors import NextclickError
-from export.registry import Registry
-from stream.batcher import Batcher
-from stream.commit import CommitPath, ItemRanker
+from export.registry.registry import Registry
 from stream.config import StreamConfig
 from stream.errors import BrokerUnavailable
-from stream.expiry import Expiry
-from stream.follower import ModelFollower
-from stream.guarantees import build_publisher
-from stream.ledger import Ledger, Partition
-from stream.metrics import Metrics
-from stream.ownership import Ownership
-from stream.pipeline import Pipeline
-from stream.policy import Policy
-from stream.redis_sink import RedisSink
-from stream.reporting import Reporter, describe_health
-from stream.seams.app import build_app
-from stream.seams.tables import TableStore
-from stream.signals import StopSignal
-from stream.startup import await_topics, collect_less_garbage, quiet_libraries
-from stream.topics import check_topics
-from stream.watchdog import EXIT_STUCK, Vitals, Watchdog
-from stream.web import Health, WebServer
+from stream.faust.app import build_app
+from stream.faust.tables import TableStore
+from stream.guarantee.guarantees import build_publisher
+from stream.kafka.topics import check_topics
+from stream.models.follower import ModelFollower
+from stream.ops.metrics import Metrics
+from stream.ops.redis_sink import RedisSink
+from stream.ops.reporting import Reporter, describe_health
+from stream.ops.signals import StopSignal
+from stream.ops.startup import await_topics, collect_less_garbage, quiet_libraries
+from stream.ops.watchdog import EXIT_STUCK, Vitals, Watchdog
+from stream.ops.web import Health, WebServer
+from stream.partition.expiry import Expiry
+from stream.partition.ledger import Ledger, Partition
+from stream.partition.ownership import Ownership
+from stream.path.batcher import Batcher
+from stream.path.commit import CommitPath, ItemRanker
+from stream.path.pipeline import Pipeline
+from stream.path.policy import Policy
 
 __all__ = ["Worker", "run_worker"]
 

@@ -7,9 +7,9 @@ from collections.abc import Generator, Iterator
 
 import pytest
 
-from tests.brokers.base import Broker, BrokerMissing
-from tests.brokers.choose import Choice, choose_broker
-from tests.brokers.redis_server import RedisServer
+from bench.rig.brokers.base import Broker, BrokerMissing
+from bench.rig.brokers.choose import Choice, choose_broker
+from bench.rig.brokers.redis_server import RedisServer
 
 _choice = pytest.StashKey[Choice]()
 _notes = pytest.StashKey[list[str]]()

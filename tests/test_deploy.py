@@ -12,9 +12,9 @@ import typer
 import yaml
 
 import nextclick
-from stream.metrics import Metrics
+from bench.rig.brokers.base import KAFKA_VERSION
+from stream.ops.metrics import Metrics
 from stream.worker import _STOP_S
-from tests.brokers.base import KAFKA_VERSION
 
 ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "deploy"

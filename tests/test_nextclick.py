@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-import model.cli
+import cli.learning
 import nextclick
-from export.manifest import Manifest, TrainingWindow
+from export.bundle.manifest import Manifest, TrainingWindow
+from model.data.readers import FORMATS
 from model.presets import PRESETS
-from model.readers import FORMATS
 
 COMMANDS = ("demo", "simulate", "train", "evaluate", "recommend", "worker", "replay", "watch", "topics", "models")
 
@@ -40,8 +40,8 @@ def test_help_names_every_command(monkeypatch: pytest.MonkeyPatch, capsys: pytes
 
 
 def test_help_of_train_names_every_preset_and_format() -> None:
-    assert sorted(model.cli.PRESETS.split(", ")) == sorted(PRESETS)
-    assert set(model.cli.FORMATS.split(", ")) == set(FORMATS)
+    assert sorted(cli.learning.PRESETS.split(", ")) == sorted(PRESETS)
+    assert set(cli.learning.FORMATS.split(", ")) == set(FORMATS)
 
 
 def test_evaluate_json_is_the_last_line(
@@ -168,7 +168,7 @@ def test_train_again_goes_on_from_its_checkpoint(
 def test_train_of_a_process_that_does_not_publish_prints_nothing(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, log: Path
 ) -> None:
-    monkeypatch.setattr("model.pipeline.train_to_registry", lambda *_: None)
+    monkeypatch.setattr("model.training_run.train_to_registry", lambda *_: None)
     assert run(monkeypatch, "train", "--data", str(log), "--registry", str(tmp_path / "r"), "--json") == 0
     assert capsys.readouterr().out == ""
 
@@ -176,7 +176,7 @@ def test_train_of_a_process_that_does_not_publish_prints_nothing(
 def test_models_list_shows_what_is_live(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    from export.registry import Registry
+    from export.registry.registry import Registry
 
     Registry(str(tmp_path / "registry")).create()
     assert run(monkeypatch, "models", "list", "--registry", str(tmp_path / "registry"), "--json") == 0

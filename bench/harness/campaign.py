@@ -14,10 +14,10 @@ from bench.harness.check import Checker
 from bench.harness.faults import FAULTS, strike
 from bench.harness.plan import Round, rounds
 from bench.harness.world import PARTITIONS, Guarantee, World
-from stream.contract import decode_recommendation
-from stream.redis_sink import PREFIX
-from tests.brokers.base import Broker
-from tests.brokers.process import DeadlineExceeded, wait_for
+from bench.rig.brokers.base import Broker
+from bench.rig.brokers.process import DeadlineExceeded, wait_for
+from stream.messages.contract import decode_recommendation
+from stream.ops.redis_sink import PREFIX
 
 __all__ = ["Campaign", "Outcome", "run_campaign"]
 

@@ -17,13 +17,13 @@ from collections.abc import Iterable, Mapping
 from confluent_kafka import Message
 
 from bench.harness.traffic import EXPECTED
-from export.ranker import Ranker
-from stream.contract import Recommendation, decode_click, decode_recommendation
+from bench.rig.clients import Tail
+from bench.rig.oracle import assert_same_order
+from export.ranking.ranker import Ranker
 from stream.errors import BadClick
-from stream.positions import is_reserved
-from stream.session import SessionState, decode_state, fold_click, ranking_items
-from tests.integration.clients import Tail
-from tests.integration.oracle import assert_same_order
+from stream.messages.contract import Recommendation, decode_click, decode_recommendation
+from stream.partition.positions import is_reserved
+from stream.partition.session import SessionState, decode_state, fold_click, ranking_items
 
 __all__ = ["Checker"]
 

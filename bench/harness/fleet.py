@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
-from tests.brokers.process import tail, wait_for
-from tests.integration.workers import Worker
+from bench.rig.brokers.process import tail, wait_for
+from bench.rig.workers import Worker
 
 __all__ = ["Fleet", "Member"]
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from random import Random
 
-from tests.integration.clients import Storefront, now_ms
+from bench.rig.clients import Storefront, now_ms
 
 __all__ = ["HOSTILE", "Traffic", "send_hostile"]
 

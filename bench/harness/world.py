@@ -9,18 +9,18 @@ from typing import Literal
 
 from bench.harness.fleet import Fleet
 from bench.harness.traffic import Traffic
-from export.bundle import load_bundle
-from export.ranker import Ranker, RankerConfig
-from export.registry import Registry
-from stream.announcements import announce, announcement_for
+from bench.rig.brokers.base import Broker
+from bench.rig.brokers.external import TEST_GROUPS
+from bench.rig.brokers.redis_server import RedisServer
+from bench.rig.clients import Storefront
+from bench.rig.workers import Worker
+from export.bundle.bundle import load_bundle
+from export.ranking.ranker import Ranker, RankerConfig
+from export.registry.registry import Registry
 from stream.config import Topics
-from stream.topics import create_topics
-from tests.brokers.base import Broker
-from tests.brokers.external import TEST_GROUPS
-from tests.brokers.redis_server import RedisServer
+from stream.kafka.topics import create_topics
+from stream.messages.announcements import announce, announcement_for
 from tests.export.toy import toy_bundle
-from tests.integration.clients import Storefront
-from tests.integration.workers import Worker
 
 __all__ = ["ITEMS", "PARTITIONS", "SESSION_TIMEOUT_S", "Guarantee", "World"]
 

@@ -15,10 +15,10 @@ from pathlib import Path
 from confluent_kafka import Consumer, Message, Producer
 
 from bench.peers.output import MAX_BATCH, WINDOW, K, list_message
-from export.bundle import load_bundle
-from export.ranker import Ranker, RankerConfig
-from stream.contract import Source, decode_click
-from stream.kafka import consumer_options, producer_options
+from export.bundle.bundle import load_bundle
+from export.ranking.ranker import Ranker, RankerConfig
+from stream.kafka.clients import consumer_options, producer_options
+from stream.messages.contract import Source, decode_click
 
 
 def main() -> None:

@@ -13,9 +13,9 @@ from typing import Any
 import faust
 
 from bench.peers.output import WINDOW, K, list_message
-from export.bundle import load_bundle
-from export.ranker import Ranker, RankerConfig
-from stream.contract import Source
+from export.bundle.bundle import load_bundle
+from export.ranking.ranker import Ranker, RankerConfig
+from stream.messages.contract import Source
 
 
 def build(bootstrap: str, group: str, ranker: Ranker, folder: str) -> Any:

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Collection, Sequence
 
 from bench.peers.output import K
-from export.ranker import RankedList
+from export.ranking.ranker import RankedList
 from stream.config import StreamConfig
 from stream.worker import run_worker
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 
-from export.ranker import RankedList
-from stream.contract import Recommendation, Source, encode, recommended
+from export.ranking.ranker import RankedList
+from stream.messages.contract import Recommendation, Source, encode, recommended
 
 K = 20  # items in a list, the worker's default
 WINDOW = 50  # newest clicks of a session that are kept, the worker's default

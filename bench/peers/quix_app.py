@@ -20,9 +20,9 @@ from quixstreams import Application, message_context  # type: ignore[import-not-
 from quixstreams.sinks import BatchingSink, SinkBatch  # type: ignore[import-not-found]
 
 from bench.peers.output import MAX_BATCH, WINDOW, K, list_message
-from export.bundle import load_bundle
-from export.ranker import Ranker, RankerConfig
-from stream.contract import Source
+from export.bundle.bundle import load_bundle
+from export.ranking.ranker import Ranker, RankerConfig
+from stream.messages.contract import Source
 
 # As the worker's: confirmed by all replicas, idempotent, the same waiting and compression
 _PRODUCER = {"acks": "all", "enable.idempotence": True, "linger.ms": 0.5, "compression.type": "lz4"}

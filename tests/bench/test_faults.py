@@ -15,11 +15,11 @@ from bench.harness.check import Checker
 from bench.harness.faults import FAULTS
 from bench.harness.plan import rounds
 from bench.harness.traffic import EXPECTED, HOSTILE
-from stream.contract import Click, Recommendation, Source, decode_click, encode, recommended
+from bench.rig.brokers.in_process import InProcessBroker
+from bench.rig.clients import now_ms
 from stream.errors import BadClick
-from stream.session import SessionState, encode_state, fold_click, ranking_items
-from tests.brokers.in_process import InProcessBroker
-from tests.integration.clients import now_ms
+from stream.messages.contract import Click, Recommendation, Source, decode_click, encode, recommended
+from stream.partition.session import SessionState, encode_state, fold_click, ranking_items
 from tests.stream.records import TS, EchoRanker, FakeList
 
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from bench.lists import Answer, Received, Source, answered, decode_answer, latencies, percentiles_ms
 from bench.load import Sent
-from stream.contract import Recommendation, encode
-from stream.contract import Source as ClickSource
+from stream.messages.contract import Recommendation, encode
+from stream.messages.contract import Source as ClickSource
 
 
 def a_list(session: str, offset: int, at: float = 0.0, partition: int = 0) -> Received:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bench.load import encode_click, matched
-from stream.contract import decode_click
+from stream.messages.contract import decode_click
 
 
 def test_a_click_is_sent_as_the_contract_has_it() -> None:

@@ -20,7 +20,7 @@ from bench import quality
 from bench.datasets import Parts
 from bench.quality import Job, Result, aggregate, jobs_of, measure_all, read_results, table, train_command
 from export.errors import ConfigError
-from model.baselines import BASELINES
+from model.evaluate.baselines import BASELINES
 from model.presets import PRESETS
 
 PRESET = next(iter(PRESETS))

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from export.bundle import Bundle, load_bundle
-from export.ranker import Ranker, RankerConfig
+from export.bundle.bundle import Bundle, load_bundle
+from export.ranking.ranker import Ranker, RankerConfig
 from tests.export.toy import toy_bundle
 
 

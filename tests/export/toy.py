@@ -7,12 +7,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from export.bundle import Bundle, write_bundle
-from export.int8 import Int8TopK
-from export.manifest import Manifest, TrainingWindow
-from export.onnx import export_onnx
-from export.topk import TopK
-from export.vocabulary import PAD, Vocabulary
+from export.bundle.bundle import Bundle, write_bundle
+from export.bundle.manifest import Manifest, TrainingWindow
+from export.bundle.vocabulary import PAD, Vocabulary
+from export.graph.int8 import Int8TopK
+from export.graph.onnx import export_onnx
+from export.graph.topk import TopK
 
 WINDOW = 7
 ITEMS = 40

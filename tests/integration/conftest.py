@@ -11,14 +11,14 @@ from typing import Protocol
 import pytest
 from confluent_kafka.admin import AdminClient
 
-from export.bundle import load_bundle
-from export.ranker import Ranker, RankerConfig
-from export.registry import Registry
-from tests.brokers.base import SUITE_TOPICS, Broker
-from tests.brokers.external import TEST_GROUPS
+from bench.rig.brokers.base import SUITE_TOPICS, Broker
+from bench.rig.brokers.external import TEST_GROUPS
+from bench.rig.clients import Lists, Storefront
+from bench.rig.workers import Worker, cli
+from export.bundle.bundle import load_bundle
+from export.ranking.ranker import Ranker, RankerConfig
+from export.registry.registry import Registry
 from tests.export.toy import toy_bundle
-from tests.integration.clients import Lists, Storefront
-from tests.integration.workers import Worker, cli
 
 ITEMS = 200  # of the small models
 K_MAX = 30

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 
-from export.registry import Registry
-from tests.brokers.base import Broker
-from tests.integration.clients import Flow, Lists, Storefront, now_ms, read_topic
+from bench.rig.brokers.base import Broker
+from bench.rig.clients import Flow, Lists, Storefront, now_ms, read_topic
+from bench.rig.oracle import assert_lists, folded, stored
+from bench.rig.workers import cli
+from export.registry.registry import Registry
 from tests.integration.conftest import ITEMS, PARTITIONS, StartWorker, ranker_of
-from tests.integration.oracle import assert_lists, folded, stored
-from tests.integration.workers import cli
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(150)]
 

@@ -13,21 +13,21 @@ from collections.abc import Iterator
 import pytest
 from confluent_kafka import Message, Producer
 
-from export.registry import Registry
+from bench.rig.brokers.base import Broker
+from bench.rig.brokers.process import wait_for
+from bench.rig.clients import Flow, Lists, Sent, Storefront, Tail
+from bench.rig.oracle import assert_lists, folded, stored
+from bench.rig.workers import Worker
+from export.registry.registry import Registry
 from stream.config import Topics
-from stream.contract import Recommendation
 from stream.errors import Fenced
-from stream.kafka import transactional_options
-from stream.metrics import Metrics
-from stream.positions import POSITION_KEY
-from stream.publisher import Outgoing
-from stream.transactions import TransactionalPublisher, transactional_id
-from tests.brokers.base import Broker
-from tests.brokers.process import wait_for
-from tests.integration.clients import Flow, Lists, Sent, Storefront, Tail
+from stream.guarantee.publisher import Outgoing
+from stream.guarantee.transactions import TransactionalPublisher, transactional_id
+from stream.kafka.clients import transactional_options
+from stream.messages.contract import Recommendation
+from stream.ops.metrics import Metrics
+from stream.partition.positions import POSITION_KEY
 from tests.integration.conftest import ITEMS, PARTITIONS, StartWorker, ranker_of
-from tests.integration.oracle import assert_lists, folded, stored
-from tests.integration.workers import Worker
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(240)]
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from export.registry import Registry
-from tests.brokers.base import Broker
-from tests.brokers.process import wait_for
-from tests.integration.clients import Flow, Lists, Storefront, read_topic
+from bench.rig.brokers.base import Broker
+from bench.rig.brokers.process import wait_for
+from bench.rig.clients import Flow, Lists, Storefront, read_topic
+from bench.rig.oracle import assert_lists, folded, stored
+from export.registry.registry import Registry
 from tests.integration.conftest import ITEMS, PARTITIONS, StartWorker, make_topics, ranker_of
-from tests.integration.oracle import assert_lists, folded, stored
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(240)]
 

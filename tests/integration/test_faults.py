@@ -12,8 +12,8 @@ import pytest
 from bench.harness.campaign import Campaign, run_campaign
 from bench.harness.faults import FAULTS
 from bench.harness.world import Guarantee
-from tests.brokers.base import Broker
-from tests.brokers.redis_server import RedisServer
+from bench.rig.brokers.base import Broker
+from bench.rig.brokers.redis_server import RedisServer
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(400)]
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 from confluent_kafka import Producer
 
-from export.registry import Registry
-from stream.session import SessionState, encode_state, fold_click
-from tests.brokers.base import Broker
-from tests.brokers.process import wait_for
-from tests.integration.clients import Lists, Storefront, now_ms
+from bench.rig.brokers.base import Broker
+from bench.rig.brokers.process import wait_for
+from bench.rig.clients import Lists, Storefront, now_ms
+from bench.rig.oracle import assert_lists
+from export.registry.registry import Registry
+from stream.partition.session import SessionState, encode_state, fold_click
 from tests.integration.conftest import PARTITIONS, StartWorker, ranker_of
-from tests.integration.oracle import assert_lists
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(200)]
 

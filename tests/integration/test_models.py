@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from export.registry import Registry
-from stream.announcements import AnnouncementReader, announce, announcement_for
-from tests.brokers.process import wait_for
+from bench.rig.brokers.process import wait_for
+from bench.rig.clients import Flow, Lists, Storefront
+from bench.rig.oracle import assert_lists, folded
+from bench.rig.workers import cli
+from export.registry.registry import Registry
+from stream.messages.announcements import AnnouncementReader, announce, announcement_for
 from tests.export.toy import toy_bundle
-from tests.integration.clients import Flow, Lists, Storefront
 from tests.integration.conftest import ITEMS, K_MAX, StartWorker, ranker_of, truncate
-from tests.integration.oracle import assert_lists, folded
-from tests.integration.workers import cli
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(150)]
 

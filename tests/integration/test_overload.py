@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.brokers.base import Broker
-from tests.brokers.process import die_with_parent, free_port, wait_for
-from tests.integration.clients import Lists, Storefront
+from bench.rig.brokers.base import Broker
+from bench.rig.brokers.process import die_with_parent, free_port, wait_for
+from bench.rig.clients import Lists, Storefront
+from bench.rig.oracle import folded
+from bench.rig.workers import Worker
 from tests.integration.conftest import PARTITIONS
-from tests.integration.oracle import folded
-from tests.integration.workers import Worker
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(200)]
 

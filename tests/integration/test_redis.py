@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from stream.contract import decode_recommendation
-from tests.brokers.process import wait_for
-from tests.brokers.redis_server import RedisServer
-from tests.integration.clients import Flow, Lists, Storefront
+from bench.rig.brokers.process import wait_for
+from bench.rig.brokers.redis_server import RedisServer
+from bench.rig.clients import Flow, Lists, Storefront
+from stream.messages.contract import decode_recommendation
 from tests.integration.conftest import ITEMS, StartWorker
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(150)]

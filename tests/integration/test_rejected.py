@@ -10,8 +10,8 @@ import subprocess
 import pytest
 from confluent_kafka import Message, Producer
 
-from tests.brokers.process import wait_for
-from tests.integration.clients import Lists, Storefront, now_ms, read_topic
+from bench.rig.brokers.process import wait_for
+from bench.rig.clients import Lists, Storefront, now_ms, read_topic
 from tests.integration.conftest import StartWorker
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(150)]

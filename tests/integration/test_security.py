@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from export.registry import Registry
-from tests.brokers.base import BrokerMissing
-from tests.brokers.process import tail, wait_for
-from tests.brokers.secure import PASSWORD, USER, SecureBroker, make_authority
+from bench.rig.brokers.base import BrokerMissing
+from bench.rig.brokers.process import tail, wait_for
+from bench.rig.brokers.secure import PASSWORD, USER, SecureBroker, make_authority
+from bench.rig.workers import cli
+from export.registry.registry import Registry
 from tests.integration.conftest import PARTITIONS, StartWorker
-from tests.integration.workers import cli
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(200)]
 
@@ -96,7 +96,7 @@ def test_password_from_the_environment_reaches_both_clients(
 ) -> None:
     file = client_file(tmp_path, clean, "PLAIN", sasl_password="overruled")
     variables = {"NEXTCLICK_KAFKA_CONFIG": file, "NEXTCLICK_KAFKA_SASL_PASSWORD": PASSWORD}
-    monkeypatch.setattr("tests.integration.workers._environment", lambda: {**os.environ, **variables})
+    monkeypatch.setattr("bench.rig.workers._environment", lambda: {**os.environ, **variables})
     done = cli("topics", "create", "--bootstrap-servers", clean.secure, "--group", group)
     assert done.returncode == 0, done.stderr
     start_worker(clean.secure).await_ready()

@@ -11,13 +11,13 @@ import urllib.request
 
 import pytest
 
-from export.registry import Registry
-from tests.brokers.base import Broker
-from tests.brokers.process import wait_for
-from tests.integration.clients import Flow, Lists, Storefront
+from bench.rig.brokers.base import Broker
+from bench.rig.brokers.process import wait_for
+from bench.rig.clients import Flow, Lists, Storefront
+from bench.rig.workers import Worker
+from export.registry.registry import Registry
 from tests.integration.conftest import ITEMS, PARTITIONS, StartWorker
 from tests.integration.test_failures import assert_nothing_lost
-from tests.integration.workers import Worker
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(200)]
 

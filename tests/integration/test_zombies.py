@@ -7,14 +7,14 @@ import time
 import pytest
 from confluent_kafka import Message, Producer
 
-from export.registry import Registry
-from stream.contract import Recommendation
-from stream.session import decode_head, encode_state
-from tests.brokers.base import Broker
-from tests.brokers.process import wait_for
-from tests.integration.clients import Lists, Sent, Storefront, Tail
+from bench.rig.brokers.base import Broker
+from bench.rig.brokers.process import wait_for
+from bench.rig.clients import Lists, Sent, Storefront, Tail
+from bench.rig.oracle import assert_lists, folded, stored
+from export.registry.registry import Registry
+from stream.messages.contract import Recommendation
+from stream.partition.session import decode_head, encode_state
 from tests.integration.conftest import PARTITIONS, StartWorker, ranker_of
-from tests.integration.oracle import assert_lists, folded, stored
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(150)]
 
@@ -23,7 +23,7 @@ SESSIONS = [f"s{number}" for number in range(40)]
 
 # A worker whose messages wait in its producer for a while, and go out however late it has become
 SLOW_SENDER = """
-import stream.guarantees as guarantees
+import stream.guarantee.guarantees as guarantees
 options = guarantees.producer_options
 guarantees.producer_options = lambda *a, **k: {**options(*a, **k), "linger.ms": 8000, "message.timeout.ms": 60000}
 from nextclick import main

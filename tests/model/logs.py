@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from export.vocabulary import Vocabulary
-from model.log import SessionLog
+from export.bundle.vocabulary import Vocabulary
+from model.data.log import SessionLog
 
 SHARED_DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 

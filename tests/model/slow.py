@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from model.config import LossConfig
-from model.negatives import Candidates
+from model.learn.negatives import Candidates
 
 Objective = Callable[[Tensor, Tensor], Tensor]  # positive (), negatives (C,) that count -> loss ()
 
@@ -50,7 +50,7 @@ def slow_bpr_max(positive: Tensor, negatives: Tensor, *, penalty: float, elu: fl
 
 
 def slow_objective(config: LossConfig, *, negatives: int, catalogue: int) -> Objective:
-    """Return what model.objectives.row_loss does, for one position and only the negatives that count."""
+    """Return what model.learn.objectives.row_loss does, for one position and only the negatives that count."""
     rate = min(1.0, negatives / (catalogue - 1))
     objectives: dict[str, Objective] = {
         "softmax": slow_softmax,

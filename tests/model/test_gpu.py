@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from model.train import Trainer, train
+from model.learn.train import Trainer, train
 from tests.model.tiny import tiny_log, tiny_logq, tiny_preset
 
 pytestmark = [

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from export.onnx import export_onnx
-from export.parity import check_parity
-from model.baselines import make_baseline
-from model.committee import train_preset
+from export.graph.onnx import export_onnx
+from export.graph.parity import check_parity
 from model.config import Preset
-from model.evaluate import evaluate
+from model.evaluate.baselines import make_baseline
+from model.evaluate.protocol import evaluate
+from model.learn.committee import train_preset
+from model.nets.serving import ServingModel
 from model.presets import PRESETS, preset
-from model.serving import ServingModel
 from tests.model.tiny import ITEMS, tiny_log
 
 FEWER = {"uniform": 30, "popular": 12, "popular_at_end": 20, "in_batch": 8, "top": 12}  # the catalogue has 40 items

@@ -11,14 +11,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from export.vocabulary import Vocabulary
-from model import dropout
-from model.batch import Batch, to_tensors
+from export.bundle.vocabulary import Vocabulary
 from model.config import EncoderConfig, LossConfig, NegativesConfig, Preset, TrainConfig
-from model.encoder import Encoder
-from model.log import SessionLog
-from model.packing import pack
-from model.train import new_encoder
+from model.data.log import SessionLog
+from model.learn.batch import Batch, to_tensors
+from model.learn.packing import pack
+from model.learn.train import new_encoder
+from model.nets import dropout
+from model.nets.encoder import Encoder
 
 ITEMS = 40
 

@@ -8,7 +8,7 @@ import pytest
 from confluent_kafka import Producer
 from hypothesis import HealthCheck, settings
 
-from tests.brokers.in_process import InProcessBroker
+from bench.rig.brokers.in_process import InProcessBroker
 
 settings.register_profile("stream", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("stream")

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from stream.batcher import Batch
+from stream.path.batcher import Batch
 
 CLICKS = ("clicks", 0)
 TS = 1_700_000_000_000

@@ -18,13 +18,13 @@ from typing import Any
 import pytest
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
+from bench.rig.brokers.in_process import InProcessBroker
 from stream.config import StreamConfig
-from stream.contract import Recommendation, decode_recommendation
 from stream.errors import BrokerUnavailable, TopicError
-from stream.session import SessionState, decode_state
-from stream.startup import worker_topics
+from stream.messages.contract import Recommendation, decode_recommendation
+from stream.ops.startup import worker_topics
+from stream.partition.session import SessionState, decode_state
 from stream.worker import run_worker
-from tests.brokers.in_process import InProcessBroker
 from tests.stream.records import EchoRanker
 
 ROOT = Path(__file__).parents[2]
@@ -221,7 +221,7 @@ def test_run_worker_broker_goes_away_again_while_it_starts_waits_on(
     def look(config: StreamConfig) -> None:
         raise next(looks)
 
-    monkeypatch.setattr("stream.startup.worker_topics", look)
+    monkeypatch.setattr("stream.ops.startup.worker_topics", look)
     monkeypatch.setattr(signal, "signal", lambda *_: None)  # pytest's own handlers stay
     with pytest.raises(TopicError):
         run_worker(StreamConfig(bootstrap_servers=workplace.broker.bootstrap, registry="none"), ranker=EchoRanker())

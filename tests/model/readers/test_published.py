@@ -1,4 +1,4 @@
-"""Tests of `model.readers.yoochoose`, `diginetica` and `retailrocket`: files as published."""
+"""Tests of `model.data.readers.yoochoose`, `diginetica` and `retailrocket`: files as published."""
 
 import gzip
 from collections import Counter
@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from model.data.readers import RawLog, ReadOptions, iter_clicks, read_log
 from model.errors import BadLines, DataError
-from model.readers import RawLog, ReadOptions, iter_clicks, read_log
 
 YOOCHOOSE = """\
 1,2014-04-07T10:51:09.277Z,214536502,0

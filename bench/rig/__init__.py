@@ -1,0 +1,1 @@
+"""What tests and benchmarks stand on: brokers, clients, worker processes, and an oracle."""

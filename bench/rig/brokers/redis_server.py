@@ -1,0 +1,50 @@
+"""A real Redis server for the tests: the `redis-server` of this machine on a free port, memory only."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import subprocess
+
+import redis
+
+from bench.rig.brokers.base import BrokerMissing
+from bench.rig.brokers.process import die_with_parent, end_process, free_port, wait_for
+
+__all__ = ["RedisServer"]
+
+
+class RedisServer:
+    """A server that can be stopped and started again at the same address, empty. BrokerMissing without the program."""
+
+    def __init__(self) -> None:
+        program = shutil.which("redis-server")
+        if program is None:
+            raise BrokerMissing("redis-server is not on the PATH (Debian: apt-get install redis-server)")
+        self._program = program
+        self._port = free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+        self.url = f"redis://127.0.0.1:{self._port}/0"
+
+    def start(self) -> None:
+        """Start it and return when it answers."""
+        command = [self._program, "--port", str(self._port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+        self._process = subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=die_with_parent
+        )
+        wait_for("redis-server to answer", self._answers, 15)
+
+    def stop(self) -> None:
+        """Stop it; what it held is lost."""
+        if self._process is not None:
+            end_process(self._process)
+            self._process = None
+
+    def client(self) -> redis.Redis:
+        """Return a client with short deadlines, answering in bytes."""
+        return redis.Redis.from_url(self.url, socket_timeout=5, socket_connect_timeout=5)
+
+    def _answers(self) -> bool:
+        with contextlib.suppress(redis.RedisError), self.client() as client:
+            return bool(client.ping())
+        return False

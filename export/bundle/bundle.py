@@ -1,0 +1,199 @@
+"""The bundle: a directory that holds one trained model, complete, with the hash of everything in it.
+
+    model.onnx      ids and exclusions -> top-k, all in one graph
+    items.json      the vocabulary: shop ids in catalogue order
+    popularity.npy  clicks of each item in the training window, for the fallback list
+    manifest.json   what it is, and sha256 and size of the other three
+
+V is the number of items.
+"""
+
+import hashlib
+import io
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from export.bundle.manifest import FileEntry, Manifest
+from export.bundle.vocabulary import Vocabulary
+from export.errors import BundleError
+
+__all__ = [
+    "ITEMS",
+    "MANIFEST",
+    "MODEL",
+    "POPULARITY",
+    "Bundle",
+    "is_whole",
+    "load_bundle",
+    "replace_file",
+    "write_bundle",
+]
+
+MODEL = "model.onnx"
+ITEMS = "items.json"
+POPULARITY = "popularity.npy"
+MANIFEST = "manifest.json"
+_HASHED = (MODEL, ITEMS, POPULARITY)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Bundle:
+    """A bundle whose files have been verified."""
+
+    path: Path  # its directory
+    manifest: Manifest
+    vocabulary: Vocabulary
+    popularity: NDArray[np.int64]  # (V,) clicks of catalogue ids 1..V
+    onnx_path: Path
+    manifest_sha256: str  # of manifest.json, which an announcement carries
+
+    @property
+    def version(self) -> str:
+        """The registry's number of it, "0" before it is published."""
+        return self.manifest.version
+
+
+def write_bundle(
+    directory: Path | str,
+    *,
+    onnx_file: Path | str,
+    vocabulary: Vocabulary,
+    popularity: NDArray[np.int64],
+    manifest: Manifest,
+) -> Bundle:
+    """Write a bundle into `directory` (made if absent) and return it as read back; `manifest.files` is filled in here.
+
+    popularity (V,) int64: clicks of catalogue ids 1..V. The manifest is written last, so that an interrupted write is
+    never a valid bundle. ValueError when the parts don't fit each other; BundleError `write_failed` when the disk does
+    not take it.
+    """
+    _check_fit(vocabulary, popularity, manifest)
+    target = Path(directory)
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        (target / MANIFEST).unlink(missing_ok=True)
+        if Path(onnx_file).resolve() != (target / MODEL).resolve():
+            shutil.copyfile(onnx_file, target / MODEL)
+        (target / ITEMS).write_bytes(vocabulary.to_bytes())
+        (target / POPULARITY).write_bytes(_npy(popularity))
+        files = {name: _entry(target / name) for name in _HASHED}
+        replace_file(target / MANIFEST, msgspec.structs.replace(manifest, files=files).to_bytes())
+    except OSError as error:
+        raise BundleError("write_failed", f"the bundle can't be written to {target}: {error}") from error
+    return load_bundle(target)
+
+
+def load_bundle(path: Path | str) -> Bundle:
+    """Return the bundle in directory `path`, after verifying format version, presence, size and sha256 of every file.
+
+    BundleError with its `reason` when anything is amiss. No file is ever unpickled.
+    """
+    directory = Path(path)
+    if not directory.is_dir():
+        raise BundleError("missing_directory", f"there is no bundle directory {directory}")
+    content = _read(directory / MANIFEST)
+    manifest = Manifest.from_bytes(content)
+    for name in _HASHED:
+        _verify(directory / name, manifest)
+    vocabulary = _vocabulary(_read(directory / ITEMS), manifest)
+    return Bundle(
+        path=directory,
+        manifest=manifest,
+        vocabulary=vocabulary,
+        popularity=_popularity(_read(directory / POPULARITY), manifest),
+        onnx_path=directory / MODEL,
+        manifest_sha256=hashlib.sha256(content).hexdigest(),
+    )
+
+
+def is_whole(directory: Path) -> bool:
+    """Return whether every file is there, as the manifest beside it describes it."""
+    try:
+        manifest = Manifest.from_bytes(_read(directory / MANIFEST))
+        for name in _HASHED:
+            _verify(directory / name, manifest)
+    except BundleError:
+        return False
+    return True
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write `content` to `path` so that a reader sees the old content or the new, never a part; durable on return."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
+    try:
+        with open(temporary, "xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _check_fit(vocabulary: Vocabulary, popularity: NDArray[Any], manifest: Manifest) -> None:
+    if len(vocabulary) != manifest.items:
+        raise ValueError(f"the manifest says {manifest.items} items, the vocabulary has {len(vocabulary)}")
+    if popularity.shape != (manifest.items,) or popularity.dtype != np.int64 or (popularity < 0).any():
+        raise ValueError(f"popularity must be {manifest.items} non-negative int64 counts, one an item")
+
+
+def _npy(array: NDArray[Any]) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    return buffer.getvalue()
+
+
+def _entry(path: Path) -> FileEntry:
+    with open(path, "rb") as file:
+        return FileEntry(sha256=hashlib.file_digest(file, "sha256").hexdigest(), bytes=path.stat().st_size)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise BundleError("missing_file", f"{path} is missing") from error
+    except OSError as error:
+        raise BundleError("missing_file", f"{path} can't be read: {error}") from error
+
+
+def _verify(path: Path, manifest: Manifest) -> None:
+    expected = manifest.files.get(path.name)
+    if expected is None:
+        raise BundleError("bad_manifest", f"manifest.json says nothing about {path.name}")
+    try:
+        found = _entry(path)
+    except OSError as error:
+        raise BundleError("missing_file", f"{path} is missing or can't be read: {error}") from error
+    if found.bytes < expected.bytes:
+        raise BundleError("truncated", f"{path} has {found.bytes} bytes of {expected.bytes}")
+    if found != expected:
+        raise BundleError("altered", f"{path} is not the file its manifest describes (sha256 or size differ)")
+
+
+def _vocabulary(content: bytes, manifest: Manifest) -> Vocabulary:
+    try:
+        vocabulary = Vocabulary.from_bytes(content)
+    except ValueError as error:
+        raise BundleError("bad_vocabulary", f"{ITEMS}: {error}") from error
+    if len(vocabulary) != manifest.items:
+        raise BundleError("bad_vocabulary", f"{ITEMS} has {len(vocabulary)} items, the manifest says {manifest.items}")
+    return vocabulary
+
+
+def _popularity(content: bytes, manifest: Manifest) -> NDArray[np.int64]:
+    try:
+        counts: NDArray[Any] = np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
+    except Exception as error:  # a damaged header raises whatever Python's tokenizer and numpy come across
+        raise BundleError("bad_popularity", f"{POPULARITY}: {error}") from error
+    if counts.shape != (manifest.items,) or counts.dtype != np.int64 or (counts < 0).any():
+        raise BundleError("bad_popularity", f"{POPULARITY} must be {manifest.items} non-negative int64 counts")
+    counts.setflags(write=False)
+    return counts

@@ -1,0 +1,83 @@
+"""Which graph a model gets: int8 scoring where it gives the lists of exact scoring, exact scoring otherwise.
+
+V catalogue, K the longest list.
+"""
+
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from export.errors import ParityError
+from export.graph.onnx import export_onnx
+from export.graph.parity import check_parity, identical_share
+
+__all__ = ["INT8_FROM", "LEAST_IDENTICAL", "LEAST_SESSIONS", "MARGINS", "Scoring", "describe", "export_chosen"]
+
+Scoring = Literal["auto", "exact"]
+
+INT8_FROM = 4_096  # items: ranking fewer takes a millisecond or two for 256 sessions, whichever way
+MARGINS = (12, 48)  # candidates more than exact scores need; the first that is enough
+LEAST_SESSIONS = 1_000  # real ones; of fewer, a share of .999 says little
+LEAST_IDENTICAL = 0.999  # share of lists of K on real sessions; a missing item is one from the end of a list
+
+Build = Callable[[int | None], nn.Module]
+
+
+def export_chosen(
+    build: Build,
+    path: Path | str,
+    *,
+    window: int,
+    items: int,
+    k: int,
+    sessions: Sequence[NDArray[np.int32]],
+    scoring: Scoring = "auto",
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Write the graph to be served to `path`, and return what its manifest says of its parity.
+
+    build: gives the module to export, with exact scoring for None, else with int8 scoring of that margin, as
+    `export_onnx` describes it. sessions: real ones, which decide with `auto`; with few of them scoring stays exact.
+    ParityError when a graph doesn't rank as its module does.
+    """
+    target = Path(path)
+    checked = {"window": window, "items": items, "k": k, "seed": seed}
+    exact = {**_export(build(None), target, **checked), "scoring": "exact"}
+    if scoring == "exact" or items < INT8_FROM or len(sessions) < LEAST_SESSIONS:
+        return exact
+    with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
+        trial, share = Path(scratch) / target.name, None
+        for margin in MARGINS:
+            try:
+                int8 = _export(build(margin), trial, **checked)
+            except ParityError:  # a value rounded the other way by PyTorch can cost a narrow margin an item
+                continue
+            share = identical_share(target, trial, sessions, window=window, k=k)
+            if share >= LEAST_IDENTICAL:
+                os.replace(trial, target)
+                return {**int8, "scoring": "int8", "margin": margin, **_compared(share, sessions)}
+    return exact if share is None else {**exact, **_compared(share, sessions)}
+
+
+def describe(parity: dict[str, Any]) -> str:
+    """Return in words which graph was chosen, and why."""
+    if "identical" not in parity:
+        return "scoring exactly"
+    counted = f"{parity['identical']:.2%} of {parity['identical_of']:,} lists are those of exact scoring"
+    return f"scoring {'in int8' if parity['scoring'] == 'int8' else 'exactly: in int8'} {counted}"
+
+
+def _export(module: nn.Module, path: Path, *, window: int, items: int, k: int, seed: int) -> dict[str, int | float]:
+    export_onnx(module, path, window=window)
+    return check_parity(module, path, window=window, items=items, k=k, seed=seed).to_dict()
+
+
+def _compared(share: float, sessions: Sequence[NDArray[np.int32]]) -> dict[str, int | float]:
+    """Return what decided: the share of int8 lists that were those of exact scoring, of how many, and what it takes."""
+    return {"identical": share, "identical_of": len(sessions), "least_identical": LEAST_IDENTICAL}

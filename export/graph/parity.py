@@ -1,0 +1,184 @@
+"""The parity checks: does a graph rank as PyTorch does, at sizes it was not traced with, and do two graphs rank alike?
+
+B sessions, L positions, E exclusions a session, V catalogue, K compared.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import onnxruntime as ort
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from export.bundle.bundle import Bundle
+from export.bundle.interface import INPUTS, OUTPUTS
+from export.bundle.vocabulary import PAD
+from export.errors import ConfigError, ParityError
+from export.ranking.ragged import padded
+
+__all__ = ["ParityReport", "check_parity", "identical_share"]
+
+_BATCHES = (1, 2, 7, 33)
+_AT_ONCE = 128  # sessions that two graphs rank in one run
+_ROUNDING = 1e-5  # scores this close, absolute and relative, are a tie: sums in another order differ as much
+_Lists = tuple[NDArray[np.int32], NDArray[np.float32]]  # ids (B, K) and scores (B, K)
+
+
+class ParityReport(msgspec.Struct, frozen=True, kw_only=True):
+    """How closely the graph agrees with PyTorch."""
+
+    lists: int  # compared
+    shapes: int  # different (B, L, E) they came in
+    k: int  # places compared in each list
+    tolerance: float  # largest difference of scores allowed, absolute and relative
+    max_score_difference: float  # largest found, at the same place
+    swapped: int  # places whose ids differ, all of them ties within the tolerance
+
+    def to_dict(self) -> dict[str, int | float]:
+        """Return the report as plain values, for the manifest."""
+        return msgspec.structs.asdict(self)
+
+
+def check_parity(
+    serving: nn.Module,
+    graph: Bundle | Path | str,
+    *,
+    window: int,
+    items: int,
+    k: int,
+    seed: int = 0,
+    tolerance: float = 1e-4,
+) -> ParityReport:
+    """Compare graph and module on random sessions with exclusions at several B and L, 1 and the window among them.
+
+    serving: the module that was exported, on any device, as `export_onnx` describes it; items: V; k: places compared.
+    Ids must agree in order; they may differ only where PyTorch's scores tie within `tolerance`, and every score must be
+    within `tolerance` (absolute and relative). ParityError with the figures otherwise.
+    """
+    if k < 1 or window < 1 or items < 1:
+        raise ConfigError("window, items and k must be positive")
+    session = _session(graph)
+    random = np.random.default_rng(seed)
+    compared, shapes, worst, swapped = 0, 0, 0.0, 0
+    for ids, exclude in _inputs(random, window, items):
+        places = min(k + 1, items)  # one more, to see whether it ties with the last that is compared
+        expected, found = _run_torch(serving, ids, exclude, places), _run(session, ids, exclude, places)
+        difference, swaps = _compare(expected, found, exclude, k, tolerance)
+        compared, shapes, worst, swapped = compared + len(ids), shapes + 1, max(worst, difference), swapped + swaps
+    return ParityReport(
+        lists=compared, shapes=shapes, k=k, tolerance=tolerance, max_score_difference=worst, swapped=swapped
+    )
+
+
+def identical_share(
+    exact: Path | str, other: Path | str, sessions: Sequence[NDArray[np.int32]], *, window: int, k: int
+) -> float:
+    """Return the share of lists of K, 0 to 1, that two graphs agree on; every other list has an exclusion.
+
+    sessions: catalogue ids, oldest first, none empty, cut to the newest `window`; those of similar length together rank
+    faster. Where scores tie, the order is free. ValueError without sessions.
+    """
+    if not sessions:
+        raise ValueError("there are no sessions to compare lists of")
+    left, right = _session(exact), _session(other)
+    alike = 0
+    for start in range(0, len(sessions), _AT_ONCE):
+        rows = [session[-window:] for session in sessions[start : start + _AT_ONCE]]
+        ids = padded(np.concatenate(rows), np.array([len(row) for row in rows]))
+        exclude = np.array([[row[-1] if place % 2 else PAD] for place, row in enumerate(rows)], dtype=np.int32)
+        alike += _count_alike(_run(left, ids, exclude, k), _run(right, ids, exclude, k))
+    return alike / len(sessions)
+
+
+def _count_alike(left: _Lists, right: _Lists) -> int:
+    allowed = _ROUNDING * np.maximum(1.0, np.where(np.isfinite(left[1]), np.abs(left[1]), 1.0))
+    same = (left[0] == right[0]) | (_difference(left[1], right[1]) <= allowed)  # (B, K)
+    return int(same.all(axis=1).sum())
+
+
+def _session(graph: Bundle | Path | str) -> ort.InferenceSession:
+    path = graph.onnx_path if isinstance(graph, Bundle) else Path(graph)
+    options = ort.SessionOptions()
+    options.log_severity_level = 3
+    try:
+        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime's own exceptions have no common type
+        raise ParityError(f"ONNX Runtime can't load the exported graph {path}: {error}") from error
+
+
+def _inputs(
+    random: np.random.Generator, window: int, items: int
+) -> Iterator[tuple[NDArray[np.int32], NDArray[np.int32]]]:
+    """Yield ids (B, L) right-padded, of lengths 1..L, and exclude (B, E), some of them the session's own items."""
+    for length in sorted({1, min(2, window), (window + 1) // 2, window}):
+        for batch in _BATCHES:
+            ids = random.integers(PAD + 1, items, size=(batch, length), dtype=np.int32, endpoint=True)
+            exclude = random.integers(PAD, items, size=(batch, 1 + batch % 5), dtype=np.int32, endpoint=True)
+            exclude[::2, 0] = ids[::2, 0]
+            lengths = random.integers(1, length, size=batch, endpoint=True)
+            lengths[0] = length
+            ids[np.arange(length)[None, :] >= lengths[:, None]] = PAD
+            yield ids, exclude
+
+
+def _run(session: ort.InferenceSession, ids: NDArray[np.int32], exclude: NDArray[np.int32], k: int) -> _Lists:
+    feeds = dict(zip(INPUTS, (ids, exclude, np.array(k, dtype=np.int64)), strict=True))
+    top_ids, top_scores = session.run(list(OUTPUTS), feeds)
+    return top_ids, top_scores
+
+
+def _run_torch(serving: nn.Module, ids: NDArray[np.int32], exclude: NDArray[np.int32], k: int) -> _Lists:
+    device = next((tensor.device for tensor in serving.state_dict().values()), torch.device("cpu"))
+    training = serving.training
+    serving.eval()
+    try:
+        with torch.no_grad():
+            inputs = (torch.from_numpy(array).to(device) for array in (ids, exclude))
+            top_ids, top_scores = serving(*inputs, torch.tensor(k, device=device))
+    finally:
+        serving.train(training)
+    return top_ids.cpu().numpy(), top_scores.cpu().numpy()
+
+
+def _compare(
+    expected: _Lists, found: _Lists, exclude: NDArray[np.int32], k: int, tolerance: float
+) -> tuple[float, int]:
+    """Return the largest difference of scores and how many places have swapped ids; ParityError if they disagree."""
+    shape = expected[0].shape
+    if found[0].shape != shape or shape[1] < k:
+        raise ParityError(f"lists have shape {found[0].shape} in the graph, {shape} in PyTorch; {k} places are needed")
+    ids, graph_ids = expected[0][:, :k], found[0][:, :k]
+    scores, graph_scores = expected[1][:, :k], found[1][:, :k]
+    if ((graph_ids[:, :, None] == exclude[:, None, :]) & (graph_ids != PAD)[:, :, None]).any():
+        raise ParityError("the graph returned an excluded item")
+    difference = _difference(scores, graph_scores)
+    allowed = tolerance * np.maximum(1.0, np.where(np.isfinite(scores), np.abs(scores), 1.0))
+    worst = float(difference.max())
+    if not (difference <= allowed).all():
+        raise ParityError(f"scores differ by up to {worst:.3g}, more than {tolerance:g} allowed, at shape {shape}")
+    swapped = ids != graph_ids
+    wrong = swapped & ~_tied(expected[1], allowed)
+    if wrong.any():
+        raise ParityError(f"{wrong.sum()} of {wrong.size} ids differ where scores don't tie, at shape {shape}")
+    return worst, int(swapped.sum())
+
+
+def _difference(left: NDArray[np.float32], right: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return |left - right| (B, K): 0 where both are -inf (no item left), inf where either is NaN."""
+    with np.errstate(invalid="ignore"):
+        gap = np.where(left == right, 0.0, np.abs(left.astype(np.float64) - right))
+    return np.nan_to_num(gap, nan=np.inf)
+
+
+def _tied(every: NDArray[np.float32], allowed: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Return which of the first K places tie with a neighbour, from scores (B, K + 1 or V) and `allowed` (B, K)."""
+    k = allowed.shape[1]
+    with np.errstate(invalid="ignore"):
+        close = np.abs(np.diff(every, axis=1))[:, :k]  # (B, K), or (B, K - 1) where K is V
+    tied = np.zeros(allowed.shape, dtype=np.bool_)
+    tied[:, 1:] = close[:, : k - 1] <= 2 * allowed[:, 1:]
+    tied[:, : close.shape[1]] |= close <= 2 * allowed[:, : close.shape[1]]
+    return tied

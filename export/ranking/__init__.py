@@ -1,0 +1,1 @@
+"""Sessions in, lists out: the ranker that worker, evaluation and benchmarks share."""

@@ -1,0 +1,208 @@
+"""The ranker: sessions in, lists out, from a bundle. The worker, the evaluation and the benchmarks all run this one.
+
+B sessions, L positions, E exclusions a session, V catalogue, K asked for.
+"""
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import NamedTuple, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from export.bundle.bundle import Bundle
+from export.bundle.vocabulary import PAD, Vocabulary
+from export.errors import BundleError, ConfigError
+from export.ranking.ragged import Ragged
+from export.ranking.runtime import GraphRunner, Provider
+
+__all__ = ["RankedList", "Ranker", "RankerConfig"]
+
+_Ids = Sequence[int] | NDArray[np.integer]
+_ACTIVATIONS = 512  # cells a position takes inside an encoder: its width and what is derived from it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RankerConfig:
+    """How sessions are ranked."""
+
+    provider: Provider = "cpu"  # never another one silently
+    threads: int = 0  # cores one run uses on the CPU; 0: those this process may use
+    spin: bool = False  # idle threads busy-wait: a little faster alone, much slower when other work shares the cores
+    warm_up: bool = True  # run a few sizes at start, so that the first clicks don't pay for it
+    max_padding: int = 512  # positions padded in one run; a run by itself costs more, as it reads all weights
+    max_cells: int = 32_000_000  # scores (4 bytes each) one run may hold: bounds memory, not the batch
+
+    def __post_init__(self) -> None:
+        """ConfigError for a value that can't be."""
+        if self.provider not in get_args(Provider):
+            raise ConfigError(f"provider {self.provider!r}: it is one of {', '.join(get_args(Provider))}")
+        if self.threads < 0 or self.max_padding < 0 or self.max_cells < 1:
+            raise ConfigError("threads and max_padding must not be negative, and max_cells must be positive")
+
+
+class RankedList(NamedTuple):
+    """One list for one session."""
+
+    items: list[tuple[str, float]]  # shop id and score, best first; a popularity list has shares of clicks as scores
+    fallback: bool  # True: popularity, as no item of the session is known
+
+
+class Ranker:
+    """Ranks with one bundle. Its methods may be called from any thread."""
+
+    def __init__(self, bundle: Bundle, config: RankerConfig | None = None) -> None:
+        """Load and warm up. BundleError `bad_model` for a graph unlike its manifest; ProviderUnavailable."""
+        self.bundle = bundle
+        self.config = config or RankerConfig()
+        self._runner = GraphRunner(
+            bundle, provider=self.config.provider, threads=self.config.threads, spin=self.config.spin
+        )
+        self._by_popularity = np.argsort(-bundle.popularity, kind="stable") + 1  # (V,) catalogue ids
+        self._shares = bundle.popularity / max(1, int(bundle.popularity.sum()))  # (V,) of all clicks
+        if self.config.warm_up:
+            self._warm_up()
+
+    @property
+    def version(self) -> str:
+        """The model's version."""
+        return self.bundle.manifest.version
+
+    @property
+    def window(self) -> int:
+        """How many of a session's newest items the model reads."""
+        return self.bundle.manifest.window
+
+    @property
+    def k_max(self) -> int:
+        """The longest list the graph was checked for."""
+        return self.bundle.manifest.k_max
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The shop ids the model knows."""
+        return self.bundle.vocabulary
+
+    @property
+    def provider(self) -> str:
+        """ONNX Runtime's name of the provider that runs the graph."""
+        return self._runner.provider
+
+    def rank(
+        self, sessions: Sequence[_Ids], k: int, exclude: Sequence[_Ids] | None = None
+    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """Return catalogue ids int32 (B, K), best first, and their scores float32 (B, K), rows in the order given.
+
+        sessions: catalogue ids, oldest first, each cut to its newest `window`. exclude: catalogue ids a row must not
+        return. A row with fewer than K items left ends in id 0 with score -inf. ValueError for an empty session or an
+        id outside 1..V; ConfigError unless 1 <= K <= k_max (any K when k_max is the whole catalogue).
+        """
+        self.check_k(k)
+        rows = Ragged.of(sessions)
+        barred = Ragged.empty(len(sessions)) if exclude is None else Ragged.of(exclude)
+        if len(barred.lengths) != len(sessions):
+            raise ValueError(f"{len(sessions)} sessions, but exclusions for {len(barred.lengths)}")
+        if not rows.lengths.all():
+            raise ValueError("an empty session can't be ranked: answer it with `popular`")
+        self._check_ids("session", rows.values)
+        self._check_ids("exclusion", barred.values)
+        return self._rank(rows, barred, k)
+
+    def rank_items(
+        self, sessions: Sequence[Sequence[str]], k: int, exclude: Sequence[Collection[str]] | None = None
+    ) -> list[RankedList]:
+        """Return one list of up to K shop ids a session, in the order given.
+
+        sessions: shop ids, oldest first; those the model doesn't know are left out, and a session with none left gets
+        the popularity list. exclude: shop ids that a session's list must not hold. ConfigError as `rank`.
+        """
+        self.check_k(k)
+        barred: Sequence[Collection[str]] = exclude if exclude is not None else [()] * len(sessions)
+        if len(barred) != len(sessions):
+            raise ValueError(f"{len(sessions)} sessions, but exclusions for {len(barred)}")
+        rows, without = Ragged.look_up(self.vocabulary, sessions), Ragged.look_up(self.vocabulary, barred)
+        if rows.lengths.all():
+            return self._named(*self._rank(rows, without, k))
+        known = np.flatnonzero(rows.lengths)
+        ranked = iter(self._named(*self._rank(rows.rows(known), without.rows(known), k)))
+        return [next(ranked) if length else self.popular(k, barred[i]) for i, length in enumerate(rows.lengths)]
+
+    def popular(self, k: int, exclude: Collection[str] = ()) -> RankedList:
+        """Return the K items with most clicks in training, score = share of those clicks; ties by catalogue id."""
+        barred = frozenset(exclude)
+        first = self._by_popularity[: k + len(barred)]
+        names = map(self.vocabulary.items.__getitem__, (first - 1).tolist())
+        shares = zip(names, self._shares[first - 1].tolist(), strict=True)
+        return RankedList([(name, share) for name, share in shares if name not in barred][:k], True)
+
+    def check_k(self, k: int) -> None:
+        """ConfigError unless this model can return lists of K."""
+        whole_catalogue = self.k_max == len(self.vocabulary)
+        if k < 1 or (k > self.k_max and not whole_catalogue):
+            raise ConfigError(f"k is {k}; model {self.version} returns lists of 1 to {self.k_max}")
+
+    def _rank(self, rows: Ragged, barred: Ragged, k: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """Return what `rank` does for rows of known ids, none of them empty."""
+        rows, width = rows.newest(self.window), min(k, self.k_max)
+        if len(rows.lengths) == 1 and width == k:  # as light traffic comes: nothing to sort
+            return self._runner.run(rows.padded(), barred.padded(), k)
+        ids = np.full((len(rows.lengths), k), PAD, dtype=np.int32)
+        scores = np.full((len(rows.lengths), k), -np.inf, dtype=np.float32)
+        for bucket in self._buckets(rows.lengths, int(barred.lengths.max(initial=0))):
+            top = self._runner.run(rows.rows(bucket).padded(), barred.rows(bucket).padded(), width)
+            ids[bucket, :width], scores[bucket, :width] = top
+        return ids, scores
+
+    def _named(self, ids: NDArray[np.int32], scores: NDArray[np.float32]) -> list[RankedList]:
+        """Return the rows (B, K) as lists of shop ids; places where no item is left are cut off."""
+        names = map(self.vocabulary.items.__getitem__, (ids.ravel() - 1).tolist())  # padding names the last item
+        places = zip(names, scores.ravel().tolist(), strict=True)
+        lists = [list(islice(places, ids.shape[1])) for _ in range(len(ids))]
+        for short in np.flatnonzero(ids[:, -1] == PAD):
+            lists[short] = lists[short][: np.count_nonzero(ids[short])]
+        return [RankedList(items, False) for items in lists]
+
+    def _check_ids(self, what: str, ids: NDArray[np.int32]) -> None:
+        if ids.size and not (ids.min() > PAD and ids.max() <= len(self.vocabulary)):
+            raise ValueError(f"a {what} holds an id outside 1..{len(self.vocabulary)}")
+
+    def _buckets(self, lengths: NDArray[np.int64], exclusions: int) -> Iterator[NDArray[np.int64]]:
+        """Yield the rows of each run: similar lengths together, as many at once as memory allows."""
+        cells = max(len(self.vocabulary), _ACTIVATIONS * self.window, (self.k_max + exclusions) * exclusions)
+        most = max(1, self.config.max_cells // cells)
+        for bucket in _by_length(lengths, self.config.max_padding):
+            for start in range(0, len(bucket), most):
+                yield bucket[start : start + most]
+
+    def _warm_up(self) -> None:
+        """Run the sizes that differ most; a graph that can't run is refused here, not at the first click."""
+        for batch, length, excluded in ((1, 1, 1), (3, self.window, 2), (64, min(4, self.window), 1)):
+            ids = np.ones((min(batch, max(1, self.config.max_cells // len(self.vocabulary))), length), dtype=np.int32)
+            exclude = np.full((len(ids), excluded), PAD, dtype=np.int32)
+            try:
+                top_ids, top_scores = self._runner.run(ids, exclude, self.k_max)
+            except Exception as error:  # ONNX Runtime's own exceptions have no common type
+                raise BundleError("bad_model", f"the graph of model {self.version} can't be run: {error}") from error
+            if top_ids.shape != (len(ids), self.k_max) or not np.isfinite(top_scores).all():
+                raise BundleError(
+                    "bad_model", f"the graph of model {self.version} does not return lists of finite scores"
+                )
+
+
+def _by_length(lengths: NDArray[np.int64], max_padding: int) -> Iterator[NDArray[np.int64]]:
+    """Yield row numbers grouped by similar length, shortest first, each with at most `max_padding` positions padded."""
+    order = np.argsort(lengths, kind="stable")
+    ordered = lengths[order]
+    ends = [*(np.flatnonzero(np.diff(ordered)) + 1).tolist(), len(order)]  # where the length changes
+    start = end = real = 0  # rows start..end are the group so far, with `real` positions
+    for next_end in ends:
+        added = next_end - end
+        if added == 0:
+            return
+        longest = int(ordered[end])
+        if end > start and (next_end - start) * longest - real - added * longest > max_padding:
+            yield order[start:end]
+            start, real = end, 0
+        end, real = next_end, real + added * longest
+    yield order[start:end]

@@ -1,0 +1,117 @@
+"""ONNX Runtime: open an exported graph on the provider asked for and run it.
+
+B sessions, L positions, E exclusions a session, K asked for.
+"""
+
+import contextlib
+import os
+from typing import Any, Literal
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from export.bundle.bundle import Bundle
+from export.bundle.interface import INPUTS, OUTPUTS
+from export.errors import BundleError, ProviderUnavailable
+
+__all__ = ["GraphRunner", "Provider"]
+
+Provider = Literal["cpu", "cuda"]
+
+_PROVIDERS: dict[Provider, str] = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+_OUTPUTS = list(OUTPUTS)
+_TYPES = dict.fromkeys((*INPUTS, *OUTPUTS), "tensor(int32)") | {"k": "tensor(int64)", "top_scores": "tensor(float)"}
+_CUDA_HINT = (
+    "the CUDA provider can't run here ({reason}). It needs an NVIDIA GPU with its driver, and "
+    "the build of ONNX Runtime for it in place of the one for CPUs (README, On a GPU); or choose the provider cpu"
+)
+
+
+class GraphRunner:
+    """One loaded graph. `run` may be called from any thread, also at the same time."""
+
+    def __init__(self, bundle: Bundle, *, provider: Provider, threads: int, spin: bool) -> None:
+        """Load the graph of a verified bundle; BundleError `bad_model`, or ProviderUnavailable.
+
+        threads: cores one run uses on the CPU, 0 for those this process may use. spin: idle threads busy-wait.
+        """
+        self._on_cuda = provider == "cuda"
+        if self._on_cuda:
+            _prepare_cuda()
+        self._session = _open(bundle, provider, _options(threads, spin))
+        self._inputs = _check_interface(self._session, bundle)
+
+    @property
+    def provider(self) -> str:
+        """ONNX Runtime's name of the provider that runs the graph."""
+        return str(self._session.get_providers()[0])
+
+    def run(
+        self, ids: NDArray[np.int32], exclude: NDArray[np.int32], k: int
+    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """Return (ids int32 (B, K), scores float32 (B, K)) for ids int32 (B, L) and exclude int32 (B, E)."""
+        given: tuple[NDArray[Any], ...] = (ids, exclude, np.array(k, dtype=np.int64))
+        feeds = dict(zip(self._inputs, given, strict=False))
+        top_ids, top_scores = self._run_on_cuda(feeds) if self._on_cuda else self._session.run(_OUTPUTS, feeds)
+        return top_ids[:, :k], top_scores[:, :k]
+
+    def _run_on_cuda(self, feeds: dict[str, NDArray[Any]]) -> list[NDArray[Any]]:
+        binding = self._session.io_binding()  # only ids go to the GPU, only the lists come back
+        for name, array in feeds.items():
+            if array.ndim:
+                binding.bind_ortvalue_input(name, ort.OrtValue.ortvalue_from_numpy(array, "cuda", 0))
+            else:
+                binding.bind_cpu_input(name, array)  # the list's length: shapes are computed on the CPU
+        for name in OUTPUTS:
+            binding.bind_output(name, "cuda", 0)
+        self._session.run_with_iobinding(binding)
+        found: list[NDArray[Any]] = binding.copy_outputs_to_cpu()
+        return found
+
+
+def _prepare_cuda() -> None:
+    if _PROVIDERS["cuda"] not in ort.get_available_providers():
+        raise ProviderUnavailable(_CUDA_HINT.format(reason="this ONNX Runtime is a CPU build"))
+    preload = getattr(ort, "preload_dlls", None)  # finds the libraries inside pip's nvidia packages and PyTorch's
+    if preload is not None:
+        with contextlib.suppress(Exception):  # libraries of the system may do; what runs in the end is checked
+            preload()
+
+
+def _options(threads: int, spin: bool) -> Any:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads or _cores()
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3  # errors; what matters is raised
+    options.add_session_config_entry("session.intra_op.allow_spinning", "1" if spin else "0")
+    return options
+
+
+def _cores() -> int:
+    """Return the cores this process may use; all of them where the system can't tell (macOS)."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _open(bundle: Bundle, provider: Provider, options: Any) -> Any:
+    wanted = _PROVIDERS[provider]
+    providers = [wanted] if provider == "cpu" else [wanted, _PROVIDERS["cpu"]]
+    try:
+        session = ort.InferenceSession(str(bundle.onnx_path), options, providers=providers)
+    except Exception as error:  # ONNX Runtime's own exceptions have no common type
+        raise BundleError("bad_model", f"ONNX Runtime can't load {bundle.onnx_path}: {error}") from error
+    if session.get_providers()[0] != wanted:
+        raise ProviderUnavailable(_CUDA_HINT.format(reason="CUDA or cuDNN libraries are missing or do not match"))
+    return session
+
+
+def _check_interface(session: Any, bundle: Bundle) -> tuple[str, ...]:
+    """Return the inputs: INPUTS, or all but `k` where an earlier release exported lists of one length."""
+    found = tuple(i.name for i in session.get_inputs()), tuple(o.name for o in session.get_outputs())
+    if found not in ((INPUTS, OUTPUTS), (INPUTS[:2], OUTPUTS)):
+        raise BundleError("bad_model", f"{bundle.onnx_path} has inputs and outputs {found}, not {INPUTS, OUTPUTS}")
+    inputs = found[0]
+    types = [value.type for value in (*session.get_inputs(), *session.get_outputs())]
+    if types != [_TYPES[name] for name in (*inputs, *OUTPUTS)]:
+        raise BundleError("bad_model", f"{bundle.onnx_path} has inputs and outputs of types {types}")
+    return inputs

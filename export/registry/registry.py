@@ -1,0 +1,215 @@
+"""The registry: numbered bundles in one place, and which of them is live for each variant.
+
+<url>/<version>/            one bundle; versions are decimal numbers, compared as numbers
+<url>/live/<variant>.json   {"history": ["3", "7"]}: promoted versions, the live one last
+"""
+
+import contextlib
+import hashlib
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+
+from export.bundle.bundle import MANIFEST, load_bundle
+from export.errors import BundleError, ConfigError, NextclickError, RegistryError, RegistryMissing, VersionUnknown
+from export.bundle.manifest import Manifest
+from export.registry.storage import open_storage
+
+__all__ = ["DEFAULT_VARIANT", "Registry", "local_bundle"]
+
+DEFAULT_VARIANT = "default"  # the variant of a shop that compares nothing
+_VERSION = re.compile(r"[1-9][0-9]{0,17}")
+_VARIANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_KEPT = 100  # promotions remembered a variant: what `rollback` can go back through
+_ATTEMPTS = 1000  # numbers tried while other publishers take them
+
+
+class _Live(msgspec.Struct, frozen=True):
+    """The content of `live/<variant>.json`."""
+
+    history: tuple[str, ...] = ()
+
+
+class Registry:
+    """Bundles published under one directory or fsspec URL. Safe to use from several threads and processes.
+
+    Every method but `create` raises RegistryMissing when there is no registry, and RegistryError when storage fails.
+    """
+
+    def __init__(self, url: str | Path, *, cache: Path | None = None) -> None:
+        """Name the registry; nothing is touched yet.
+
+        url: a path, or any URL that fsspec knows. cache: where downloads from a URL are kept, by default
+        `~/.cache/nextclick/bundles`; a local registry is read in place.
+        """
+        self.url = str(url)
+        self._storage = open_storage(self.url, cache)
+
+    def __repr__(self) -> str:
+        return f"Registry({self.url!r})"
+
+    def create(self) -> None:
+        """Make an empty registry; one that exists is left as it is."""
+        with self._translated("create it"):
+            self._storage.create()
+
+    def exists(self) -> bool:
+        """Return whether there is a registry at this address."""
+        with self._translated("look for it"):
+            return self._storage.exists()
+
+    def versions(self) -> list[str]:
+        """Return the published versions, oldest first."""
+        self._require()
+        with self._translated("list its versions"):
+            taken = sorted(self._storage.numbers())
+            return [str(n) for n in taken if self._storage.read(f"{n}/{MANIFEST}") is not None]
+
+    def newest(self) -> str | None:
+        """Return the newest published version, None while there is none."""
+        self._require()
+        with self._translated("list its versions"):
+            for number in sorted(self._storage.numbers(), reverse=True):
+                if self._storage.read(f"{number}/{MANIFEST}") is not None:
+                    return str(number)
+        return None
+
+    def publish(self, staging_dir: Path | str) -> str:
+        """Publish the bundle in `staging_dir` under the next version and return that; `staging_dir` stays as it is.
+
+        The version becomes visible at once and complete. BundleError when the bundle is not sound.
+        """
+        self._require()
+        bundle = load_bundle(staging_dir)
+        with self._translated("publish into it"):
+            number = self._next_number()
+            for attempt in range(number, number + _ATTEMPTS):
+                manifest = msgspec.structs.replace(bundle.manifest, version=str(attempt)).to_bytes()
+                if self._storage.claim(attempt, bundle.path, manifest):
+                    return str(attempt)
+        raise RegistryError(f"registry {self.url}: other publishers took {_ATTEMPTS} versions in a row")
+
+    def fetch(self, version: str) -> Path:
+        """Return a local directory with the version's bundle, downloaded if it must be. It is not verified here."""
+        self._content(version)
+        with self._translated(f"fetch version {version}"):
+            return self._storage.fetch(version)
+
+    def manifest(self, version: str) -> Manifest:
+        """Return the manifest of a version; BundleError when it can't be read."""
+        return Manifest.from_bytes(self._content(version))
+
+    def manifest_sha256(self, version: str) -> str:
+        """Return the sha256 of a version's manifest.json, which its announcement carries."""
+        return hashlib.sha256(self._content(version)).hexdigest()
+
+    def uri(self, version: str) -> str:
+        """Return the address of a version, for people and announcements."""
+        return self._storage.uri(_checked(version, _VERSION, VersionUnknown))
+
+    def live(self, variant: str = DEFAULT_VARIANT) -> str | None:
+        """Return the version promoted last for a variant, None before the first promotion."""
+        history = self.history(variant)
+        return history[-1] if history else None
+
+    def history(self, variant: str = DEFAULT_VARIANT) -> tuple[str, ...]:
+        """Return the versions promoted for a variant, the live one last."""
+        _checked(variant, _VARIANT, ConfigError)
+        self._require()
+        with self._translated(f"read what is live for {variant}"):
+            content = self._storage.read(_live_name(variant))
+        try:
+            return msgspec.json.decode(content, type=_Live).history if content is not None else ()
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            raise RegistryError(f"registry {self.url}: {_live_name(variant)} can't be read: {error}") from error
+
+    def promote(self, version: str, variant: str = DEFAULT_VARIANT) -> None:
+        """Make a version live for a variant; VersionUnknown or BundleError when it isn't published, or isn't sound."""
+        load_bundle(self.fetch(version))
+
+        def append(history: tuple[str, ...]) -> tuple[str, ...]:
+            return history if history[-1:] == (version,) else (*history, version)
+
+        self._change(variant, append)
+
+    def rollback(self, variant: str = DEFAULT_VARIANT) -> str:
+        """Make the version promoted before the live one live again and return it.
+
+        Versions since removed or damaged are skipped. RegistryError when there is none to go back to.
+        """
+        published = set(self.versions())
+
+        def drop(history: tuple[str, ...]) -> tuple[str, ...]:
+            kept = history[:-1]
+            while kept and (kept[-1] not in published or kept[-1] == history[-1] or not self._is_sound(kept[-1])):
+                kept = kept[:-1]
+            if not kept:
+                raise RegistryError(f"registry {self.url}: variant {variant} has no earlier version to go back to")
+            return kept
+
+        return self._change(variant, drop)[-1]
+
+    def _change(self, variant: str, step: Callable[[tuple[str, ...]], tuple[str, ...]]) -> tuple[str, ...]:
+        _checked(variant, _VARIANT, ConfigError)
+        self._require()
+        with self._translated(f"change what is live for {variant}"), self._storage.lock():
+            history = step(self.history(variant))[-_KEPT:]
+            self._storage.replace(_live_name(variant), msgspec.json.encode(_Live(history)))
+        return history
+
+    def _is_sound(self, version: str) -> bool:
+        try:
+            load_bundle(self.fetch(version))
+        except BundleError:
+            return False
+        return True
+
+    def _content(self, version: str) -> bytes:
+        _checked(version, _VERSION, VersionUnknown)
+        self._require()
+        with self._translated(f"read version {version}"):
+            content = self._storage.read(f"{version}/{MANIFEST}")
+        if content is None:
+            raise VersionUnknown(f"registry {self.url} has no version {version}")
+        return content
+
+    def _next_number(self) -> int:
+        """Return one more than any number seen, so that one removed after it was live by default isn't given again."""
+        promoted = (int(version) for version in self.history() if _VERSION.fullmatch(version))
+        return max([0, *self._storage.numbers(), *promoted]) + 1
+
+    def _require(self) -> None:
+        if not self.exists():
+            raise RegistryMissing(f"there is no registry at {self.url}; `nextclick train --registry` makes one")
+
+    @contextlib.contextmanager
+    def _translated(self, action: str) -> Iterator[None]:
+        """Translate what storage raises, once, with its cause."""
+        try:
+            yield
+        except (OSError, NotImplementedError) as error:
+            raise RegistryError(f"registry {self.url}: can't {action}: {error}") from error
+
+
+def local_bundle(address: str | Path) -> Path:
+    """Return the folder of a bundle; `address` is that, or the URL of a version in a registry, which is fetched.
+
+    Raises RegistryError where it can't be fetched. Nothing is verified here.
+    """
+    if "://" not in str(address):
+        return Path(address)
+    url, _, version = str(address).rstrip("/").rpartition("/")
+    return Registry(url).fetch(version)
+
+
+def _checked(name: str, pattern: re.Pattern[str], error: type[NextclickError]) -> str:
+    """Return `name`, or raise `error`: what passes is never a path that leaves the registry."""
+    if not isinstance(name, str) or not pattern.fullmatch(name):
+        raise error(f"{name!r} is not a name this registry could hold (it must match {pattern.pattern})")
+    return name
+
+
+def _live_name(variant: str) -> str:
+    return f"live/{variant}.json"

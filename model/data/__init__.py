@@ -1,0 +1,1 @@
+"""Click logs: read from any form, kept as arrays, split by time."""

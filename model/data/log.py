@@ -1,0 +1,142 @@
+"""`SessionLog`: a click log as arrays, the sessions one after the other, no Python object a click.
+
+Legend: S sessions, T clicks, V catalogue items (ids 1..V; 0 is padding and never occurs in a log).
+"""
+
+import hashlib
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from export.bundle.vocabulary import PAD, Vocabulary
+from model.errors import DataError
+
+__all__ = ["SessionLog", "gather_ranges"]
+
+_ARRAYS = {"items": np.int32, "offsets": np.int64, "ts": np.int64}  # the files of a saved log, each NAME.npy
+_VOCABULARY = "items.json"
+
+
+def gather_ranges(starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the row numbers of several ranges, one after the other: (sum(lengths),) int64."""
+    ends = np.cumsum(lengths)
+    total = int(ends[-1]) if len(ends) else 0
+    rows: NDArray[np.int64] = np.arange(total, dtype=np.int64) + np.repeat(starts - (ends - lengths), lengths)
+    return rows
+
+
+@dataclass(frozen=True, eq=False)
+class SessionLog:
+    """Sessions in the order of their last click, the clicks of each by time. The arrays are not to be written to."""
+
+    items: NDArray[np.int32]  # (T,) catalogue ids 1..V
+    offsets: NDArray[np.int64]  # (S + 1,) session s is items[offsets[s]:offsets[s + 1]]; the first is 0, the last is T
+    ts: NDArray[np.int64]  # (T,) ms since the epoch
+    vocabulary: Vocabulary  # what the catalogue ids stand for
+
+    def __post_init__(self) -> None:
+        """Check that the arrays fit together; ValueError names the first that does not."""
+        for name, dtype in _ARRAYS.items():
+            array = getattr(self, name)
+            if array.dtype != dtype or array.ndim != 1:
+                raise ValueError(f"{name} must be a row of {np.dtype(dtype)}, not {array.dtype} {array.shape}")
+        if not len(self.offsets) or self.offsets[0] != 0 or self.offsets[-1] != len(self.items):
+            raise ValueError(f"offsets must run from 0 to {len(self.items)}")
+        if np.any(self.offsets[1:] < self.offsets[:-1]):
+            raise ValueError("offsets go back")
+        if len(self.ts) != len(self.items):
+            raise ValueError(f"{len(self.ts)} times for {len(self.items)} clicks")
+        if len(self.items) and (self.items.min() <= PAD or self.items.max() > len(self.vocabulary)):
+            raise ValueError(f"items has ids outside 1..{len(self.vocabulary)}")
+
+    @property
+    def sessions(self) -> int:
+        """S, the number of sessions."""
+        return len(self.offsets) - 1
+
+    @property
+    def clicks(self) -> int:
+        """T, the number of clicks."""
+        return len(self.items)
+
+    @cached_property
+    def lengths(self) -> NDArray[np.int64]:
+        """Clicks of each session: (S,) int64."""
+        return np.diff(self.offsets)
+
+    @property
+    def first_ts(self) -> int:
+        """Time of the earliest click, ms since the epoch; 0 if there is none."""
+        return int(self.ts.min()) if self.clicks else 0
+
+    @property
+    def last_ts(self) -> int:
+        """Time of the latest click, ms since the epoch; 0 if there is none."""
+        return int(self.ts.max()) if self.clicks else 0
+
+    def session(self, index: int) -> NDArray[np.int32]:
+        """Return the items of one session, newest last; a view, not to be written to."""
+        return self.items[self.offsets[index] : self.offsets[index + 1]]
+
+    def popularity(self) -> NDArray[np.int64]:
+        """Return the clicks on each of the ids 1..V: (V,) int64, id i at place i - 1."""
+        return np.bincount(self.items, minlength=len(self.vocabulary) + 1)[1:].astype(np.int64)
+
+    def select(self, rows: NDArray[Any]) -> "SessionLog":
+        """Return the sessions of a boolean mask (S,) or of row numbers, in the order given; copies their clicks."""
+        index = np.flatnonzero(rows) if rows.dtype == np.bool_ else rows.astype(np.int64)
+        return self._take(self.offsets[index], self.lengths[index])
+
+    def thinned(self, sessions: int | None) -> "SessionLog":
+        """Return the log, or so many of its sessions, evenly over its time."""
+        if sessions is None or self.sessions <= sessions:
+            return self
+        return self.select(np.linspace(0, self.sessions - 1, sessions).round().astype(np.int64))
+
+    def tail(self, max_items: int) -> "SessionLog":
+        """Return every session cut to its newest `max_items` clicks (at least 1)."""
+        if max_items < 1:
+            raise ValueError(f"max_items must be at least 1, not {max_items}")
+        if not self.clicks or int(self.lengths.max()) <= max_items:
+            return self
+        kept = np.minimum(self.lengths, max_items)
+        return self._take(self.offsets[1:] - kept, kept)
+
+    def digest(self) -> str:
+        """Return the SHA-256, in hex, of clicks, times, sessions and vocabulary: equal logs have equal digests."""
+        content = hashlib.sha256(self.vocabulary.to_bytes())
+        for name in _ARRAYS:
+            content.update(np.ascontiguousarray(getattr(self, name)).data)
+        return content.hexdigest()
+
+    def save(self, directory: str | os.PathLike[str]) -> None:
+        """Write one .npy file an array and the vocabulary as JSON; `load` can then map them instead of reading them."""
+        folder = Path(directory)
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in _ARRAYS:
+            np.save(folder / f"{name}.npy", getattr(self, name), allow_pickle=False)
+        (folder / _VOCABULARY).write_bytes(self.vocabulary.to_bytes())
+
+    @classmethod
+    def load(cls, directory: str | os.PathLike[str], *, mapped: bool = True) -> "SessionLog":
+        """Read what `save` wrote, memory-mapped unless told otherwise; DataError if it is not there or is damaged."""
+        folder = Path(directory)
+        try:
+            arrays = {
+                name: np.load(folder / f"{name}.npy", mmap_mode="r" if mapped else None, allow_pickle=False)
+                for name in _ARRAYS
+            }
+            vocabulary = Vocabulary.from_bytes((folder / _VOCABULARY).read_bytes())
+            return cls(**arrays, vocabulary=vocabulary)
+        except (OSError, ValueError, EOFError) as error:
+            raise DataError(f"{folder} holds no usable session log: {error}") from error
+
+    def _take(self, starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> "SessionLog":
+        rows = gather_ranges(starts, lengths)
+        offsets = np.concatenate(([0], np.cumsum(lengths))).astype(np.int64)
+        return SessionLog(items=self.items[rows], offsets=offsets, ts=self.ts[rows], vocabulary=self.vocabulary)

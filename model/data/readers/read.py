@@ -1,0 +1,138 @@
+"""Read a file, or a folder of files, of any known format into one `RawLog`."""
+
+import os
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from model.data.readers.arrow import Column, pc
+from model.data.readers.clean import Cleaned, Rows, clean
+from model.data.readers.diginetica import read_diginetica
+from model.data.readers.gaps import cut_at_gaps
+from model.data.readers.jsonl import read_jsonl
+from model.data.readers.named import read_csv, read_parquet
+from model.data.readers.options import Format, ReadOptions
+from model.data.readers.otto import read_otto
+from model.data.readers.raw import RawLog, ReadReport, counts
+from model.data.readers.retailrocket import VISIT_GAP_MS, read_retailrocket
+from model.data.readers.sniff import sniff
+from model.data.readers.yoochoose import read_yoochoose
+from model.errors import BadLines, DataError
+
+__all__ = ["cut", "encode", "find_files", "is_candidate", "join", "read_file", "read_log"]
+
+READERS: dict[Format, Callable[[Path, ReadOptions, ReadReport], Iterator[Rows]]] = {
+    "otto": read_otto,
+    "yoochoose": read_yoochoose,
+    "diginetica": read_diginetica,
+    "retailrocket": read_retailrocket,
+    "csv": read_csv,
+    "parquet": read_parquet,
+    "jsonl": read_jsonl,
+}
+ENDINGS = (".parquet", ".pq", ".csv", ".tsv", ".dat", ".txt", ".json", ".jsonl", ".ndjson")  # in a folder; or with .gz
+
+
+def read_log(path: str | os.PathLike[str], options: ReadOptions | None = None) -> RawLog:
+    """Return the usable lines of a click log, kinds that are not kept left out.
+
+    Raises DataError if there is no such file, its format is not known or no line is left; BadLines if the share of bad
+    lines is above `options.max_bad_share`. The report says what was bad, left out or skipped.
+    """
+    options = options or ReadOptions()
+    report = ReadReport()
+    chunks: list[Cleaned] = []
+    for file, format in find_files(Path(path), options, report):
+        report.files[str(file)] = format
+        chunks.extend(read_file(file, format, options, report))
+    if report.bad_share > options.max_bad_share:
+        raise BadLines(
+            f"{path}: {report.bad_lines:,} of {report.lines:,} lines are bad ({counts(report.bad)}); "
+            f"at most {options.max_bad_share:.2%} may be"
+        )
+    raw = join(chunks, report)
+    if not raw.clicks:
+        raise DataError(f"{path} holds no event that can be used: {report.summary()}")
+    if raw.may_count_seconds:
+        report.doubts.append("all times are of January 1970: are they seconds? (--time-unit s)")
+    return cut(raw, options)
+
+
+def find_files(path: Path, options: ReadOptions, report: ReadReport) -> list[tuple[Path, Format]]:
+    """Return the files to read with their formats; files of a folder that are no click logs are reported as skipped."""
+    if path.is_file():
+        return [(path, options.format or sniff(path, options.columns))]
+    if not path.is_dir():
+        raise DataError(f"{path} does not exist")
+    found: list[tuple[Path, Format]] = []
+    for file in sorted(file for file in path.rglob("*") if file.is_file() and is_candidate(file, path)):
+        try:
+            found.append((file, options.format or sniff(file, options.columns)))
+        except DataError as error:
+            report.skipped[str(file)] = str(error)
+    if not found:
+        raise DataError(f"{path} holds no click log: no file of a known format among {len(report.skipped)}")
+    return found
+
+
+def is_candidate(file: Path, root: Path) -> bool:
+    """Tell whether a file's name is that of data: a known ending, nothing hidden on the way to it."""
+    name = file.name.lower().removesuffix(".gz")
+    return name.endswith(ENDINGS) and not any(part[0] in "._" for part in file.relative_to(root).parts)
+
+
+def read_file(file: Path, format: Format, options: ReadOptions, report: ReadReport) -> list[Cleaned]:
+    """Return the usable lines of one file; DataError names the file whatever went wrong with it."""
+    try:
+        return [
+            clean(rows, kinds=options.kinds, ts_unit=options.ts_unit, bad=report.bad, left_out=report.left_out)
+            for rows in READERS[format](file, options, report)
+        ]
+    except DataError as error:
+        text = str(error)
+        raise DataError(text if text.startswith(str(file)) else f"{file}: {text}") from error
+    except (OSError, EOFError, zlib.error, pa.ArrowException) as error:
+        raise DataError(f"{file} can't be read as {format}: {error}") from error
+
+
+def join(chunks: list[Cleaned], report: ReadReport) -> RawLog:
+    """Return all chunks as one log, and count what is kept."""
+    session_codes, session_ids = encode([chunk.sessions for chunk in chunks])
+    item_codes, item_ids = encode([chunk.items for chunk in chunks])
+    order = pc.sort_indices(item_ids).to_numpy()  # place -> code by first appearance
+    place = np.empty(len(order), np.int32)
+    place[order] = np.arange(len(order), dtype=np.int32)
+    report.kept = len(item_codes)
+    return RawLog(
+        sessions=session_codes.astype(np.int64),
+        items=place[item_codes],
+        ts=np.concatenate([np.zeros(0, np.int64), *(chunk.ts for chunk in chunks)]),
+        kinds=np.concatenate([np.zeros(0, np.uint8), *(chunk.kinds for chunk in chunks)]),
+        session_ids=session_ids,
+        item_ids=item_ids.take(pa.array(order)),
+        report=report,
+    )
+
+
+def encode(columns: list[Column]) -> tuple[NDArray[np.int32], Column]:
+    """Return codes (T,) by first appearance and the distinct ids: int64 if every chunk has integers, else text."""
+    used = [column for column in columns if len(column)]
+    kind: Any = pa.int64() if all(pa.types.is_integer(column.type) for column in used) else pa.string()
+    if not used:
+        return np.zeros(0, np.int32), pa.array([], kind)
+    whole = pa.chunked_array([column.cast(kind) for column in used], type=kind)
+    encoded: Column = whole.dictionary_encode().combine_chunks()
+    return encoded.indices.to_numpy(), encoded.dictionary
+
+
+def cut(raw: RawLog, options: ReadOptions) -> RawLog:
+    """Return the log with sessions cut at gaps, where the options or the format ask for it."""
+    gap = options.session_gap_ms
+    if gap is None:
+        gap = VISIT_GAP_MS if "retailrocket" in raw.report.files.values() else 0
+    return cut_at_gaps(raw, gap) if gap else raw

@@ -1,0 +1,1 @@
+"""How good lists are: the protocol, its metrics, and the baselines beside every model."""

@@ -1,0 +1,348 @@
+"""The training loop: repeatable by its seed, resumable at any step, the best epoch on validation kept.
+
+Everything random (order, negatives, masks, dropout) is drawn from generators seeded by (seed, epoch or step) alone.
+So a state is weights, optimizer and step, and a resumed training computes, bit for bit, what an uninterrupted one does,
+given the same number of threads and processes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from model.config import Preset
+from model.data.log import SessionLog
+from model.errors import CheckpointError, TrainingError
+from model.learn import checkpoint
+from model.learn.batch import Batch, touched_rows
+from model.learn.distributed import ALONE, Team
+from model.learn.draws import Draws
+from model.learn.loss import candidate_loss, own_negatives_loss
+from model.learn.matmul import Products
+from model.learn.negatives import Candidates
+from model.learn.objectives import RowLoss
+from model.learn.optimizer import Average, Optimizer, is_lazy
+from model.learn.seeds import DROPOUT, POOL, WEIGHTS, seed_of
+from model.learn.validation import validate
+from model.learn.warm_start import start_from
+from model.machine.threads import use_threads
+from model.nets.encoder import Encoder
+from model.nets.encoders import build_encoder
+from model.reports.progress import OnProgress, Progress, ignore
+
+__all__ = ["Trained", "Trainer", "new_encoder", "train"]
+
+REPORT_EVERY = 0.5  # seconds between reports inside an epoch
+SELECT_BY = ("recall@20", "mrr@20")  # the validation metrics that decide which epoch is kept, the first above the next
+MOST_VALIDATIONS = 50  # of one training; more epochs than that, as a short log has, are validated now and then
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trained:
+    """What came out."""
+
+    encoders: tuple[Encoder, ...]  # with the weights of the best validation, in eval mode; several rank together
+    epochs: float  # passes done, a fraction where the time limit ended one
+    seconds: float  # of training steps, all resumed parts and all encoders together
+    sessions_per_s: float  # trained sessions a second of them
+    valid: Mapping[str, float]  # the best validation
+    history: list[dict[str, float]]  # one entry a validation: epoch, loss, metrics
+
+
+def new_encoder(preset: Preset, catalogue: int) -> Encoder:
+    """Return an encoder with the weights its seed gives; the global random state is left as it was."""
+    seed = preset.train.seed
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_of(seed, WEIGHTS))
+        encoder = build_encoder(preset.encoder, catalogue)
+    encoder.dropout.seed(seed_of(seed, POOL))
+    encoder.input_dropout.seed(seed_of(seed, POOL, 1))
+    return encoder
+
+
+class Trainer:
+    """One training of one encoder on one log."""
+
+    def __init__(
+        self,
+        log: SessionLog,
+        valid: SessionLog,
+        preset: Preset,
+        *,
+        run: str,
+        directory: Path | None = None,
+        on_progress: OnProgress = ignore,
+        team: Team = ALONE,
+    ) -> None:
+        """`run` names data and options: a checkpoint of another run is refused. TrainingError for an empty log."""
+        if log.sessions == 0:
+            raise TrainingError("the training log has no session of at least 2 clicks: nothing can be learned")
+        config = preset.train
+        self.log, self.valid, self.preset, self.run_id = log, valid.thinned(config.valid_sessions), preset, run
+        self.directory, self.on_progress, self.team = directory, on_progress, team
+        use_threads(config.threads)
+        self.device = torch.device(config.device)
+        self.encoder = new_encoder(preset, len(log.vocabulary)).to(self.device)
+        self.steps, self.total = config.steps(log.sessions)  # of an epoch, of the whole training
+        self.draws = Draws(log, preset, device=self.device, team=team)
+        self.products = Products(config.precision, self.device)
+        self.lazy = team.size == 1 and not self.draws.everything and is_lazy(config, **self.draws.reach())
+        self.optimizer = Optimizer(self.encoder, config, lazy=self.lazy)
+        self.average = Average(self.encoder.parameters(), config.ema) if config.ema else None
+        self.step, self.seconds, self.loss_sum = 0, 0.0, 0.0
+        self.best: dict[str, Any] | None = None
+        self.history: list[dict[str, float]] = []
+        self._unreported: list[float] = []  # losses of the steps since the last report
+        self._spent = 0.0  # wall time of the parts before this one, seconds
+        self._began = self._saved_at = self._reported_at = time.monotonic()
+
+    def run(self) -> Trained:
+        """Train to the last step or the time limit, and return the best model.
+
+        The time that earlier parts of a resumed training took counts: the same command again gives the same model.
+        """
+        self._began, limit = time.monotonic() - self._spent, self.preset.train.max_seconds
+        stop = limit is not None and self._spent >= limit
+        while self.step < self.total and not stop:
+            stop = self.train_step(stop=limit is not None and time.monotonic() - self._began >= limit)
+            if self.validates():
+                self.end_epoch()
+            elif time.monotonic() - self._saved_at >= self.preset.train.checkpoint_every:
+                self.save()
+        if not self.history or self.history[-1]["epoch"] != self.passes():  # the time limit, or a part of an epoch
+            self.end_epoch()
+        return self.result()
+
+    def validates(self) -> bool:
+        """Return whether an epoch has just ended that is to be validated."""
+        epochs = -(-self.total // (self.steps * MOST_VALIDATIONS))
+        return self.preset.train.validate_epochs and self.step % (self.steps * epochs) == 0
+
+    def passes(self) -> float:
+        """Return the epochs done, a fraction inside one."""
+        return round(self.step / self.steps, 4)
+
+    def done(self) -> float:
+        """Return the share of the training that is over, by steps or by the time limit: a schedule ends with it.
+
+        Several processes go by steps alone, since their clocks differ.
+        """
+        limit = self.preset.train.max_seconds
+        by_time = (time.monotonic() - self._began) / limit if limit is not None and self.team.size == 1 else 0.0
+        return min(1.0, max(self.step / self.total, by_time))
+
+    def train_step(self, *, stop: bool = False) -> bool:
+        """Take one batch, update the weights; return whether any process wants to stop (`stop`: this one does).
+
+        Raises TrainingError when the loss is not finite.
+        """
+        began = time.monotonic()
+        epoch, step = divmod(self.step, self.steps)
+        if step == 0:
+            self.loss_sum = 0.0
+        value, stop = self.update(self.draws.sessions(epoch, step), stop=stop)
+        if value != value or value in (float("inf"), float("-inf")):
+            raise TrainingError(f"the loss is {value} at step {self.step}: lower the learning rate")
+        self.loss_sum += value
+        self._unreported.append(value)
+        if self.average is not None:
+            self.average.update(self.step)
+        self.step += 1
+        self.seconds += time.monotonic() - began
+        if time.monotonic() - self._reported_at >= REPORT_EVERY:
+            self.report("train")
+        return stop
+
+    def update(self, chosen: Tensor, *, stop: bool = False) -> tuple[float, bool]:
+        """Move the weights by the gradient of the sessions `chosen` (S,); return the loss, and whether to stop."""
+        done = self.done()
+        comparison = self.draws.comparison(done)
+        rate = self.optimizer.set_rate(self.step, done)
+        self.optimizer.zero_grad()
+        batch, candidates = self.draws.draw(self.team.share(chosen), step=self.step, sampler=comparison.sampler)
+        table: Tensor = self.encoder.items.weight
+        if self.lazy:
+            ids, batch, candidates = touched_rows(batch, candidates)
+            table = table.detach()[ids].requires_grad_()
+        loss = self.batch_loss(batch, candidates, table, comparison.row_loss)
+        loss.backward()  # type: ignore[no-untyped-call]
+        grads = [weight.grad for weight in self.encoder.parameters() if weight.grad is not None]
+        value, stop = self.team.average_(grads, positions=len(batch.targets), loss=float(loss.detach()), stop=stop)
+        self.optimizer.step()
+        if self.lazy:
+            assert table.grad is not None, "every step reaches some item"
+            self.optimizer.step_rows(self.encoder.items.weight, ids[1:], table.grad[1:], step=self.step, rate=rate)
+        return value, stop
+
+    def batch_loss(self, batch: Batch, candidates: Candidates | Tensor, table: Tensor, row_loss: RowLoss) -> Tensor:
+        """Return the mean loss of a batch, with this step's dropout; ids are rows of `table` (rows, H)."""
+        seed, encoder = self.preset.train.seed, self.encoder
+        encoder.train()
+        rank = self.team.rank
+        for number, dropout in enumerate((encoder.dropout, encoder.input_dropout)):
+            dropout.begin_step(seed_of(seed, DROPOUT, self.step, *([rank, number] if rank or number else [])))
+        with self.autocast():
+            hidden = encoder(batch, None if table is encoder.items.weight else table).float()  # (T, H)
+        if isinstance(candidates, Tensor):
+            return own_negatives_loss(hidden, table, batch.targets, candidates, row_loss)
+        top, products = self.preset.negatives.top, self.products
+        args = (hidden, table, batch.targets, batch.sessions, candidates, row_loss)
+        return candidate_loss(*args, top=top, products=products)
+
+    def autocast(self) -> contextlib.AbstractContextManager[Any]:
+        """Return the context the encoder runs in: mixed precision on a GPU, as it is on the CPU."""
+        if self.device.type == "cuda" and self.products.half:
+            return torch.autocast("cuda", torch.bfloat16)
+        return contextlib.nullcontext()
+
+    def end_epoch(self) -> None:
+        """Validate, keep the weights if they are the best so far, save. TrainingError where they are not finite."""
+        if not all(bool(weight.isfinite().all()) for weight in self.encoder.parameters()):
+            raise TrainingError(f"the weights are not finite after step {self.step}: lower the learning rate")
+        with self.averaged():
+            figures = self.validate()
+            if self.best is None or _quality(figures) >= _quality(self.best["metrics"]):
+                weights = {name: value.detach().cpu().clone() for name, value in self.encoder.state_dict().items()}
+                self.best = {"metrics": figures, "weights": weights}
+        trained = self.step % self.steps or self.steps
+        entry = {"epoch": self.passes(), "loss": self.loss_sum / trained, **figures}
+        self.history.append(entry)
+        self.report("validate", figures)
+        self.save()
+
+    def validate(self) -> dict[str, float]:
+        """Return the figures of the weights as they are; those of process 0 on all of them."""
+        state: list[Any] = [validate([self.encoder], self.valid, row=self.preset.train.row) if self.team.leads else {}]
+        self.team.same_on_all(state)
+        figures: dict[str, float] = state[0]
+        return figures
+
+    @contextlib.contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Have the average of the weights in the encoder while the block lasts, where there is one."""
+        if self.average is not None and self.average.updates:
+            self.average.swap()
+        try:
+            yield
+        finally:
+            if self.average is not None and self.average.updates:
+                self.average.swap()
+
+    def report(self, stage: str, figures: Mapping[str, float] | None = None) -> None:
+        """Tell `on_progress` where training stands."""
+        self._reported_at = time.monotonic()
+        epoch, step = divmod(self.step - 1, self.steps)
+        of_epoch = figures is not None or not self._unreported
+        loss = self.loss_sum / (step + 1) if of_epoch else sum(self._unreported) / len(self._unreported)
+        self._unreported.clear()
+        self.on_progress(
+            Progress(
+                stage=stage,
+                epoch=epoch + 1,
+                epochs=-(-self.total // self.steps),
+                step=step + 1,
+                steps=self.steps,
+                done=self.done(),
+                loss=loss,
+                sessions_per_s=self.speed(),
+                metrics=figures or {},
+            )
+        )
+
+    def speed(self) -> float:
+        """Return trained sessions a second of training time."""
+        epochs, step = divmod(self.step, self.steps)
+        return (epochs * self.log.sessions + step * self.preset.train.batch) / max(self.seconds, 1e-9)
+
+    def result(self) -> Trained:
+        """Return the best model so far."""
+        assert self.best is not None, "run() validates before it ends"
+        self.encoder.cpu().load_state_dict(self.best["weights"])
+        self.encoder.eval()
+        return Trained(
+            encoders=(self.encoder,),
+            epochs=self.passes(),
+            seconds=self.seconds,
+            sessions_per_s=self.speed(),
+            valid=self.best["metrics"],
+            history=self.history,
+        )
+
+    def save(self) -> None:
+        """Write the checkpoint, if there is a directory for it."""
+        self._saved_at = time.monotonic()
+        if self.directory is None or not self.team.leads:
+            return
+        counters = {"step": self.step, "seconds": self.seconds, "loss_sum": self.loss_sum, "history": self.history}
+        counters["spent"] = self._saved_at - self._began
+        checkpoint.save(
+            self.directory,
+            {
+                "run": self.run_id,
+                "preset": self.preset.to_dict(),
+                "best": self.best,
+                "vocabulary": self.log.vocabulary.to_bytes(),
+                "weights": self.encoder.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+                "average": self.average.state_dict() if self.average is not None else None,
+                **counters,
+            },
+        )
+
+    def resume(self) -> bool:
+        """Continue from this run's checkpoint, if there is one. CheckpointError for a bad one or another run's."""
+        if self.directory is None or not checkpoint.exists(self.directory):
+            return False
+        state = checkpoint.load(self.directory)
+        if state.get("run") != self.run_id:
+            raise CheckpointError(
+                f"{self.directory} holds the checkpoint of another training (other data, options or seed): "
+                "choose another checkpoint directory, or do not resume"
+            )
+        try:
+            self.encoder.load_state_dict(state["weights"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            if self.average is not None:
+                self.average.load_state_dict(state["average"])
+            self.best, self.history = state["best"], state["history"]
+            self.step, self.seconds, self.loss_sum = state["step"], state["seconds"], state["loss_sum"]
+            self._spent = state.get("spent", state["seconds"])  # checkpoints of 0.1 do not tell
+        except (KeyError, RuntimeError, ValueError) as error:
+            raise CheckpointError(f"{self.directory} holds an incomplete checkpoint: {error}") from error
+        return True
+
+
+def _quality(figures: Mapping[str, float]) -> tuple[float, ...]:
+    return tuple(figures[name] for name in SELECT_BY)
+
+
+def train(
+    log: SessionLog,
+    valid: SessionLog,
+    preset: Preset,
+    *,
+    run: str = "",
+    directory: Path | None = None,
+    resume: bool = True,
+    init_from: Path | None = None,
+    on_progress: OnProgress = ignore,
+    team: Team = ALONE,
+) -> Trained:
+    """Train one encoder on `log`, choosing on `valid` (same vocabulary); checkpoints go into `directory`.
+
+    `init_from` is the checkpoint directory of an earlier training, whose item rows and layers this one starts with.
+    Raises TrainingError and CheckpointError.
+    """
+    trainer = Trainer(log, valid, preset, run=run, directory=directory, on_progress=on_progress, team=team)
+    if not (resume and trainer.resume()) and init_from is not None:
+        start_from(trainer.encoder, log.vocabulary, init_from)
+    begins_at = trainer.step, float(trainer.encoder.items.weight.detach().double().sum())
+    team.check_alike("the step and the weights they begin with (do they share the checkpoint folder?)", begins_at)
+    return trainer.run()

@@ -1,0 +1,98 @@
+"""Validation of a model in training: the rank of each next click among the whole catalogue, by prefix.
+
+Legend: S sessions, T predictions, H hidden width, V catalogue ids 1..V.
+Every position after the first of a session is one prediction from all clicks before it, cut to the encoder's window;
+nothing is excluded: the protocol of model/evaluate/protocol.py, so that the exported graph gives the same figures.
+Where positions count from the start, a causal encoder gives the same vector for click t whether or not later clicks
+follow, so one pass over a session that fits the window answers all its prefixes; otherwise each prefix is encoded by
+itself. Several encoders rank together by the sum of their scores.
+Ranks count equal scores against the model: rank = number of items not scored lower than the target, NaN ones too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from model.config import EncoderConfig
+from model.learn.batch import to_tensors
+from model.learn.masking import pack_prefixes_masked
+from model.learn.matmul import Products
+from model.learn.packing import Ints, PackedBatch, Sessions, pack, pack_spans, position_shift, ranges
+from model.nets.encoder import Encoder
+
+__all__ = ["metrics", "next_click_ranks", "validate"]
+
+CUTOFF = 20  # k of recall, mrr and ndcg
+SESSIONS = 256  # sessions encoded at once, where one pass answers all prefixes
+PREFIXES = 128  # prefixes encoded at once, where each needs its own pass: up to a window of activations each
+SCORES = 1 << 22  # scores held at once, 16 MiB
+
+
+def validate(encoders: Sequence[Encoder], log: Sessions, *, row: int = 64) -> dict[str, float]:
+    """Return recall@20, mrr@20, ndcg@20 and the number of predictions; {} figures of 0 where there is none."""
+    for encoder in encoders:
+        encoder.eval()
+    return metrics(next_click_ranks(encoders, log, row=row), CUTOFF)
+
+
+def metrics(ranks: Ints, cutoff: int) -> dict[str, float]:
+    """Return means over ranks (T,), best 1: recall = share <= k, mrr = 1 / rank, ndcg = 1 / log2(rank + 1), else 0."""
+    hit = ranks <= cutoff
+    count = max(len(ranks), 1)
+    return {
+        f"recall@{cutoff}": float(hit.sum() / count),
+        f"mrr@{cutoff}": float((1.0 / ranks[hit]).sum() / count),
+        f"ndcg@{cutoff}": float((1.0 / np.log2(ranks[hit] + 1.0)).sum() / count),
+        "predictions": float(len(ranks)),
+    }
+
+
+@torch.inference_mode()
+def next_click_ranks(encoders: Sequence[Encoder], log: Sessions, *, row: int) -> Ints:
+    """Return the rank (T,) of each prediction's target, in no set order; the encoders must be in eval mode."""
+    device = encoders[0].items.weight.device
+    products = Products("float32", device)  # bfloat16 makes ties, and ties count against the model
+    # Nothing that outlives a batch is allocated in the loop: small blocks kept between large freed ones took 4 GiB.
+    ranks, done = torch.empty(int((np.diff(log.offsets) - 1).clip(min=0).sum()), dtype=torch.int64), 0
+    catalogue = torch.cat([encoder.items.weight[1:] for encoder in encoders], dim=1)  # (V, H of all)
+    rows = max(1, SCORES // catalogue.shape[0])
+    for packed, predictions in _batches(encoders[0].config, log, row):
+        batch, chosen = to_tensors(packed, device), torch.from_numpy(predictions).to(device)
+        hidden = torch.cat([encoder(batch)[chosen] for encoder in encoders], dim=1)  # (T, H of all)
+        targets = batch.targets[chosen] - 1
+        for part, target in zip(torch.split(hidden, rows), torch.split(targets, rows), strict=True):
+            ranks[done : done + part.shape[0]] = _ranks(products.scores(part, catalogue), target)
+            done += part.shape[0]
+    return ranks.numpy()
+
+
+def _ranks(scores: Tensor, targets: Tensor) -> Tensor:
+    own = scores.gather(1, targets.unsqueeze(1))  # (T, 1)
+    return scores.shape[1] - (scores < own).sum(dim=1)
+
+
+def _batches(config: EncoderConfig, log: Sessions, row: int) -> Iterator[tuple[PackedBatch, Ints]]:
+    """Yield packed batches and which of their T entries are predictions."""
+    one_by_one = config.masked or config.positions == "end"
+    longest = np.diff(log.offsets) - 1  # (S,) clicks of the longest prefix
+    whole = np.flatnonzero((longest <= config.window) & (longest > 0) & (not one_by_one))
+    for start in range(0, len(whole), SESSIONS):
+        batch = pack(log, whole[start : start + SESSIONS], window=config.window, row=row, from_end=False)
+        yield batch, np.arange(len(batch.cells))
+    single = np.flatnonzero(((longest > config.window) | one_by_one) & (longest > 0))
+    newest, _, within = ranges(log.offsets[single], longest[single])  # the newest click of every prefix
+    lengths = np.minimum(within + 1, config.window)
+    for start in range(0, len(newest), PREFIXES):
+        part = slice(start, start + PREFIXES)
+        yield _prefixes(config, log, newest[part], lengths[part], row)
+
+
+def _prefixes(config: EncoderConfig, log: Sessions, newest: Ints, lengths: Ints, row: int) -> tuple[PackedBatch, Ints]:
+    if config.masked:
+        return pack_prefixes_masked(log, newest, lengths, config=config, row=row), np.arange(len(lengths))
+    shift = position_shift(lengths, window=config.window, from_end=config.positions == "end")
+    return pack_spans(log.items, newest - lengths + 1, lengths, row=row, shift=shift), np.cumsum(lengths) - 1

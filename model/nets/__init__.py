@@ -1,0 +1,1 @@
+"""What computes a session's vector: the encoders and their parts."""

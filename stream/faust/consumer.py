@@ -1,0 +1,189 @@
+"""The consumer: raw record lists a partition instead of one task a message, with positions that are checked."""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
+from aiokafka.structs import TopicPartition
+from faust.transport.drivers.aiokafka import Consumer, Transport
+
+from stream.faust.thread import LeanThread
+from stream.partition.ledger import Ledger, Partition, Record
+from stream.path.batcher import Batcher
+
+__all__ = ["Intake", "LeanConsumer", "LeanTransport"]
+
+log = logging.getLogger(__name__)
+
+_FETCH_S = 0.25  # a fetch waits this long for records, then looks whether the assignment has changed
+_RECOVERY_FETCH_S = 0.02  # the same while changelogs are read: what ends in a transaction marker brings no record
+_IDLE_S = 0.01  # while no partition is active
+
+
+class Intake(Protocol):
+    """What the consumer needs of the worker; `LeanApp.intake`."""
+
+    ledger: Ledger
+    batcher: Batcher
+    clicks_topic: str
+    commit_s: float
+    drain_s: float  # how long a rebalance waits for batches in flight
+    fetched_at: float  # time.monotonic() of the fetch loop's last turn
+
+    async def drained(self, timeout_s: float) -> bool: ...
+    async def take_over(self, numbers: Sequence[int]) -> None: ...
+    def give_up_all(self) -> None: ...
+    def start_of(self, partition: Partition, committed: int | None) -> int | None: ...
+    def restore(self, partition: Partition, records: Sequence[Record]) -> None: ...
+    def restored_to(self, partition: Partition, position: int) -> None: ...
+    def crash(self, error: BaseException) -> None: ...
+
+
+class LeanConsumer(Consumer):
+    """Faust's consumer, with its fetch loop, seek, commit and wait for the batches in flight replaced."""
+
+    _thread: LeanThread
+    closing = False  # a rebalance or the end waits for the batches in flight
+
+    @property
+    def intake(self) -> Intake:
+        intake: Intake = self.app.intake
+        return intake
+
+    def _new_consumer_thread(self) -> LeanThread:
+        return LeanThread(self, loop=self.loop, beacon=self.beacon)
+
+    def lease(self, lasts_s: float) -> bool:
+        """Whether the group has heard of us within `lasts_s`: if not, another worker may own our partitions."""
+        return time.monotonic() - self._thread.heartbeat_at < lasts_s
+
+    async def _drain_messages(self, fetcher: Any) -> None:
+        """Seam: Faust makes two tasks a message here, and throws records away by generation and by flow state.
+
+        Changelog records go into the state table at once, clicks into the batcher; the ledger says which of them count.
+        """
+        intake = self.intake
+        try:
+            while not (self.should_stop or fetcher.should_stop):
+                intake.fetched_at = time.monotonic()
+                await self._drain_once(intake)
+        except self.consumer_stopped_errors as error:
+            if not self.app.should_stop:
+                intake.crash(error)
+        except asyncio.CancelledError:
+            return  # the fetcher stops; during a rebalance it would take this for a crash, and trip over it
+        except BaseException as error:
+            intake.crash(error)
+
+    async def _drain_once(self, intake: Intake) -> None:
+        active = self._get_active_partitions()
+        if not self.flow_active or not active:
+            await asyncio.sleep(_IDLE_S)
+            return
+        if intake.batcher.full:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(intake.batcher.room(), _FETCH_S)
+            return
+        recovering = all(tp.topic != intake.clicks_topic for tp in active)
+        records, positions, serial = await self._thread.fetch(active, _RECOVERY_FETCH_S if recovering else _FETCH_S)
+        for tp, fetched in records.items():
+            accepted = intake.ledger.accept(tuple(tp), fetched, serial=serial)
+            if tp.topic == intake.clicks_topic:
+                intake.batcher.put(tuple(tp), accepted)
+            elif accepted:
+                intake.restore(tuple(tp), accepted)
+        for tp, position in positions.items():
+            if intake.ledger.passed(tuple(tp), position, serial=serial) and tp.topic != intake.clicks_topic:
+                intake.restored_to(tuple(tp), position)
+
+    async def perform_seek(self) -> None:
+        """Seam: Faust's leaves partitions without a committed offset where they are, past records already dropped."""
+        await self._seek_clicks([tp for tp in self.assignment() if tp.topic == self.intake.clicks_topic])
+        self._thread.poll_at_most(self.app.fetch_max_wait_ms)  # the recovery is over
+
+    async def _seek_clicks(self, partitions: Sequence[Any]) -> None:
+        """To where the answers end; to the beginning where nobody knows."""
+        if not partitions:
+            return
+        epoch = self.intake.ledger.epoch  # a rebalance may come while the offsets are asked for
+        committed = await self._thread.committed(partitions)
+        found = {tp: self.intake.start_of(tp, offset) for tp, offset in committed.items()}
+        start = {tp: offset for tp, offset in found.items() if offset is not None}
+        fresh = [TopicPartition(*tp) for tp, offset in found.items() if offset is None]
+        if fresh:
+            earliest = await self._thread.earliest_offsets(*fresh)
+            start.update({(tp[0], tp[1]): offset or 0 for tp, offset in earliest.items()})
+        await self._thread.seek_in(epoch, start)
+
+    async def rejoin(self) -> None:
+        """Have the group assign all partitions anew: they are given up, taken over and recovered again."""
+        await self._thread.rejoin()
+
+    async def rewind(self) -> None:
+        """Read on where the answers end in partitions that were given up; keeps trying. A rebalance does it anyway."""
+        while not self.should_stop:
+            await asyncio.sleep(0.1)
+            if self.app.rebalancing:
+                continue
+            clicks = [tp for tp in self.assignment() if tp.topic == self.intake.clicks_topic]
+            lost = [tp for tp in clicks if not self.intake.ledger.is_expected(tuple(tp))]
+            if not lost:
+                return
+            try:
+                await self._seek_clicks(lost)
+            except (KafkaError, TimeoutError) as error:
+                log.warning("the committed offsets cannot be read, trying again: %s", error)
+                await asyncio.sleep(1.0)
+
+    async def commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
+        """Seam: commits what the ledger has as confirmed. An error costs a replay, not the worker."""
+        ledger = self.intake.ledger
+        offsets, epoch = ledger.committable(), ledger.epoch
+        owned = {tuple(tp) for tp in self.assignment()} if offsets else set()
+        offsets = {tp: offset for tp, offset in offsets.items() if tp in owned}
+        if not offsets:
+            return False
+        try:
+            await asyncio.wait_for(self._thread.commit_offsets(offsets), self.intake.commit_s)
+        except (CommitFailedError, IllegalStateError) as error:
+            log.info("offsets were not committed, as the group is rebalancing: %s", error)
+            return False
+        except (KafkaError, TimeoutError) as error:
+            log.warning("offsets were not committed, trying again: %s", error or "no answer in time")
+            return False
+        ledger.committed(offsets, epoch=epoch)
+        return True
+
+    async def force_commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
+        """Seam: the same; Faust's looks for acknowledged messages, of which there are none."""
+        return await self.commit(topics)
+
+    async def wait_empty(self) -> None:
+        """Seam: Faust waits for its own unacknowledged messages. Batches in flight end here, or count as never begun.
+
+        Called when partitions are revoked and when the worker stops, also when its start failed.
+        """
+        intake = self.intake
+        self.closing = True
+        intake.ledger.stop_reading()
+        intake.batcher.clear()
+        try:
+            if not await intake.drained(intake.drain_s):
+                log.warning("batches were still in flight after %.1f s; their clicks are read again", intake.drain_s)
+            await self.commit()
+        finally:
+            intake.give_up_all()
+            self.closing = False
+
+    async def verify_all_partitions_active(self) -> None:
+        """Seam: Faust's detector of livelocks looks at its streams; `stream.ops.watchdog` looks at ours."""
+
+
+class LeanTransport(Transport):
+    """Seam: the way to have a consumer class of one's own."""
+
+    Consumer = LeanConsumer

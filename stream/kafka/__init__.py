@@ -1,0 +1,1 @@
+"""Plain Kafka: clients and their options, topics, sending a log, watching lists."""

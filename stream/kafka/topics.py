@@ -1,0 +1,169 @@
+"""Making the topics with the shape they need, and checking those that exist.
+
+The state topic of a group must have as many partitions as the clicks, since the state of a session lives in the
+partition of its clicks. The number can't be changed later without moving sessions apart from their state.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
+
+from export.errors import ConfigError
+from stream.config import Topics
+from stream.errors import BrokerUnavailable, TopicError
+from stream.kafka.clients import build_client, consumer_options, wait_for_broker
+
+__all__ = ["TopicPlan", "TopicReport", "check_topics", "create_topics", "partition_counts", "topic_plans"]
+
+_DAY_MS = 24 * 3600 * 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopicPlan:
+    """How one topic is to be made."""
+
+    name: str
+    partitions: int
+    config: Mapping[str, str]  # by the broker's names
+    fixed: bool  # whether another number of partitions is an error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopicReport:
+    """What was found or done for one topic."""
+
+    name: str
+    partitions: int
+    created: bool  # false: it was there before
+
+
+def topic_plans(topics: Topics, *, partitions: int, group: str) -> list[TopicPlan]:
+    """The five topics; `partitions` holds for all but the models."""
+    compact = {"cleanup.policy": "compact"}
+    state = {**compact, "segment.ms": str(_DAY_MS // 4), "min.cleanable.dirty.ratio": "0.3"}
+    return [
+        TopicPlan(name=topics.clicks, partitions=partitions, config={"retention.ms": str(7 * _DAY_MS)}, fixed=True),
+        TopicPlan(
+            name=topics.recommendations, partitions=partitions, config={"retention.ms": str(_DAY_MS)}, fixed=False
+        ),
+        TopicPlan(name=topics.rejected, partitions=partitions, config={"retention.ms": str(30 * _DAY_MS)}, fixed=False),
+        TopicPlan(name=topics.models, partitions=1, config=compact, fixed=False),
+        TopicPlan(name=topics.changelog(group), partitions=partitions, config=state, fixed=True),
+    ]
+
+
+def create_topics(
+    bootstrap_servers: str,
+    *,
+    partitions: int,
+    replication: int = 1,
+    group: str = "nextclick",
+    topics: Topics = Topics(),
+    extra: Mapping[str, str] | None = None,
+    timeout_s: float = 30.0,
+) -> list[TopicReport]:
+    """Make what is missing and check the rest; may be repeated. TopicError says what is wrong and what to do."""
+    if partitions < 1 or replication < 1:
+        raise ConfigError("a topic has at least one partition and one replica")
+    wait_for_broker(bootstrap_servers, extra, timeout_s=timeout_s)
+    client = _admin(bootstrap_servers, extra)
+    plans = topic_plans(topics, partitions=partitions, group=group)
+    existing = _counts(client, bootstrap_servers, timeout_s)
+    for plan in plans:
+        _check_plan(client, plan, existing.get(plan.name), timeout_s)
+    missing = [plan for plan in plans if plan.name not in existing]
+    made = {plan.name for plan in missing if _create(client, plan, replication, timeout_s)}
+    if made:
+        _await(client, bootstrap_servers, made, timeout_s)
+    return [
+        TopicReport(name=plan.name, partitions=existing.get(plan.name, plan.partitions), created=plan.name in made)
+        for plan in plans
+    ]
+
+
+def partition_counts(
+    bootstrap_servers: str, extra: Mapping[str, str] | None = None, *, timeout_s: float = 10.0
+) -> dict[str, int]:
+    """Every topic of the cluster with its number of partitions; makes none. BrokerUnavailable without an answer."""
+    return _counts(_admin(bootstrap_servers, extra), bootstrap_servers, timeout_s)
+
+
+def check_topics(counts: Mapping[str, int], *, group: str, topics: Topics = Topics()) -> int:
+    """The partitions of the clicks, given `partition_counts`; TopicError where a worker of `group` could not run."""
+    wanted = [topics.clicks, topics.recommendations, topics.rejected, topics.models, topics.changelog(group)]
+    missing = [name for name in wanted if name not in counts]
+    if missing:
+        raise TopicError(
+            f"topics are missing: {', '.join(missing)}; make them with "
+            f"`nextclick topics create --bootstrap-servers HOST --partitions N --group {group}`"
+        )
+    clicks, state = counts[topics.clicks], counts[topics.changelog(group)]
+    if clicks != state:
+        raise TopicError(
+            f"{topics.changelog(group)} has {state} partitions, but {topics.clicks} has {clicks}: they must be equal. "
+            f"Delete {topics.changelog(group)} and make it again (its sessions start anew), or use another --group"
+        )
+    return clicks
+
+
+def _admin(bootstrap_servers: str, extra: Mapping[str, str] | None) -> Any:
+    options = consumer_options(bootstrap_servers, extra)
+    kept = ("bootstrap.servers", "client.id", "socket.timeout.ms", "log_level", *(extra or {}))
+    return build_client(AdminClient, {name: options[name] for name in kept})
+
+
+def _counts(client: Any, bootstrap_servers: str, timeout_s: float) -> dict[str, int]:
+    try:
+        found = client.list_topics(timeout=timeout_s).topics
+    except KafkaException as error:
+        raise BrokerUnavailable(f"no Kafka broker at {bootstrap_servers} within {timeout_s:g} s: {error}") from error
+    return {name: len(topic.partitions) for name, topic in found.items() if topic.error is None}
+
+
+def _check_plan(client: Any, plan: TopicPlan, found: int | None, timeout_s: float) -> None:
+    if found is None:
+        return
+    if plan.fixed and found != plan.partitions:
+        raise TopicError(
+            f"{plan.name} exists with {found} partitions, not {plan.partitions}. Sessions stay with their partition, "
+            f"so the number can't be changed in place: say --partitions {found}, or delete the topic first"
+        )
+    if "compact" in plan.config.get("cleanup.policy", "") and "compact" not in _policy(client, plan.name, timeout_s):
+        raise TopicError(
+            f"{plan.name} exists without cleanup.policy=compact, so the broker would delete what is still needed: "
+            f"kafka-configs --alter --topic {plan.name} --add-config cleanup.policy=compact"
+        )
+
+
+def _policy(client: Any, name: str, timeout_s: float) -> str:
+    resource = ConfigResource(ResourceType.TOPIC, name)
+    try:
+        found = client.describe_configs([resource], request_timeout=timeout_s)[resource].result()
+    except KafkaException as error:
+        raise TopicError(f"the settings of {name} can't be read: {error.args[0].str()}") from error
+    return str(found["cleanup.policy"].value)
+
+
+def _create(client: Any, plan: TopicPlan, replication: int, timeout_s: float) -> bool:
+    """Whether this call made the topic (another one may have been faster)."""
+    topic = NewTopic(plan.name, plan.partitions, replication, config=dict(plan.config))
+    try:
+        client.create_topics([topic], request_timeout=timeout_s, operation_timeout=timeout_s)[plan.name].result()
+    except KafkaException as error:
+        if error.args[0].code() == KafkaError.TOPIC_ALREADY_EXISTS:
+            return False
+        raise TopicError(f"{plan.name} could not be made: {error.args[0].str()}") from error
+    return True
+
+
+def _await(client: Any, bootstrap_servers: str, names: set[str], timeout_s: float) -> None:
+    """Return once the new topics are visible to clients."""
+    deadline = time.monotonic() + timeout_s
+    while not names <= _counts(client, bootstrap_servers, timeout_s).keys():
+        if time.monotonic() > deadline:
+            raise TopicError(f"the new topics did not become visible within {timeout_s:g} s")
+        time.sleep(0.05)

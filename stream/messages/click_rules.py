@@ -1,0 +1,206 @@
+"""The rules that make a message a click, one by one, and the reason that each broken one gives.
+
+`contract.py` has the table of them. This is the slow path: it runs for messages that the fast path could not accept
+at once, and is the only place that words a reason.
+"""
+
+import re
+from typing import Any, Literal, NamedTuple, NoReturn, cast
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from stream.errors import BadClick
+
+__all__ = [
+    "LAST_TS_MS",
+    "MAX_FUTURE_MS",
+    "MAX_ID_BYTES",
+    "MAX_VALUE_BYTES",
+    "RANKING_FAILED",
+    "REASONS",
+    "TYPES",
+    "ClickType",
+    "Judged",
+    "judge_click",
+]
+
+MAX_VALUE_BYTES = 64 * 1024
+MAX_ID_BYTES = 256
+MAX_FUTURE_MS = 24 * 3600 * 1000  # a shop's clock may be wrong by a day, not more
+LAST_TS_MS = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z
+RANKING_FAILED = "ranking_failed"
+
+ClickType = Literal["click", "cart", "order", "like", "skip", "dislike"]
+
+_ID_FIELDS = ("session_id", "item_id", "user_id")
+REASONS = frozenset(
+    {"value_missing", "too_large", "not_utf8", "too_deep", "not_json", "not_object", "ts_negative", "ts_future"}
+    | {"missing_session_id", "missing_item_id", "missing_ts", "unknown_type", "key_missing", "key_mismatch"}
+    | {f"{rule}_{field}" for field in _ID_FIELDS for rule in ("empty", "too_long", "control_characters")}
+    | {f"wrong_type_{field}" for field in (*_ID_FIELDS, "ts", "type", "context")}
+    | {f"out_of_range_{field}" for field in (*_ID_FIELDS, "context")}
+    | {RANKING_FAILED}
+)
+
+
+class Judged(NamedTuple):
+    """The fields of a sound click."""
+
+    session_id: str
+    item_id: str
+    ts: int
+    type: ClickType
+    user_id: str | None
+    context: dict[str, Any] | None
+
+
+class _LooseClick(msgspec.Struct):
+    """The fields of a click as they stand in the value, each judged on its own."""
+
+    session_id: msgspec.Raw | UnsetType = UNSET
+    item_id: msgspec.Raw | UnsetType = UNSET
+    ts: msgspec.Raw | UnsetType = UNSET
+    type: msgspec.Raw | UnsetType = UNSET
+    user_id: msgspec.Raw | UnsetType = UNSET
+    context: msgspec.Raw | UnsetType = UNSET
+
+
+TYPES: dict[Any, ClickType] = {
+    "click": "click",
+    "cart": "cart",
+    "order": "order",
+    "like": "like",
+    "skip": "skip",
+    "dislike": "dislike",
+    "clicks": "click",
+    "carts": "cart",
+    "orders": "order",
+}
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
+_decode_loose = msgspec.json.Decoder(_LooseClick).decode
+_decode_any = msgspec.json.Decoder().decode
+
+
+def judge_click(value: bytes | None, key: bytes | None, record_ts_ms: int) -> Judged:
+    """The click's fields, or BadClick with the first rule broken. Arguments as of `contract.decode_click`."""
+    fields = _parse(value)
+    click = Judged(
+        session_id=_required_id("session_id", fields.session_id),
+        item_id=_required_id("item_id", fields.item_id),
+        ts=_ts(fields.ts, record_ts_ms),
+        type=_type(fields.type),
+        user_id=_optional_id("user_id", fields.user_id),
+        context=_context(fields.context),
+    )
+    if not key:
+        raise BadClick("key_missing", "the record has no key; it must be the session id")
+    if key != click.session_id.encode():
+        raise BadClick("key_mismatch", "the key of the record is not its session_id")
+    return click
+
+
+def _parse(value: bytes | None) -> _LooseClick:
+    if value is None:
+        raise BadClick("value_missing", "the record has no value")
+    if len(value) > MAX_VALUE_BYTES:
+        raise BadClick("too_large", f"{len(value)} bytes, at most {MAX_VALUE_BYTES} are allowed")
+    try:
+        value.decode()
+        return _decode_loose(value)
+    except UnicodeDecodeError as error:
+        raise BadClick("not_utf8", f"invalid byte at position {error.start}") from error
+    except RecursionError as error:
+        raise BadClick("too_deep", "the JSON is nested too deeply") from error
+    except msgspec.ValidationError as error:
+        raise BadClick("not_object", str(error)) from error
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise BadClick("not_json", str(error)) from error
+
+
+def _value(field: str, raw: msgspec.Raw) -> Any:
+    """The value of one field; its JSON is known to be well-formed."""
+    try:
+        return _decode_any(raw)
+    except RecursionError as error:
+        raise BadClick("too_deep", f"{field} is nested too deeply") from error
+    except msgspec.ValidationError as error:  # an integer of hundreds of digits, at any depth
+        if field == "ts":
+            _refuse_ts(negative=bytes(raw).startswith(b"-"))
+        if field == "type":
+            raise BadClick("wrong_type_type", "type must be a string, is an integer") from error
+        raise BadClick(f"out_of_range_{field}", f"an integer in {field} has too many digits") from error
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise BadClick("not_json", f"{field}: {error}") from error
+
+
+def _required_id(field: str, raw: msgspec.Raw | UnsetType) -> str:
+    if isinstance(raw, UnsetType):
+        raise BadClick(f"missing_{field}", f"{field} is required")
+    return _check_id(field, _value(field, raw))
+
+
+def _optional_id(field: str, raw: msgspec.Raw | UnsetType) -> str | None:
+    if isinstance(raw, UnsetType):
+        return None
+    value = _value(field, raw)
+    return None if value is None else _check_id(field, value)
+
+
+def _check_id(field: str, value: Any) -> str:
+    if type(value) is int:
+        if not -(2**63) <= value < 2**63:
+            raise BadClick(f"out_of_range_{field}", f"{field} is an integer that does not fit into 64 bits")
+        return str(value)
+    if type(value) is not str:
+        raise BadClick(f"wrong_type_{field}", f"{field} must be a string or an integer, is {_json_type(value)}")
+    if not value:
+        raise BadClick(f"empty_{field}", f"{field} is an empty string")
+    if len(value.encode()) > MAX_ID_BYTES:
+        raise BadClick(f"too_long_{field}", f"{field} has {len(value.encode())} bytes, at most {MAX_ID_BYTES}")
+    if _CONTROL.search(value):
+        raise BadClick(f"control_characters_{field}", f"{field} has control characters")
+    return value
+
+
+def _ts(raw: msgspec.Raw | UnsetType, record_ts_ms: int) -> int:
+    if isinstance(raw, UnsetType):
+        raise BadClick("missing_ts", "ts is required")
+    value = _value("ts", raw)
+    if type(value) is not int:
+        raise BadClick("wrong_type_ts", f"ts must be an integer (milliseconds), is {_json_type(value)}")
+    newest = min(record_ts_ms + MAX_FUTURE_MS, LAST_TS_MS) if record_ts_ms > 0 else LAST_TS_MS
+    if value < 0 or value > newest:
+        _refuse_ts(negative=value < 0)
+    return value
+
+
+def _refuse_ts(*, negative: bool) -> NoReturn:
+    if negative:
+        raise BadClick("ts_negative", "ts is before the epoch")
+    raise BadClick("ts_future", "ts is more than 24 hours after the record's timestamp; is it in milliseconds?")
+
+
+def _type(raw: msgspec.Raw | UnsetType) -> ClickType:
+    if isinstance(raw, UnsetType):
+        return "click"
+    value = _value("type", raw)
+    if type(value) is not str:
+        raise BadClick("wrong_type_type", f"type must be a string, is {_json_type(value)}")
+    if value not in TYPES:
+        raise BadClick("unknown_type", f"type must be one of {', '.join(TYPES)}")
+    return TYPES[value]
+
+
+def _context(raw: msgspec.Raw | UnsetType) -> dict[str, Any] | None:
+    if isinstance(raw, UnsetType):
+        return None
+    value = _value("context", raw)
+    if value is not None and type(value) is not dict:
+        raise BadClick("wrong_type_context", f"context must be an object, is {_json_type(value)}")
+    return cast("dict[str, Any] | None", value)
+
+
+def _json_type(value: Any) -> str:
+    names: dict[type, str] = {bool: "a boolean", float: "a fraction", int: "an integer", str: "a string"}
+    return "null" if value is None else names.get(type(value), "an array" if isinstance(value, list) else "an object")

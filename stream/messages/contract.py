@@ -1,0 +1,179 @@
+"""The messages of the topics: their types, and the decoding of clicks.
+
+A click (topic `clicks`, key = session id in UTF-8) is judged by these rules, in this order. The first rule broken gives
+the reason with which the message goes to the rejected topic.
+
+    reason                      rule
+    value_missing               a message has a value
+    too_large                   the value has at most 64 KiB (checked before anything is parsed)
+    not_utf8                    the value is UTF-8
+    too_deep                    the JSON can be read without exhausting the stack
+    not_json                    the value is JSON (NaN and Infinity are not, nor is a byte order mark)
+    not_object                  the JSON is an object
+    missing_F                   session_id, item_id and ts are there
+    wrong_type_F                session_id, item_id, user_id: a string or an integer (not null, true or 1.0)
+                                ts: an integer; type: a string; context: an object
+    out_of_range_F              an integer id fits into 64 bits with sign (it becomes its decimal string), and so do
+                                the integers within context
+    empty_F, too_long_F         an id has 1 to 256 bytes of UTF-8
+    control_characters_F        an id has no control characters (U+0000-U+001F, U+007F-U+009F)
+    ts_negative                 ts >= 0, in milliseconds since the epoch
+    ts_future                   ts is at most 24 hours after the record's own timestamp, and before the year 10000
+    unknown_type                type is click, cart, order, like, skip or dislike (or OTTO's clicks, carts, orders)
+    key_missing                 the record has a key
+    key_mismatch                the key is the session id
+
+`type` may be left out (`click`), and so may `user_id` and `context`, for which null means left out. Unknown fields are
+ignored. A field given twice counts by its last value. `ranking_failed` is the worker's own reason: the click was
+sound, but no list could be made for it.
+"""
+
+from collections.abc import Iterable
+from itertools import starmap
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from stream.errors import AnnouncementError, BadClick
+from stream.messages.click_rules import (
+    LAST_TS_MS,
+    MAX_FUTURE_MS,
+    MAX_ID_BYTES,
+    MAX_VALUE_BYTES,
+    RANKING_FAILED,
+    REASONS,
+    ClickType,
+    judge_click,
+)
+
+__all__ = [
+    "MAX_FUTURE_MS",
+    "MAX_ID_BYTES",
+    "MAX_VALUE_BYTES",
+    "RANKING_FAILED",
+    "REASONS",
+    "Click",
+    "ClickType",
+    "ModelAnnouncement",
+    "Recommendation",
+    "RecommendedItem",
+    "Source",
+    "decode_announcement",
+    "decode_click",
+    "decode_recommendation",
+    "encode",
+    "recommended",
+    "rejection_headers",
+]
+
+
+class Click(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """One event of a shopper, as a shop sends it to the topic `clicks`, keyed by session_id."""
+
+    session_id: Annotated[str, Meta(description="the session; also the key of the message")]
+    item_id: Annotated[str, Meta(description="the item the event is about, by the shop's own id")]
+    ts: Annotated[int, Meta(description="event time, ms since the epoch, at most 24 h after the record's timestamp")]
+    type: Annotated[ClickType, Meta(description="skip and dislike never stand for interest")] = "click"
+    user_id: Annotated[str | None, Meta(description="the shopper, where known")] = None
+    context: Annotated[dict[str, Any] | None, Meta(description="free; carried by the click, not used yet")] = None
+
+
+class RecommendedItem(msgspec.Struct, frozen=True, gc=False):
+    """One item of a list."""
+
+    item_id: Annotated[str, Meta(description="the shop's own id")]
+    score: Annotated[float, Meta(description="comparable within one list only")]
+
+
+class Source(msgspec.Struct, frozen=True, gc=False):
+    """Where the newest click stands that a list answers; a repeated list carries the same one."""
+
+    topic: str
+    partition: int
+    offset: int
+
+
+class Recommendation(msgspec.Struct, frozen=True):
+    """The answer to the newest click of a session, on the topic `recommendations`, keyed by session_id."""
+
+    session_id: str
+    items: Annotated[list[RecommendedItem], Meta(description="best first")]
+    model: Annotated[str, Meta(description="version of the bundle; empty where no model could be had")]
+    variant: str
+    fallback: Annotated[bool, Meta(description="true where popularity was served")]
+    source: Source
+    event_ts: Annotated[int, Meta(description="ts of the newest click answered, milliseconds since the epoch")]
+    published_ts: Annotated[int, Meta(description="the worker's clock, milliseconds since the epoch")]
+
+
+class ModelAnnouncement(msgspec.Struct, frozen=True):
+    """What a worker is to serve for a variant, on the compacted topic `models`, keyed by variant."""
+
+    version: str
+    uri: Annotated[str, Meta(description="where the bundle lies: <registry>/<version>")]
+    sha256: Annotated[str, Meta(description="of the bundle's manifest.json, in hexadecimal")]
+    variant: str = "default"
+    share: Annotated[float, Meta(description="share of the sessions, 0 to 1", ge=0.0, le=1.0)] = 1.0
+    announced_ts: Annotated[int, Meta(description="milliseconds since the epoch")] = 0
+
+
+_SHORT = MAX_ID_BYTES // 4  # this many characters never exceed the bytes allowed
+_decode_strict = msgspec.json.Decoder(Click).decode
+_decode_recommendation = msgspec.json.Decoder(Recommendation).decode
+_decode_announcement = msgspec.json.Decoder(ModelAnnouncement).decode
+_encoder = msgspec.json.Encoder()
+encode = _encoder.encode  # any message type of this module -> JSON bytes
+
+
+def decode_click(value: bytes | None, key: bytes | None, record_ts_ms: int) -> Click:
+    """The click of a message, or BadClick with the first rule broken (see the module's table).
+
+    `record_ts_ms`: the record's timestamp in milliseconds; 0 or less means it has none, and only the year counts.
+    """
+    if value is not None and len(value) <= MAX_VALUE_BYTES and value.isascii():
+        try:
+            click = _decode_strict(value)
+        except (msgspec.MsgspecError, ValueError, RecursionError):
+            return Click(*judge_click(value, key, record_ts_ms))
+        session_id, item_id, user_id = click.session_id, click.item_id, click.user_id
+        if (
+            0 < len(session_id) <= _SHORT
+            and session_id.isprintable()
+            and 0 < len(item_id) <= _SHORT
+            and item_id.isprintable()
+            and 0 <= click.ts <= (record_ts_ms + MAX_FUTURE_MS if record_ts_ms > 0 else LAST_TS_MS) <= LAST_TS_MS
+            and (user_id is None or (0 < len(user_id) <= _SHORT and user_id.isprintable()))
+            and key == session_id.encode()
+        ):
+            return click
+    return Click(*judge_click(value, key, record_ts_ms))
+
+
+def recommended(items: Iterable[tuple[str, float]]) -> list[RecommendedItem]:
+    """The ranker's (item id, score) pairs as a message carries them."""
+    return list(starmap(RecommendedItem, items))
+
+
+def decode_recommendation(value: bytes) -> Recommendation:
+    """A message of the topic `recommendations`; msgspec.MsgspecError where it is none."""
+    return _decode_recommendation(value)
+
+
+def decode_announcement(value: bytes) -> ModelAnnouncement:
+    """A message of the topic `models`, or AnnouncementError with the reason."""
+    try:
+        return _decode_announcement(value)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise AnnouncementError(f"not a model announcement: {error}") from error
+
+
+def rejection_headers(error: BadClick, topic: str, partition: int, offset: int) -> list[tuple[str, bytes]]:
+    """What is added to the original headers of a rejected message, all values in UTF-8."""
+    return [
+        ("reason", error.reason.encode()),
+        ("detail", error.detail.encode()),
+        ("topic", topic.encode()),
+        ("partition", str(partition).encode()),
+        ("offset", str(offset).encode()),
+    ]

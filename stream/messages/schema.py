@@ -1,0 +1,63 @@
+"""JSON Schema of the messages, written from their types: `python -m stream.messages.schema docs/schema`."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from stream.messages.click_rules import LAST_TS_MS, MAX_ID_BYTES, TYPES
+from stream.messages.contract import Click, ModelAnnouncement, Recommendation
+
+__all__ = ["SCHEMAS", "schema_text", "write_schemas"]
+
+SCHEMAS: dict[str, type[msgspec.Struct]] = {
+    "click": Click,
+    "recommendation": Recommendation,
+    "model-announcement": ModelAnnouncement,
+}
+_DRAFT = "https://json-schema.org/draft/2020-12/schema"
+_ID: dict[str, Any] = {
+    "type": ["string", "integer"],
+    "minLength": 1,
+    "maxLength": MAX_ID_BYTES,
+    "pattern": r"^[^\u0000-\u001f\u007f-\u009f]+$",
+    "minimum": -(2**63),
+    "maximum": 2**63 - 1,
+}
+_ACCEPTED: dict[str, dict[str, Any]] = {  # what decode_click takes beyond, or short of, the types of a Click
+    "session_id": _ID,
+    "item_id": _ID,
+    "user_id": {**_ID, "type": ["string", "integer", "null"]},
+    "ts": {"type": "integer", "minimum": 0, "maximum": LAST_TS_MS},
+    "type": {"type": "string", "enum": list(TYPES)},
+    "context": {"type": ["object", "null"]},
+}
+
+
+def schema_text(name: str) -> str:
+    """The schema of one of SCHEMAS, as it is published."""
+    (schema,), components = msgspec.json.schema_components([SCHEMAS[name]], ref_template="#/$defs/{name}")
+    if name == "click":
+        for field, rule in _ACCEPTED.items():
+            components["Click"]["properties"][field].pop("anyOf", None)
+            components["Click"]["properties"][field].update(rule)
+    return _pretty({"$schema": _DRAFT, "title": name, **schema, "$defs": components})
+
+
+def write_schemas(directory: Path) -> list[Path]:
+    """Write one file a message type into `directory` and return them."""
+    directory.mkdir(parents=True, exist_ok=True)
+    paths = [directory / f"{name}.json" for name in SCHEMAS]
+    for path in paths:
+        path.write_text(schema_text(path.stem), encoding="utf-8")
+    return paths
+
+
+def _pretty(schema: dict[str, Any]) -> str:
+    return msgspec.json.format(msgspec.json.encode(schema), indent=2).decode() + "\n"
+
+
+if __name__ == "__main__":
+    for written in write_schemas(Path(sys.argv[1])):
+        print(written)

@@ -1,0 +1,1 @@
+"""Which model a worker serves: announcements followed, promotions made."""

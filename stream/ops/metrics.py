@@ -1,0 +1,102 @@
+"""What a worker measures, in Prometheus' form."""
+
+from collections.abc import Mapping
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector, generate_latest
+
+__all__ = ["CONTENT_TYPE", "STAGES", "Metrics"]
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+STAGES = ("wait", "fold", "rank", "confirm", "total")
+_SECONDS = (0.0005, 0.001, 0.002, 0.004, 0.006, 0.008, 0.012, 0.016, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+_CLICKS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048)
+
+
+class Metrics:
+    """One worker's figures, in a registry of their own. Safe to use from several threads.
+
+    Stages of the latency: `wait` from the record's timestamp to the batch, `fold` (with the decoding), `rank`,
+    `confirm` (from publishing until the broker has all), `total` from the record's timestamp to the confirmed list.
+    """
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)  # memory, CPU, start time
+        self.clicks = self._counter("clicks", "Clicks answered for good, rejected ones included.")
+        self.repeats = self._counter("repeats", "Clicks read again, whose offsets had been applied before.")
+        self.batches = self._counter("batches", "Micro-batches finished.")
+        self.recommendations = self._counter("recommendations", "Lists published and confirmed.")
+        self.coalesced = self._counter("coalesced", "Clicks answered by the list of a newer click of their session.")
+        self.fallbacks = self._counter("fallbacks", "Lists of popular items, for want of a model or a known item.")
+        self.rejected = self._counter("rejected", "Messages sent to the rejected topic.", ("reason",))
+        self.transactions = self._counter(
+            "transactions",
+            "Transactions committed, aborted, or fenced: left undecided, as another worker took over.",
+            ("outcome",),
+        )
+        for outcome in ("committed", "aborted", "fenced"):
+            self.transactions.labels(outcome)
+        self.model_swaps = self._counter("model_swaps", "Models put into service.")
+        self.model_failures = self._counter("model_failures", "Models that were refused or not loaded.", ("reason",))
+        self.announcement_errors = self._counter("announcement_errors", "Unreadable messages on the models topic.")
+        self.redis_written = self._counter("redis_written", "Lists written to Redis.")
+        self.redis_dropped = self._counter("redis_dropped", "Lists not written to Redis: too many waiting, or too old.")
+        self.redis_errors = self._counter("redis_errors", "Failed attempts to write to Redis.")
+        self.lag = self._gauge("lag_clicks", "Clicks behind the end of the partition.", ("partition",))
+        self.queue = self._gauge("queue_clicks", "Clicks waiting in the worker.")
+        self.queue_bytes = self._gauge("queue_bytes", "Bytes of the clicks waiting in the worker.")
+        self.partitions = self._gauge("partitions", "Partitions of the clicks assigned to this worker.")
+        self.sessions = self._gauge("sessions", "Sessions held by this worker.")
+        self.expired = self._counter("sessions_expired", "Idle sessions forgotten.")
+        self.state_bytes = self._gauge("state_bytes", "Bytes of the sessions' keys and rows.")
+        self.ready = self._gauge("ready", "1 while the worker answers with a model.")
+        self.latency = Histogram(
+            "nextclick_latency_seconds", "Time by stage.", ("stage",), buckets=_SECONDS, registry=self.registry
+        )
+        self.batch_clicks = Histogram(
+            "nextclick_batch_clicks", "Clicks of a micro-batch.", buckets=_CLICKS, registry=self.registry
+        )
+        self.model = Info("nextclick_model", "The model in service.", registry=self.registry)
+        self._expired_before = 0
+        self.stages = {stage: self.latency.labels(stage) for stage in STAGES}
+
+    def observe(self, stage: str, seconds: float) -> None:
+        """Add a duration of one of STAGES; one below zero (a producer's clock ahead of ours) counts as zero."""
+        self.stages[stage].observe(max(seconds, 0.0))
+
+    def reject(self, reason: str) -> None:
+        """Count a message sent to the rejected topic; reasons are those of stream.messages.contract.REASONS."""
+        self.rejected.labels(reason).inc()
+
+    def transaction(self, outcome: str) -> None:
+        """Count a transaction: committed, aborted or fenced."""
+        self.transactions.labels(outcome).inc()
+
+    def set_model(self, version: str, variant: str, sha256: str) -> None:
+        """Say which model is in service from now on."""
+        self.model.info({"version": version, "variant": variant, "sha256": sha256})
+        self.model_swaps.inc()
+
+    def measure_state(self, *, sessions: int, size: int, expired: int) -> None:
+        """Sessions held now, the bytes of their keys and rows, and the idle ones forgotten so far."""
+        self.sessions.set(sessions)
+        self.state_bytes.set(size)
+        self.expired.inc(expired - self._expired_before)
+        self._expired_before = expired
+
+    def set_lag(self, lag: Mapping[int, int]) -> None:
+        """Replace the lag of all partitions; those not named are no longer ours."""
+        self.lag.clear()
+        for partition, clicks in lag.items():
+            self.lag.labels(str(partition)).set(clicks)
+        self.partitions.set(len(lag))
+
+    def render(self) -> bytes:
+        """All figures as /metrics shows them."""
+        return generate_latest(self.registry)
+
+    def _counter(self, name: str, text: str, labels: tuple[str, ...] = ()) -> Counter:
+        return Counter(f"nextclick_{name}", text, labels, registry=self.registry)
+
+    def _gauge(self, name: str, text: str, labels: tuple[str, ...] = ()) -> Gauge:
+        return Gauge(f"nextclick_{name}", text, labels, registry=self.registry)

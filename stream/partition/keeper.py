@@ -1,0 +1,141 @@
+"""Keeping right what compaction keeps of the changelog, where others write behind the owner of a partition.
+
+A worker that was stopped past its time in the group may still send rows that it had queued. They are older than the
+owner's, but stand behind them. Recovery skips them by their source offset; compaction goes by the place, and would keep
+the old row and delete the right one. So the owner writes its own again:
+
+    after a recovery    where a session's newest row was skipped as older
+    while it owns       once a second it looks whether the changelog holds rows that are not its own, whose offsets the
+                        broker would have confirmed to it. What is between or behind its own is read, as in a recovery
+
+With transactions none of this can happen: the broker refuses the zombie's rows.
+"""
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Protocol
+
+from confluent_kafka import KafkaException
+from faust.types import TP
+
+from stream.errors import PublishFailed
+from stream.guarantee.publisher import Outgoing, Receipt
+from stream.partition.ledger import Partition
+from stream.partition.positions import split_positions
+from stream.partition.recovery import RecoverableStore, Row, restore_rows
+
+__all__ = ["ChangelogKeeper"]
+
+log = logging.getLogger(__name__)
+
+_LOOK_S = 1.0  # between two looks at the end of the changelog
+_AT_ONCE = 500  # rows written again in one go
+
+
+class _Recovery(Protocol):
+    """`stream.faust.tables.LeanRecovery`."""
+
+    active_offsets: Any  # by partition, the offset up to which the table has the changelog
+
+    def advance(self, changelog: Any, offset: int) -> None: ...
+
+
+class _Publisher(Protocol):
+    async def publish(self, partition: Partition, messages: Sequence[Outgoing]) -> "asyncio.Future[Receipt]": ...
+
+
+class _Reader(Protocol):
+    """`stream.partition.changelog.ChangelogReader`."""
+
+    def ends(self, partitions: Sequence[int]) -> dict[int, int]: ...
+    def read(self, partition: int, begin: int, end: int) -> list[Row]: ...
+
+
+class ChangelogKeeper:
+    """Lives on the event loop. `owned` gives the partitions whose state is recovered and that are being read,
+    `may_publish` whether the group counts us as a member."""
+
+    def __init__(
+        self,
+        topic: str,
+        store: RecoverableStore,
+        recovery: _Recovery,
+        *,
+        owned: Callable[[], Sequence[int]],
+        may_publish: Callable[[], Awaitable[bool]],
+        found: Callable[[int, Sequence[Row]], None],
+    ) -> None:
+        """`found` hears of rows that were taken over while the partition was ours."""
+        self._topic, self._store, self._recovery = topic, store, recovery
+        self._owned, self._may_publish, self._found = owned, may_publish, found
+        self._stale: dict[int, set[bytes]] = defaultdict(set)
+        self._behind: dict[int, int] = {}  # partition -> where the table stood, with rows behind that
+
+    def restore(self, partition: int, rows: Sequence[Row], last_offset: int) -> None:
+        """Take over the next rows of a partition, up to `last_offset`."""
+        skipped = restore_rows(self._store, rows, partition, self._stale[partition])
+        if skipped:
+            log.info("%d rows of %s-%d were older than the ones at hand", skipped, self._topic, partition)
+        self._recovery.advance(TP(self._topic, partition), last_offset)
+
+    def confirmed(self, partition: int, receipt: Receipt) -> None:
+        """Rows of ours are in the changelog. Where rows of others stand before or between them, those are to be read:
+        the table has the changelog only up to there."""
+        whole = receipt.tracked_offset - receipt.first_tracked + 1 == receipt.tracked
+        known = self._known(partition)
+        if receipt.tracked and whole and (known is None or receipt.first_tracked <= known + 1):
+            self._recovery.advance(TP(self._topic, partition), receipt.tracked_offset)
+
+    async def keep(self, publisher: _Publisher, reader: _Reader) -> None:
+        """Look and write again, for ever."""
+        while True:
+            await asyncio.sleep(_LOOK_S)
+            try:
+                await self.look(reader)
+                await self.write_again(publisher)
+            except (KafkaException, PublishFailed) as error:
+                log.debug("the changelog is looked after later: %s", error)
+
+    async def look(self, reader: _Reader) -> None:
+        """Read the rows of others. Rows that nobody confirmed to us since the last look are such, or as good as."""
+        known = {number: offset for number in self._owned() if (offset := self._known(number)) is not None}
+        ends = await asyncio.to_thread(reader.ends, list(known))
+        behind = {number: known[number] for number, end in ends.items() if end > known[number] + 1}
+        waited = [number for number, offset in behind.items() if self._behind.get(number) == offset]
+        self._behind = behind
+        for number in waited:
+            rows, _ = split_positions(await asyncio.to_thread(reader.read, number, known[number] + 1, ends[number]))
+            if number in self._owned() and self._known(number) == known[number]:
+                self.restore(number, rows, ends[number] - 1)
+                self._found(number, rows)
+
+    async def write_again(self, publisher: _Publisher) -> None:
+        """Write the stale rows of the partitions that are ours. PublishFailed leaves the rest for later."""
+        for number in self._owned():
+            stale = self._stale.pop(number, set())
+            try:
+                while stale and await self._may_publish():
+                    await self._write(publisher, number, stale)
+            finally:
+                if stale:
+                    self._stale[number] |= stale
+
+    async def _write(self, publisher: _Publisher, partition: int, stale: set[bytes]) -> None:
+        """Write some rows; those that were not overtaken meanwhile are stale no more."""
+        rows: dict[bytes, bytes] = {}
+        for key in list(stale)[:_AT_ONCE]:
+            row = self._store.get(key, partition)
+            if row is None:
+                stale.discard(key)
+            else:
+                rows[key] = row
+        messages = [Outgoing(self._topic, key, row, None, partition, True) for key, row in rows.items()]
+        self.confirmed(partition, await (await publisher.publish((self._topic, partition), messages)))
+        stale.difference_update(key for key, row in rows.items() if self._store.get(key, partition) in (row, None))
+        log.warning("%d rows of %s-%d stood behind ours and were older", len(rows), self._topic, partition)
+
+    def _known(self, partition: int) -> int | None:
+        offset: int | None = self._recovery.active_offsets.get(TP(self._topic, partition))
+        return offset

@@ -1,0 +1,1 @@
+"""The way of a batch: waiting, decoded, folded, ranked, published, acknowledged."""

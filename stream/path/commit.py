@@ -1,0 +1,232 @@
+"""The commit path of one micro-batch, step by step. At least once, in this order:
+
+    1. decode and validate; what is unusable becomes a message for the rejected topic
+    2. apply each click to its session's state; an offset applied before changes nothing, but is answered again
+    3. one ranking for each distinct session of the batch
+    4. what the policy excludes is excluded inside the ranking, so that a list still has k items
+    5. publish state rows, recommendations and rejected clicks through one producer
+    6. wait until the broker has acknowledged all of them
+    7. only then confirm the clicks: the committed offset never runs ahead of the output
+
+`prepare` is 1 and 2, `rank` is 3 and 4 (in the inference thread, several batches in one run), `messages` says what 5
+publishes; 6 and 7 are `pipeline.py`'s. A crash anywhere replays from the last commit: a replayed click changes no
+state, but its row and its list are published again, as the crash may have come before they were. Exactly once, 5 is
+one transaction with the offset that is read next, and 6 its commit: nothing that was answered is replayed.
+"""
+
+import logging
+import time
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from stream.config import StreamConfig
+from stream.errors import BadClick
+from stream.guarantee.publisher import Outgoing
+from stream.messages.contract import (
+    RANKING_FAILED,
+    Recommendation,
+    Source,
+    decode_click,
+    encode,
+    recommended,
+    rejection_headers,
+)
+from stream.partition.expiry import Expired, Expiry, tombstone_headers
+from stream.partition.ledger import Partition, Record
+from stream.partition.positions import POSITION_KEY, encode_position
+from stream.partition.session import SessionState, decode_state, encode_state, fold_click, ranking_items
+from stream.path.batcher import Batch
+from stream.path.policy import Policy
+
+__all__ = ["Answer", "CommitPath", "ItemRanker", "Prepared", "RankedItems", "StateStore", "Work"]
+
+log = logging.getLogger(__name__)
+
+
+class RankedItems(Protocol):
+    """A list of the ranker: (item id, score) best first, and whether it is popularity's."""
+
+    @property
+    def items(self) -> Sequence[tuple[str, float]]: ...
+    @property
+    def fallback(self) -> bool: ...
+
+
+class ItemRanker(Protocol):
+    """What the worker needs of `export.ranking.ranker.Ranker`. Called by one thread at a time."""
+
+    @property
+    def version(self) -> str: ...
+    @property
+    def k_max(self) -> int: ...
+    def rank_items(
+        self, sessions: Sequence[Sequence[str]], k: int, exclude: Sequence[Collection[str]] | None = None
+    ) -> Sequence[RankedItems]: ...
+
+
+class StateStore(Protocol):
+    """The sessions' states as bytes, by session id; `stream.faust.tables` has it on a Faust table.
+
+    A row belongs to the partition it was put for: offsets of different partitions do not compare.
+    """
+
+    def get(self, key: bytes, partition: int) -> bytes | None: ...
+    def put(self, key: bytes, row: bytes, partition: int) -> None: ...
+    def delete(self, key: bytes) -> None: ...
+
+
+@dataclass(slots=True)
+class Work:
+    """One session of a batch: its state after the batch, and the clicks it has to answer."""
+
+    state: SessionState
+    records: list[Record]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The list for one session; `error` where the ranking failed, and its clicks are to be rejected."""
+
+    items: Sequence[tuple[str, float]]
+    fallback: bool
+    error: str = ""
+
+
+@dataclass(slots=True)
+class Prepared:
+    """A batch after step 2. `sessions` is in the order of each session's first click."""
+
+    batch: Batch
+    sessions: dict[str, Work] = field(default_factory=dict)
+    rows: list[tuple[bytes, bytes]] = field(default_factory=list)
+    before: list[tuple[bytes, bytes | None]] = field(default_factory=list)  # the rows it replaced; None: there was none
+    rejected: list[tuple[Record, BadClick]] = field(default_factory=list)
+    repeats: int = 0  # clicks whose offsets had been applied before
+    expired: list[Expired] = field(default_factory=list)  # idle sessions, forgotten with this batch
+
+
+class CommitPath:
+    """Steps 1 to 5 as functions of a batch; holds no state besides the store's."""
+
+    def __init__(self, config: StreamConfig, store: StateStore, policy: Policy, expiry: Expiry | None = None) -> None:
+        self._config = config
+        self._store = store
+        self._policy = policy
+        self._expiry = expiry
+        self.old_positions: set[int] = set()  # partitions with a position that an exactly-once worker left
+
+    def prepare(self, batch: Batch) -> Prepared:
+        """Steps 1 and 2. Raises BadState where a stored session cannot be read; a bad click never raises."""
+        prepared = Prepared(batch)
+        partition = batch.partition[1]
+        for record in batch.records:
+            try:
+                click = decode_click(record.value, record.key, record.timestamp)  # 1.
+            except BadClick as error:
+                prepared.rejected.append((record, error))
+                continue
+            work = prepared.sessions.get(click.session_id)
+            if work is None:
+                key = click.session_id.encode()
+                row = self._store.get(key, partition)
+                prepared.before.append((key, row))
+                before = decode_state(row) if row else None
+                state = fold_click(before, click, record.offset, self._config.session)  # 2.
+                work = prepared.sessions[click.session_id] = Work(state, [record])
+            else:
+                before, work.state = work.state, fold_click(work.state, click, record.offset, self._config.session)
+                work.records.append(record)
+            prepared.repeats += before is work.state
+        for (key, _), work in zip(prepared.before, prepared.sessions.values(), strict=True):
+            row = encode_state(work.state)
+            self._store.put(key, row, partition)
+            prepared.rows.append((key, row))
+        if self._expiry is not None:
+            newest = max((work.state.last_ts for work in prepared.sessions.values()), default=0)
+            keys = [key for key, _ in prepared.rows]
+            prepared.expired = self._expiry.turn(batch.partition, keys, newest, batch.records[-1].timestamp)
+        return prepared
+
+    def undo(self, prepared: Prepared) -> None:
+        """Put the rows back that the batch replaced. Where several batches are undone, the newest comes first."""
+        for key, row in reversed(prepared.before):
+            if row is None:
+                self._store.delete(key)
+            else:
+                self._store.put(key, row, prepared.batch.partition[1])
+        if self._expiry is not None:
+            self._expiry.undo(prepared.batch.partition[1], prepared.expired)
+
+    def rank(self, batches: Sequence[Prepared], ranker: ItemRanker | None) -> list[list[Answer]]:
+        """Steps 3 and 4, of several batches in one run: for each of them an answer for each session, in order.
+
+        Never raises: who cannot be ranked gets an `error`.
+        """
+        states = [work.state for prepared in batches for work in prepared.sessions.values()]
+        answers = iter(self._answers(states, ranker))
+        return [[next(answers) for _ in prepared.sessions] for prepared in batches]
+
+    def messages(self, prepared: Prepared, answers: Sequence[Answer], model: str) -> list[Outgoing]:
+        """Step 5: state rows first, then lists, then what is rejected; exactly once, the position is among the rows."""
+        topics, partition = self._config.topics, prepared.batch.partition
+        changelog = self._config.changelog_topic
+        rows: list[tuple[bytes, bytes | None]] = list(prepared.rows)
+        if self._config.guarantee == "exactly-once":
+            rows.append((POSITION_KEY, encode_position(prepared.batch.records[-1].offset + 1)))
+        elif partition[1] in self.old_positions:
+            rows.insert(0, (POSITION_KEY, None))
+        out = [Outgoing(changelog, key, row, None, partition[1], True) for key, row in rows]
+        out += [Outgoing(changelog, x.key, None, tombstone_headers(x), partition[1], True) for x in prepared.expired]
+        failed: list[tuple[Record, BadClick]] = []
+        now = int(time.time() * 1000)
+        for (session_id, work), (key, _), answer in zip(prepared.sessions.items(), prepared.rows, answers, strict=True):
+            if answer.error:
+                failed += [(record, BadClick(RANKING_FAILED, answer.error)) for record in work.records]
+                continue
+            list_ = self._recommendation(session_id, work.state, answer, model, partition, now)
+            out.append(Outgoing(topics.recommendations, key, encode(list_)))
+        for record, error in (*prepared.rejected, *failed):
+            headers = [*record.headers, *rejection_headers(error, partition[0], partition[1], record.offset)]
+            out.append(Outgoing(topics.rejected, record.key, record.value, headers, shrinkable=True))
+        return out
+
+    def _answers(self, states: Sequence[SessionState], ranker: ItemRanker | None) -> list[Answer]:
+        if not states:
+            return []
+        if ranker is None:
+            return [Answer((), fallback=True) for _ in states]
+        try:
+            return self._rank(states, ranker)
+        except Exception:
+            log.exception("ranking %d sessions failed; each of them is tried alone", len(states))
+            return [self._rank_alone(state, ranker) for state in states]
+
+    def _rank(self, states: Sequence[SessionState], ranker: ItemRanker) -> list[Answer]:
+        sessions = [ranking_items(state) for state in states]
+        exclude = [self._policy.excluded(state) for state in states]
+        k = min(self._config.k, ranker.k_max)
+        lists = ranker.rank_items(sessions, k, exclude)
+        if len(lists) != len(states):
+            raise ValueError(f"the ranker gave {len(lists)} lists for {len(states)} sessions")
+        return [Answer(ranked.items, ranked.fallback) for ranked in lists]
+
+    def _rank_alone(self, state: SessionState, ranker: ItemRanker) -> Answer:
+        try:
+            return self._rank([state], ranker)[0]
+        except Exception as error:
+            return Answer((), fallback=False, error=f"{type(error).__name__}: {error}"[:200])
+
+    def _recommendation(
+        self, session_id: str, state: SessionState, answer: Answer, model: str, partition: Partition, now: int
+    ) -> Recommendation:
+        return Recommendation(
+            session_id=session_id,
+            items=recommended(answer.items),
+            model=model,
+            variant=self._config.variant,
+            fallback=answer.fallback,
+            source=Source(partition[0], partition[1], state.offset),
+            event_ts=state.start_ts + state.times[-1],
+            published_ts=now,
+        )

@@ -1,0 +1,90 @@
+"""The inference thread: ranks what waits, all of it in one run of the graph.
+
+A run costs a few milliseconds however little is in it, as all weights are read. Under light traffic the batches of
+several partitions are small and arrive together; ranked one after another, the last one would wait for all the others.
+The thread takes what waits by itself, so that it does not stand still while the event loop is busy.
+"""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Sequence
+from queue import SimpleQueue
+from typing import NamedTuple
+
+from stream.path.commit import Answer, Prepared
+
+__all__ = ["Inference", "RankTogether", "Ranked"]
+
+
+class Ranked(NamedTuple):
+    """What the inference thread hands back for one batch."""
+
+    answers: list[Answer]
+    model: str
+    seconds: float  # of the run that the batch was part of
+
+
+RankTogether = Callable[[Sequence[Prepared]], tuple[list[list[Answer]], str]]
+_Job = tuple[Prepared, "asyncio.Future[Ranked]"]
+
+
+class Inference:
+    """Used from one event loop; `rank` is called in the thread, never twice at a time."""
+
+    def __init__(self, rank: RankTogether) -> None:
+        """`rank` returns the answers of each batch, in order, and the version of the model that gave all of them."""
+        self._rank = rank
+        self._waiting: SimpleQueue[_Job | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="inference", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread; its results come to the loop that runs now."""
+        self._loop = asyncio.get_running_loop()
+        self._thread.start()
+
+    def submit(self, prepared: Prepared) -> "asyncio.Future[Ranked]":
+        """The answers to a batch, when they are there; the future raises what `rank` raised."""
+        future: asyncio.Future[Ranked] = self._loop.create_future()
+        self._waiting.put((prepared, future))
+        return future
+
+    def stop(self) -> None:
+        """End the thread after the run in work, which is not waited for; what waits is not ranked."""
+        self._waiting.put(None)
+
+    def _run(self) -> None:
+        while (first := self._waiting.get()) is not None:
+            jobs = [first]
+            while not self._waiting.empty():  # this thread is the only one that takes
+                job = self._waiting.get()
+                if job is None:
+                    return
+                jobs.append(job)
+            self._rank_jobs(jobs)
+
+    def _rank_jobs(self, jobs: list[_Job]) -> None:
+        started = time.perf_counter()
+        try:
+            answers, model = self._rank([prepared for prepared, _ in jobs])
+        except BaseException as error:
+            self._hand_back(jobs, error)
+            return
+        seconds = time.perf_counter() - started
+        self._hand_back(jobs, [Ranked(one, model, seconds) for one in answers])
+
+    def _hand_back(self, jobs: list[_Job], outcome: list[Ranked] | BaseException) -> None:
+        try:
+            self._loop.call_soon_threadsafe(_settle, jobs, outcome)
+        except RuntimeError:  # the loop is closed: the worker has ended
+            self._waiting.put(None)
+
+
+def _settle(jobs: list[_Job], outcome: list[Ranked] | BaseException) -> None:
+    for number, (_, future) in enumerate(jobs):
+        if future.cancelled():
+            continue
+        if isinstance(outcome, BaseException):
+            future.set_exception(outcome)
+        else:
+            future.set_result(outcome[number])

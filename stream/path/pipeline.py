@@ -1,0 +1,247 @@
+"""Batches on their way through the commit path, overlapping, and ending in the order in which they began.
+
+    batcher -> begin: steps 1, 2 -> inference thread: 3, 4 -> end: step 5 -> settle: 6, 7
+
+Each stage takes the batches one after another, but for the ranking, which takes all that wait. While the broker
+acknowledges some, others are ranked and more are prepared. `batches_in_flight` bounds how many of a partition are begun
+and not over: where the broker is slow, its clicks wait in the batcher, and the next batch is larger; batches of a click
+or two that queue up behind it would never get fewer. A batch of an earlier epoch, begun before its partition was given
+up, is dropped at the next step: the clicks are read again by their owner. Partitions do not wait for each other, but
+the batches of one of them are confirmed in order.
+
+A partition is given up when a batch of it is not confirmed, or when the group takes it. Then the state rows of all its
+batches in work are put back as they were, newest batch first: a batch that is read again is folded from what the broker
+has confirmed, and gives the same lists again.
+"""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from stream.errors import PublishFailed
+from stream.guarantee.publisher import Outgoing, Publisher, Receipt
+from stream.partition.ledger import Ledger, Partition
+from stream.path.batcher import Batcher
+from stream.path.commit import Answer, CommitPath, ItemRanker, Prepared
+from stream.path.inference import Inference, Ranked
+
+__all__ = ["Observer", "Pipeline", "Ranked"]
+
+log = logging.getLogger(__name__)
+
+
+class Observer(Protocol):
+    """Who wants to know of finished batches: metrics, and the sink to Redis. Must not block and must not raise."""
+
+    def prepared(self, prepared: Prepared, seconds: float) -> None: ...
+    def ranked(self, prepared: Prepared, ranked: Ranked) -> None: ...
+    def confirmed(self, prepared: Prepared, ranked: Ranked, messages: list[Outgoing], seconds: float) -> None: ...
+
+
+class Pipeline:
+    """Lives on the event loop; `current_ranker` is called in the inference thread, once a run."""
+
+    def __init__(
+        self,
+        *,
+        batcher: Batcher,
+        ledger: Ledger,
+        path: CommitPath,
+        publisher: Publisher,
+        observer: Observer,
+        current_ranker: Callable[[], ItemRanker | None],
+        may_publish: Callable[[], Awaitable[bool]],
+        batches_in_flight: int,
+    ) -> None:
+        self._batcher, self._ledger, self._path = batcher, ledger, path
+        self._publisher, self._observer = publisher, observer
+        self._current_ranker, self._may_publish = current_ranker, may_publish
+        self._inference = Inference(self._rank)
+        self._ranking: asyncio.Queue[tuple[Prepared, asyncio.Future[Ranked]]] = asyncio.Queue()
+        self._settling: dict[Partition, asyncio.Queue[_Published]] = {}
+        self._open: dict[Partition, deque[Prepared]] = {}  # begun and not confirmed, in order; given up ones are gone
+        self._clicks_ahead = 0  # prepared and not yet ranked
+        self._room_ahead = asyncio.Event()
+        self._room_ahead.set()
+        self._most = batches_in_flight
+        self._begun: Counter[Partition] = Counter()  # batches that are not over
+        self._broken = False  # a stage has ended: what is in flight stays so
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._tasks: list[asyncio.Task[None]] = []
+        self.finished = 0  # batches, for the watchdog
+        self.changelog_rows: Callable[[Partition, Receipt], None] = _ignore
+        self.on_unconfirmed: Callable[[Partition, PublishFailed], None] = _reraise
+
+    @property
+    def in_flight(self) -> int:
+        """Batches begun and not yet ended."""
+        return self._begun.total()
+
+    def start(self, on_crash: Callable[[BaseException], None]) -> None:
+        """Start the stages; an error that no rule covers is handed to `on_crash`, and the stage is over."""
+        self._inference.start()
+        self._on_crash = on_crash
+        for stage in (self._begin, self._end):
+            self._run(stage(), stage.__name__)
+
+    async def drained(self, timeout_s: float) -> bool:
+        """Wait until every batch that was begun has ended; False after `timeout_s`, or when a stage has crashed."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._idle.wait(), timeout_s)
+        return self._idle.is_set() and not self._broken
+
+    def give_up(self, partition: Partition) -> None:
+        """Nothing of the partition that was begun counts any more, and nothing that waits is begun; a seek is due."""
+        self._ledger.give_up(partition)
+        self._batcher.clear(partition)
+        self._publisher.withdraw(partition)
+        self._undo(partition)
+
+    def give_up_all(self) -> None:
+        """The same for all partitions."""
+        self._ledger.new_epoch()
+        self._batcher.clear()
+        self._publisher.withdraw()
+        for partition in list(self._open):
+            self._undo(partition)
+
+    async def stop(self) -> None:
+        """Stop the stages where they are; what is in flight is not acknowledged."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._inference.stop()
+
+    async def _begin(self) -> None:
+        while True:
+            await self._room_ahead.wait()
+            batch = await self._batcher.take(self._ledger, self._may_begin)
+            self._begun[batch.partition] += 1
+            self._idle.clear()
+            started = time.perf_counter()
+            prepared = self._path.prepare(batch)  # 1. 2.
+            self._open.setdefault(batch.partition, deque()).append(prepared)
+            self._observer.prepared(prepared, time.perf_counter() - started)
+            self._count_ahead(len(batch.records))
+            self._ranking.put_nowait((prepared, self._inference.submit(prepared)))
+
+    def _rank(self, batches: Sequence[Prepared]) -> tuple[list[list[Answer]], str]:
+        """In the inference thread."""
+        ranker = self._current_ranker()
+        current = [self._is_current(prepared) for prepared in batches]
+        counting = [prepared for prepared, counts in zip(batches, current, strict=True) if counts]
+        answers = iter(self._path.rank(counting, ranker))  # 3. 4.
+        return [next(answers) if counts else [] for counts in current], ranker.version if ranker else ""
+
+    def _count_ahead(self, clicks: int) -> None:
+        """One full batch in work, and as much ready when it is done."""
+        self._clicks_ahead += clicks
+        if self._clicks_ahead <= self._batcher.max_batch:
+            self._room_ahead.set()
+        else:
+            self._room_ahead.clear()
+
+    async def _end(self) -> None:
+        while True:
+            prepared, ranking = await self._ranking.get()
+            ranked = await ranking
+            self._count_ahead(-len(prepared.batch.records))
+            self._observer.ranked(prepared, ranked)
+            if not await self._may_publish() and self._is_current(prepared):
+                self.give_up(prepared.batch.partition)
+            if not self._is_current(prepared):
+                self._over(prepared)
+                continue
+            messages = self._path.messages(prepared, ranked.answers, ranked.model)
+            receipt = await self._publisher.publish(prepared.batch.partition, messages)  # 5.
+            self._settling_of(prepared).put_nowait(_Published(prepared, ranked, messages, receipt, time.perf_counter()))
+
+    async def _settle(self, settling: "asyncio.Queue[_Published]") -> None:
+        """Steps 6 and 7 of one partition, batch by batch: none is confirmed before the ones that began earlier."""
+        while True:
+            published = await settling.get()
+            try:
+                receipt = await published.receipt  # 6.
+            except PublishFailed as error:
+                if self._is_current(published.prepared):
+                    partition = published.prepared.batch.partition
+                    self.give_up(partition)
+                    self.on_unconfirmed(partition, error)
+            else:
+                self._confirm(published, receipt)  # 7.
+            self._over(published.prepared)
+
+    def _confirm(self, published: "_Published", receipt: Receipt) -> None:
+        batch = published.prepared.batch
+        if not self._ledger.confirm(batch.partition, batch.records[-1].offset + 1, epoch=batch.epoch):
+            return
+        confirmed = self._open[batch.partition].popleft()
+        assert confirmed is published.prepared, "batches of a partition end in the order in which they began"
+        self.finished += 1
+        self.changelog_rows(batch.partition, receipt)
+        seconds = time.perf_counter() - published.at
+        self._observer.confirmed(published.prepared, published.ranked, published.messages, seconds)
+
+    def _is_current(self, prepared: Prepared) -> bool:
+        return self._ledger.is_current(prepared.batch.partition, prepared.batch.epoch)
+
+    def _undo(self, partition: Partition) -> None:
+        for prepared in reversed(self._open.pop(partition, ())):
+            self._path.undo(prepared)
+
+    def _settling_of(self, prepared: Prepared) -> "asyncio.Queue[_Published]":
+        partition = prepared.batch.partition
+        if partition not in self._settling:
+            self._settling[partition] = asyncio.Queue()
+            self._run(self._settle(self._settling[partition]), f"_settle {partition}")
+        return self._settling[partition]
+
+    def _run(self, stage: Coroutine[Any, Any, None], name: str) -> None:
+        self._tasks.append(asyncio.create_task(_guarded(stage, self._crash), name=f"pipeline{name}"))
+
+    def _crash(self, error: BaseException) -> None:
+        self._broken = True
+        self._idle.set()  # nobody waits for what will not end
+        self._on_crash(error)
+
+    def _may_begin(self, partition: Partition) -> bool:
+        return self._begun[partition] < self._most
+
+    def _over(self, prepared: Prepared) -> None:
+        partition = prepared.batch.partition
+        self._begun[partition] -= 1
+        if not self._begun[partition]:
+            del self._begun[partition]
+        if not self._begun:
+            self._idle.set()
+        self._batcher.look_again()
+
+
+class _Published(NamedTuple):
+    prepared: Prepared
+    ranked: Ranked
+    messages: list[Outgoing]
+    receipt: asyncio.Future[Receipt]
+    at: float
+
+
+def _ignore(partition: Partition, receipt: Receipt) -> None:
+    """Nobody follows the rows of the changelog."""
+
+
+def _reraise(partition: Partition, error: PublishFailed) -> None:
+    raise error
+
+
+async def _guarded(stage: Coroutine[Any, Any, None], on_crash: Callable[[BaseException], None]) -> None:
+    try:
+        await stage
+    except asyncio.CancelledError:
+        raise
+    except BaseException as error:
+        on_crash(error)

@@ -1,0 +1,13 @@
+"""What commands print, on a terminal and elsewhere."""
+
+import pytest
+
+from cli.options import report
+
+
+def test_report_into_a_pipe_cuts_no_value(capsys: pytest.CaptureFixture[str]) -> None:
+    path = "/registry/.checkpoints/" + "0123456789abcdef" * 20 + "/metrics.jsonl"
+    report({"metrics_file": path, "valid": {"recall@20": 0.5}}, json=False)
+    shown = capsys.readouterr().out
+    assert path in shown
+    assert "valid recall@20" in shown

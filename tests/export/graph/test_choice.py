@@ -1,0 +1,105 @@
+"""Tests of export/graph/choice.py: int8 scoring is taken where it was seen to give the same lists, and only there."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from export.errors import ParityError
+from export.graph import choice
+from export.graph.choice import LEAST_IDENTICAL, LEAST_SESSIONS, MARGINS, describe, export_chosen
+from export.graph.parity import check_parity
+from tests.export.toy import ToyServing
+
+V, WINDOW, K = 4_096, 6, 10
+
+
+def sessions(count: int = LEAST_SESSIONS) -> list[NDArray[np.int32]]:
+    random = np.random.default_rng(0)
+    return [random.integers(1, V, random.integers(1, WINDOW + 1), dtype=np.int32) for _ in range(count)]
+
+
+def toy(margin: int | None) -> ToyServing:
+    return ToyServing(items=V, hidden=32, margin=margin)
+
+
+class Missing(ToyServing):
+    """An int8 model that loses the best item of a share of all sessions, those with an even first item id."""
+
+    def __init__(self, margin: int | None) -> None:
+        super().__init__(items=V, hidden=32, margin=margin)
+        self.worse = margin is not None
+
+    def forward(self, ids: Tensor, exclude: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
+        lost = super().forward(ids, exclude, k)[0][:, :1] * (ids[:, :1] % 2 == 0) * self.worse
+        return super().forward(ids, torch.cat([exclude, lost.to(torch.int32)], dim=1), k)
+
+
+def chosen(path: Path, build: Any = toy, **changes: Any) -> dict[str, Any]:
+    sizes: dict[str, Any] = {"window": WINDOW, "items": V, "k": K, "sessions": sessions()}
+    return export_chosen(build, path, **{**sizes, **changes})
+
+
+def in_int8(path: Path) -> bool:
+    return any(node.op_type == "DequantizeLinear" for node in onnx.load(path).graph.node)
+
+
+def test_int8_that_gives_the_same_lists_is_chosen_and_the_manifest_says_so(tmp_path: Path) -> None:
+    parity = chosen(tmp_path / "model.onnx")
+    assert in_int8(tmp_path / "model.onnx")
+    assert (parity["scoring"], parity["margin"]) == ("int8", MARGINS[0])
+    assert (parity["identical_of"], parity["least_identical"]) == (LEAST_SESSIONS, LEAST_IDENTICAL)
+    assert parity["identical"] >= LEAST_IDENTICAL
+    assert parity["swapped"] == 0
+    assert "in int8" in describe(parity)
+    assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
+
+
+def test_int8_that_loses_items_gives_way_to_exact_scoring(tmp_path: Path) -> None:
+    parity = chosen(tmp_path / "model.onnx", Missing)
+    assert not in_int8(tmp_path / "model.onnx")
+    assert (parity["scoring"], "margin" in parity) == ("exact", False)
+    assert 0.3 < parity["identical"] < 0.7
+    assert "exactly" in describe(parity)
+    assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
+
+
+def test_wider_margin_is_tried_where_the_first_is_too_narrow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(choice, "MARGINS", (0, 40))
+    assert chosen(tmp_path / "model.onnx")["margin"] == 40
+
+
+@pytest.mark.parametrize(
+    "changes", [{"scoring": "exact"}, {"sessions": []}, {"sessions": sessions(LEAST_SESSIONS - 1)}, {"items": V - 1}]
+)
+def test_exact_scoring_is_kept_unasked(tmp_path: Path, changes: dict[str, Any]) -> None:
+    parity = chosen(
+        tmp_path / "model.onnx", lambda margin: ToyServing(items=changes.get("items", V), margin=margin), **changes
+    )
+    assert not in_int8(tmp_path / "model.onnx")
+    assert parity["scoring"] == "exact"
+    assert "identical" not in parity
+    assert describe(parity) == "scoring exactly"
+
+
+def test_graph_that_does_not_rank_as_its_module_is_an_error_of_exact_scoring_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = check_parity
+
+    def check(module: ToyServing, *given: Any, **options: Any) -> Any:
+        if type(module.head).__name__ == refused:
+            raise ParityError("no")
+        return real(module, *given, **options)
+
+    monkeypatch.setattr(choice, "check_parity", check)
+    refused = "Int8TopK"
+    assert chosen(tmp_path / "model.onnx")["scoring"] == "exact"
+    refused = "TopK"
+    with pytest.raises(ParityError):
+        chosen(tmp_path / "model.onnx")

@@ -1,0 +1,79 @@
+"""Tests of export/graph/onnx.py: the graph at sizes other than the traced ones."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+import torch
+from torch import Tensor, nn
+
+from export.bundle.bundle import Bundle
+from export.errors import ConfigError, ParityError
+from export.graph.onnx import export_onnx
+from tests.export.toy import ITEMS, WINDOW, ToyServing
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3, 17])
+@pytest.mark.parametrize("length", [1, 4, 5, WINDOW])
+@pytest.mark.parametrize(("exclusions", "k"), [(1, 10), (2, 1), (2 * ITEMS, ITEMS)])
+def test_graph_at_any_size_equals_pytorch(bundle: Bundle, batch: int, length: int, exclusions: int, k: int) -> None:
+    generator = torch.Generator().manual_seed(batch * 100 + length)
+    ids = torch.randint(1, ITEMS + 1, (batch, length), generator=generator, dtype=torch.int32)
+    ids[1:, length // 2 + 1 :] = 0
+    exclude = torch.randint(0, ITEMS + 1, (batch, exclusions), generator=generator, dtype=torch.int32)
+    expected_ids, expected_scores = ToyServing()(ids, exclude, torch.tensor(k))
+    session = ort.InferenceSession(bundle.onnx_path, providers=["CPUExecutionProvider"])
+    found = session.run(None, {"ids": ids.numpy(), "exclude": exclude.numpy(), "k": np.array(k)})
+    assert (found[0].dtype, found[1].dtype) == (np.int32, np.float32)
+    np.testing.assert_allclose(found[1], expected_scores.detach().numpy(), rtol=1e-5, atol=1e-5)
+    assert found[0].tolist() == expected_ids.tolist()
+
+
+def test_export_of_the_same_weights_gives_the_same_bytes(bundle: Bundle, tmp_path: Path) -> None:
+    export_onnx(ToyServing(), tmp_path / "again.onnx", window=WINDOW)
+    assert (tmp_path / "again.onnx").read_bytes() == bundle.onnx_path.read_bytes()
+
+
+def test_graph_holds_its_weights_and_no_path_of_the_machine(bundle: Bundle) -> None:
+    content = bundle.onnx_path.read_bytes()
+    assert b"/tests/" not in content
+    assert b".py" not in content
+    graph = onnx.load_from_string(content)
+    assert not any(tensor.external_data for tensor in graph.graph.initializer)
+    onnx.checker.check_model(graph)
+
+
+def test_tied_table_of_a_real_catalogue_is_stored_once(tmp_path: Path) -> None:
+    export_onnx(ToyServing(items=20_000, hidden=16), tmp_path / "big.onnx", window=WINDOW)
+    assert (tmp_path / "big.onnx").stat().st_size < 1.1 * 20_001 * 16 * 4
+
+
+def test_export_leaves_the_module_in_its_mode(tmp_path: Path) -> None:
+    serving = ToyServing(items=4).train()
+    export_onnx(serving, tmp_path / "g.onnx", window=2)
+    assert serving.training
+
+
+def test_export_with_a_window_of_one_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="window"):
+        export_onnx(ToyServing(), tmp_path / "g.onnx", window=1)
+    assert not (tmp_path / "g.onnx").exists()
+
+
+def test_export_of_a_module_that_fixes_a_size_is_refused(tmp_path: Path) -> None:
+    class Fixed(nn.Module):
+        """Its `len` becomes a constant of the graph."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = ToyServing()
+
+        def forward(self, ids: Tensor, exclude: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
+            lists: tuple[Tensor, Tensor] = self.inner(ids.reshape(3, -1), exclude, k)
+            return lists
+
+    with pytest.raises(ParityError):
+        export_onnx(Fixed(), tmp_path / "g.onnx", window=WINDOW)
+    assert not (tmp_path / "g.onnx").exists()

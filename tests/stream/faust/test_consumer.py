@@ -1,0 +1,307 @@
+"""The consumer of the seams, on a thread that has what it is told."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+from aiokafka.errors import KafkaConnectionError
+from faust.types import TP
+
+from stream.config import StreamConfig
+from stream.faust.app import build_app
+from stream.faust.thread import note_kafka_errors
+from stream.partition.ledger import Ledger, Partition
+from stream.path.batcher import Batcher
+from tests.stream.records import FakeRecord
+
+
+class FakeIntake:
+    """A worker without a pipeline."""
+
+    def __init__(self) -> None:
+        self.ledger, self.batcher = Ledger(), Batcher(max_batch=10, max_queued=100)
+        self.clicks_topic, self.commit_s, self.drain_s, self.fetched_at = "clicks", 1.0, 0.1, 0.0
+        self.restored: list[int] = []
+        self.positions: dict[tuple[str, int], int] = {}
+        self.is_drained = True
+
+    async def take_over(self, numbers: Sequence[int]) -> None: ...
+
+    def start_of(self, partition: Partition, committed: int | None) -> int | None:
+        return self.ledger.answered(partition) or committed
+
+    def give_up_all(self) -> None:
+        self.ledger.new_epoch()
+        self.batcher.clear()
+
+    async def drained(self, timeout_s: float) -> bool:
+        return self.is_drained
+
+    def restore(self, partition: tuple[str, int], records: Any) -> None:
+        self.restored += [record.offset for record in records]
+
+    def restored_to(self, partition: tuple[str, int], position: int) -> None:
+        self.positions[partition] = position
+
+    def crash(self, error: BaseException) -> None:
+        raise error
+
+
+class FakeThread:
+    """A consumer thread that has what it is told."""
+
+    def __init__(self) -> None:
+        self.fetches: list[tuple[dict[Any, list[FakeRecord]], dict[Any, int], int]] = []
+        self.commits: list[dict[Any, int]] = []
+        self.error: Exception | None = None
+        self.seeks: list[dict[Any, int]] = []
+        self.waits: list[float] = []
+        self.epochs: list[int] = []  # of the seeks
+        self.on_committed: Callable[[], None] = lambda: None
+        self.long_poll_ms = 0
+
+    async def fetch(self, active: Any, wait_s: float) -> Any:
+        self.waits.append(wait_s)
+        return self.fetches.pop(0)
+
+    async def commit_offsets(self, offsets: dict[Any, int]) -> None:
+        if self.error is not None:
+            raise self.error
+        self.commits.append(offsets)
+
+    async def committed(self, partitions: Any) -> dict[Any, int | None]:
+        self.on_committed()
+        return {tuple(partition): None if partition[1] else 7 for partition in partitions}
+
+    async def earliest_offsets(self, *partitions: Any) -> dict[Any, int]:
+        return dict.fromkeys(partitions, 3)
+
+    async def seek_in(self, epoch: int, partitions: dict[Any, int]) -> None:
+        self.epochs.append(epoch)
+        self.seeks.append(partitions)
+
+    def poll_at_most(self, wait_ms: int) -> None:
+        self.long_poll_ms = wait_ms
+
+
+def with_consumer(check: Any) -> None:
+    async def run() -> None:
+        app, _ = build_app(StreamConfig(bootstrap_servers="a:1", registry="nowhere"))
+        app.intake = FakeIntake()
+        consumer = app.consumer
+        consumer._thread = FakeThread()
+        await check(consumer, consumer._thread, app.intake)
+
+    asyncio.run(run())
+
+
+def tp(number: int, topic: str = "clicks") -> Any:
+    return TP(topic, number)
+
+
+def test_drain_sorts_clicks_and_changelog_records_and_drops_stale_ones() -> None:
+    async def check(consumer: Any, thread: FakeThread, intake: FakeIntake) -> None:
+        consumer._active_partitions = {tp(0), tp(0, "log")}
+        intake.ledger.expect(("clicks", 0), 5, serial=2, epoch=0)
+        intake.ledger.expect(("log", 0), 0, serial=1, epoch=0)
+        fetched = {tp(0): [FakeRecord(5), FakeRecord(6)], tp(0, "log"): [FakeRecord(0)]}
+        thread.fetches = [(fetched, {}, 1), (fetched, {}, 2)]
+        await consumer._drain_once(intake)
+        assert (intake.batcher.queued, intake.restored) == (0, [0])
+        await consumer._drain_once(intake)
+        assert intake.batcher.queued == 2
+
+    with_consumer(check)
+
+
+def test_drain_passes_what_brings_no_record_unless_a_seek_came_since() -> None:
+    async def check(consumer: Any, thread: FakeThread, intake: FakeIntake) -> None:
+        consumer._active_partitions = {tp(0, "log")}
+        intake.ledger.expect(("log", 0), 0, serial=2, epoch=0)
+        thread.fetches = [({}, {tp(0, "log"): 9}, 1), ({tp(0, "log"): [FakeRecord(3)]}, {tp(0, "log"): 5}, 2)]
+        await consumer._drain_once(intake)
+        assert intake.positions == {}
+        await consumer._drain_once(intake)
+        assert (intake.restored, intake.positions) == ([3], {("log", 0): 5})
+
+    with_consumer(check)
+
+
+def test_drain_waits_less_for_changelogs_than_for_clicks() -> None:
+    async def check(consumer: Any, thread: FakeThread, intake: FakeIntake) -> None:
+        thread.fetches = [({}, {}, 1), ({}, {}, 1)]
+        for active in ({tp(0, "log")}, {tp(0, "log"), tp(0)}):
+            consumer._active_partitions = active
+            await consumer._drain_once(intake)
+        assert thread.waits[0] < thread.waits[1]
+
+    with_consumer(check)
+
+
+def test_perform_seek_goes_to_the_beginning_where_nothing_was_committed() -> None:
+    async def check(consumer: Any, thread: FakeThread, intake: FakeIntake) -> None:
+        consumer.assignment = lambda: {tp(0), tp(1), tp(0, "log")}
+        await consumer.perform_seek()
+        assert thread.seeks == [{("clicks", 0): 7, ("clicks", 1): 3}]
+        assert thread.long_poll_ms == 250, "the short polls of the recovery are over"
+
+    with_consumer(check)
+
+
+def test_perform_seek_goes_where_the_worker_says_or_to_the_beginning() -> None:
+    async def check(consumer: Any, thread: FakeThread, intake: FakeIntake) -> None:
+        consumer.assignment = lambda: {tp(0), tp(1), tp(2)}
+        intake.ledger.recovered(("clicks", 0), 6)
+        intake.ledger.recovered(("clicks", 1), 9)
+        await consumer.perform_seek()
+        assert thread.seeks == [{("clicks", 0): 6, ("clicks", 1): 9, ("clicks", 2): 3}]
+
+    with_consumer(check)
+
+
+def test_rewind_seeks_the_partitions_that_were_given_up_and_no_others() -> None:
+    async def check(consumer: Any, thread: FakeThread, intake: FakeIntake) -> None:
+        consumer.assignment = lambda: {tp(0), tp(1), tp(0, "log")}
+        consumer.app.rebalancing = False
+        for number in (0, 1):
+            intake.ledger.expect(("clicks", number), 3, serial=1, epoch=0)
+            intake.ledger.confirm(("clicks", number), 20, epoch=0)
+        intake.ledger.give_up(("clicks", 0))
+        rewinding = asyncio.create_task(consumer.rewind())
+        while not thread.seeks:
+            await asyncio.sleep(0.01)
+        assert thread.seeks == [{("clicks", 0): 20}]
+        intake.ledger.expect(("clicks", 0), 20, serial=2, epoch=intake.ledger.epoch)
+        await asyncio.wait_for(rewinding, 5)
+
+    with_consumer(check)
+
+
+def test_a_seek_for_partitions_given_up_meanwhile_is_not_made() -> None:
+    async def check(consumer: Any, thread: FakeThread, intake: FakeIntake) -> None:
+        sought: list[tuple[Any, int]] = []
+
+        class Reader:
+            def seek(self, partition: Any, offset: int) -> None:
+                sought.append((partition, offset))
+
+            async def position(self, partition: Any) -> int:
+                return 0
+
+        lean = consumer._new_consumer_thread()
+        lean._consumer = Reader()
+        epoch = intake.ledger.epoch
+        intake.ledger.give_up(("clicks", 0))
+        await lean._seek_and_expect({("clicks", 0): 5, ("clicks", 1): 6}, epoch)
+        assert sought == [(("clicks", 1), 6)]
+        assert intake.ledger.reading("clicks") == [("clicks", 1)]
+
+    with_consumer(check)
+
+
+def test_seek_overtaken_by_a_rebalance_is_of_the_epoch_in_which_it_began() -> None:
+    """Else partitions of the time before would count as ours, beside those that the rebalance gave us."""
+
+    async def check(consumer: Any, thread: FakeThread, intake: FakeIntake) -> None:
+        consumer.assignment = lambda: {tp(0)}
+        thread.on_committed = intake.ledger.new_epoch
+        await consumer.perform_seek()
+        assert thread.epochs == [0]
+
+    with_consumer(check)
+
+
+def test_commit_sends_confirmed_offsets_of_owned_partitions_once() -> None:
+    async def check(consumer: Any, thread: FakeThread, intake: FakeIntake) -> None:
+        consumer.assignment = lambda: {tp(0)}
+        intake.ledger.confirm(("clicks", 0), 4, epoch=0)
+        intake.ledger.confirm(("clicks", 1), 9, epoch=0)
+        assert await consumer.commit()
+        assert not await consumer.commit()
+        assert thread.commits == [{("clicks", 0): 4}]
+
+    with_consumer(check)
+
+
+def test_commit_that_fails_is_tried_again() -> None:
+    async def check(consumer: Any, thread: FakeThread, intake: FakeIntake) -> None:
+        consumer.assignment = lambda: {tp(0)}
+        intake.ledger.confirm(("clicks", 0), 4, epoch=0)
+        thread.error = KafkaConnectionError()
+        assert not await consumer.commit()
+        thread.error = None
+        assert await consumer.commit()
+
+    with_consumer(check)
+
+
+@pytest.mark.parametrize("drained", [True, False])
+def test_wait_empty_commits_what_is_confirmed_and_ends_the_epoch(drained: bool) -> None:
+    async def check(consumer: Any, thread: FakeThread, intake: FakeIntake) -> None:
+        consumer.assignment = lambda: {tp(0)}
+        intake.is_drained = drained
+        intake.ledger.confirm(("clicks", 0), 4, epoch=0)
+        intake.batcher.put(("clicks", 0), [FakeRecord(4)])
+        await consumer.wait_empty()
+        assert thread.commits == [{("clicks", 0): 4}]
+        assert (intake.batcher.queued, intake.ledger.epoch, consumer.closing) == (0, 1, False)
+
+    with_consumer(check)
+
+
+def test_recovery_end_is_reached_by_offsets_alone() -> None:
+    async def run() -> None:
+        app, _ = build_app(StreamConfig(bootstrap_servers="a:1", registry="nowhere"))
+        app.intake = FakeIntake()
+        recovery = app.tables.recovery
+        log = tp(0, "log")
+        recovery.active_tps.add(log)
+        recovery.active_highwaters[log], recovery.active_offsets[log] = 5, 2
+        waiting = asyncio.create_task(recovery.signal_recovery_end.wait())
+        await asyncio.sleep(0.05)
+        assert not waiting.done()
+        recovery.advance(log, 5)
+        await asyncio.wait_for(waiting, 1)
+        recovery.advance(log, 3)
+        recovery.advance(tp(9, "log"), 3)
+        assert dict(recovery.active_offsets) == {log: 5}
+        recovery.forget(0)
+        assert dict(recovery.active_offsets) == {log: None}
+
+    asyncio.run(run())
+
+
+class FakeAIOKafka:
+    """A consumer of aiokafka that is stopped while a fetch waits to be tried again."""
+
+    def __init__(self) -> None:
+        self._client = self
+        self.closed = False
+
+    async def stop(self) -> None:
+        raise asyncio.CancelledError
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+def test_thread_stopped_while_a_fetch_waits_to_be_tried_again_ends_orderly() -> None:
+    async def check(consumer: Any, _thread: FakeThread, intake: FakeIntake) -> None:
+        thread, client = consumer._new_consumer_thread(), FakeAIOKafka()
+        thread._consumer = client
+        await thread.on_thread_stop()
+        assert client.closed
+
+    with_consumer(check)
+
+
+@pytest.mark.parametrize("error", [KafkaConnectionError("away"), ValueError("ours")])
+def test_errors_of_requests_that_nobody_waits_for_are_quiet_only_if_they_are_kafkas(
+    error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    loop = asyncio.new_event_loop()
+    with caplog.at_level("INFO"):
+        note_kafka_errors(loop, {"message": "Task exception was never retrieved", "exception": error})
+    loop.close()
+    assert [record.exc_info is None for record in caplog.records] == [isinstance(error, KafkaConnectionError)]

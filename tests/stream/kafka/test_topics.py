@@ -1,0 +1,84 @@
+"""Topics are made with the right shape, once, and a wrong shape is explained."""
+
+import pytest
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
+
+from bench.rig.brokers.base import Broker
+from export.errors import ConfigError
+from stream.config import Topics
+from stream.errors import BrokerUnavailable, TopicError
+from stream.kafka.topics import check_topics, create_topics, partition_counts, topic_plans
+from tests.stream.kafka.test_clients import NOBODY
+
+GOOD = {"clicks": 3, "recommendations": 3, "clicks.rejected": 3, "models": 1, "shop-sessions-changelog": 3}
+
+
+def test_topic_plans_state_and_models_are_compacted() -> None:
+    plans = {plan.name: plan for plan in topic_plans(Topics(), partitions=3, group="shop")}
+    assert {name: plan.partitions for name, plan in plans.items()} == GOOD
+    compacted = {name for name, plan in plans.items() if plan.config.get("cleanup.policy") == "compact"}
+    assert compacted == {"models", "shop-sessions-changelog"}
+
+
+def test_check_topics_complete_gives_the_partitions() -> None:
+    assert check_topics(GOOD, group="shop") == 3
+
+
+@pytest.mark.parametrize("name", sorted(GOOD))
+def test_check_topics_missing_one_is_named_with_the_command(name: str) -> None:
+    with pytest.raises(TopicError, match=rf"missing: {name}; .*topics create"):
+        check_topics({other: GOOD[other] for other in GOOD if other != name}, group="shop")
+
+
+def test_check_topics_state_of_other_partitions_is_explained() -> None:
+    with pytest.raises(TopicError, match=r"has 4 partitions, but clicks has 3"):
+        check_topics({**GOOD, "shop-sessions-changelog": 4}, group="shop")
+
+
+@pytest.mark.parametrize(("partitions", "replication"), [(0, 1), (1, 0), (-1, 1)])
+def test_create_topics_nothing_asked_for_raises_config_error(partitions: int, replication: int) -> None:
+    with pytest.raises(ConfigError):
+        create_topics(NOBODY, partitions=partitions, replication=replication)
+
+
+def test_create_topics_without_a_broker_raises_broker_unavailable() -> None:
+    with pytest.raises(BrokerUnavailable, match=NOBODY):
+        create_topics(NOBODY, partitions=1, timeout_s=0.5)
+
+
+def test_create_topics_on_the_in_process_cluster_raises_topic_error(cluster: str) -> None:
+    with pytest.raises(TopicError, match="could not be made"):
+        create_topics(cluster, partitions=1, timeout_s=1.0)
+
+
+@pytest.mark.broker
+def test_create_topics_on_kafka_makes_them_once(real_broker: Broker) -> None:
+    first = create_topics(real_broker.bootstrap, partitions=3, group="shop")
+    assert {report.name: report.partitions for report in first if report.created} == GOOD
+    again = create_topics(real_broker.bootstrap, partitions=3, group="shop")
+    assert not any(report.created for report in again)
+    assert check_topics(partition_counts(real_broker.bootstrap), group="shop") == 3
+    resource = ConfigResource(ResourceType.TOPIC, "shop-sessions-changelog")
+    admin = AdminClient({"bootstrap.servers": real_broker.bootstrap})
+    assert admin.describe_configs([resource])[resource].result()["cleanup.policy"].value == "compact"
+
+
+@pytest.mark.broker
+def test_create_topics_on_kafka_with_other_partitions_is_refused(real_broker: Broker) -> None:
+    create_topics(real_broker.bootstrap, partitions=2, group="shop")
+    with pytest.raises(TopicError, match=r"exists with 2 partitions, not 3.*--partitions 2"):
+        create_topics(real_broker.bootstrap, partitions=3, group="shop")
+
+
+@pytest.mark.broker
+def test_create_topics_on_kafka_with_models_not_compacted_is_refused(real_broker: Broker) -> None:
+    admin = AdminClient({"bootstrap.servers": real_broker.bootstrap})
+    admin.create_topics([NewTopic("models", 1, 1)])["models"].result(10)
+    with pytest.raises(TopicError, match=r"cleanup\.policy=compact"):
+        create_topics(real_broker.bootstrap, partitions=2)
+
+
+@pytest.mark.broker
+def test_create_topics_on_kafka_with_too_many_replicas_says_so(real_broker: Broker) -> None:
+    with pytest.raises(TopicError, match="could not be made"):
+        create_topics(real_broker.bootstrap, partitions=1, replication=9)

@@ -1,0 +1,78 @@
+"""When a worker counts as stuck."""
+
+import threading
+
+from stream.ops.watchdog import EXIT_STUCK, Vitals, Watchdog
+
+
+class Patient:
+    """A watchdog with a patience of 10 s, checked every second by a clock of the test's own."""
+
+    def __init__(self, *, answers: bool = True) -> None:
+        self.now = 1000.0
+        self.vitals = Vitals(loop_at=1000.0, fetched_at=1000.0, finished=0, waiting=False)
+        self.watchdog = Watchdog(lambda: self.vitals, lambda: answers, lambda _: None, patience_s=10.0)
+
+    def after(self, seconds: int, *, loop: bool = True, fetch: bool = True, finish: bool = False) -> str | None:
+        reason = None
+        for _ in range(seconds):
+            self.now += 1.0
+            self.vitals.loop_at = self.now if loop else self.vitals.loop_at
+            self.vitals.fetched_at = self.now if fetch else self.vitals.fetched_at
+            self.vitals.finished += finish
+            reason = reason or self.watchdog.check(1.0, self.now)
+        return reason
+
+
+def test_check_of_an_idle_worker_finds_nothing() -> None:
+    assert Patient().after(100) is None
+
+
+def test_check_of_a_busy_worker_finds_nothing() -> None:
+    patient = Patient()
+    patient.vitals.waiting = True
+    assert patient.after(100, finish=True) is None
+
+
+def test_check_while_clicks_wait_in_vain_finds_it_stuck() -> None:
+    patient = Patient()
+    patient.vitals.waiting = True
+    assert patient.after(9) is None
+    assert "none was finished" in str(patient.after(3))
+
+
+def test_check_of_a_dead_fetcher_finds_it_stuck() -> None:
+    assert "fetch loop" in str(Patient().after(16, fetch=False))
+
+
+def test_check_of_a_blocked_event_loop_finds_it_stuck() -> None:
+    assert "event loop" in str(Patient().after(16, loop=False))
+
+
+def test_check_while_no_broker_answers_waits_for_it() -> None:
+    patient = Patient(answers=False)
+    patient.vitals.waiting = True
+    assert patient.after(100) is None
+
+
+def test_check_after_the_process_was_stopped_does_not_count_that_time() -> None:
+    patient = Patient()
+    patient.vitals.waiting = True
+    patient.now += 3600
+    assert patient.watchdog.check(3600.0, patient.now) is None
+
+
+def test_run_of_a_stuck_worker_asks_for_an_end_then_ends_the_process() -> None:
+    reasons: list[str] = []
+    codes: list[int] = []
+    done = threading.Event()
+
+    def end(code: int) -> None:
+        codes.append(code)
+        done.set()
+
+    vitals = Vitals(loop_at=0.0, fetched_at=0.0, finished=0, waiting=True)
+    watchdog = Watchdog(lambda: vitals, lambda: True, reasons.append, patience_s=0.2, grace_s=0.05, exit_process=end)
+    watchdog.start()
+    assert done.wait(10)
+    assert (len(reasons), codes) == (1, [EXIT_STUCK])

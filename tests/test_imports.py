@@ -1,0 +1,79 @@
+"""Who may import what, checked for every module there is; and names that are what the modules say they export."""
+
+import ast
+import importlib
+import inspect
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PARTS = ("stream", "model", "export", "demo", "cli")
+MODULES = sorted(
+    ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    for part in PARTS
+    for path in (ROOT / part).rglob("*.py")
+    if path.name != "__init__.py"
+)
+# What a module of a part may not import, wherever in the module it stands
+FORBIDDEN = {
+    "stream": {"torch", "onnx", "onnxscript", "model", "demo", "cli", "bench", "tests"},
+    "export": {"stream", "model", "demo", "cli", "bench", "tests", "faust", "aiokafka", "confluent_kafka"},
+    "model": {"stream", "demo", "cli", "bench", "tests", "faust", "aiokafka", "confluent_kafka"},
+    "demo": {"cli", "bench", "tests"},
+    "cli": {"bench", "tests"},
+}
+TORCH_FREE = ("stream", "export.bundle", "export.registry", "export.ranking", "export.errors", "model.data", "demo")
+
+
+def source(module: str) -> Path:
+    return ROOT.joinpath(*module.split(".")).with_suffix(".py")
+
+
+def imports(module: str) -> Iterator[str]:
+    """The modules that `module` imports, those inside functions too."""
+    for node in ast.walk(ast.parse(source(module).read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module}: imports are written out in full"
+            yield node.module or ""
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_module_imports_only_what_its_part_may(module: str) -> None:
+    found = {name.split(".")[0] for name in imports(module)}
+    assert not found & FORBIDDEN[module.split(".")[0]]
+
+
+@pytest.mark.parametrize("module", [m for m in MODULES if m.startswith("stream.") and not m.startswith("stream.faust")])
+def test_faust_is_overridden_in_one_folder(module: str) -> None:
+    seams = {name for name in imports(module) if name.split(".")[0] in ("faust", "mode", "aiokafka")}
+    assert seams <= {"faust.types", "aiokafka.errors"}  # a name and an error; no class of theirs
+
+
+def test_worker_and_readers_load_without_torch_and_the_model() -> None:
+    names = [module for module in MODULES if module.startswith(TORCH_FREE)]
+    program = f"import sys, {', '.join(names)}; print(*sorted({{n.split('.')[0] for n in sys.modules}} & {{'torch'}}))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.strip() == ""
+
+
+@pytest.mark.parametrize("module", [m for m in MODULES if not m.startswith("cli.")])
+def test_exports_are_the_public_names(module: str) -> None:
+    loaded = importlib.import_module(module)
+    if not hasattr(loaded, "__all__"):
+        pytest.fail(f"{module} says nothing of what it exports")
+    assert len(loaded.__all__) == len(set(loaded.__all__))
+    defined = {
+        name
+        for name, value in vars(loaded).items()
+        if not name.startswith("_")
+        and (inspect.isclass(value) or inspect.isfunction(value))
+        and value.__module__ == loaded.__name__
+    }
+    assert defined <= set(loaded.__all__)
+    assert all(hasattr(loaded, name) for name in loaded.__all__)
