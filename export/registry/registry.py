@@ -13,8 +13,8 @@ from pathlib import Path
 import msgspec
 
 from export.bundle.bundle import MANIFEST, load_bundle
-from export.errors import BundleError, ConfigError, NextclickError, RegistryError, RegistryMissing, VersionUnknown
 from export.bundle.manifest import Manifest
+from export.errors import BundleError, ConfigError, NextclickError, RegistryError, RegistryMissing, VersionUnknown
 from export.registry.storage import open_storage
 
 __all__ = ["DEFAULT_VARIANT", "Registry", "local_bundle"]

@@ -12,6 +12,7 @@ import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from bench.rig import brokers
 from bench.rig.brokers import jars
 from bench.rig.brokers.base import KAFKA_VERSION, Broker, BrokerMissing, as_environment, wait_until_answering
 from bench.rig.brokers.choose import choose_broker
@@ -101,7 +102,7 @@ def test_as_environment_names_are_those_of_the_image() -> None:
 
 
 def test_image_entry_point_turns_variables_into_properties(tmp_path: Path) -> None:
-    script = (Path(__file__).with_name("docker") / "run.sh").read_text()
+    script = (Path(brokers.__file__).with_name("docker") / "run.sh").read_text()
     (tmp_path / "run.sh").write_text(script.replace("/opt/kafka", str(tmp_path)))
     program(tmp_path, "java", "exit 0")
     environment = {

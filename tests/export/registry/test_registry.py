@@ -156,7 +156,9 @@ def test_concurrent_publishers_never_get_the_same_version(registry: Registry, bu
 
 
 def test_publishers_in_several_processes_never_get_the_same_version(local: Registry, bundle: Bundle) -> None:
-    code = "import sys; from export.registry.registry import Registry; print(Registry(sys.argv[1]).publish(sys.argv[2]))"
+    code = (
+        "import sys; from export.registry.registry import Registry; print(Registry(sys.argv[1]).publish(sys.argv[2]))"
+    )
     command = [sys.executable, "-c", code, local.url, str(bundle.path)]
     running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(4)]
     versions = [process.communicate(timeout=60)[0].strip() for process in running]

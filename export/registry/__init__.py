@@ -1,0 +1,1 @@
+"""Numbered bundles in one place, local or remote, and which of them is live."""
