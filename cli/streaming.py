@@ -81,7 +81,8 @@ def demo(
     json: Json = False,
 ) -> None:
     """A simulated shop, a trainer, a worker and live shoppers, on an in-process cluster."""
-    from demo.run import DemoConfig, run_demo
+    from demo.config import DemoConfig
+    from demo.run import run_demo
 
     result = run_demo(DemoConfig(seconds=seconds, seed=seed, live=not json and stderr.is_terminal))
     report(msgspec.to_builtins(result), json)

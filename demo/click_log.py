@@ -2,16 +2,27 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
-from demo.simulator import ClickLog, Ints
 from export.errors import ConfigError
 
-__all__ = ["session_id", "write_click_log"]
+__all__ = ["ClickLog", "Ints", "session_id", "write_click_log"]
+
+Ints = npt.NDArray[np.int64]
+
+
+class ClickLog(NamedTuple):
+    """Clicks by time: session numbers, items 0..V-1 and ts in ms since the epoch, all int64 (T,)."""
+
+    session: Ints
+    item: Ints
+    ts: Ints
 
 
 def session_id(number: int) -> str:

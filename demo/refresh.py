@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from demo.children import Child
-from demo.click_log import write_click_log
-from demo.simulator import ClickLog
+from demo.click_log import ClickLog, write_click_log
 from demo.training import Trained, TrainerConfig, TrainerRun
 from demo.view import Training
 

@@ -8,72 +8,32 @@ everything. Ctrl-C or SIGTERM at any step goes to 7; a second one goes straight 
 import tempfile
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
 
-import msgspec
 import numpy as np
 from rich.console import Console
 
 from demo.broker import FETCH_WAIT_MS, LocalCluster
 from demo.children import Child, free_port, wait_ready
-from demo.click_log import write_click_log
-from demo.join import ClickJoin, Figures
+from demo.click_log import ClickLog, write_click_log
+from demo.config import DemoConfig
+from demo.join import ClickJoin
 from demo.process import Stop, signals, switch_interval
-from demo.refresh import RefreshConfig, Refresher
+from demo.refresh import Refresher
+from demo.result import DemoResult, result_of
 from demo.shoppers import LiveShoppers
-from demo.simulator import ClickLog, Shop, ShopConfig, ShopperConfig, Shoppers
+from demo.simulator import Shop, ShopConfig, ShopperConfig, Shoppers
 from demo.spotlight import Spotlight
-from demo.training import TrainerConfig, TrainerRun
+from demo.training import TrainerRun
 from demo.view import LiveView, PlainView, Snapshot, Training, View
 from stream.config import Topics
 
-__all__ = ["Demo", "DemoConfig", "DemoResult", "HitRate", "run_demo"]
+__all__ = ["Demo", "run_demo"]
 
 GROUP = "demo"
 _TICK_S = 0.25  # between two pictures
 _SWITCH_S = 0.0005  # Python's default of 5 ms between threads would show in the latencies measured here
 _DAY_MS = 86_400_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DemoConfig:
-    """What the demo shows, and for how long."""
-
-    seconds: float | None = None  # of live shopping, a little more until the fresh model is seen; None: until Ctrl-C
-    seed: int = 0  # of the shop, its shoppers and the training
-    live: bool = True  # draw on the terminal (stderr); else print a line now and then
-    items: int = 2_000  # of the shop
-    history_sessions: int = 30_000  # in the shop's log, the first model's data: about 270,000 clicks
-    history_days: int = 12  # they are spread over
-    clicks_per_s: float = 300.0  # of live shoppers; training and cluster share the machine
-    think_s: float = 2.0  # mean seconds between two clicks of a live shopper: real ones take longer, viewers don't
-    k: int = 20  # items in a list
-    trainer: TrainerConfig = field(default_factory=TrainerConfig)
-    refresh: RefreshConfig = field(default_factory=RefreshConfig)
-    ready_s: float = 60.0  # a worker needs about 5 s to serve
-    refresh_grace_s: float = 120.0  # after `seconds`, for a fresh model that is still on its way
-    linger_s: float = 3.0  # shopping goes on for so long after the fresh model was first seen
-    drain_s: float = 30.0  # for the last answers
-
-
-class HitRate(msgspec.Struct, frozen=True):
-    """Share of clicks on an item of the list shown before; None if no list was shown."""
-
-    model: float | None
-    popularity: float | None
-
-
-class DemoResult(msgspec.Struct, frozen=True):
-    """The figures of the demo. Latencies are from produce() to the recommendation read, of all clicks."""
-
-    clicks: int
-    answered: int
-    clicks_per_s: float
-    p50_ms: float | None
-    p99_ms: float | None
-    hit_rate: HitRate
-    models: list[str]  # versions served, in order
 
 
 def run_demo(config: DemoConfig) -> DemoResult:
@@ -117,7 +77,7 @@ class Demo:
         self._simulate()  # 2
         if self._train(view):  # 3
             seconds = self._serve(view, began)  # 4 to 8
-        return _result(self._join.figures(), seconds)
+        return result_of(self._join.figures(), seconds)
 
     def _simulate(self) -> None:
         config = self._config
@@ -254,19 +214,3 @@ class Demo:
             rows=tuple(self._spotlight.rows),
             events=tuple(self._events),
         )
-
-
-def _result(figures: Figures, seconds: float) -> DemoResult:
-    return DemoResult(
-        clicks=figures.clicks,
-        answered=figures.answered,
-        clicks_per_s=round(figures.clicks / seconds, 1) if seconds else 0.0,
-        p50_ms=_rounded(figures.p50_ms, 2),
-        p99_ms=_rounded(figures.p99_ms, 2),
-        hit_rate=HitRate(_rounded(figures.hit_rate_model, 4), _rounded(figures.hit_rate_popularity, 4)),
-        models=list(figures.models),
-    )
-
-
-def _rounded(value: float | None, digits: int) -> float | None:
-    return None if value is None else round(value, digits)

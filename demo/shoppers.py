@@ -11,10 +11,10 @@ import numpy as np
 from confluent_kafka import Consumer, KafkaError, Message, Producer
 
 from demo.broker import FETCH_WAIT_MS
-from demo.click_log import session_id
+from demo.click_log import ClickLog, session_id
 from demo.errors import DemoError
 from demo.join import ClickJoin, Ticket
-from demo.simulator import ClickLog, Shoppers
+from demo.simulator import Shoppers
 from stream.config import Topics
 from stream.kafka.clients import assign_all, build_client, consumer_options, producer_options
 from stream.messages.contract import Click, decode_recommendation, encode

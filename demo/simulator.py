@@ -17,13 +17,13 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from demo.click_log import ClickLog, Ints, write_click_log
 from export.errors import ConfigError
 
-__all__ = ["ClickLog", "Ints", "Shop", "ShopConfig", "ShopperConfig", "Shoppers", "simulate_log"]
+__all__ = ["Shop", "ShopConfig", "ShopperConfig", "Shoppers", "simulate_log"]
 
 LOG_START_MS = 1_767_225_600_000  # 2026-01-01: a written log depends on nothing but its seed
 LOG_SECONDS = 12 * 86_400  # so that the newest day is less than the newest tenth
-Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 
@@ -54,14 +54,6 @@ class ShopperConfig:
     drift: float = 0.04  # changes brand, price band or category; the old intent is gone
     astray: float = 0.06  # clicks anything in the category
     seed: int = 1
-
-
-class ClickLog(NamedTuple):
-    """Clicks by time: session numbers, items 0..V-1 and ts in ms since the epoch, all int64 (T,)."""
-
-    session: Ints
-    item: Ints
-    ts: Ints
 
 
 class Shop:
@@ -240,8 +232,6 @@ class _Intent(NamedTuple):
 
 def simulate_log(path: Path, shop: ShopConfig, sessions: int) -> int:
     """Write the log of `sessions` shopper sessions, over some 12 days, and return how many clicks it has."""
-    from demo.click_log import write_click_log
-
     place = Shop(shop)
     habits = ShopperConfig(sessions_per_s=max(sessions, 1) / LOG_SECONDS, seed=shop.seed)
     log = Shoppers(place, habits).sessions(sessions, start_ms=LOG_START_MS)

@@ -13,6 +13,7 @@ from bench.rig.brokers.base import Broker
 from bench.rig.brokers.external import TEST_GROUPS
 from bench.rig.brokers.redis_server import RedisServer
 from bench.rig.clients import Storefront
+from bench.rig.toy import toy_bundle
 from bench.rig.workers import Worker
 from export.bundle.bundle import load_bundle
 from export.ranking.ranker import Ranker, RankerConfig
@@ -20,7 +21,6 @@ from export.registry.registry import Registry
 from stream.config import Topics
 from stream.kafka.topics import create_topics
 from stream.messages.announcements import announce, announcement_for
-from tests.export.toy import toy_bundle
 
 __all__ = ["ITEMS", "PARTITIONS", "SESSION_TIMEOUT_S", "Guarantee", "World"]
 

@@ -7,8 +7,7 @@ import pyarrow.csv
 import pyarrow.parquet
 import pytest
 
-from demo.click_log import session_id, write_click_log
-from demo.simulator import ClickLog
+from demo.click_log import ClickLog, session_id, write_click_log
 from export.errors import ConfigError
 
 LOG = ClickLog(np.array([7, 8, 7]), np.array([1, 0, 1]), np.array([10, 20, 30]))

@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from demo.click_log import ClickLog
 from demo.refresh import newest_sessions, split_flow
-from demo.simulator import ClickLog, Shop, ShopConfig, Shoppers
+from demo.simulator import Shop, ShopConfig, Shoppers
 
 LOG = Shoppers(Shop(ShopConfig(items=50, categories=4))).sessions(100)
 

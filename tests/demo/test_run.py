@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from demo.config import DemoConfig
 from demo.refresh import RefreshConfig
-from demo.run import DemoConfig, run_demo
+from demo.run import run_demo
 from demo.training import TrainerConfig
 
 pytest.importorskip("torch", reason="the demo trains: install nextclick[train]")

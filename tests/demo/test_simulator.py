@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from demo.simulator import ClickLog, Ints, Shop, ShopConfig, ShopperConfig, Shoppers, simulate_log
+from demo.click_log import ClickLog, Ints
+from demo.simulator import Shop, ShopConfig, ShopperConfig, Shoppers, simulate_log
 from export.errors import ConfigError
 
 SHOP = ShopConfig(items=400, categories=8, brands=6, price_bands=4)

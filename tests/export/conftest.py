@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from bench.rig.toy import toy_bundle
 from export.bundle.bundle import Bundle, load_bundle
 from export.ranking.ranker import Ranker, RankerConfig
-from tests.export.toy import toy_bundle
 
 
 @pytest.fixture(scope="session")

@@ -14,11 +14,11 @@ from confluent_kafka.admin import AdminClient
 from bench.rig.brokers.base import SUITE_TOPICS, Broker
 from bench.rig.brokers.external import TEST_GROUPS
 from bench.rig.clients import Lists, Storefront
+from bench.rig.toy import toy_bundle
 from bench.rig.workers import Worker, cli
 from export.bundle.bundle import load_bundle
 from export.ranking.ranker import Ranker, RankerConfig
 from export.registry.registry import Registry
-from tests.export.toy import toy_bundle
 
 ITEMS = 200  # of the small models
 K_MAX = 30

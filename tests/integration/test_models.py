@@ -10,10 +10,10 @@ import pytest
 from bench.rig.brokers.process import wait_for
 from bench.rig.clients import Flow, Lists, Storefront
 from bench.rig.oracle import assert_lists, folded
+from bench.rig.toy import toy_bundle
 from bench.rig.workers import cli
 from export.registry.registry import Registry
 from stream.messages.announcements import AnnouncementReader, announce, announcement_for
-from tests.export.toy import toy_bundle
 from tests.integration.conftest import ITEMS, K_MAX, StartWorker, ranker_of, truncate
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(150)]

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bench.rig.toy import ITEMS as V
+from bench.rig.toy import toy_manifest, toy_vocabulary
 from export.bundle.bundle import ITEMS, MANIFEST, MODEL, POPULARITY, Bundle, load_bundle, replace_file, write_bundle
 from export.bundle.manifest import FileEntry
 from export.bundle.vocabulary import Vocabulary
 from export.errors import BundleError
-from tests.export.toy import ITEMS as V
-from tests.export.toy import toy_manifest, toy_vocabulary
 
 COUNTS = np.arange(1, V + 1, dtype=np.int64)
 

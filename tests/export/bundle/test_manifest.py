@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bench.rig.toy import toy_manifest
 from export.bundle.manifest import FORMAT_VERSION, UNPUBLISHED, Manifest
 from export.errors import BundleError
-from tests.export.toy import toy_manifest
 
 
 def changed(**fields: Any) -> bytes:

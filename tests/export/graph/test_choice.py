@@ -10,11 +10,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from bench.rig.toy import ToyServing
 from export.errors import ParityError
 from export.graph import choice
 from export.graph.choice import LEAST_IDENTICAL, LEAST_SESSIONS, MARGINS, describe, export_chosen
 from export.graph.parity import check_parity
-from tests.export.toy import ToyServing
 
 V, WINDOW, K = 4_096, 6, 10
 

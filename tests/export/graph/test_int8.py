@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from bench.rig.toy import ToyServing
 from export.bundle.vocabulary import PAD
 from export.errors import ConfigError
 from export.graph.int8 import Int8TopK
 from export.graph.onnx import export_onnx
 from export.graph.topk import TopK
-from tests.export.toy import ToyServing
 
 V, WINDOW, K = 600, 6, 10
 

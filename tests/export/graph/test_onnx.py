@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from bench.rig.toy import ITEMS, WINDOW, ToyServing
 from export.bundle.bundle import Bundle
 from export.errors import ConfigError, ParityError
 from export.graph.onnx import export_onnx
-from tests.export.toy import ITEMS, WINDOW, ToyServing
 
 
 @pytest.mark.parametrize("batch", [1, 2, 3, 17])

@@ -9,12 +9,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from bench.rig.toy import ITEMS, WINDOW, ToyServing
 from export.bundle.bundle import Bundle
 from export.errors import ConfigError, ParityError
 from export.graph import parity
 from export.graph.onnx import export_onnx
 from export.graph.parity import check_parity
-from tests.export.toy import ITEMS, WINDOW, ToyServing
 
 K = 10
 

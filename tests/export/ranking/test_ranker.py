@@ -18,10 +18,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bench.rig.toy import ITEMS, WINDOW, ToyServing
 from export.bundle.bundle import Bundle, load_bundle
 from export.errors import ConfigError
 from export.ranking.ranker import RankedList, Ranker, RankerConfig, _by_length
-from tests.export.toy import ITEMS, WINDOW, ToyServing
 
 K = 10
 lengths_of = st.lists(st.integers(1, 60), min_size=1, max_size=200)

@@ -10,10 +10,10 @@ import onnxruntime as ort
 import pytest
 from onnx import helper
 
+from bench.rig.toy import toy_manifest
 from export.bundle.bundle import Bundle, write_bundle
 from export.errors import BundleError, ProviderUnavailable
 from export.ranking.ranker import Ranker, RankerConfig
-from tests.export.toy import toy_manifest
 
 K = 10
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from bench.rig.toy import toy_bundle
 from export.bundle.bundle import write_bundle
 from export.bundle.vocabulary import Vocabulary
 from export.errors import ConfigError
@@ -13,7 +14,6 @@ from model.errors import DataError
 from model.evaluate.compare import CompareConfig, Comparison, SystemFigures, compare_systems
 from model.evaluate.compare_table import comparison_table
 from model.evaluate.report import evaluate_baseline, evaluate_bundle
-from tests.export.toy import toy_bundle
 from tests.model.evaluate.test_report import write_log
 
 READ = ReadOptions()

@@ -256,7 +256,7 @@ def test_load_ranker_version_or_hash_unlike_the_wanted_raises_bundle_error(follo
 
 def test_load_ranker_sound_bundle_ranks(tmp_path: Path) -> None:
     pytest.importorskip("torch", reason="exporting a graph needs the extra train")
-    from tests.export.toy import toy_bundle
+    from bench.rig.toy import toy_bundle
 
     registry = Registry(tmp_path / "registry")
     registry.create()

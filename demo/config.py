@@ -1,0 +1,29 @@
+"""What the demo shows, and for how long."""
+
+from dataclasses import dataclass, field
+
+from demo.refresh import RefreshConfig
+from demo.training import TrainerConfig
+
+__all__ = ["DemoConfig"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoConfig:
+    """What the demo shows, and for how long."""
+
+    seconds: float | None = None  # of live shopping, a little more until the fresh model is seen; None: until Ctrl-C
+    seed: int = 0  # of the shop, its shoppers and the training
+    live: bool = True  # draw on the terminal (stderr); else print a line now and then
+    items: int = 2_000  # of the shop
+    history_sessions: int = 30_000  # in the shop's log, the first model's data: about 270,000 clicks
+    history_days: int = 12  # they are spread over
+    clicks_per_s: float = 300.0  # of live shoppers; training and cluster share the machine
+    think_s: float = 2.0  # mean seconds between two clicks of a live shopper: real ones take longer, viewers don't
+    k: int = 20  # items in a list
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    refresh: RefreshConfig = field(default_factory=RefreshConfig)
+    ready_s: float = 60.0  # a worker needs about 5 s to serve
+    refresh_grace_s: float = 120.0  # after `seconds`, for a fresh model that is still on its way
+    linger_s: float = 3.0  # shopping goes on for so long after the fresh model was first seen
+    drain_s: float = 30.0  # for the last answers
