@@ -24,8 +24,8 @@ from export.registry.registry import Registry
 from stream.config import StreamConfig
 from stream.errors import BrokerUnavailable
 from stream.faust.app import build_app
-from stream.faust.tables import TableStore
-from stream.guarantee.guarantees import build_publisher
+from stream.guarantee.choose import choose_guarantee
+from stream.guarantee.repair import Repairs
 from stream.kafka.topics import check_topics
 from stream.models.follower import ModelFollower
 from stream.ops.metrics import Metrics
@@ -36,8 +36,11 @@ from stream.ops.startup import await_topics, collect_less_garbage, quiet_librari
 from stream.ops.watchdog import EXIT_STUCK, Vitals, Watchdog
 from stream.ops.web import Health, WebServer
 from stream.partition.expiry import Expiry
-from stream.partition.ledger import Ledger, Partition
+from stream.partition.membership import Membership
+from stream.partition.owned import OwnedPartition
 from stream.partition.ownership import Ownership
+from stream.partition.partitions import Partitions
+from stream.partition.recovery import Row
 from stream.path.batcher import Batcher
 from stream.path.commit import CommitPath, ItemRanker
 from stream.path.pipeline import Pipeline
@@ -77,34 +80,60 @@ class Worker:
     """One worker on one event loop. `ranker` may be replaced at any time, from any thread."""
 
     def __init__(self, config: StreamConfig, ranker: ItemRanker | None = None) -> None:
-        """Opens no connection yet. ConfigError where the policy's or Redis' settings cannot be used."""
+        """On the event loop. ConfigError where the policy's, Redis' or a client's settings cannot be used."""
         self.config = config
         self.ranker = ranker
         self.metrics = Metrics()
-        self.ledger = Ledger()
+        self.partitions = Partitions(config.topics.clicks)
         self.batcher = Batcher(
             max_batch=config.max_batch, max_queued=config.queue_clicks, max_bytes=config.queue_mb * 1024 * 1024
         )
-        self._app, table = build_app(config)
-        self._store = TableStore(table)
-        self._expiry = Expiry(self._store, self.ledger, config.session)
-        self._path = CommitPath(config, self._store, Policy(config.policy), self._expiry)
         self._ended = asyncio.Event()
-        self._ownership = Ownership(
-            config,
+        self._redis = RedisSink(config.redis_url, config.redis_ttl_s, self.metrics) if config.redis_url else None
+        self._reporter = Reporter(self.metrics, config.topics.recommendations, self._redis)
+        self._follower = ModelFollower(config, self.metrics, self._on_model) if ranker is None else None
+        self._app, _ = build_app(config, lambda: self._ownership)
+        self._membership = Membership(
             self._app,
-            self._store,
-            self.ledger,
-            self.batcher,
-            expiry=self._expiry,
-            path=self._path,
-            crash=self.crash,
+            self.partitions,
+            session_timeout_s=config.broker_session_timeout_s,
             has_ended=self._ended.is_set,
         )
-        self._app.intake = self._ownership
-        self._redis = RedisSink(config.redis_url, config.redis_ttl_s, self.metrics) if config.redis_url else None
-        self._reporter = Reporter(self.metrics, self.ledger, config.topics.recommendations, self._redis)
-        self._follower = ModelFollower(config, self.metrics, self._on_model) if ranker is None else None
+        self._expiry = Expiry(config.session)
+        policy = Policy(config.policy)
+        self._guarantee = choose_guarantee(
+            config,
+            self._membership,
+            observer=self.metrics,
+            on_client_error=self._on_client_error,
+            found=self._note_found,
+        )
+        self._repairs = Repairs(self._guarantee, crash=self.crash, has_ended=self._ended.is_set)
+        self._pipeline = Pipeline(
+            batcher=self.batcher,
+            partitions=self.partitions,
+            path=CommitPath(config, self._guarantee, policy, self._expiry),
+            publisher=self._guarantee.publisher,
+            observer=self._reporter,
+            current_ranker=lambda: self.ranker,
+            may_publish=self._membership.may_publish,
+            on_confirmed=self._guarantee.confirmed,
+            on_unconfirmed=self._repairs.unconfirmed,
+            batches_in_flight=config.batches_in_flight,
+        )
+        self._ownership = Ownership(
+            config,
+            self._membership,
+            self.partitions,
+            self.batcher,
+            pipeline=self._pipeline,
+            guarantee=self._guarantee,
+            expiry=self._expiry,
+            crash=self.crash,
+        )
+        self._watchdog = Watchdog(
+            self._vitals, self._guarantee.publisher.broker_answers, self._on_stuck, patience_s=config.watchdog_s
+        )
         self._web = WebServer(config.web_host, config.web_port, self.health, self.metrics)
         self._lag: dict[int, int] = {}
         self._loop_at = time.monotonic()
@@ -114,12 +143,6 @@ class Worker:
     async def serve(self, stop: StopSignal) -> int:
         """Start everything, wait for the end, end everything; 0 after a signal, 1 after a failure."""
         self._loop = asyncio.get_running_loop()
-        self._publisher = build_publisher(self.config, self.metrics, self._on_client_error)
-        self._pipeline = self._new_pipeline()
-        self._ownership.connect(self._publisher, self._pipeline)
-        self._watchdog = Watchdog(
-            self._vitals, self._publisher.broker_answers, self._on_stuck, patience_s=self.config.watchdog_s
-        )
         try:
             port = await self._web.start()
             log.info("health and metrics on http://%s:%d", self.config.web_host, port)
@@ -127,7 +150,7 @@ class Worker:
             if self._follower is not None:
                 self._follower.start()
             self._watchdog.start()
-            work = [self._start_app(), self._watch(stop), self._ownership.keep_changelog()]
+            work = [self._start_app(), self._watch(stop), self._guarantee.keep_changelog()]
             background = [asyncio.create_task(self._crash_on_error(coroutine)) for coroutine in work]
             await self._ended.wait()
             log.warning("the worker ends: %s", self._failure or "asked to")
@@ -143,17 +166,9 @@ class Worker:
         log.error("%s: %s", type(error).__name__, error, exc_info=None if expected else error)
         self._end(f"{type(error).__name__}: {error}")
 
-    def _new_pipeline(self) -> Pipeline:
-        return Pipeline(
-            batcher=self.batcher,
-            ledger=self.ledger,
-            path=self._path,
-            publisher=self._publisher,
-            observer=self._reporter,
-            current_ranker=lambda: self.ranker,
-            may_publish=self._ownership.may_publish,
-            batches_in_flight=self.config.batches_in_flight,
-        )
+    def _note_found(self, partition: OwnedPartition, rows: Sequence[Row]) -> None:
+        """A zombie may have brought back a session that was forgotten: it is, again, after another silence."""
+        self._expiry.touch(partition, [row.key for row in rows if row.key and row.value is not None], time.time())
 
     def _on_client_error(self, error: KafkaError) -> None:
         """In the producer's thread. Errors that matter arrive in delivery reports; this one says who to blame."""
@@ -191,24 +206,26 @@ class Worker:
             if self._pipeline.finished != finished:
                 finished, self._broker_away = self._pipeline.finished, False
             self._measure()
-            owned = sorted(number for _, number in self._ownership.reading())
-            if self._ownership.joined() and owned != partitions:
-                partitions = owned
-                self._store.recount()
-                self._expiry.retain(owned)
-                log.info("reading partitions %s; %d sessions; %s", owned, len(self._store), self._app.rebalance_times())
+            reading = self._reading()
+            if self._membership.joined() and reading != partitions:
+                partitions, sessions = reading, self.partitions.sessions
+                log.info("reading partitions %s; %d sessions; %s", reading, sessions, self._app.rebalance_times())
             await asyncio.sleep(_WATCH_S)
 
     def _measure(self) -> None:
         self.metrics.queue.set(self.batcher.queued)
         self.metrics.queue_bytes.set(self.batcher.queued_bytes)
-        self.metrics.measure_state(sessions=len(self._store), size=self._store.bytes, expired=self._expiry.expired)
-        self._lag = self._reporter.lag(self._ownership.reading(), self._highwater)
+        state = self.partitions
+        self.metrics.measure_state(sessions=state.sessions, size=state.state_bytes, expired=self._expiry.expired)
+        self._lag = self._reporter.lag(self.partitions.reading(), self._highwater)
         self.metrics.ready.set(self.health().ready)
 
-    def _highwater(self, partition: Partition) -> int | None:
+    def _reading(self) -> list[int]:
+        return sorted(partition.number for partition in self.partitions.reading())
+
+    def _highwater(self, partition: OwnedPartition) -> int | None:
         with contextlib.suppress(Exception):  # no longer assigned, or nothing fetched yet
-            end: int | None = self._app.consumer.highwater(TP(*partition))
+            end: int | None = self._app.consumer.highwater(TP(*partition.key))
             return end
         return None
 
@@ -217,10 +234,10 @@ class Worker:
         return describe_health(
             ranker=self.ranker,
             variant=self.config.variant,
-            joined=self._ownership.joined(),
+            joined=self._membership.joined(),
             lag=self._lag,
-            partitions=sorted(number for _, number in self._ownership.reading()),
-            errors=[e for e in (self._follower and self._follower.error, self._ownership.fenced, self._failure) if e],
+            partitions=self._reading(),
+            errors=[e for e in (self._follower and self._follower.error, self._guarantee.trouble, self._failure) if e],
             failed=self._failure is not None,
         )
 
@@ -230,7 +247,7 @@ class Worker:
             loop_at=self._loop_at,
             fetched_at=self._ownership.fetched_at,
             finished=self._pipeline.finished + self._ownership.restored,
-            waiting=waiting or not self._ownership.joined(),
+            waiting=waiting or not self._membership.joined(),
         )
 
     def _on_model(self, ranker: ItemRanker) -> None:
@@ -250,7 +267,7 @@ class Worker:
         last_resort = threading.Timer(_STOP_S + 10.0, os._exit, (EXIT_STUCK,))
         last_resort.daemon = True
         last_resort.start()
-        self._ownership.stop()
+        self._repairs.stop()
         try:
             await asyncio.wait_for(self._app.stop(), _STOP_S)
         except Exception as error:
@@ -259,7 +276,7 @@ class Worker:
             task.cancel()
         await self._pipeline.stop()
         self._watchdog.stop()
-        left = await asyncio.to_thread(self._publisher.close, 2.0)
+        left = await asyncio.to_thread(self._guarantee.publisher.close, 2.0)
         if left:
             log.warning(
                 "%d messages or transactions were not confirmed; their clicks are read again by the next owner", left

@@ -5,10 +5,10 @@ when one of the names they rely on changes.
     thread.py      the thread of aiokafka's consumer: fetches, seeks, heartbeats, offsets
     pace.py        how soon the next fetch is asked for
     records.py     header names that are no UTF-8
-    tables.py      recovery of the state from the changelog in the fetch loop, and the state table itself
+    tables.py      recovery of the state from the changelog in the fetch loop
     app.py         how these are put into a Faust app
     security.py    TLS and SASL for aiokafka, out of the options that librdkafka has
 
 What stays Faust's: membership of the group, the assignor that keeps clicks and changelog partitions together, the order
-of a rebalance (revoke, assign, recover, resume), the table and its changelog topic, the tree of services.
+of a rebalance (revoke, assign, recover, resume), the table, empty, that stands for the changelog topic, the tree of services.
 """

@@ -3,6 +3,7 @@
 import os
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +25,16 @@ _FETCH_MAX_WAIT_MS = 250  # a broker's long poll; a seek has to wait for the end
 
 
 class LeanApp(faust.App):
-    """`intake` is what the consumer works for; set before the app starts."""
+    """Made by `build_app`. `intake` is what the consumer works for; asked for when the app starts, not before: it is
+    made of parts that know the app."""
 
-    intake: Intake
     fetch_max_wait_ms: int
+    find_intake: Callable[[], Intake]
     rebalance_began_at = assigned_at = rebalance_ended_at = 0.0  # time.monotonic(), of the newest rebalance
+
+    @property
+    def intake(self) -> Intake:
+        return self.find_intake()
 
     def _new_transport(self) -> Any:
         """Seam: Faust finds a transport by the scheme of the broker's address only."""
@@ -42,7 +48,8 @@ class LeanApp(faust.App):
     async def _on_partitions_assigned(self, assigned: set[Any], generation_id: int = 0) -> None:
         """Seam: as above; what follows is the recovery of the state. One that is still under way from the rebalance
         before may have made its seeks since the partitions were revoked: they must not count for this assignment."""
-        self.intake.give_up_all()
+        clicks = [tp.partition for tp in assigned if tp.topic == self.intake.partitions.clicks_topic]
+        self.intake.assigned(clicks)
         self.assigned_at = time.monotonic()
         await super()._on_partitions_assigned(assigned, generation_id)
 
@@ -57,7 +64,7 @@ class LeanApp(faust.App):
         return f"rebalanced in {group_s:.3f} s, state recovered in {state_s:.3f} s"
 
 
-def build_app(config: StreamConfig) -> tuple[LeanApp, Any]:
+def build_app(config: StreamConfig, intake: Callable[[], Intake]) -> tuple[LeanApp, Any]:
     """The app, subscribed to the clicks, and its state table. Touches no broker."""
     app = LeanApp(
         config.group,
@@ -81,6 +88,7 @@ def build_app(config: StreamConfig) -> tuple[LeanApp, Any]:
         web_tables_enabled=False,
         TableManager=LeanTableManager,
     )
+    app.find_intake = intake
     app.fetch_max_wait_ms = _fetch_max_wait_ms(config)
     app.topics.add(app.topic(config.topics.clicks, key_type=bytes, value_type=bytes))
     table = app.Table("sessions", key_type=bytes, value_type=bytes)

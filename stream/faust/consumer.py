@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Protocol
 
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
@@ -12,7 +12,9 @@ from aiokafka.structs import TopicPartition
 from faust.transport.drivers.aiokafka import Consumer, Transport
 
 from stream.faust.thread import LeanThread
-from stream.partition.ledger import Ledger, Partition, Record
+from stream.partition.owned import OwnedPartition
+from stream.partition.partitions import Partitions
+from stream.partition.reading import Partition, Record
 from stream.path.batcher import Batcher
 
 __all__ = ["Intake", "LeanConsumer", "LeanTransport"]
@@ -27,17 +29,17 @@ _IDLE_S = 0.01  # while no partition is active
 class Intake(Protocol):
     """What the consumer needs of the worker; `LeanApp.intake`."""
 
-    ledger: Ledger
+    partitions: Partitions
     batcher: Batcher
-    clicks_topic: str
     commit_s: float
     drain_s: float  # how long a rebalance waits for batches in flight
     fetched_at: float  # time.monotonic() of the fetch loop's last turn
 
     async def drained(self, timeout_s: float) -> bool: ...
+    def assigned(self, numbers: Collection[int]) -> None: ...
     async def take_over(self, numbers: Sequence[int]) -> None: ...
     def give_up_all(self) -> None: ...
-    def start_of(self, partition: Partition, committed: int | None) -> int | None: ...
+    def start_of(self, partition: OwnedPartition, committed: int | None) -> int | None: ...
     def restore(self, partition: Partition, records: Sequence[Record]) -> None: ...
     def restored_to(self, partition: Partition, position: int) -> None: ...
     def crash(self, error: BaseException) -> None: ...
@@ -64,7 +66,7 @@ class LeanConsumer(Consumer):
     async def _drain_messages(self, fetcher: Any) -> None:
         """Seam: Faust makes two tasks a message here, and throws records away by generation and by flow state.
 
-        Changelog records go into the state table at once, clicks into the batcher; the ledger says which of them count.
+        Changelog records go into the state at once, clicks into the batcher; the partitions say which of them count.
         """
         intake = self.intake
         try:
@@ -88,30 +90,38 @@ class LeanConsumer(Consumer):
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(intake.batcher.room(), _FETCH_S)
             return
-        recovering = all(tp.topic != intake.clicks_topic for tp in active)
+        clicks_topic = intake.partitions.clicks_topic
+        recovering = all(tp.topic != clicks_topic for tp in active)
         records, positions, serial = await self._thread.fetch(active, _RECOVERY_FETCH_S if recovering else _FETCH_S)
         for tp, fetched in records.items():
-            accepted = intake.ledger.accept(tuple(tp), fetched, serial=serial)
-            if tp.topic == intake.clicks_topic:
-                intake.batcher.put(tuple(tp), accepted)
+            partition = intake.partitions.of(tuple(tp))
+            accepted = partition.accept(fetched, serial=serial)
+            if isinstance(partition, OwnedPartition):
+                intake.batcher.put(partition, accepted)
             elif accepted:
                 intake.restore(tuple(tp), accepted)
         for tp, position in positions.items():
-            if intake.ledger.passed(tuple(tp), position, serial=serial) and tp.topic != intake.clicks_topic:
+            partition = intake.partitions.of(tuple(tp))
+            if partition.passed(position, serial=serial) and tp.topic != clicks_topic:
                 intake.restored_to(tuple(tp), position)
+
+    def _clicks(self) -> list[Any]:
+        """The clicks' partitions that the group has given us."""
+        return [tp for tp in self.assignment() if tp.topic == self.intake.partitions.clicks_topic]
 
     async def perform_seek(self) -> None:
         """Seam: Faust's leaves partitions without a committed offset where they are, past records already dropped."""
-        await self._seek_clicks([tp for tp in self.assignment() if tp.topic == self.intake.clicks_topic])
+        await self._seek_clicks(self._clicks())
         self._thread.poll_at_most(self.app.fetch_max_wait_ms)  # the recovery is over
 
     async def _seek_clicks(self, partitions: Sequence[Any]) -> None:
         """To where the answers end; to the beginning where nobody knows."""
         if not partitions:
             return
-        epoch = self.intake.ledger.epoch  # a rebalance may come while the offsets are asked for
+        epoch = self.intake.partitions.epoch  # a rebalance may come while the offsets are asked for
         committed = await self._thread.committed(partitions)
-        found = {tp: self.intake.start_of(tp, offset) for tp, offset in committed.items()}
+        clicks = self.intake.partitions.clicks
+        found = {tp: self.intake.start_of(clicks(tp[1]), offset) for tp, offset in committed.items()}
         start = {tp: offset for tp, offset in found.items() if offset is not None}
         fresh = [TopicPartition(*tp) for tp, offset in found.items() if offset is None]
         if fresh:
@@ -129,8 +139,7 @@ class LeanConsumer(Consumer):
             await asyncio.sleep(0.1)
             if self.app.rebalancing:
                 continue
-            clicks = [tp for tp in self.assignment() if tp.topic == self.intake.clicks_topic]
-            lost = [tp for tp in clicks if not self.intake.ledger.is_expected(tuple(tp))]
+            lost = [tp for tp in self._clicks() if not self.intake.partitions.clicks(tp.partition).is_expected]
             if not lost:
                 return
             try:
@@ -140,9 +149,9 @@ class LeanConsumer(Consumer):
                 await asyncio.sleep(1.0)
 
     async def commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
-        """Seam: commits what the ledger has as confirmed. An error costs a replay, not the worker."""
-        ledger = self.intake.ledger
-        offsets, epoch = ledger.committable(), ledger.epoch
+        """Seam: commits what is confirmed. An error costs a replay, not the worker."""
+        partitions = self.intake.partitions
+        offsets, epoch = partitions.committable(), partitions.epoch
         owned = {tuple(tp) for tp in self.assignment()} if offsets else set()
         offsets = {tp: offset for tp, offset in offsets.items() if tp in owned}
         if not offsets:
@@ -155,7 +164,7 @@ class LeanConsumer(Consumer):
         except (KafkaError, TimeoutError) as error:
             log.warning("offsets were not committed, trying again: %s", error or "no answer in time")
             return False
-        ledger.committed(offsets, epoch=epoch)
+        partitions.committed(offsets, epoch=epoch)
         return True
 
     async def force_commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
@@ -169,7 +178,7 @@ class LeanConsumer(Consumer):
         """
         intake = self.intake
         self.closing = True
-        intake.ledger.stop_reading()
+        intake.partitions.stop_reading()
         intake.batcher.clear()
         try:
             if not await intake.drained(intake.drain_s):

@@ -1,8 +1,9 @@
-"""The state table: raw bytes in Faust's in-memory store, brought back by the fetch loop."""
+"""Recovery of the state from the changelog, by the fetch loop. Faust's table stays empty: it stands for the changelog
+topic, its partitions' assignment and the order of a recovery. The rows are the partitions' own
+(`stream.partition.owned`), as the table has one row a key: a session that comes from two partitions needs two."""
 
 import asyncio
 import logging
-from collections.abc import Collection, Mapping
 from typing import Any
 
 from faust.tables.manager import TableManager
@@ -11,59 +12,11 @@ from mode import Service
 
 from stream.errors import TopicError
 
-__all__ = ["LeanRecovery", "LeanTableManager", "TableStore"]
+__all__ = ["LeanRecovery", "LeanTableManager"]
 
 log = logging.getLogger(__name__)
 
 _POLL_S = 0.01
-
-
-class TableStore:
-    """Rows of a Faust table by session id. Seam: a write through the table needs the event being processed, and would
-    go out through Faust's producer; here the rows go out through ours, in order, and only their place is the table."""
-
-    def __init__(self, table: Any) -> None:
-        self._rows: dict[bytes, bytes] = table.data.data
-        self._partitions: dict[bytes, int] = table.data._key_partition  # by which Faust drops rows of lost partitions
-        self.bytes = 0  # of keys and rows, without what Python adds to them
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def get(self, key: bytes, partition: int) -> bytes | None:
-        """The row, unless it came from another partition (whose offsets mean nothing in this one)."""
-        row = self._rows.get(key)
-        return row if row is not None and self._partitions.get(key) == partition else None
-
-    def put(self, key: bytes, row: bytes, partition: int) -> None:
-        before = self._rows.get(key)
-        self.bytes += len(row) + len(key) if before is None else len(row) - len(before)
-        self._rows[key] = row
-        self._partitions[key] = partition
-
-    def put_new(self, rows: Mapping[bytes, bytes], partition: int) -> bool:
-        """Put many at once; False, and none of them, where one of the keys is there already."""
-        if not self._rows.keys().isdisjoint(rows):
-            return False
-        self.bytes += sum(map(len, rows)) + sum(map(len, rows.values()))
-        self._rows.update(rows)
-        self._partitions.update(dict.fromkeys(rows, partition))
-        return True
-
-    def delete(self, key: bytes) -> None:
-        row = self._rows.pop(key, None)
-        if row is not None:
-            self.bytes -= len(row) + len(key)
-        self._partitions.pop(key, None)
-
-    def drop(self, partitions: Collection[int]) -> None:
-        """Forget all rows of some partitions."""
-        for key in [key for key, partition in self._partitions.items() if partition in partitions]:
-            self.delete(key)
-
-    def recount(self) -> None:
-        """Measure anew: Faust drops the rows of lost partitions by itself."""
-        self.bytes = sum(map(len, self._rows)) + sum(map(len, self._rows.values()))
 
 
 class _Recovered:
@@ -112,13 +65,13 @@ class LeanRecovery(Recovery):
             raise
 
     def forget(self, number: int) -> None:
-        """The table has nothing of this partition: its recovery starts at the beginning."""
-        for changelog in self.active_tps:
-            if changelog.partition == number:
-                self.active_offsets[changelog] = None
+        """We have nothing of this partition: its recovery starts at the beginning. Said of what is lost, too: Faust may
+        skip a rebalance that the next one has overtaken, and remember offsets from before both."""
+        for changelog in [tp for tp in self.active_offsets if tp.partition == number]:
+            self.active_offsets[changelog] = None
 
     def advance(self, changelog: Any, offset: int) -> None:
-        """The table has all up to `offset` of this partition: a later recovery starts behind it."""
+        """The state has all up to `offset` of this partition: a later recovery starts behind it."""
         if changelog in self.active_tps:
             known = self.active_offsets[changelog]
             if known is None or offset > known:

@@ -14,7 +14,7 @@ from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 
 from stream.faust.pace import pace
 from stream.faust.records import read_any_header_name
-from stream.partition.ledger import Partition, Record
+from stream.partition.reading import Partition, Record
 
 __all__ = ["Fetched", "LeanThread", "note_kafka_errors"]
 
@@ -90,19 +90,19 @@ class LeanThread(AIOKafkaConsumerThread):
 
     async def seek_wait(self, partitions: Mapping[Any, int]) -> None:
         """Seam: Faust's seeks leave no trace by which records that were fetched before one can be told."""
-        await self.seek_in(self.app.intake.ledger.epoch, partitions)
+        await self.seek_in(self.app.intake.partitions.epoch, partitions)
 
     async def seek_in(self, epoch: int, partitions: Mapping[Any, int]) -> None:
         """Seek, unless a partition was given up since `epoch`: then someone else seeks, and knows better where to."""
         await self.call_thread(self._seek_and_expect, dict(partitions), epoch)
 
     async def _seek_and_expect(self, partitions: Mapping[Any, int], epoch: int) -> None:
-        consumer, ledger = self._ensure_consumer(), self.app.intake.ledger
+        consumer, of = self._ensure_consumer(), self.app.intake.partitions.of
         self.serial += 1
-        sought = [TopicPartition(*partition) for partition in partitions if ledger.is_current(partition, epoch)]
+        sought = [TopicPartition(*partition) for partition in partitions if of(tuple(partition)).is_current(epoch)]
         for partition in sought:
             consumer.seek(partition, partitions[partition])
-            ledger.expect(partition, partitions[partition], serial=self.serial, epoch=epoch)
+            of(tuple(partition)).expect(partitions[partition], serial=self.serial, epoch=epoch)
         positions = [consumer.position(partition) for partition in sought]
         await asyncio.wait_for(asyncio.gather(*positions), timeout=self.app.conf.broker_request_timeout)
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Protocol
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from stream.errors import PublishFailed
-from stream.partition.ledger import Partition
+from stream.partition.reading import Partition
 
 __all__ = [
     "DROPPED_HEADERS",

@@ -25,7 +25,7 @@ from confluent_kafka.admin import AdminClient
 from stream.errors import Fenced
 from stream.guarantee.publisher import Outgoing, Receipt, broker_answers
 from stream.guarantee.transaction_line import TransactionLine, TransactionObserver
-from stream.partition.ledger import Partition
+from stream.partition.reading import Partition
 
 __all__ = ["TransactionalPublisher", "transactional_id"]
 

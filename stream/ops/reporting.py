@@ -8,7 +8,7 @@ from stream.messages.contract import RANKING_FAILED
 from stream.ops.metrics import Metrics
 from stream.ops.redis_sink import RedisSink
 from stream.ops.web import Health
-from stream.partition.ledger import Ledger, Partition
+from stream.partition.owned import OwnedPartition
 from stream.path.commit import ItemRanker, Prepared
 from stream.path.inference import Ranked
 
@@ -18,8 +18,8 @@ __all__ = ["Reporter", "describe_health"]
 class Reporter:
     """The pipeline's observer. Called on the event loop; nothing here waits."""
 
-    def __init__(self, metrics: Metrics, ledger: Ledger, recommendations: str, redis: RedisSink | None) -> None:
-        self._metrics, self._ledger, self._redis = metrics, ledger, redis
+    def __init__(self, metrics: Metrics, recommendations: str, redis: RedisSink | None) -> None:
+        self._metrics, self._redis = metrics, redis
         self._recommendations = recommendations
 
     def prepared(self, prepared: Prepared, seconds: float) -> None:
@@ -55,12 +55,14 @@ class Reporter:
             mine = (m for m in messages if m.topic == self._recommendations)
             self._redis.put([(m.key.decode(), m.value) for m in mine if m.key and m.value])
 
-    def lag(self, partitions: list[Partition], highwater: Callable[[Partition], int | None]) -> dict[int, int]:
+    def lag(
+        self, partitions: list[OwnedPartition], highwater: Callable[[OwnedPartition], int | None]
+    ) -> dict[int, int]:
         """Clicks behind the end of each partition, counted from what is confirmed; sets the figures too."""
         lag: dict[int, int] = {}
         for partition in partitions:
-            end, position = highwater(partition), self._ledger.position(partition)
-            lag[partition[1]] = max((end or 0) - position, 0) if position is not None else 0
+            end, position = highwater(partition), partition.position
+            lag[partition.number] = max((end or 0) - position, 0) if position is not None else 0
         self._metrics.set_lag(lag)
         return lag
 

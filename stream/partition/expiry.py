@@ -18,26 +18,20 @@ before it and ahead of every later one, and are as confirmed, or as lost, as the
 keeps what it has; without clicks it does not grow either.
 
 Cost: one set.update a batch, and a bounded number of rows looked at. Sessions stand in buckets by the time of a click;
-the oldest bucket is emptied a few at a time, and whoever stands in a newer one too is passed over.
+the oldest bucket is emptied a few at a time, and whoever stands in a newer one too is passed over. Buckets and event
+clock are the partition's own (`stream.partition.idle`): they last as long as its rows do, also over batches that are
+not confirmed.
 """
 
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, Protocol
 
-from stream.partition.ledger import Partition, Record
+from stream.partition.owned import OwnedPartition
+from stream.partition.reading import Record
 from stream.partition.session import SessionConfig, StateHead, decode_head, is_expired
 
-__all__ = [
-    "SOURCE_OFFSET",
-    "CommittedOffsets",
-    "Expired",
-    "ExpiringStore",
-    "Expiry",
-    "WithHeaders",
-    "tombstone_headers",
-    "tombstone_offset",
-]
+__all__ = ["SOURCE_OFFSET", "Expired", "Expiry", "WithHeaders", "tombstone_headers", "tombstone_offset"]
 
 SOURCE_OFFSET = "source_offset"  # header of a tombstone: the newest click the deleted row had applied
 _BUCKETS = 4  # to the length of the silence; a session is forgotten up to one bucket late
@@ -57,113 +51,77 @@ class WithHeaders(Protocol):
     def headers(self) -> Sequence[tuple[str, bytes | None]]: ...
 
 
-class ExpiringStore(Protocol):
-    def get(self, key: bytes, partition: int) -> bytes | None: ...
-    def put(self, key: bytes, row: bytes, partition: int) -> None: ...
-    def delete(self, key: bytes) -> None: ...
-
-
-class CommittedOffsets(Protocol):
-    """`stream.partition.ledger.Ledger` is one."""
-
-    def committed_offset(self, partition: Partition) -> int | None: ...
-
-
 class Expiry:
-    """Which sessions are idle; lives on the event loop. `clock` gives seconds since the epoch."""
+    """The rule of the idle sessions, for every partition; lives on the event loop. `clock` gives seconds since the
+    epoch."""
 
-    def __init__(
-        self,
-        store: ExpiringStore,
-        offsets: CommittedOffsets,
-        config: SessionConfig,
-        clock: Callable[[], float] = time.time,
-    ) -> None:
-        self._store, self._offsets, self._config, self._clock = store, offsets, config, clock
+    def __init__(self, config: SessionConfig, clock: Callable[[], float] = time.time) -> None:
+        self._config, self._clock = config, clock
         self._silence_s = (config.timeout_ms + config.grace_ms) / 1000
         self._width_s = self._silence_s / _BUCKETS
-        self._buckets: dict[int, dict[int, set[bytes]]] = {}  # partition -> number of the bucket -> sessions
-        self._event_clock: dict[int, int] = {}  # partition -> ms since the epoch
         self.expired = 0  # sessions forgotten so far, those of batches that were undone among them
 
-    def turn(self, partition: Partition, touched: Sequence[bytes], newest_ts: int, written_ms: int) -> list[Expired]:
+    def turn(
+        self, partition: OwnedPartition, touched: Sequence[bytes], newest_ts: int, written_ms: int | None
+    ) -> list[Expired]:
         """Note the sessions of a batch, then forget some that are due.
 
-        newest_ts: the greatest ts of the sessions touched. written_ms: the timestamp of the batch's newest record; 0 or
-        less where it has none.
+        newest_ts: the greatest ts of the sessions touched. written_ms: the timestamp of the batch's newest record; None
+        where it has none that can be trusted.
         """
-        number, now = partition[1], self._clock()
+        now = self._clock()
         if touched:
-            self.touch(number, touched, now)
-            self._advance(number, min(newest_ts, int(now * 1000), written_ms if written_ms > 0 else newest_ts))
-        below = self._offsets.committed_offset(partition)
+            self.touch(partition, touched, now)
+            partition.idle.advance(min(newest_ts, int(now * 1000), newest_ts if written_ms is None else written_ms))
+        below = partition.committed_offset
         if below is None:
             return []
-        return self._sweep(number, now, below, _A_TURN + 2 * len(touched))
+        return self._sweep(partition, now, below, _A_TURN + 2 * len(touched))
 
-    def touch(self, partition: int, keys: Iterable[bytes], at_s: float) -> None:
+    def touch(self, partition: OwnedPartition, keys: Iterable[bytes], at_s: float) -> None:
         """These sessions had a click, or got a row, at `at_s`."""
         oldest = self._clock() - self._silence_s - self._width_s  # nothing is gained by telling older ones apart
-        number = int(max(at_s, oldest) / self._width_s)
-        self._buckets.setdefault(partition, {}).setdefault(number, set()).update(keys)
+        partition.idle.touch(int(max(at_s, oldest) / self._width_s), keys)
 
-    def restored(self, partition: int, records: Sequence[Record]) -> None:
+    def restored(self, partition: OwnedPartition, records: Sequence[Record]) -> None:
         """Changelog records that are being recovered; the newest one's timestamp counts for all of them."""
         if records:
             live = (record.key for record in records if record.key and record.value is not None)
             self.touch(partition, live, records[-1].timestamp / 1000)
 
-    def undo(self, partition: int, expired: Sequence[Expired]) -> None:
+    def undo(self, partition: OwnedPartition, expired: Sequence[Expired]) -> None:
         """Bring back what a batch forgot that was not confirmed; forgotten again after another silence."""
         for key, _, row in expired:
-            self._store.put(key, row, partition)
+            partition.rows[key] = row
         self.touch(partition, [one.key for one in expired], self._clock())
 
-    def retain(self, partitions: Collection[int]) -> None:
-        """Drop what is known of partitions that are no longer ours."""
-        for known in (self._buckets, self._event_clock):
-            for partition in [number for number in known if number not in partitions]:
-                del known[partition]
-
-    def _advance(self, partition: int, ts: int) -> None:
-        if ts > self._event_clock.get(partition, 0):
-            self._event_clock[partition] = ts
-
-    def _sweep(self, partition: int, now: float, below: int, rows: int) -> list[Expired]:
-        """Look at up to `rows` of the sessions that have been silent for long enough."""
-        buckets = self._buckets.get(partition, {})
+    def _sweep(self, partition: OwnedPartition, now: float, below: int, left: int) -> list[Expired]:
+        """Look at up to `left` of the sessions that have been silent for long enough."""
+        idle, rows = partition.idle, partition.rows
         found: list[Expired] = []
         kept: list[bytes] = []
-        while buckets and rows:
-            oldest = min(buckets)
+        while left and (oldest := idle.oldest) is not None:
             if now < (oldest + 1) * self._width_s + self._silence_s:
                 break
-            bucket = buckets[oldest]
-            newer = [other for number, other in buckets.items() if number != oldest]
-            while bucket and rows:
-                rows -= 1
-                key = bucket.pop()
-                if any(key in other for other in newer):
-                    continue
-                row = self._store.get(key, partition)
+            keys, looked = idle.take(oldest, left)
+            left -= looked
+            for key in keys:
+                row = rows.get(key)
                 if row is None:
                     continue
                 head = decode_head(row)
-                if self._is_over(partition, head, below):
-                    self._store.delete(key)
+                if self._is_over(idle.event_clock, head, below):
+                    del rows[key]
                     found.append(Expired(key, head.offset, row))
                 else:
                     kept.append(key)
-            if not bucket:
-                del buckets[oldest]
         if kept:
             self.touch(partition, kept, now)  # looked at again after another silence
         self.expired += len(found)
         return found
 
-    def _is_over(self, partition: int, head: StateHead, below: int) -> bool:
-        event_clock = self._event_clock.get(partition, 0) - self._config.grace_ms
-        return head.offset < below and is_expired(head, event_clock, self._config)
+    def _is_over(self, event_clock: int, head: StateHead, below: int) -> bool:
+        return head.offset < below and is_expired(head, event_clock - self._config.grace_ms, self._config)
 
 
 def tombstone_headers(expired: Expired) -> list[tuple[str, bytes]]:

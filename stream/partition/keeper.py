@@ -13,7 +13,6 @@ With transactions none of this can happen: the broker refuses the zombie's rows.
 
 import asyncio
 import logging
-from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
@@ -22,11 +21,12 @@ from faust.types import TP
 
 from stream.errors import PublishFailed
 from stream.guarantee.publisher import Outgoing, Receipt
-from stream.partition.ledger import Partition
+from stream.partition.owned import OwnedPartition
 from stream.partition.positions import split_positions
-from stream.partition.recovery import RecoverableStore, Row, restore_rows
+from stream.partition.reading import Partition
+from stream.partition.recovery import Row, restore_rows
 
-__all__ = ["ChangelogKeeper"]
+__all__ = ["ChangelogKeeper", "Recovery", "take_rows"]
 
 log = logging.getLogger(__name__)
 
@@ -34,12 +34,13 @@ _LOOK_S = 1.0  # between two looks at the end of the changelog
 _AT_ONCE = 500  # rows written again in one go
 
 
-class _Recovery(Protocol):
+class Recovery(Protocol):
     """`stream.faust.tables.LeanRecovery`."""
 
     active_offsets: Any  # by partition, the offset up to which the table has the changelog
 
     def advance(self, changelog: Any, offset: int) -> None: ...
+    def forget(self, number: int) -> None: ...
 
 
 class _Publisher(Protocol):
@@ -55,38 +56,32 @@ class _Reader(Protocol):
 
 class ChangelogKeeper:
     """Lives on the event loop. `owned` gives the partitions whose state is recovered and that are being read,
-    `may_publish` whether the group counts us as a member."""
+    `may_publish` whether the group counts us as a member. What is stale, or behind, is noted at the partitions."""
 
     def __init__(
         self,
         topic: str,
-        store: RecoverableStore,
-        recovery: _Recovery,
+        recovery: Recovery,
         *,
-        owned: Callable[[], Sequence[int]],
+        owned: Callable[[], Sequence[OwnedPartition]],
         may_publish: Callable[[], Awaitable[bool]],
-        found: Callable[[int, Sequence[Row]], None],
+        found: Callable[[OwnedPartition, Sequence[Row]], None],
     ) -> None:
         """`found` hears of rows that were taken over while the partition was ours."""
-        self._topic, self._store, self._recovery = topic, store, recovery
+        self._topic, self._recovery = topic, recovery
         self._owned, self._may_publish, self._found = owned, may_publish, found
-        self._stale: dict[int, set[bytes]] = defaultdict(set)
-        self._behind: dict[int, int] = {}  # partition -> where the table stood, with rows behind that
 
-    def restore(self, partition: int, rows: Sequence[Row], last_offset: int) -> None:
+    def restore(self, partition: OwnedPartition, rows: Sequence[Row], last_offset: int) -> None:
         """Take over the next rows of a partition, up to `last_offset`."""
-        skipped = restore_rows(self._store, rows, partition, self._stale[partition])
-        if skipped:
-            log.info("%d rows of %s-%d were older than the ones at hand", skipped, self._topic, partition)
-        self._recovery.advance(TP(self._topic, partition), last_offset)
+        take_rows(TP(self._topic, partition.number), self._recovery, partition, rows, last_offset)
 
-    def confirmed(self, partition: int, receipt: Receipt) -> None:
+    def confirmed(self, partition: OwnedPartition, receipt: Receipt) -> None:
         """Rows of ours are in the changelog. Where rows of others stand before or between them, those are to be read:
-        the table has the changelog only up to there."""
+        the state has the changelog only up to there."""
         whole = receipt.tracked_offset - receipt.first_tracked + 1 == receipt.tracked
         known = self._known(partition)
         if receipt.tracked and whole and (known is None or receipt.first_tracked <= known + 1):
-            self._recovery.advance(TP(self._topic, partition), receipt.tracked_offset)
+            self._recovery.advance(TP(self._topic, partition.number), receipt.tracked_offset)
 
     async def keep(self, publisher: _Publisher, reader: _Reader) -> None:
         """Look and write again, for ever."""
@@ -100,42 +95,53 @@ class ChangelogKeeper:
 
     async def look(self, reader: _Reader) -> None:
         """Read the rows of others. Rows that nobody confirmed to us since the last look are such, or as good as."""
-        known = {number: offset for number in self._owned() if (offset := self._known(number)) is not None}
-        ends = await asyncio.to_thread(reader.ends, list(known))
-        behind = {number: known[number] for number, end in ends.items() if end > known[number] + 1}
-        waited = [number for number, offset in behind.items() if self._behind.get(number) == offset]
-        self._behind = behind
-        for number in waited:
-            rows, _ = split_positions(await asyncio.to_thread(reader.read, number, known[number] + 1, ends[number]))
-            if number in self._owned() and self._known(number) == known[number]:
-                self.restore(number, rows, ends[number] - 1)
-                self._found(number, rows)
+        known = {one: offset for one in self._owned() if (offset := self._known(one)) is not None}
+        ends = await asyncio.to_thread(reader.ends, [one.number for one in known])
+        for partition, offset in known.items():
+            end, seen = ends[partition.number], partition.behind
+            partition.behind = offset if end > offset + 1 else None
+            if partition.behind is not None and seen == offset:
+                await self._read(reader, partition, offset, end)
 
     async def write_again(self, publisher: _Publisher) -> None:
         """Write the stale rows of the partitions that are ours. PublishFailed leaves the rest for later."""
-        for number in self._owned():
-            stale = self._stale.pop(number, set())
-            try:
-                while stale and await self._may_publish():
-                    await self._write(publisher, number, stale)
-            finally:
-                if stale:
-                    self._stale[number] |= stale
+        for partition in self._owned():
+            stale = partition.stale  # the set of this ownership: a later one has another
+            while stale and await self._may_publish():
+                await self._write(publisher, partition, stale)
 
-    async def _write(self, publisher: _Publisher, partition: int, stale: set[bytes]) -> None:
+    async def _read(self, reader: _Reader, partition: OwnedPartition, offset: int, end: int) -> None:
+        rows, _ = split_positions(await asyncio.to_thread(reader.read, partition.number, offset + 1, end))
+        if partition in self._owned() and self._known(partition) == offset:
+            self.restore(partition, rows, end - 1)
+            self._found(partition, rows)
+
+    async def _write(self, publisher: _Publisher, partition: OwnedPartition, stale: set[bytes]) -> None:
         """Write some rows; those that were not overtaken meanwhile are stale no more."""
         rows: dict[bytes, bytes] = {}
         for key in list(stale)[:_AT_ONCE]:
-            row = self._store.get(key, partition)
+            row = partition.rows.get(key)
             if row is None:
                 stale.discard(key)
             else:
                 rows[key] = row
-        messages = [Outgoing(self._topic, key, row, None, partition, True) for key, row in rows.items()]
-        self.confirmed(partition, await (await publisher.publish((self._topic, partition), messages)))
-        stale.difference_update(key for key, row in rows.items() if self._store.get(key, partition) in (row, None))
-        log.warning("%d rows of %s-%d stood behind ours and were older", len(rows), self._topic, partition)
+        if not rows:
+            return
+        messages = [Outgoing(self._topic, key, row, None, partition.number, True) for key, row in rows.items()]
+        self.confirmed(partition, await (await publisher.publish((self._topic, partition.number), messages)))
+        stale.difference_update(key for key, row in rows.items() if partition.rows.get(key) in (row, None))
+        log.warning("%d rows of %s-%d stood behind ours and were older", len(rows), self._topic, partition.number)
 
-    def _known(self, partition: int) -> int | None:
-        offset: int | None = self._recovery.active_offsets.get(TP(self._topic, partition))
+    def _known(self, partition: OwnedPartition) -> int | None:
+        offset: int | None = self._recovery.active_offsets.get(TP(self._topic, partition.number))
         return offset
+
+
+def take_rows(
+    changelog: TP, recovery: Recovery, partition: OwnedPartition, rows: Sequence[Row], last_offset: int
+) -> None:
+    """Take over the next rows of a partition's changelog, up to `last_offset`."""
+    skipped = restore_rows(partition.rows, rows, partition.stale)
+    if skipped:
+        log.info("%d rows of %s-%d were older than the ones at hand", skipped, *changelog)
+    recovery.advance(changelog, last_offset)

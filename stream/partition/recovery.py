@@ -7,13 +7,14 @@ again.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 from stream.partition.expiry import tombstone_offset
+from stream.partition.rows import SessionRows
 from stream.partition.session import decode_head
 
-__all__ = ["RecoverableStore", "Row", "restore_rows"]
+__all__ = ["Row", "restore_rows"]
 
 
 class Row(Protocol):
@@ -27,23 +28,14 @@ class Row(Protocol):
     def headers(self) -> Sequence[tuple[str, bytes | None]]: ...
 
 
-class RecoverableStore(Protocol):
-    """A store whose rows can be put and deleted without a changelog."""
-
-    def get(self, key: bytes, partition: int) -> bytes | None: ...
-    def put(self, key: bytes, row: bytes, partition: int) -> None: ...
-    def put_new(self, rows: Mapping[bytes, bytes], partition: int) -> bool: ...
-    def delete(self, key: bytes) -> None: ...
-
-
-def restore_rows(store: RecoverableStore, rows: Sequence[Row], partition: int, stale: set[bytes]) -> int:
-    """Apply the next rows of one partition in their order; the number of them skipped as older.
+def restore_rows(state: SessionRows, rows: Sequence[Row], stale: set[bytes]) -> int:
+    """Apply the next rows of one partition to its state in their order; the number of them skipped as older.
 
     `stale` holds the keys whose newest row so far was skipped. A row without a value deletes the session; one that
     names no source offset does so at all events. Raises BadState where a row to compare with cannot be read.
     """
     fresh = {row.key: row.value for row in rows if row.key is not None and row.value is not None}
-    if len(fresh) == len(rows) and store.put_new(fresh, partition):  # most of a compacted changelog is
+    if len(fresh) == len(rows) and state.put_new(fresh):  # most of a compacted changelog is
         stale.difference_update(fresh)
         return 0
     skipped = 0
@@ -51,15 +43,15 @@ def restore_rows(store: RecoverableStore, rows: Sequence[Row], partition: int, s
         key, value = row.key, row.value
         if key is None:
             continue
-        known = store.get(key, partition)
+        known = state.get(key)
         if known is not None and _offset(row) < decode_head(known).offset:
             skipped += 1
             stale.add(key)
             continue
         if value is not None:
-            store.put(key, value, partition)
+            state[key] = value
         elif known is not None:
-            store.delete(key)
+            del state[key]
         stale.discard(key)
     return skipped
 

@@ -33,13 +33,13 @@ from stream.messages.contract import (
     rejection_headers,
 )
 from stream.partition.expiry import Expired, Expiry, tombstone_headers
-from stream.partition.ledger import Partition, Record
-from stream.partition.positions import POSITION_KEY, encode_position
+from stream.partition.owned import OwnedPartition
+from stream.partition.reading import Record
 from stream.partition.session import SessionState, decode_state, encode_state, fold_click, ranking_items
 from stream.path.batcher import Batch
 from stream.path.policy import Policy
 
-__all__ = ["Answer", "CommitPath", "ItemRanker", "Prepared", "RankedItems", "StateStore", "Work"]
+__all__ = ["Answer", "CommitPath", "ItemRanker", "Prepared", "RankedItems", "WithPosition", "Work"]
 
 log = logging.getLogger(__name__)
 
@@ -65,15 +65,12 @@ class ItemRanker(Protocol):
     ) -> Sequence[RankedItems]: ...
 
 
-class StateStore(Protocol):
-    """The sessions' states as bytes, by session id; `stream.faust.tables` has it on a Faust table.
+class WithPosition(Protocol):
+    """What a guarantee adds to the rows of a batch, of how far its partition is answered."""
 
-    A row belongs to the partition it was put for: offsets of different partitions do not compare.
-    """
-
-    def get(self, key: bytes, partition: int) -> bytes | None: ...
-    def put(self, key: bytes, row: bytes, partition: int) -> None: ...
-    def delete(self, key: bytes) -> None: ...
+    def with_position(
+        self, partition: OwnedPartition, rows: Sequence[tuple[bytes, bytes]], next_offset: int
+    ) -> list[tuple[bytes, bytes | None]]: ...
 
 
 @dataclass(slots=True)
@@ -107,19 +104,20 @@ class Prepared:
 
 
 class CommitPath:
-    """Steps 1 to 5 as functions of a batch; holds no state besides the store's."""
+    """Steps 1 to 5 as functions of a batch; all state is its partition's."""
 
-    def __init__(self, config: StreamConfig, store: StateStore, policy: Policy, expiry: Expiry | None = None) -> None:
+    def __init__(
+        self, config: StreamConfig, guarantee: WithPosition, policy: Policy, expiry: Expiry | None = None
+    ) -> None:
         self._config = config
-        self._store = store
+        self._guarantee = guarantee
         self._policy = policy
         self._expiry = expiry
-        self.old_positions: set[int] = set()  # partitions with a position that an exactly-once worker left
 
     def prepare(self, batch: Batch) -> Prepared:
         """Steps 1 and 2. Raises BadState where a stored session cannot be read; a bad click never raises."""
         prepared = Prepared(batch)
-        partition = batch.partition[1]
+        stored = batch.partition.rows
         for record in batch.records:
             try:
                 click = decode_click(record.value, record.key, record.timestamp)  # 1.
@@ -129,7 +127,7 @@ class CommitPath:
             work = prepared.sessions.get(click.session_id)
             if work is None:
                 key = click.session_id.encode()
-                row = self._store.get(key, partition)
+                row = stored.get(key)
                 prepared.before.append((key, row))
                 before = decode_state(row) if row else None
                 state = fold_click(before, click, record.offset, self._config.session)  # 2.
@@ -140,7 +138,7 @@ class CommitPath:
             prepared.repeats += before is work.state
         for (key, _), work in zip(prepared.before, prepared.sessions.values(), strict=True):
             row = encode_state(work.state)
-            self._store.put(key, row, partition)
+            stored[key] = row
             prepared.rows.append((key, row))
         if self._expiry is not None:
             newest = max((work.state.last_ts for work in prepared.sessions.values()), default=0)
@@ -150,13 +148,14 @@ class CommitPath:
 
     def undo(self, prepared: Prepared) -> None:
         """Put the rows back that the batch replaced. Where several batches are undone, the newest comes first."""
+        partition = prepared.batch.partition
         for key, row in reversed(prepared.before):
             if row is None:
-                self._store.delete(key)
+                partition.rows.discard(key)
             else:
-                self._store.put(key, row, prepared.batch.partition[1])
+                partition.rows[key] = row
         if self._expiry is not None:
-            self._expiry.undo(prepared.batch.partition[1], prepared.expired)
+            self._expiry.undo(partition, prepared.expired)
 
     def rank(self, batches: Sequence[Prepared], ranker: ItemRanker | None) -> list[list[Answer]]:
         """Steps 3 and 4, of several batches in one run: for each of them an answer for each session, in order.
@@ -168,16 +167,15 @@ class CommitPath:
         return [[next(answers) for _ in prepared.sessions] for prepared in batches]
 
     def messages(self, prepared: Prepared, answers: Sequence[Answer], model: str) -> list[Outgoing]:
-        """Step 5: state rows first, then lists, then what is rejected; exactly once, the position is among the rows."""
+        """Step 5: state rows first, then lists, then what is rejected; what the guarantee says of the position is among
+        the rows."""
         topics, partition = self._config.topics, prepared.batch.partition
         changelog = self._config.changelog_topic
-        rows: list[tuple[bytes, bytes | None]] = list(prepared.rows)
-        if self._config.guarantee == "exactly-once":
-            rows.append((POSITION_KEY, encode_position(prepared.batch.records[-1].offset + 1)))
-        elif partition[1] in self.old_positions:
-            rows.insert(0, (POSITION_KEY, None))
-        out = [Outgoing(changelog, key, row, None, partition[1], True) for key, row in rows]
-        out += [Outgoing(changelog, x.key, None, tombstone_headers(x), partition[1], True) for x in prepared.expired]
+        next_offset = prepared.batch.records[-1].offset + 1
+        rows = self._guarantee.with_position(partition, prepared.rows, next_offset)
+        number = partition.number
+        out = [Outgoing(changelog, key, row, None, number, True) for key, row in rows]
+        out += [Outgoing(changelog, x.key, None, tombstone_headers(x), number, True) for x in prepared.expired]
         failed: list[tuple[Record, BadClick]] = []
         now = int(time.time() * 1000)
         for (session_id, work), (key, _), answer in zip(prepared.sessions.items(), prepared.rows, answers, strict=True):
@@ -187,7 +185,7 @@ class CommitPath:
             list_ = self._recommendation(session_id, work.state, answer, model, partition, now)
             out.append(Outgoing(topics.recommendations, key, encode(list_)))
         for record, error in (*prepared.rejected, *failed):
-            headers = [*record.headers, *rejection_headers(error, partition[0], partition[1], record.offset)]
+            headers = [*record.headers, *rejection_headers(error, partition.topic, number, record.offset)]
             out.append(Outgoing(topics.rejected, record.key, record.value, headers, shrinkable=True))
         return out
 
@@ -218,7 +216,7 @@ class CommitPath:
             return Answer((), fallback=False, error=f"{type(error).__name__}: {error}"[:200])
 
     def _recommendation(
-        self, session_id: str, state: SessionState, answer: Answer, model: str, partition: Partition, now: int
+        self, session_id: str, state: SessionState, answer: Answer, model: str, partition: OwnedPartition, now: int
     ) -> Recommendation:
         return Recommendation(
             session_id=session_id,
@@ -226,7 +224,7 @@ class CommitPath:
             model=model,
             variant=self._config.variant,
             fallback=answer.fallback,
-            source=Source(partition[0], partition[1], state.offset),
+            source=Source(partition.topic, partition.number, state.offset),
             event_ts=state.start_ts + state.times[-1],
             published_ts=now,
         )

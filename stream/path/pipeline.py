@@ -18,13 +18,13 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from stream.errors import PublishFailed
 from stream.guarantee.publisher import Outgoing, Publisher, Receipt
-from stream.partition.ledger import Ledger, Partition
+from stream.partition.owned import OwnedPartition
+from stream.partition.partitions import Partitions
 from stream.path.batcher import Batcher
 from stream.path.commit import Answer, CommitPath, ItemRanker, Prepared
 from stream.path.inference import Inference, Ranked
@@ -49,38 +49,34 @@ class Pipeline:
         self,
         *,
         batcher: Batcher,
-        ledger: Ledger,
+        partitions: Partitions,
         path: CommitPath,
         publisher: Publisher,
         observer: Observer,
         current_ranker: Callable[[], ItemRanker | None],
         may_publish: Callable[[], Awaitable[bool]],
+        on_confirmed: Callable[[OwnedPartition, Receipt], None],
+        on_unconfirmed: Callable[[OwnedPartition, PublishFailed], None],
         batches_in_flight: int,
     ) -> None:
-        self._batcher, self._ledger, self._path = batcher, ledger, path
+        """`on_confirmed` hears what the broker has, `on_unconfirmed` of partitions that were given up for a batch."""
+        self._batcher, self._partitions, self._path = batcher, partitions, path
         self._publisher, self._observer = publisher, observer
         self._current_ranker, self._may_publish = current_ranker, may_publish
+        self._on_confirmed, self._on_unconfirmed = on_confirmed, on_unconfirmed
         self._inference = Inference(self._rank)
         self._ranking: asyncio.Queue[tuple[Prepared, asyncio.Future[Ranked]]] = asyncio.Queue()
-        self._settling: dict[Partition, asyncio.Queue[_Published]] = {}
-        self._open: dict[Partition, deque[Prepared]] = {}  # begun and not confirmed, in order; given up ones are gone
+        self._settling: dict[OwnedPartition, asyncio.Queue[_Published]] = {}  # each with a task of its own
         self._clicks_ahead = 0  # prepared and not yet ranked
         self._room_ahead = asyncio.Event()
         self._room_ahead.set()
         self._most = batches_in_flight
-        self._begun: Counter[Partition] = Counter()  # batches that are not over
+        self.in_flight = 0  # batches begun and not yet over
         self._broken = False  # a stage has ended: what is in flight stays so
         self._idle = asyncio.Event()
         self._idle.set()
         self._tasks: list[asyncio.Task[None]] = []
         self.finished = 0  # batches, for the watchdog
-        self.changelog_rows: Callable[[Partition, Receipt], None] = _ignore
-        self.on_unconfirmed: Callable[[Partition, PublishFailed], None] = _reraise
-
-    @property
-    def in_flight(self) -> int:
-        """Batches begun and not yet ended."""
-        return self._begun.total()
 
     def start(self, on_crash: Callable[[BaseException], None]) -> None:
         """Start the stages; an error that no rule covers is handed to `on_crash`, and the stage is over."""
@@ -95,20 +91,15 @@ class Pipeline:
             await asyncio.wait_for(self._idle.wait(), timeout_s)
         return self._idle.is_set() and not self._broken
 
-    def give_up(self, partition: Partition) -> None:
+    def give_up(self, partition: OwnedPartition) -> None:
         """Nothing of the partition that was begun counts any more, and nothing that waits is begun; a seek is due."""
-        self._ledger.give_up(partition)
-        self._batcher.clear(partition)
-        self._publisher.withdraw(partition)
-        self._undo(partition)
+        self._publisher.withdraw(partition.key)
+        self._undo(self._partitions.give_up(partition))
 
     def give_up_all(self) -> None:
         """The same for all partitions."""
-        self._ledger.new_epoch()
-        self._batcher.clear()
         self._publisher.withdraw()
-        for partition in list(self._open):
-            self._undo(partition)
+        self._undo(self._partitions.give_up_all())
 
     async def stop(self) -> None:
         """Stop the stages where they are; what is in flight is not acknowledged."""
@@ -120,12 +111,13 @@ class Pipeline:
     async def _begin(self) -> None:
         while True:
             await self._room_ahead.wait()
-            batch = await self._batcher.take(self._ledger, self._may_begin)
-            self._begun[batch.partition] += 1
+            batch = await self._batcher.take(self._partitions, self._may_begin)
+            batch.partition.begun += 1
+            self.in_flight += 1
             self._idle.clear()
             started = time.perf_counter()
             prepared = self._path.prepare(batch)  # 1. 2.
-            self._open.setdefault(batch.partition, deque()).append(prepared)
+            batch.partition.begin(prepared)
             self._observer.prepared(prepared, time.perf_counter() - started)
             self._count_ahead(len(batch.records))
             self._ranking.put_nowait((prepared, self._inference.submit(prepared)))
@@ -158,7 +150,7 @@ class Pipeline:
                 self._over(prepared)
                 continue
             messages = self._path.messages(prepared, ranked.answers, ranked.model)
-            receipt = await self._publisher.publish(prepared.batch.partition, messages)  # 5.
+            receipt = await self._publisher.publish(prepared.batch.partition.key, messages)  # 5.
             self._settling_of(prepared).put_nowait(_Published(prepared, ranked, messages, receipt, time.perf_counter()))
 
     async def _settle(self, settling: "asyncio.Queue[_Published]") -> None:
@@ -171,28 +163,28 @@ class Pipeline:
                 if self._is_current(published.prepared):
                     partition = published.prepared.batch.partition
                     self.give_up(partition)
-                    self.on_unconfirmed(partition, error)
+                    self._on_unconfirmed(partition, error)
             else:
                 self._confirm(published, receipt)  # 7.
             self._over(published.prepared)
 
     def _confirm(self, published: "_Published", receipt: Receipt) -> None:
         batch = published.prepared.batch
-        if not self._ledger.confirm(batch.partition, batch.records[-1].offset + 1, epoch=batch.epoch):
+        if not batch.partition.confirm(batch.records[-1].offset + 1, epoch=batch.epoch):
             return
-        confirmed = self._open[batch.partition].popleft()
-        assert confirmed is published.prepared, "batches of a partition end in the order in which they began"
+        batch.partition.end(published.prepared)
         self.finished += 1
-        self.changelog_rows(batch.partition, receipt)
+        self._on_confirmed(batch.partition, receipt)
         seconds = time.perf_counter() - published.at
         self._observer.confirmed(published.prepared, published.ranked, published.messages, seconds)
 
     def _is_current(self, prepared: Prepared) -> bool:
-        return self._ledger.is_current(prepared.batch.partition, prepared.batch.epoch)
+        return prepared.batch.partition.is_current(prepared.batch.epoch)
 
-    def _undo(self, partition: Partition) -> None:
-        for prepared in reversed(self._open.pop(partition, ())):
+    def _undo(self, batches: Sequence[Prepared]) -> None:
+        for prepared in batches:
             self._path.undo(prepared)
+        self._batcher.look_again()  # there is room where lines were
 
     def _settling_of(self, prepared: Prepared) -> "asyncio.Queue[_Published]":
         partition = prepared.batch.partition
@@ -209,15 +201,13 @@ class Pipeline:
         self._idle.set()  # nobody waits for what will not end
         self._on_crash(error)
 
-    def _may_begin(self, partition: Partition) -> bool:
-        return self._begun[partition] < self._most
+    def _may_begin(self, partition: OwnedPartition) -> bool:
+        return partition.begun < self._most
 
     def _over(self, prepared: Prepared) -> None:
-        partition = prepared.batch.partition
-        self._begun[partition] -= 1
-        if not self._begun[partition]:
-            del self._begun[partition]
-        if not self._begun:
+        prepared.batch.partition.begun -= 1
+        self.in_flight -= 1
+        if not self.in_flight:
             self._idle.set()
         self._batcher.look_again()
 
@@ -228,14 +218,6 @@ class _Published(NamedTuple):
     messages: list[Outgoing]
     receipt: asyncio.Future[Receipt]
     at: float
-
-
-def _ignore(partition: Partition, receipt: Receipt) -> None:
-    """Nobody follows the rows of the changelog."""
-
-
-def _reraise(partition: Partition, error: PublishFailed) -> None:
-    raise error
 
 
 async def _guarded(stage: Coroutine[Any, Any, None], on_crash: Callable[[BaseException], None]) -> None:

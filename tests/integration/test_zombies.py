@@ -23,7 +23,7 @@ SESSIONS = [f"s{number}" for number in range(40)]
 
 # A worker whose messages wait in its producer for a while, and go out however late it has become
 SLOW_SENDER = """
-import stream.guarantee.guarantees as guarantees
+import stream.guarantee.choose as guarantees
 options = guarantees.producer_options
 guarantees.producer_options = lambda *a, **k: {**options(*a, **k), "linger.ms": 8000, "message.timeout.ms": 60000}
 from nextclick import main

@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from stream.partition.owned import OwnedPartition
 from stream.path.batcher import Batch
 
 CLICKS = ("clicks", 0)
@@ -27,24 +28,24 @@ def click(offset: int, session: str, item: str, ts: int = TS, **more: object) ->
     return FakeRecord(offset, session.encode(), value)
 
 
-def batch(*records: FakeRecord, epoch: int = 0) -> Batch:
-    return Batch(CLICKS, list(records), epoch)
+def partition(rows: Mapping[bytes, bytes] | None = None) -> OwnedPartition:
+    """A partition of the clicks with these rows, that nothing else is known of."""
+    made = OwnedPartition(CLICKS)
+    made.rows.update(rows or {})
+    return made
 
 
-class FakeStore(dict[bytes, bytes]):
-    """A store of one partition."""
+def batch(*records: FakeRecord, of: OwnedPartition | None = None, epoch: int = 0) -> Batch:
+    return Batch(of or partition(), list(records), epoch)
 
-    def get(self, key: bytes, partition: int) -> bytes | None:  # type: ignore[override]
-        return super().get(key)
 
-    def put(self, key: bytes, row: bytes, partition: int) -> None:
-        self[key] = row
+class NoPosition:
+    """A guarantee that writes nothing of how far a partition is answered."""
 
-    def put_new(self, rows: Mapping[bytes, bytes], partition: int) -> bool:
-        return self.keys().isdisjoint(rows) and not self.update(rows)
-
-    def delete(self, key: bytes) -> None:
-        self.pop(key, None)
+    def with_position(
+        self, partition: OwnedPartition, rows: Sequence[tuple[bytes, bytes]], next_offset: int
+    ) -> list[tuple[bytes, bytes | None]]:
+        return list(rows)
 
 
 class FakeList(NamedTuple):

@@ -1,7 +1,7 @@
 """The consumer of the seams, on a thread that has what it is told."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import pytest
@@ -11,7 +11,8 @@ from faust.types import TP
 from stream.config import StreamConfig
 from stream.faust.app import build_app
 from stream.faust.thread import note_kafka_errors
-from stream.partition.ledger import Ledger, Partition
+from stream.partition.owned import OwnedPartition
+from stream.partition.partitions import Partitions
 from stream.path.batcher import Batcher
 from tests.stream.records import FakeRecord
 
@@ -20,19 +21,21 @@ class FakeIntake:
     """A worker without a pipeline."""
 
     def __init__(self) -> None:
-        self.ledger, self.batcher = Ledger(), Batcher(max_batch=10, max_queued=100)
-        self.clicks_topic, self.commit_s, self.drain_s, self.fetched_at = "clicks", 1.0, 0.1, 0.0
+        self.partitions, self.batcher = Partitions("clicks"), Batcher(max_batch=10, max_queued=100)
+        self.commit_s, self.drain_s, self.fetched_at = 1.0, 0.1, 0.0
         self.restored: list[int] = []
         self.positions: dict[tuple[str, int], int] = {}
         self.is_drained = True
 
+    def assigned(self, numbers: Collection[int]) -> None: ...
+
     async def take_over(self, numbers: Sequence[int]) -> None: ...
 
-    def start_of(self, partition: Partition, committed: int | None) -> int | None:
-        return self.ledger.answered(partition) or committed
+    def start_of(self, partition: OwnedPartition, committed: int | None) -> int | None:
+        return partition.answered or committed
 
     def give_up_all(self) -> None:
-        self.ledger.new_epoch()
+        self.partitions.give_up_all()
         self.batcher.clear()
 
     async def drained(self, timeout_s: float) -> bool:
@@ -58,7 +61,7 @@ class FakeThread:
         self.seeks: list[dict[Any, int]] = []
         self.waits: list[float] = []
         self.epochs: list[int] = []  # of the seeks
-        self.on_committed: Callable[[], None] = lambda: None
+        self.on_committed: Callable[[], object] = lambda: None
         self.long_poll_ms = 0
 
     async def fetch(self, active: Any, wait_s: float) -> Any:
@@ -87,11 +90,11 @@ class FakeThread:
 
 def with_consumer(check: Any) -> None:
     async def run() -> None:
-        app, _ = build_app(StreamConfig(bootstrap_servers="a:1", registry="nowhere"))
-        app.intake = FakeIntake()
+        intake = FakeIntake()
+        app, _ = build_app(StreamConfig(bootstrap_servers="a:1", registry="nowhere"), lambda: intake)
         consumer = app.consumer
         consumer._thread = FakeThread()
-        await check(consumer, consumer._thread, app.intake)
+        await check(consumer, consumer._thread, intake)
 
     asyncio.run(run())
 
@@ -103,8 +106,8 @@ def tp(number: int, topic: str = "clicks") -> Any:
 def test_drain_sorts_clicks_and_changelog_records_and_drops_stale_ones() -> None:
     async def check(consumer: Any, thread: FakeThread, intake: FakeIntake) -> None:
         consumer._active_partitions = {tp(0), tp(0, "log")}
-        intake.ledger.expect(("clicks", 0), 5, serial=2, epoch=0)
-        intake.ledger.expect(("log", 0), 0, serial=1, epoch=0)
+        intake.partitions.of(("clicks", 0)).expect(5, serial=2, epoch=0)
+        intake.partitions.of(("log", 0)).expect(0, serial=1, epoch=0)
         fetched = {tp(0): [FakeRecord(5), FakeRecord(6)], tp(0, "log"): [FakeRecord(0)]}
         thread.fetches = [(fetched, {}, 1), (fetched, {}, 2)]
         await consumer._drain_once(intake)
@@ -118,7 +121,7 @@ def test_drain_sorts_clicks_and_changelog_records_and_drops_stale_ones() -> None
 def test_drain_passes_what_brings_no_record_unless_a_seek_came_since() -> None:
     async def check(consumer: Any, thread: FakeThread, intake: FakeIntake) -> None:
         consumer._active_partitions = {tp(0, "log")}
-        intake.ledger.expect(("log", 0), 0, serial=2, epoch=0)
+        intake.partitions.of(("log", 0)).expect(0, serial=2, epoch=0)
         thread.fetches = [({}, {tp(0, "log"): 9}, 1), ({tp(0, "log"): [FakeRecord(3)]}, {tp(0, "log"): 5}, 2)]
         await consumer._drain_once(intake)
         assert intake.positions == {}
@@ -152,8 +155,8 @@ def test_perform_seek_goes_to_the_beginning_where_nothing_was_committed() -> Non
 def test_perform_seek_goes_where_the_worker_says_or_to_the_beginning() -> None:
     async def check(consumer: Any, thread: FakeThread, intake: FakeIntake) -> None:
         consumer.assignment = lambda: {tp(0), tp(1), tp(2)}
-        intake.ledger.recovered(("clicks", 0), 6)
-        intake.ledger.recovered(("clicks", 1), 9)
+        intake.partitions.clicks(0).recovered(6)
+        intake.partitions.clicks(1).recovered(9)
         await consumer.perform_seek()
         assert thread.seeks == [{("clicks", 0): 6, ("clicks", 1): 9, ("clicks", 2): 3}]
 
@@ -165,14 +168,14 @@ def test_rewind_seeks_the_partitions_that_were_given_up_and_no_others() -> None:
         consumer.assignment = lambda: {tp(0), tp(1), tp(0, "log")}
         consumer.app.rebalancing = False
         for number in (0, 1):
-            intake.ledger.expect(("clicks", number), 3, serial=1, epoch=0)
-            intake.ledger.confirm(("clicks", number), 20, epoch=0)
-        intake.ledger.give_up(("clicks", 0))
+            intake.partitions.of(("clicks", number)).expect(3, serial=1, epoch=0)
+            intake.partitions.clicks(number).confirm(20, epoch=0)
+        intake.partitions.give_up(intake.partitions.clicks(0))
         rewinding = asyncio.create_task(consumer.rewind())
         while not thread.seeks:
             await asyncio.sleep(0.01)
         assert thread.seeks == [{("clicks", 0): 20}]
-        intake.ledger.expect(("clicks", 0), 20, serial=2, epoch=intake.ledger.epoch)
+        intake.partitions.of(("clicks", 0)).expect(20, serial=2, epoch=intake.partitions.epoch)
         await asyncio.wait_for(rewinding, 5)
 
     with_consumer(check)
@@ -191,11 +194,11 @@ def test_a_seek_for_partitions_given_up_meanwhile_is_not_made() -> None:
 
         lean = consumer._new_consumer_thread()
         lean._consumer = Reader()
-        epoch = intake.ledger.epoch
-        intake.ledger.give_up(("clicks", 0))
+        epoch = intake.partitions.epoch
+        intake.partitions.give_up(intake.partitions.clicks(0))
         await lean._seek_and_expect({("clicks", 0): 5, ("clicks", 1): 6}, epoch)
         assert sought == [(("clicks", 1), 6)]
-        assert intake.ledger.reading("clicks") == [("clicks", 1)]
+        assert [one.key for one in intake.partitions.reading()] == [("clicks", 1)]
 
     with_consumer(check)
 
@@ -205,7 +208,7 @@ def test_seek_overtaken_by_a_rebalance_is_of_the_epoch_in_which_it_began() -> No
 
     async def check(consumer: Any, thread: FakeThread, intake: FakeIntake) -> None:
         consumer.assignment = lambda: {tp(0)}
-        thread.on_committed = intake.ledger.new_epoch
+        thread.on_committed = intake.partitions.give_up_all
         await consumer.perform_seek()
         assert thread.epochs == [0]
 
@@ -215,8 +218,8 @@ def test_seek_overtaken_by_a_rebalance_is_of_the_epoch_in_which_it_began() -> No
 def test_commit_sends_confirmed_offsets_of_owned_partitions_once() -> None:
     async def check(consumer: Any, thread: FakeThread, intake: FakeIntake) -> None:
         consumer.assignment = lambda: {tp(0)}
-        intake.ledger.confirm(("clicks", 0), 4, epoch=0)
-        intake.ledger.confirm(("clicks", 1), 9, epoch=0)
+        intake.partitions.clicks(0).confirm(4, epoch=0)
+        intake.partitions.clicks(1).confirm(9, epoch=0)
         assert await consumer.commit()
         assert not await consumer.commit()
         assert thread.commits == [{("clicks", 0): 4}]
@@ -227,7 +230,7 @@ def test_commit_sends_confirmed_offsets_of_owned_partitions_once() -> None:
 def test_commit_that_fails_is_tried_again() -> None:
     async def check(consumer: Any, thread: FakeThread, intake: FakeIntake) -> None:
         consumer.assignment = lambda: {tp(0)}
-        intake.ledger.confirm(("clicks", 0), 4, epoch=0)
+        intake.partitions.clicks(0).confirm(4, epoch=0)
         thread.error = KafkaConnectionError()
         assert not await consumer.commit()
         thread.error = None
@@ -241,19 +244,19 @@ def test_wait_empty_commits_what_is_confirmed_and_ends_the_epoch(drained: bool) 
     async def check(consumer: Any, thread: FakeThread, intake: FakeIntake) -> None:
         consumer.assignment = lambda: {tp(0)}
         intake.is_drained = drained
-        intake.ledger.confirm(("clicks", 0), 4, epoch=0)
-        intake.batcher.put(("clicks", 0), [FakeRecord(4)])
+        intake.partitions.clicks(0).confirm(4, epoch=0)
+        intake.batcher.put(intake.partitions.clicks(0), [FakeRecord(4)])
         await consumer.wait_empty()
         assert thread.commits == [{("clicks", 0): 4}]
-        assert (intake.batcher.queued, intake.ledger.epoch, consumer.closing) == (0, 1, False)
+        assert (intake.batcher.queued, intake.partitions.epoch, consumer.closing) == (0, 1, False)
 
     with_consumer(check)
 
 
 def test_recovery_end_is_reached_by_offsets_alone() -> None:
     async def run() -> None:
-        app, _ = build_app(StreamConfig(bootstrap_servers="a:1", registry="nowhere"))
-        app.intake = FakeIntake()
+        intake = FakeIntake()
+        app, _ = build_app(StreamConfig(bootstrap_servers="a:1", registry="nowhere"), lambda: intake)
         recovery = app.tables.recovery
         log = tp(0, "log")
         recovery.active_tps.add(log)

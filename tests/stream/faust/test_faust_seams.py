@@ -30,8 +30,12 @@ from export.errors import ConfigError
 from stream.config import StreamConfig
 from stream.faust.app import LeanApp, build_app
 from stream.faust.consumer import Intake, LeanConsumer, LeanTransport
-from stream.faust.tables import LeanRecovery, LeanTableManager, TableStore
+from stream.faust.tables import LeanRecovery, LeanTableManager
 from stream.faust.thread import LeanThread, _positions
+
+
+def no_intake() -> Intake:
+    return cast(Intake, None)
 
 
 def source(thing: Any) -> str:
@@ -52,7 +56,7 @@ def test_every_override_still_overrides_with_the_same_parameters(ours: type, the
     own = {
         "intake", "lease", "rewind", "_drain_once", "_seek_clicks", "fetch", "committed", "commit_offsets", "advance",
         "_noting", "_seek_and_expect", "_fetch_with_serial", "_committed", "closing", "serial", "heartbeat_at",
-        "seek_in", "rejoin", "_rejoin", "forget", "rebalance_times", "poll_at_most",
+        "seek_in", "rejoin", "_rejoin", "forget", "rebalance_times", "poll_at_most", "_clicks",
     }  # fmt: skip
     for name, member in vars(ours).items():
         if name.startswith("__") or name in own or not (inspect.isfunction(member) or isinstance(member, property)):
@@ -115,14 +119,14 @@ def test_recovery_runs_no_task_that_ours_replaces() -> None:
 
 
 def _app_and_tables() -> tuple[Any, Any]:
-    app, _ = build_app(StreamConfig(bootstrap_servers="a:1", registry="nowhere"))
+    app, _ = build_app(StreamConfig(bootstrap_servers="a:1", registry="nowhere"), no_intake)
     return app, app.tables
 
 
-def test_memory_store_keeps_rows_and_their_partitions_where_ours_writes_them() -> None:
-    text = source(Store)
-    assert "self.data: MutableMapping = {}" in text
-    assert "self._key_partition" in source(Store.on_recovery_completed)
+def test_memory_store_says_nothing_of_offsets_as_it_is_empty() -> None:
+    """Where a recovery starts is then told by what ours has restored, and by nothing else."""
+    assert Store.persisted_offset(cast(Store, None), TP("log", 0)) is None
+    assert "offsets.setdefault(tp, None)" in source(Recovery._add)
 
 
 def test_aiokafka_has_the_internals_that_are_used() -> None:
@@ -162,8 +166,7 @@ def test_positions_are_those_of_assigned_partitions_that_have_one() -> None:
 
 def test_the_worker_reads_committed_clicks_only() -> None:
     async def build() -> None:
-        app, _ = build_app(StreamConfig(bootstrap_servers="a:1", registry="nowhere"))
-        app.intake = cast(Intake, None)
+        app, _ = build_app(StreamConfig(bootstrap_servers="a:1", registry="nowhere"), no_intake)
         consumer = app.consumer._thread._create_worker_consumer(app.transport)
         assert consumer._isolation_level == "read_committed"
 
@@ -173,9 +176,8 @@ def test_the_worker_reads_committed_clicks_only() -> None:
 def test_build_app_uses_every_seam_and_faust_names_the_changelog_as_we_do() -> None:
     async def build() -> None:
         config = StreamConfig(bootstrap_servers="a:1,b:2", registry="nowhere", group="g")
-        app, table = build_app(config)
+        app, table = build_app(config, no_intake)
         assert isinstance(app, LeanApp)
-        app.intake = cast(Intake, None)
         assert isinstance(app.transport, LeanTransport)
         assert isinstance(app.consumer, LeanConsumer)
         assert isinstance(app.consumer._thread, LeanThread)
@@ -187,36 +189,10 @@ def test_build_app_uses_every_seam_and_faust_names_the_changelog_as_we_do() -> N
     asyncio.run(build())
 
 
-def test_table_store_writes_into_the_faust_table_and_knows_partitions() -> None:
-    async def use() -> None:
-        _, table = build_app(StreamConfig(bootstrap_servers="a:1", registry="nowhere"))
-        store = TableStore(table)
-        store.put(b"k", b"row", 2)
-        assert (store.get(b"k", 2), store.get(b"k", 1), len(store)) == (b"row", None, 1)
-        assert (table.data.data, table.data._key_partition) == ({b"k": b"row"}, {b"k": 2})
-        await table.data.on_recovery_completed({("changelog", 1)}, set())
-        assert store.get(b"k", 2) is None
-        store.recount()
-        assert store.put_new({b"k": b"row", b"l": b"longer"}, 2)
-        assert not store.put_new({b"k": b"other", b"m": b"row"}, 1)
-        assert (store.get(b"k", 2), len(store), store.bytes) == (b"row", 2, 11)
-        store.put(b"k", b"r", 2)
-        store.delete(b"l")
-        assert store.bytes == 2
-        store.delete(b"k")
-        assert (len(store), store.bytes) == (0, 0)
-        for number in range(3):
-            store.put(b"k%d" % number, b"row", number)
-        store.drop({0, 2})
-        assert (len(store), store.get(b"k1", 1), store.bytes) == (1, b"row", 5)
-
-    asyncio.run(use())
-
-
 def test_build_app_with_tls_and_sasl_gives_aiokafka_the_same() -> None:
     async def build() -> None:
         options = {"security.protocol": "SASL_SSL", "sasl.username": "u", "sasl.password": "p"}
-        app, _ = build_app(StreamConfig(bootstrap_servers="a:1", registry="nowhere", kafka=options))
+        app, _ = build_app(StreamConfig(bootstrap_servers="a:1", registry="nowhere", kafka=options), no_intake)
         auth = credentials_to_aiokafka_auth(app.conf.broker_credentials)
         assert (auth["security_protocol"], auth["sasl_plain_username"]) == ("SASL_SSL", "u")
 
@@ -226,12 +202,12 @@ def test_build_app_with_tls_and_sasl_gives_aiokafka_the_same() -> None:
 def test_build_app_with_a_missing_certificate_says_so() -> None:
     options = {"security.protocol": "SSL", "ssl.ca.location": "/nowhere/ca.pem"}
     with pytest.raises(ConfigError, match="TLS"):
-        build_app(StreamConfig(bootstrap_servers="a:1", registry="nowhere", kafka=options))
+        build_app(StreamConfig(bootstrap_servers="a:1", registry="nowhere", kafka=options), no_intake)
 
 
 def test_build_app_takes_the_long_poll_from_the_client_options() -> None:
     config = StreamConfig(bootstrap_servers="a:1", registry="nowhere")
-    assert build_app(config)[0].fetch_max_wait_ms == 250
-    assert build_app(replace(config, kafka={"fetch.wait.max.ms": "4"}))[0].fetch_max_wait_ms == 4
+    assert build_app(config, no_intake)[0].fetch_max_wait_ms == 250
+    assert build_app(replace(config, kafka={"fetch.wait.max.ms": "4"}), no_intake)[0].fetch_max_wait_ms == 4
     with pytest.raises(ConfigError, match=r"fetch\.wait\.max\.ms"):
-        build_app(replace(config, kafka={"fetch.wait.max.ms": "soon"}))
+        build_app(replace(config, kafka={"fetch.wait.max.ms": "soon"}), no_intake)

@@ -8,12 +8,13 @@ from hypothesis import strategies as st
 from stream.config import StreamConfig
 from stream.messages.contract import Click, decode_recommendation
 from stream.partition.expiry import Expiry
-from stream.partition.ledger import Ledger, Partition
+from stream.partition.owned import OwnedPartition
+from stream.partition.partitions import Partitions
 from stream.partition.recovery import restore_rows
 from stream.partition.session import SessionConfig, encode_state, fold_click
 from stream.path.commit import CommitPath
 from stream.path.policy import Policy
-from tests.stream.records import CLICKS, TS, EchoRanker, FakeRecord, FakeStore, batch, click
+from tests.stream.records import CLICKS, TS, EchoRanker, FakeRecord, NoPosition, batch, click
 
 SESSION = SessionConfig(timeout_ms=60_000, grace_ms=20_000)
 SILENCE_S = 80.0
@@ -22,13 +23,15 @@ START_S = TS / 1000
 ROW = encode_state(fold_click(None, Click("s", "1", TS), 0))
 
 
-@dataclass
-class AllCommitted:
-    """Everything read so far is committed, unless told otherwise."""
+class AllCommitted(OwnedPartition):
+    """A partition of which everything read so far is committed, unless told otherwise."""
 
-    below: int | None = 1_000_000_000
+    def __init__(self, below: int | None = 1_000_000_000, number: int = 0) -> None:
+        super().__init__(("clicks", number))
+        self.below = below
 
-    def committed_offset(self, partition: Partition) -> int | None:
+    @property
+    def committed_offset(self) -> int | None:
         return self.below
 
 
@@ -37,8 +40,7 @@ class Shop:
     """One partition on a wall clock of the test's own; every click is a batch. Lists are the sessions' own items."""
 
     forgets: bool = True
-    store: FakeStore = field(default_factory=FakeStore)
-    offsets: AllCommitted = field(default_factory=AllCommitted)
+    partition: AllCommitted = field(default_factory=AllCommitted)
     now_s: float = START_S
     offset: int = 0
     changelog: list[FakeRecord] = field(default_factory=list)
@@ -47,16 +49,19 @@ class Shop:
         self.restart()
 
     def restart(self) -> None:
-        """A new worker, on what is in `store`."""
+        """A new worker, on the rows that there are."""
+        rows = dict(self.partition.rows)
+        self.partition = AllCommitted(self.partition.below)
+        self.partition.rows.update(rows)
         config = StreamConfig(bootstrap_servers="nowhere:1", registry="nowhere", session=SESSION)
-        self.expiry = Expiry(self.store, self.offsets, SESSION, lambda: self.now_s)
-        self.path = CommitPath(config, self.store, Policy(config.policy), self.expiry if self.forgets else None)
+        self.expiry = Expiry(SESSION, lambda: self.now_s)
+        self.path = CommitPath(config, NoPosition(), Policy(config.policy), self.expiry if self.forgets else None)
 
     def click(self, session: str, ts: int, item: str = "1", written_ms: int | None = None) -> list[str]:
         """The list after a click that is written to Kafka at `written_ms` [now]."""
         sent = click(self.offset, session, item, ts)
         written = int(self.now_s * 1000) if written_ms is None else written_ms
-        prepared = self.path.prepare(batch(FakeRecord(self.offset, sent.key, sent.value, written)))
+        prepared = self.path.prepare(batch(FakeRecord(self.offset, sent.key, sent.value, written), of=self.partition))
         self.offset += 1
         lists = []
         for message in self.path.messages(prepared, self.path.rank([prepared], EchoRanker())[0], "7"):
@@ -76,7 +81,7 @@ class Shop:
             self.click("others", int(self.now_s * 1000))
 
     def sessions(self) -> set[str]:
-        return {key.decode() for key in self.store}
+        return {key.decode() for key in self.partition.rows}
 
 
 def test_session_silent_for_time_out_and_grace_is_forgotten_with_a_tombstone() -> None:
@@ -141,17 +146,17 @@ def test_sessions_in_a_backlog_outlive_a_click_with_a_ts_of_the_future() -> None
 
 
 def test_session_with_clicks_above_the_committed_offset_stays() -> None:
-    shop = Shop(offsets=AllCommitted(0))
+    shop = Shop(partition=AllCommitted(0))
     shop.click("idle", TS)
     shop.live(3 * SILENCE_S)
     assert "idle" in shop.sessions(), "its click would be read again, without the ones before it"
-    shop.offsets.below = shop.offset
+    shop.partition.below = shop.offset
     shop.live(2 * SILENCE_S)
     assert "idle" not in shop.sessions()
 
 
 def test_nothing_is_forgotten_while_no_commit_is_known() -> None:
-    shop = Shop(offsets=AllCommitted(None))
+    shop = Shop(partition=AllCommitted(None))
     shop.click("idle", TS)
     shop.live(5 * SILENCE_S)
     assert "idle" in shop.sessions()
@@ -161,11 +166,11 @@ def test_recovered_sessions_are_silent_since_their_rows_were_written() -> None:
     before = Shop()
     before.click("idle", TS)
     before.live(60)
-    after = Shop(store=FakeStore(), now_s=before.now_s, offset=before.offset)
-    restore_rows(after.store, before.changelog, 0, set())
+    after = Shop(now_s=before.now_s, offset=before.offset)
+    restore_rows(after.partition.rows, before.changelog, set())
     half = len(before.changelog) // 2
-    after.expiry.restored(0, before.changelog[:half])
-    after.expiry.restored(0, before.changelog[half:])
+    after.expiry.restored(after.partition, before.changelog[:half])
+    after.expiry.restored(after.partition, before.changelog[half:])
     after.live(10)
     assert after.sessions() == {"idle", "others"}
     after.live(SILENCE_S)
@@ -176,42 +181,45 @@ def test_a_turn_looks_at_a_bounded_number_of_rows_and_keeps_up_with_new_sessions
     shop = Shop()
     keys = [f"s{number}".encode() for number in range(2000)]
     for key in keys:
-        shop.store.put(key, ROW, 0)
-    shop.expiry.touch(0, keys, START_S)
+        shop.partition.rows[key] = ROW
+    shop.expiry.touch(shop.partition, keys, START_S)
     shop.now_s += SILENCE_S + BUCKET_S
     gone = []
     for _ in range(10):
-        before = len(shop.store)
+        before = len(shop.partition.rows)
         shop.click("others", int(shop.now_s * 1000))
-        gone.append(before - len(shop.store))
+        gone.append(before - len(shop.partition.rows))
     assert max(gone) <= 258
     assert shop.sessions() == {"others"}
 
 
-def test_retain_forgets_the_partitions_that_are_no_longer_ours() -> None:
-    store = FakeStore({b"a": ROW, b"b": ROW})
+def test_lose_forgets_who_was_idle_in_the_partitions_that_are_no_longer_ours() -> None:
     now = START_S
-    expiry = Expiry(store, AllCommitted(), SESSION, lambda: now)
-    expiry.touch(0, [b"a"], now)
-    expiry.touch(1, [b"b"], now)
-    expiry.retain([1])
+    expiry = Expiry(SESSION, lambda: now)
+    lost, kept = AllCommitted(), AllCommitted(number=1)
+    for partition, key in ((lost, b"a"), (kept, b"b")):
+        partition.rows[key] = ROW
+        expiry.touch(partition, [key], now)
+    lost.lose()
+    lost.rows[b"a"] = ROW
     now += 10 * SILENCE_S
     late = FakeRecord(9, timestamp=int(now * 1000))
-    assert expiry.turn(("clicks", 0), [], 0, late.timestamp) == []
-    assert expiry.turn(("clicks", 1), [], 0, late.timestamp) == [], "without clicks event time stands still"
+    assert expiry.turn(lost, [], 0, late.timestamp) == []
+    assert expiry.turn(kept, [], 0, late.timestamp) == [], "without clicks event time stands still"
 
 
-def test_ledger_knows_the_committed_offset_from_the_seek_and_from_commits() -> None:
-    ledger = Ledger()
-    assert ledger.committed_offset(CLICKS) is None
-    ledger.expect(CLICKS, 7, serial=1, epoch=0)
-    assert ledger.committed_offset(CLICKS) == 7
-    ledger.confirm(CLICKS, 9, epoch=0)
-    assert ledger.committed_offset(CLICKS) == 7
-    ledger.committed({CLICKS: 9}, epoch=0)
-    assert ledger.committed_offset(CLICKS) == 9
-    ledger.new_epoch()
-    assert ledger.committed_offset(CLICKS) is None
+def test_partition_knows_the_committed_offset_from_the_seek_and_from_commits() -> None:
+    ours = Partitions("clicks")
+    clicks = ours.clicks(0)
+    assert clicks.committed_offset is None
+    clicks.expect(7, serial=1, epoch=0)
+    assert clicks.committed_offset == 7
+    clicks.confirm(9, epoch=0)
+    assert clicks.committed_offset == 7
+    ours.committed({CLICKS: 9}, epoch=0)
+    assert clicks.committed_offset == 9
+    ours.give_up_all()
+    assert clicks.committed_offset is None
 
 
 arrivals = st.lists(
@@ -240,13 +248,13 @@ def test_forgetting_changes_no_list_of_clicks_that_are_late_by_the_grace_at_most
             shop.now_s += wall_s if replay else gap / 1000
         if fate == "restart":
             ours.restart()
-            ours.expiry.touch(0, list(ours.store), ours.now_s)
+            ours.expiry.touch(ours.partition, list(ours.partition.rows), ours.now_s)
         elif fate == "crash":  # memory is lost, and comes back from the changelog
-            ours.store = FakeStore()
-            restore_rows(ours.store, ours.changelog, 0, set())
+            ours.partition.rows.clear()
+            restore_rows(ours.partition.rows, ours.changelog, set())
             ours.restart()
             if ours.changelog:
-                ours.expiry.restored(0, ours.changelog)
+                ours.expiry.restored(ours.partition, ours.changelog)
         lists = [shop.click(f"s{shopper}", event - late, str(number)) for shop in (ours, reference)]
         assert lists[0] == lists[1]
 
@@ -258,10 +266,10 @@ def test_session_forgotten_by_a_batch_that_is_undone_is_back_and_forgotten_by_a_
     shop.now_s += 2 * BUCKET_S
     now = int(shop.now_s * 1000)
     other = click(shop.offset, "others", "1", now)
-    before = dict(shop.store)
-    prepared = shop.path.prepare(batch(FakeRecord(shop.offset, other.key, other.value, now)))
+    before = dict(shop.partition.rows)
+    prepared = shop.path.prepare(batch(FakeRecord(shop.offset, other.key, other.value, now), of=shop.partition))
     assert [one.key for one in prepared.expired] == [b"idle"]
     shop.path.undo(prepared)
-    assert dict(shop.store) == before
+    assert dict(shop.partition.rows) == before
     shop.live(SILENCE_S + 2 * BUCKET_S)
     assert shop.sessions() == {"others"}

@@ -10,10 +10,11 @@ from faust.types import TP
 from stream.errors import PublishFailed
 from stream.guarantee.publisher import Outgoing, Receipt
 from stream.partition.keeper import ChangelogKeeper
-from stream.partition.ledger import Partition
+from stream.partition.owned import OwnedPartition
+from stream.partition.reading import Partition
 from stream.partition.recovery import Row
 from tests.stream.partition.test_recovery import row
-from tests.stream.records import FakeRecord, FakeStore
+from tests.stream.records import FakeRecord
 
 TOPIC = "sessions-changelog"
 
@@ -55,6 +56,8 @@ class FakeRecovery:
     def __init__(self) -> None:
         self.active_offsets: dict[TP, int | None] = {TP(TOPIC, 0): -1}
 
+    def forget(self, number: int) -> None: ...
+
     def advance(self, changelog: TP, offset: int) -> None:
         self.active_offsets[changelog] = max(offset, self.active_offsets[changelog] or 0)
 
@@ -63,11 +66,11 @@ class Owner:
     """A worker that owns partition 0."""
 
     def __init__(self, topic: Topic) -> None:
-        self.topic, self.store, self.recovery, self.partitions = topic, FakeStore(), FakeRecovery(), [0]
+        self.topic, self.recovery, self.owned = topic, FakeRecovery(), OwnedPartition(("clicks", 0))
+        self.store, self.partitions = self.owned.rows, [self.owned]
         self.found: list[Any] = []
         self.keeper = ChangelogKeeper(
             TOPIC,
-            self.store,
             self.recovery,
             owned=lambda: self.partitions,
             may_publish=self.may_publish,
@@ -80,8 +83,8 @@ class Owner:
     def answer(self, *offsets: int) -> None:
         """A batch that changes session `a` at these offsets."""
         for offset in offsets:
-            self.store.put(b"a", row(offset), 0)
-        self.keeper.confirmed(0, self.topic.append(*((b"a", row(offset)) for offset in offsets)))
+            self.store[b"a"] = row(offset)
+        self.keeper.confirmed(self.owned, self.topic.append(*((b"a", row(offset)) for offset in offsets)))
 
     async def turn(self) -> None:
         await self.keeper.look(self.topic)
@@ -117,8 +120,8 @@ def test_keeper_zombies_row_behind_the_owners_is_written_over(owner: Owner) -> N
 
 
 def test_keeper_zombies_row_between_the_owners_is_found_while_the_owner_goes_on(owner: Owner) -> None:
-    owner.store.put(b"b", row(9), 0)
-    owner.keeper.confirmed(0, owner.topic.append((b"b", row(9))))
+    owner.store[b"b"] = row(9)
+    owner.keeper.confirmed(owner.owned, owner.topic.append((b"b", row(9))))
     owner.topic.append((b"b", row(1)))
     owner.answer(10)
     assert owner.recovery.active_offsets[TP(TOPIC, 0)] == 0, "the table has the changelog up to the gap"
@@ -133,12 +136,12 @@ def test_keeper_zombies_row_between_the_owners_is_found_while_the_owner_goes_on(
 
 
 def test_keeper_zombies_row_within_a_batch_is_found(owner: Owner) -> None:
-    owner.store.put(b"a", row(9), 0)
+    owner.store[b"a"] = row(9)
     first = owner.topic.append((b"c", row(8)))
     owner.topic.append((b"a", row(2)))
     last = owner.topic.append((b"c", row(9)))
-    owner.store.put(b"c", row(9), 0)
-    owner.keeper.confirmed(0, Receipt(last.tracked_offset, first.first_tracked, 2))
+    owner.store[b"c"] = row(9)
+    owner.keeper.confirmed(owner.owned, Receipt(last.tracked_offset, first.first_tracked, 2))
     asyncio.run(owner.turn())
     asyncio.run(owner.turn())
     assert owner.topic.compacted == {b"a": row(9), b"c": row(9)}
@@ -156,14 +159,14 @@ def test_keeper_rows_of_a_newer_owner_are_taken_over_and_not_written_over(owner:
 
 def test_keeper_after_recovery_writes_the_rows_that_were_skipped(owner: Owner) -> None:
     owner.topic.append((b"a", row(5)), (b"a", row(4)))
-    owner.keeper.restore(0, owner.topic.read(0, 0, 2), 1)
+    owner.keeper.restore(owner.owned, owner.topic.read(0, 0, 2), 1)
     asyncio.run(owner.turn())
     assert owner.topic.compacted == {b"a": row(5)}
 
 
 def test_keeper_broker_away_writes_again_later(owner: Owner) -> None:
     owner.topic.append((b"a", row(5)), (b"a", row(4)))
-    owner.keeper.restore(0, owner.topic.read(0, 0, 2), 1)
+    owner.keeper.restore(owner.owned, owner.topic.read(0, 0, 2), 1)
     owner.topic.fails = True
     with pytest.raises(PublishFailed):
         asyncio.run(owner.turn())
@@ -174,7 +177,7 @@ def test_keeper_broker_away_writes_again_later(owner: Owner) -> None:
 
 def test_keeper_row_overtaken_while_it_is_written_is_written_again(owner: Owner) -> None:
     owner.topic.append((b"a", row(5)), (b"a", row(4)))
-    owner.keeper.restore(0, owner.topic.read(0, 0, 2), 1)
+    owner.keeper.restore(owner.owned, owner.topic.read(0, 0, 2), 1)
     publish = owner.topic.publish
 
     async def overtaken(partition: Partition, messages: Sequence[Outgoing]) -> asyncio.Future[Receipt]:
@@ -189,7 +192,7 @@ def test_keeper_row_overtaken_while_it_is_written_is_written_again(owner: Owner)
 
 def test_keeper_partition_lost_writes_nothing(owner: Owner) -> None:
     owner.topic.append((b"a", row(5)), (b"a", row(4)))
-    owner.keeper.restore(0, owner.topic.read(0, 0, 2), 1)
+    owner.keeper.restore(owner.owned, owner.topic.read(0, 0, 2), 1)
     owner.partitions = []
     asyncio.run(owner.turn())
     assert len(owner.topic.rows) == 2

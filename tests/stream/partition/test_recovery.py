@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 from stream.messages.contract import Click
 from stream.partition.expiry import Expired, tombstone_headers
 from stream.partition.recovery import restore_rows
+from stream.partition.rows import SessionRows
 from stream.partition.session import encode_state, fold_click
-from tests.stream.records import TS, FakeRecord, FakeStore
+from tests.stream.records import TS, FakeRecord
 
 
 def row(offset: int) -> bytes:
@@ -15,50 +16,50 @@ def row(offset: int) -> bytes:
 
 
 def test_restore_rows_keeps_the_newest_row_of_a_session() -> None:
-    store, stale = FakeStore(), set[bytes]()
+    store, stale = SessionRows(), set[bytes]()
     rows = [FakeRecord(0, b"a", row(1)), FakeRecord(1, b"a", row(2)), FakeRecord(2, b"b", row(0))]
-    assert restore_rows(store, rows, 0, stale) == 0
+    assert restore_rows(store, rows, stale) == 0
     assert store == {b"a": row(2), b"b": row(0)}
     assert not stale
 
 
 def test_restore_rows_of_a_zombie_behind_the_new_owners_are_skipped_and_stale() -> None:
-    store, stale = FakeStore(), set[bytes]()
-    assert restore_rows(store, [FakeRecord(0, b"a", row(5)), FakeRecord(1, b"a", row(3))], 0, stale) == 1
+    store, stale = SessionRows(), set[bytes]()
+    assert restore_rows(store, [FakeRecord(0, b"a", row(5)), FakeRecord(1, b"a", row(3))], stale) == 1
     assert store == {b"a": row(5)}
     assert stale == {b"a"}
 
 
 def test_restore_rows_of_a_zombie_before_a_newer_row_of_the_owner_are_not_stale() -> None:
-    store, stale = FakeStore(), set[bytes]()
+    store, stale = SessionRows(), set[bytes]()
     rows = [FakeRecord(0, b"a", row(5)), FakeRecord(1, b"a", row(3))]
-    assert restore_rows(store, rows, 0, stale) == 1
-    assert restore_rows(store, [FakeRecord(2, b"a", row(6))], 0, stale) == 0
+    assert restore_rows(store, rows, stale) == 1
+    assert restore_rows(store, [FakeRecord(2, b"a", row(6))], stale) == 0
     assert store == {b"a": row(6)}
     assert not stale
 
 
 def test_restore_rows_without_a_value_deletes_the_session() -> None:
-    store, stale = FakeStore({b"a": row(1)}), {b"a"}
-    restore_rows(store, [FakeRecord(0, b"a", None), FakeRecord(1, None, b"ignored")], 0, stale)
+    store, stale = SessionRows({b"a": row(1)}), {b"a"}
+    restore_rows(store, [FakeRecord(0, b"a", None), FakeRecord(1, None, b"ignored")], stale)
     assert store == {}
     assert not stale
 
 
 def test_restore_rows_tombstone_of_a_zombie_behind_the_new_owners_row_is_skipped() -> None:
-    store = FakeStore()
+    store = SessionRows()
     tombstone = FakeRecord(1, b"a", None, headers=tombstone_headers(Expired(b"a", 3)))
     stale: set[bytes] = set()
-    assert restore_rows(store, [FakeRecord(0, b"a", row(5)), tombstone], 0, stale) == 1
-    assert (store, stale) == ({b"a": row(5)}, {b"a"})
-    assert restore_rows(store, [FakeRecord(2, b"a", None, headers=tombstone_headers(Expired(b"a", 5)))], 0, set()) == 0
+    assert restore_rows(store, [FakeRecord(0, b"a", row(5)), tombstone], stale) == 1
+    assert (dict(store), stale) == ({b"a": row(5)}, {b"a"})
+    assert restore_rows(store, [FakeRecord(2, b"a", None, headers=tombstone_headers(Expired(b"a", 5)))], set()) == 0
     assert store == {}
 
 
 def test_restore_rows_twice_gives_the_same_store() -> None:
-    store, records, stale = FakeStore(), [FakeRecord(n, b"a", row(n)) for n in range(5)], set[bytes]()
-    restore_rows(store, records, 0, stale)
-    restore_rows(store, records[2:], 0, stale)
+    store, records, stale = SessionRows(), [FakeRecord(n, b"a", row(n)) for n in range(5)], set[bytes]()
+    restore_rows(store, records, stale)
+    restore_rows(store, records[2:], stale)
     assert store == {b"a": row(4)}
     assert not stale
 
@@ -67,10 +68,10 @@ def test_restore_rows_twice_gives_the_same_store() -> None:
 def test_restore_rows_in_any_order_stale_are_those_that_compaction_would_get_wrong(
     written: list[tuple[bytes, int]], cut: int
 ) -> None:
-    store, stale = FakeStore(), set[bytes]()
+    store, stale = SessionRows(), set[bytes]()
     records = [FakeRecord(place, key, row(offset)) for place, (key, offset) in enumerate(written)]
-    restore_rows(store, records[:cut], 0, stale)
-    restore_rows(store, records[cut:], 0, stale)
+    restore_rows(store, records[:cut], stale)
+    restore_rows(store, records[cut:], stale)
     newest = {key: max(offset for name, offset in written if name == key) for key, _ in written}
     kept = dict(written)
     assert store == {key: row(offset) for key, offset in newest.items()}

@@ -7,14 +7,16 @@ from typing import Any, cast
 from stream.config import StreamConfig
 from stream.errors import PublishFailed
 from stream.guarantee.publisher import Outgoing, Publisher, Receipt
-from stream.partition.ledger import Ledger, Partition
+from stream.partition.owned import OwnedPartition
+from stream.partition.partitions import Partitions
+from stream.partition.reading import Partition
 from stream.partition.session import decode_state
 from stream.path.batcher import Batcher
 from stream.path.commit import CommitPath, Prepared
 from stream.path.inference import Ranked
 from stream.path.pipeline import Pipeline
 from stream.path.policy import Policy
-from tests.stream.records import CLICKS, EchoRanker, FakeStore, click
+from tests.stream.records import CLICKS, EchoRanker, NoPosition, click
 
 OTHER = ("clicks", 1)
 
@@ -51,22 +53,24 @@ class Bench:
 
     def __init__(self, *, in_flight: int = 4, max_batch: int = 1) -> None:
         config = StreamConfig(bootstrap_servers="nowhere:1", registry="nowhere")
-        self.ledger, self.batcher = Ledger(), Batcher(max_batch=max_batch, max_queued=100)
-        self.publisher, self.observer, self.store = SlowPublisher(), Silent(), FakeStore()
+        self.partitions, self.batcher = Partitions("clicks"), Batcher(max_batch=max_batch, max_queued=100)
+        self.clicks, self.other = self.partitions.clicks(0), self.partitions.clicks(1)
+        self.publisher, self.observer, self.store = SlowPublisher(), Silent(), self.clicks.rows
         self.crashes: list[BaseException] = []
-        self.failures: list[tuple[Partition, PublishFailed]] = []
+        self.failures: list[tuple[OwnedPartition, PublishFailed]] = []
         self.may_publish = True
         self.pipeline = Pipeline(
             batcher=self.batcher,
-            ledger=self.ledger,
-            path=CommitPath(config, self.store, Policy(config.policy)),
+            partitions=self.partitions,
+            path=CommitPath(config, NoPosition(), Policy(config.policy)),
             publisher=cast(Publisher, self.publisher),
             observer=self.observer,
             current_ranker=EchoRanker,
             may_publish=self._may_publish,
+            on_confirmed=lambda partition, receipt: None,
+            on_unconfirmed=lambda partition, error: self.failures.append((partition, error)),
             batches_in_flight=in_flight,
         )
-        self.pipeline.on_unconfirmed = lambda partition, error: self.failures.append((partition, error))
         self.pipeline.start(self.crashes.append)
 
     async def _may_publish(self) -> bool:
@@ -74,7 +78,7 @@ class Bench:
 
     async def publish(self, count: int) -> None:
         """Put `count` clicks in, and wait until as many batches as may be are published."""
-        self.batcher.put(CLICKS, [click(n, f"s{n}", "1") for n in range(count)])
+        self.batcher.put(self.clicks, [click(n, f"s{n}", "1") for n in range(count)])
         await self.published(count)
 
     async def published(self, count: int) -> None:
@@ -100,10 +104,10 @@ def test_batches_confirmed_out_of_order_are_committed_in_order() -> None:
         third.set_result(Receipt(2))
         second.set_result(Receipt(1))
         await bench.settle()
-        assert bench.ledger.committable() == {}
+        assert bench.partitions.committable() == {}
         first.set_result(Receipt(0))
         await bench.settle()
-        assert bench.ledger.committable() == {CLICKS: 3}
+        assert bench.partitions.committable() == {CLICKS: 3}
         assert (bench.pipeline.in_flight, bench.observer.answered) == (0, 3)
         await bench.pipeline.stop()
 
@@ -119,8 +123,8 @@ def test_a_batch_that_is_not_confirmed_keeps_later_ones_from_being_committed() -
         second.set_exception(PublishFailed("no"))
         third.set_result(Receipt(2))
         await bench.settle()
-        assert bench.ledger.committable() == {}
-        assert (len(bench.failures), bench.ledger.epoch, bench.observer.answered) == (1, 1, 1)
+        assert bench.partitions.committable() == {}
+        assert (len(bench.failures), bench.partitions.epoch, bench.observer.answered) == (1, 1, 1)
         assert await bench.pipeline.drained(1)
         await bench.pipeline.stop()
 
@@ -130,16 +134,16 @@ def test_a_batch_that_is_not_confirmed_keeps_later_ones_from_being_committed() -
 def test_a_partition_that_is_given_up_does_not_stop_another() -> None:
     async def run() -> None:
         bench = Bench()
-        bench.batcher.put(CLICKS, [click(0, "a", "1")])
-        bench.batcher.put(OTHER, [click(0, "b", "1")])
+        bench.batcher.put(bench.clicks, [click(0, "a", "1")])
+        bench.batcher.put(bench.other, [click(0, "b", "1")])
         await bench.published(2)
         failing, sound = bench.publisher.receipts
         failing.set_exception(PublishFailed("no"))
         await bench.settle()
         sound.set_result(Receipt(0))
         await bench.settle()
-        assert bench.ledger.committable() == {OTHER: 1}
-        assert [partition for partition, _ in bench.failures] == [CLICKS]
+        assert bench.partitions.committable() == {OTHER: 1}
+        assert [partition.key for partition, _ in bench.failures] == [CLICKS]
         assert bench.publisher.withdrawn == [CLICKS]
         await bench.pipeline.stop()
 
@@ -149,12 +153,12 @@ def test_a_partition_that_is_given_up_does_not_stop_another() -> None:
 def test_a_partition_is_confirmed_while_an_older_batch_of_another_waits() -> None:
     async def run() -> None:
         bench = Bench()
-        bench.batcher.put(CLICKS, [click(0, "a", "1")])
-        bench.batcher.put(OTHER, [click(0, "b", "1")])
+        bench.batcher.put(bench.clicks, [click(0, "a", "1")])
+        bench.batcher.put(bench.other, [click(0, "b", "1")])
         await bench.published(2)
         bench.publisher.receipts[1].set_result(Receipt(0))
         await bench.settle()
-        assert bench.ledger.committable() == {OTHER: 1}
+        assert bench.partitions.committable() == {OTHER: 1}
         await bench.pipeline.stop()
 
     scenario(run)
@@ -163,7 +167,7 @@ def test_a_partition_is_confirmed_while_an_older_batch_of_another_waits() -> Non
 def test_rows_of_batches_that_are_given_up_are_put_back_newest_batch_first() -> None:
     async def run() -> None:
         bench = Bench()
-        bench.batcher.put(CLICKS, [click(n, "a", str(n)) for n in range(3)])
+        bench.batcher.put(bench.clicks, [click(n, "a", str(n)) for n in range(3)])
         await bench.published(3)
         bench.publisher.receipts[0].set_result(Receipt(0))
         await bench.settle()
@@ -172,7 +176,7 @@ def test_rows_of_batches_that_are_given_up_are_put_back_newest_batch_first() -> 
         bench.publisher.receipts[1].set_exception(PublishFailed("no"))
         await bench.settle()
         assert decode_state(bench.store[b"a"]).items == ("0",)
-        bench.batcher.put(CLICKS, [click(n, "a", str(n)) for n in (1, 2)])
+        bench.batcher.put(bench.clicks, [click(n, "a", str(n)) for n in (1, 2)])
         await bench.published(5)
         assert decode_state(bench.store[b"a"]) == state
         await bench.pipeline.stop()
@@ -185,11 +189,11 @@ def test_rows_are_put_back_when_all_partitions_are_given_up() -> None:
         bench = Bench()
         await bench.publish(2)
         bench.pipeline.give_up_all()
-        assert (bench.store, bench.publisher.withdrawn, bench.ledger.epoch) == ({}, [None], 1)
+        assert (dict(bench.store), bench.publisher.withdrawn, bench.partitions.epoch) == ({}, [None], 1)
         for receipt in bench.publisher.receipts:
             receipt.set_result(Receipt(0))
         await bench.settle()
-        assert (bench.ledger.committable(), bench.pipeline.in_flight) == ({}, 0)
+        assert (bench.partitions.committable(), bench.pipeline.in_flight) == ({}, 0)
         await bench.pipeline.stop()
 
     scenario(run)
@@ -199,12 +203,12 @@ def test_clicks_that_wait_behind_a_failed_batch_are_not_begun_in_the_new_epoch()
     async def run() -> None:
         bench = Bench(in_flight=1)
         await bench.publish(1)
-        bench.batcher.put(CLICKS, [click(n, f"s{n}", "1") for n in range(1, 8)])
+        bench.batcher.put(bench.clicks, [click(n, f"s{n}", "1") for n in range(1, 8)])
         bench.publisher.receipts[0].set_exception(PublishFailed("no"))
         for _ in range(20):
             await bench.settle()
         assert len(bench.publisher.receipts) == 1, "they come again after the failed one, when the seek is made"
-        assert (bench.batcher.queued, bench.pipeline.in_flight, bench.ledger.committable()) == (0, 0, {})
+        assert (bench.batcher.queued, bench.pipeline.in_flight, bench.partitions.committable()) == (0, 0, {})
         await bench.pipeline.stop()
 
     scenario(run)
@@ -228,7 +232,7 @@ def test_clicks_that_come_while_the_broker_is_slow_gather_into_one_batch() -> No
     async def run() -> None:
         bench = Bench(in_flight=2, max_batch=100)
         for number in range(12):  # each alone, as under light traffic
-            bench.batcher.put(CLICKS, [click(number, f"s{number}", "1")])
+            bench.batcher.put(bench.clicks, [click(number, f"s{number}", "1")])
             await bench.settle()
         assert (len(bench.publisher.receipts), bench.batcher.queued) == (2, 10), "the others are not begun"
         bench.publisher.receipts[0].set_result(Receipt(0))
@@ -247,11 +251,11 @@ def test_a_partition_whose_batches_are_not_confirmed_does_not_keep_others_from_b
     async def run() -> None:
         bench = Bench(in_flight=2)
         await bench.publish(10)
-        bench.batcher.put(OTHER, [click(0, "other", "1")])
+        bench.batcher.put(bench.other, [click(0, "other", "1")])
         await bench.published(3)
         bench.publisher.receipts[2].set_result(Receipt(0))
         await bench.settle()
-        assert bench.ledger.committable() == {OTHER: 1}
+        assert bench.partitions.committable() == {OTHER: 1}
         await bench.pipeline.stop()
 
     scenario(run)
@@ -274,10 +278,10 @@ def test_batches_of_an_earlier_epoch_are_neither_published_nor_confirmed() -> No
     async def run() -> None:
         bench = Bench(in_flight=1)
         await bench.publish(3)
-        bench.ledger.new_epoch()
+        bench.pipeline.give_up_all()
         bench.publisher.receipts[0].set_result(Receipt(0))
         await asyncio.sleep(0.05)
-        assert bench.ledger.committable() == {}
+        assert bench.partitions.committable() == {}
         assert len(bench.publisher.receipts) == 1 + bench.batcher.queued
         await bench.pipeline.stop()
 
@@ -289,8 +293,8 @@ def test_a_worker_that_may_not_publish_gives_its_batches_up() -> None:
         bench = Bench()
         bench.may_publish = False
         await bench.publish(2)
-        assert (bench.publisher.receipts, bench.ledger.committable()) == ([], {})
-        assert bench.ledger.epoch >= 1
+        assert (bench.publisher.receipts, bench.partitions.committable()) == ([], {})
+        assert bench.partitions.epoch >= 1
         await bench.pipeline.stop()
 
     scenario(run)
@@ -302,7 +306,7 @@ def test_a_failing_step_crashes_the_worker_and_confirms_nothing() -> None:
         bench.store[b"s0"] = b"garbage"
         await bench.publish(2)
         assert [type(error).__name__ for error in bench.crashes] == ["BadState"]
-        assert bench.ledger.committable() == {}
+        assert bench.partitions.committable() == {}
         await bench.pipeline.stop()
 
     scenario(run)
