@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from export.errors import ConfigError
+from export.providers import Provider, check_provider
 from stream.partition.session import SessionConfig
 from stream.path.policy import PolicyConfig
 
@@ -41,7 +42,7 @@ class StreamConfig:
     k: int = 20  # items in a list
     guarantee: Guarantee = "at-least-once"  # what happens to a list when a worker dies: repeated, or published once
 
-    provider: Literal["cpu", "cuda"] = "cpu"  # where the graph runs
+    provider: Provider = "cpu"  # where the graph runs
     threads: int = 0  # of the graph on the CPU; 0: one a core
 
     max_batch: int = 1024  # clicks of one micro-batch; larger ones coalesce better and answer later
@@ -74,7 +75,7 @@ class StreamConfig:
             self.guarantee in ("at-least-once", "exactly-once"),
             f"the guarantee must be at-least-once or exactly-once, not {self.guarantee!r}",
         )
-        _require(self.provider in ("cpu", "cuda"), f"provider must be cpu or cuda, not {self.provider!r}")
+        check_provider(self.provider)
         _require(self.threads >= 0, f"threads must be 0 (one a core) or more, not {self.threads}")
         _require(self.max_batch >= 1, f"a batch holds at least one click, not {self.max_batch}")
         _require(self.queue_clicks >= self.max_batch, "the queue must hold at least one batch")

@@ -8,14 +8,16 @@ from typing import Literal
 from export.errors import ConfigError
 from stream.partition.session import SessionState
 
-__all__ = ["Policy", "PolicyConfig", "read_blocked_items"]
+__all__ = ["Exclude", "Policy", "PolicyConfig", "read_blocked_items"]
+
+Exclude = Literal["none", "seen"]  # items of the session: kept in its list, or out of it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyConfig:
     """What the operator wants kept out of every list."""
 
-    exclude: Literal["none", "seen"] = "none"  # none: an item may be shown again, as in the published measures
+    exclude: Exclude = "none"  # none: an item may be shown again, as in the published measures
     blocked_items: Path | None = None  # a text file, one item id a line
 
     def __post_init__(self) -> None:

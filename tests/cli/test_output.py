@@ -2,7 +2,7 @@
 
 import pytest
 
-from cli.options import report
+from cli.output import report
 
 
 def test_report_into_a_pipe_cuts_no_value(capsys: pytest.CaptureFixture[str]) -> None:

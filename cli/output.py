@@ -1,53 +1,16 @@
-"""What every command of the command line shares: how options are made, and how what was found is printed."""
+"""What commands print: tables of people, and lines of JSON."""
 
-from enum import StrEnum
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
-import typer
 from rich.console import Console
 from rich.table import Table
 
-__all__ = [
-    "BundleAddress",
-    "Json",
-    "Provider",
-    "RegistryUrl",
-    "Threads",
-    "Variant",
-    "option",
-    "print_json",
-    "print_table",
-    "report",
-    "stderr",
-]
+__all__ = ["print_json", "print_table", "report", "stderr"]
 
 WIDTH = 2_000  # characters of a table that is not printed on a terminal
 
 stderr = Console(stderr=True)
-
-
-class Provider(StrEnum):
-    """Where the graph runs."""
-
-    cpu = "cpu"
-    cuda = "cuda"
-
-
-def option(*names: str, **settings: Any) -> Any:
-    """A Typer option; short, as there are many of them."""
-    return typer.Option(*names, **settings)
-
-
-RegistryUrl = Annotated[
-    str, option("--registry", envvar="NEXTCLICK_REGISTRY", help="Bundles: a directory or an fsspec URL.")
-]
-Variant = Annotated[str, option("--variant", help="Which variant's model.")]
-BundleAddress = Annotated[
-    str, option("--bundle", help="A bundle: its folder, or the URL of a version in a registry (s3://shop/registry/3).")
-]
-Json = Annotated[bool, option("--json", help="The last line of stdout is one JSON object.")]
-Threads = Annotated[int, option("--threads", help="CPU threads; 0: one a core.")]
 
 
 def print_json(value: Any) -> None:
