@@ -1,5 +1,6 @@
 """What commands print: tables of people, and lines of JSON."""
 
+import re
 from typing import Any
 
 import msgspec
@@ -10,12 +11,15 @@ __all__ = ["print_json", "print_table", "report", "stderr"]
 
 WIDTH = 2_000  # characters of a table that is not printed on a terminal
 
+_SEPARATORS = re.compile("[\x85\u2028\u2029]")  # the control characters below U+0020 are escaped anyway
+
 stderr = Console(stderr=True)
 
 
 def print_json(value: Any) -> None:
-    """Print one line of JSON."""
-    print(msgspec.json.encode(value).decode(), flush=True)
+    """Print one line of JSON, also for readers that end a line at any separator of Unicode."""
+    text = msgspec.json.encode(value).decode()
+    print(_SEPARATORS.sub(lambda found: f"\\u{ord(found[0]):04x}", text), flush=True)
 
 
 def report(values: dict[str, Any], json: bool) -> None:

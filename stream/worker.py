@@ -20,6 +20,7 @@ from confluent_kafka import KafkaError
 from faust.types import TP
 
 from export.errors import NextclickError
+from export.ranking.ranker import Ranker
 from export.registry.registry import Registry
 from stream.config import StreamConfig
 from stream.errors import BrokerUnavailable
@@ -88,7 +89,8 @@ class Worker:
         self._app, table = build_app(config)
         self._store = TableStore(table)
         self._expiry = Expiry(self._store, self.ledger, config.session)
-        self._path = CommitPath(config, self._store, Policy(config.policy), self._expiry)
+        self._policy = Policy(config.policy)
+        self._path = CommitPath(config, self._store, self._policy, self._expiry)
         self._ended = asyncio.Event()
         self._ownership = Ownership(
             config,
@@ -233,9 +235,10 @@ class Worker:
             waiting=waiting or not self._ownership.joined(),
         )
 
-    def _on_model(self, ranker: ItemRanker) -> None:
+    def _on_model(self, ranker: Ranker) -> None:
         """In the follower's thread; the next batch is ranked by it."""
         self.ranker = ranker
+        self.metrics.blocked_unknown.set(self._policy.count_unknown(ranker.vocabulary, ranker.version))
 
     def _on_stuck(self, reason: str) -> None:
         """In the watchdog's thread."""
