@@ -26,6 +26,7 @@ from demo.simulator import ClickLog, Shop, ShopConfig, ShopperConfig, Shoppers
 from demo.spotlight import Spotlight
 from demo.training import TrainerConfig, TrainerRun
 from demo.view import LiveView, PlainView, Snapshot, Training, View
+from export.checks import require_finite
 from stream.config import Topics
 
 __all__ = ["Demo", "DemoConfig", "DemoResult", "HitRate", "run_demo"]
@@ -55,6 +56,10 @@ class DemoConfig:
     refresh_grace_s: float = 120.0  # after `seconds`, for a fresh model that is still on its way
     linger_s: float = 3.0  # shopping goes on for so long after the fresh model was first seen
     drain_s: float = 30.0  # for the last answers
+
+    def __post_init__(self) -> None:
+        """ConfigError for a number that is none."""
+        require_finite(self)
 
 
 class HitRate(msgspec.Struct, frozen=True):

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from export.checks import require_finite
 from export.errors import ConfigError
 from export.providers import Provider, check_provider
 from stream.partition.session import SessionConfig
@@ -67,6 +68,7 @@ class StreamConfig:
     log_level: str = "INFO"
 
     def __post_init__(self) -> None:
+        require_finite(self)
         _require(bool(self.bootstrap_servers.strip()), "bootstrap servers are missing, for example localhost:9092")
         _require(bool(self.registry.strip()), "the registry is missing: a directory or a URL")
         _require(bool(self.group.strip()) and bool(self.variant.strip()), "group and variant must not be empty")
