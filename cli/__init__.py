@@ -1,1 +1,1 @@
-"""The command line: a module for each part's commands, and the options that several of them share."""
+"""The command line: its commands, the options that several of them share, and what they print."""

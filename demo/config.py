@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from demo.refresh import RefreshConfig
 from demo.training import TrainerConfig
+from export.checks import require_finite
 
 __all__ = ["DemoConfig"]
 
@@ -27,3 +28,7 @@ class DemoConfig:
     refresh_grace_s: float = 120.0  # after `seconds`, for a fresh model that is still on its way
     linger_s: float = 3.0  # shopping goes on for so long after the fresh model was first seen
     drain_s: float = 30.0  # for the last answers
+
+    def __post_init__(self) -> None:
+        """ConfigError for a number that is none."""
+        require_finite(self)

@@ -10,6 +10,7 @@ from demo.children import Child
 from demo.click_log import ClickLog, write_click_log
 from demo.training import Trained, TrainerConfig, TrainerRun
 from demo.view import Training
+from export.checks import require_finite
 
 __all__ = ["RefreshConfig", "Refresher", "newest_sessions", "split_flow"]
 
@@ -25,6 +26,10 @@ class RefreshConfig:
     held_out: float = 0.2  # share of the flowed sessions, the newest, that validate
     min_sessions: int = 50  # flowed and learned from before a training makes sense
     nice: int = 10  # answers come first
+
+    def __post_init__(self) -> None:
+        """ConfigError for a number that is none."""
+        require_finite(self)
 
 
 class Refresher:

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from demo.click_log import ClickLog, Ints, write_click_log
+from export.checks import require_finite
 from export.errors import ConfigError
 
 __all__ = ["Shop", "ShopConfig", "ShopperConfig", "Shoppers", "simulate_log"]
@@ -39,6 +40,10 @@ class ShopConfig:
     related: int = 3  # categories that go with a category; the companion is one of them
     seed: int = 0  # of the catalogue alone; shoppers have their own
 
+    def __post_init__(self) -> None:
+        """ConfigError for a number that is none."""
+        require_finite(self)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShopperConfig:
@@ -54,6 +59,10 @@ class ShopperConfig:
     drift: float = 0.04  # changes brand, price band or category; the old intent is gone
     astray: float = 0.06  # clicks anything in the category
     seed: int = 1
+
+    def __post_init__(self) -> None:
+        """ConfigError for a number that is none."""
+        require_finite(self)
 
 
 class Shop:

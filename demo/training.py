@@ -13,6 +13,7 @@ import msgspec
 from demo.children import Child
 from demo.errors import DemoError
 from demo.view import Training
+from export.checks import require_finite
 
 __all__ = ["ProgressLines", "Trained", "TrainerConfig", "TrainerRun"]
 
@@ -29,6 +30,10 @@ class TrainerConfig:
     max_seconds: float = 28.0  # of training, should the machine be slow; the rest takes 10 to 15 s
     threads: int = 0  # CPU threads; 0: one a core
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        """ConfigError for a number that is none."""
+        require_finite(self)
 
 
 class Trained(msgspec.Struct, frozen=True):

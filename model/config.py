@@ -9,9 +9,11 @@ import math
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal, get_args
 
+from export.checks import require_finite
 from export.errors import ConfigError
+from export.providers import Provider
 
-__all__ = ["Device", "EncoderConfig", "LossConfig", "NegativesConfig", "Precision", "Preset", "Rule", "TrainConfig"]
+__all__ = ["EncoderConfig", "LossConfig", "NegativesConfig", "Precision", "Preset", "Rule", "TrainConfig"]
 
 Kind = Literal["transformer", "gru"]
 Activation = Literal["relu", "swiglu"]
@@ -19,7 +21,6 @@ Positions = Literal["start", "end", "rotary", "none"]
 Objective = Literal["softmax", "bce", "gbce", "bpr-max"]
 Rule = Literal["adam", "adagrad"]
 Schedule = Literal["constant", "cosine"]
-Device = Literal["cpu", "cuda"]
 Precision = Literal["auto", "float32", "bfloat16"]
 
 
@@ -51,6 +52,7 @@ class EncoderConfig:
 
     def __post_init__(self) -> None:
         """Raise ConfigError for values no encoder can be built from."""
+        require_finite(self)
         _require_one_of("kind", self.kind, Kind)
         _require_one_of("activation", self.activation, Activation)
         _require_one_of("positions", self.positions, Positions)
@@ -81,6 +83,7 @@ class NegativesConfig:
 
     def __post_init__(self) -> None:
         """Raise ConfigError where no negative would be left, or where kinds exclude each other."""
+        require_finite(self)
         counts = (self.uniform, self.popular, self.popular_at_end, self.in_batch, self.each, self.top)
         _require(min(counts) >= 0, f"numbers of negatives must not be negative, got {counts}")
         _require(0.0 < self.ending <= 1.0, f"ending must be in (0, 1], got {self.ending}")
@@ -108,6 +111,7 @@ class LossConfig:
 
     def __post_init__(self) -> None:
         """Raise ConfigError for values without a meaning."""
+        require_finite(self)
         _require_one_of("objective", self.objective, Objective)
         _require(0.0 <= self.calibration <= 1.0, f"calibration must be in [0, 1], got {self.calibration}")
         _require(self.penalty >= 0.0 and self.elu >= 0.0, "penalty and elu must not be negative")
@@ -132,7 +136,7 @@ class TrainConfig:
     lazy: bool | None = None  # update only the item rows a step touched; None: where the catalogue is so large it pays
     precision: Precision = "auto"  # of the products with the catalogue; auto: bfloat16 where the processor has it
     seed: int = 0  # weights, order of sessions, negatives and dropout follow from it alone
-    device: Device = "cpu"
+    device: Provider = "cpu"
     threads: int = 0  # CPU threads of torch; 0: one a core. Results repeat bit for bit at the same number only
     row: int = 64  # positions a packed row, at least the encoder's window
     max_seconds: float | None = None  # stop after this time of training, keep the best so far; None: no limit
@@ -142,7 +146,8 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         """Raise ConfigError for values the loop cannot run with."""
-        for name, kind in (("rule", Rule), ("schedule", Schedule), ("precision", Precision), ("device", Device)):
+        require_finite(self)
+        for name, kind in (("rule", Rule), ("schedule", Schedule), ("precision", Precision), ("device", Provider)):
             _require_one_of(name, getattr(self, name), kind)
         _require(0.0 < self.epochs < math.inf, f"epochs must be above 0 and finite, got {self.epochs}")
         _require(self.batch >= 2, f"batch must be at least 2 sessions, got {self.batch}")

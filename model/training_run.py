@@ -21,9 +21,10 @@ from export.bundle.manifest import Manifest, TrainingWindow
 from export.errors import ConfigError, ProviderUnavailable
 from export.graph.choice import Scoring, describe, export_chosen
 from export.graph.topk import DEFAULT_K_MAX
+from export.providers import Provider
 from export.ranking.ranker import Ranker, RankerConfig
 from export.registry.registry import Registry
-from model.config import Device, Preset
+from model.config import Preset
 from model.data.log import SessionLog
 from model.data.readers import ReadOptions, build_log, read_log
 from model.data.split import split
@@ -143,7 +144,7 @@ def train_to_registry(request: TrainRequest, on_progress: OnProgress = ignore) -
     )
 
 
-def check_device(device: Device) -> None:
+def check_device(device: Provider) -> None:
     """Raise ProviderUnavailable where it is a GPU and torch has none."""
     if device == "cuda" and not torch.cuda.is_available():
         raise ProviderUnavailable(

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from export.checks import require_finite
 from export.errors import ConfigError
+from export.providers import Provider, check_provider
 from stream.partition.session import SessionConfig
 from stream.path.policy import PolicyConfig
 
@@ -41,7 +43,7 @@ class StreamConfig:
     k: int = 20  # items in a list
     guarantee: Guarantee = "at-least-once"  # what happens to a list when a worker dies: repeated, or published once
 
-    provider: Literal["cpu", "cuda"] = "cpu"  # where the graph runs
+    provider: Provider = "cpu"  # where the graph runs
     threads: int = 0  # of the graph on the CPU; 0: one a core
 
     max_batch: int = 1024  # clicks of one micro-batch; larger ones coalesce better and answer later
@@ -66,6 +68,7 @@ class StreamConfig:
     log_level: str = "INFO"
 
     def __post_init__(self) -> None:
+        require_finite(self)
         _require(bool(self.bootstrap_servers.strip()), "bootstrap servers are missing, for example localhost:9092")
         _require(bool(self.registry.strip()), "the registry is missing: a directory or a URL")
         _require(bool(self.group.strip()) and bool(self.variant.strip()), "group and variant must not be empty")
@@ -74,7 +77,7 @@ class StreamConfig:
             self.guarantee in ("at-least-once", "exactly-once"),
             f"the guarantee must be at-least-once or exactly-once, not {self.guarantee!r}",
         )
-        _require(self.provider in ("cpu", "cuda"), f"provider must be cpu or cuda, not {self.provider!r}")
+        check_provider(self.provider)
         _require(self.threads >= 0, f"threads must be 0 (one a core) or more, not {self.threads}")
         _require(self.max_batch >= 1, f"a batch holds at least one click, not {self.max_batch}")
         _require(self.queue_clicks >= self.max_batch, "the queue must hold at least one batch")

@@ -20,6 +20,7 @@ from confluent_kafka import KafkaError
 from faust.types import TP
 
 from export.errors import NextclickError
+from export.ranking.ranker import Ranker
 from export.registry.registry import Registry
 from stream.config import StreamConfig
 from stream.errors import BrokerUnavailable
@@ -100,7 +101,7 @@ class Worker:
             has_ended=self._ended.is_set,
         )
         self._expiry = Expiry(config.session)
-        policy = Policy(config.policy)
+        self._policy = Policy(config.policy)
         self._guarantee = choose_guarantee(
             config,
             self._membership,
@@ -112,7 +113,7 @@ class Worker:
         self._pipeline = Pipeline(
             batcher=self.batcher,
             partitions=self.partitions,
-            path=CommitPath(config, self._guarantee, policy, self._expiry),
+            path=CommitPath(config, self._guarantee, self._policy, self._expiry),
             publisher=self._guarantee.publisher,
             observer=self._reporter,
             current_ranker=lambda: self.ranker,
@@ -250,9 +251,10 @@ class Worker:
             waiting=waiting or not self._membership.joined(),
         )
 
-    def _on_model(self, ranker: ItemRanker) -> None:
+    def _on_model(self, ranker: Ranker) -> None:
         """In the follower's thread; the next batch is ranked by it."""
         self.ranker = ranker
+        self.metrics.blocked_unknown.set(self._policy.count_unknown(ranker.vocabulary, ranker.version))
 
     def _on_stuck(self, reason: str) -> None:
         """In the watchdog's thread."""

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-import cli.learning
 import nextclick
+from cli.commands.train import PRESETS as PRESETS_IN_HELP
+from cli.options.reading import FORMATS as FORMATS_IN_HELP
 from export.bundle.manifest import Manifest, TrainingWindow
 from model.data.readers import FORMATS
 from model.presets import PRESETS
@@ -40,8 +41,8 @@ def test_help_names_every_command(monkeypatch: pytest.MonkeyPatch, capsys: pytes
 
 
 def test_help_of_train_names_every_preset_and_format() -> None:
-    assert sorted(cli.learning.PRESETS.split(", ")) == sorted(PRESETS)
-    assert set(cli.learning.FORMATS.split(", ")) == set(FORMATS)
+    assert sorted(PRESETS_IN_HELP.split(", ")) == sorted(PRESETS)
+    assert set(FORMATS_IN_HELP.split(", ")) == set(FORMATS)
 
 
 def test_evaluate_json_is_the_last_line(

@@ -6,7 +6,7 @@ B sessions, L positions, E exclusions a session, V catalogue, K asked for.
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import NamedTuple, get_args
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from export.bundle.bundle import Bundle
 from export.bundle.vocabulary import PAD, Vocabulary
 from export.errors import BundleError, ConfigError
+from export.providers import Provider, check_provider
 from export.ranking.ragged import Ragged
-from export.ranking.runtime import GraphRunner, Provider
+from export.ranking.runtime import GraphRunner
 
 __all__ = ["RankedList", "Ranker", "RankerConfig"]
 
@@ -36,8 +37,7 @@ class RankerConfig:
 
     def __post_init__(self) -> None:
         """ConfigError for a value that can't be."""
-        if self.provider not in get_args(Provider):
-            raise ConfigError(f"provider {self.provider!r}: it is one of {', '.join(get_args(Provider))}")
+        check_provider(self.provider)
         if self.threads < 0 or self.max_padding < 0 or self.max_cells < 1:
             raise ConfigError("threads and max_padding must not be negative, and max_cells must be positive")
 

@@ -5,7 +5,7 @@ B sessions, L positions, E exclusions a session, K asked for.
 
 import contextlib
 import os
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import onnxruntime as ort
@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 from export.bundle.bundle import Bundle
 from export.bundle.interface import INPUTS, OUTPUTS
 from export.errors import BundleError, ProviderUnavailable
+from export.providers import Provider
 
-__all__ = ["GraphRunner", "Provider"]
-
-Provider = Literal["cpu", "cuda"]
+__all__ = ["GraphRunner"]
 
 _PROVIDERS: dict[Provider, str] = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 _OUTPUTS = list(OUTPUTS)

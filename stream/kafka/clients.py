@@ -10,6 +10,7 @@ from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, 
 from confluent_kafka.admin import AdminClient
 
 from export.errors import ConfigError
+from export.id_lists import read_lines
 from stream.errors import AccessRefused, BrokerUnavailable
 
 __all__ = [
@@ -58,12 +59,7 @@ def read_options(
 
 
 def _read_file(path: Path) -> dict[str, str]:
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"  # which would quote a piece of it
-        raise ConfigError(f"the client options in {path} cannot be read: {reason}") from None
-    numbered = [(number, line.strip()) for number, line in enumerate(lines, 1)]
+    numbered = [(number, line.strip()) for number, line in enumerate(read_lines(path, "the client options"), 1)]
     kept = [(number, line) for number, line in numbered if line and not line.startswith("#")]
     return dict(_parse_pair(line, f"line {number} of {path}") for number, line in kept)
 

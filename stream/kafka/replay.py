@@ -1,5 +1,6 @@
 """Sending a click log as live clicks, open loop: the rate does not wait for the answers."""
 
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
@@ -45,8 +46,8 @@ def replay(
     rate: clicks a second, None for as fast as possible. now: replace each ts by the time of sending.
     BrokerUnavailable after `timeout_s` without an answer; PublishFailed where a click was not confirmed.
     """
-    if rate is not None and not rate > 0:
-        raise ConfigError(f"the rate must be more than 0 clicks a second, not {rate}")
+    if rate is not None and not 0 < rate < math.inf:
+        raise ConfigError(f"the rate must be more than 0 clicks a second and finite, not {rate}")
     if limit is not None and limit < 0:
         raise ConfigError(f"the limit must not be negative, is {limit}")
     wait_for_broker(bootstrap_servers, extra, timeout_s=timeout_s)

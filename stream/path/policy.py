@@ -1,22 +1,30 @@
 """Which items must not be in a list: those seen in the session, and those the operator blocked."""
 
-from collections.abc import Collection
+import logging
+from collections.abc import Collection, Container
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from export.errors import ConfigError
+from export.id_lists import read_id_list
 from stream.partition.session import SessionState
 
-__all__ = ["Policy", "PolicyConfig", "read_blocked_items"]
+__all__ = ["Exclude", "Policy", "PolicyConfig", "read_blocked_items"]
+
+log = logging.getLogger(__name__)
+
+_NAMED = 3  # unknown ids that the log names
+
+Exclude = Literal["none", "seen"]  # items of the session: kept in its list, or out of it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyConfig:
     """What the operator wants kept out of every list."""
 
-    exclude: Literal["none", "seen"] = "none"  # none: an item may be shown again, as in the published measures
-    blocked_items: Path | None = None  # a text file, one item id a line
+    exclude: Exclude = "none"  # none: an item may be shown again, as in the published measures
+    blocked_items: Path | None = None  # a text file, one item id a line (export.id_lists)
 
     def __post_init__(self) -> None:
         if self.exclude not in ("none", "seen"):
@@ -36,11 +44,21 @@ class Policy:
             return self.blocked
         return self.blocked.union(state.items) if self.blocked else state.items
 
+    def count_unknown(self, vocabulary: Container[str], version: str) -> int:
+        """How many of the blocked ids the model `version` does not know; the log says some of them."""
+        unknown = sorted(item for item in self.blocked if item not in vocabulary)
+        if unknown:
+            log.warning(
+                "model %s does not know %d of the %d blocked items, such as %s: nothing is wrong if the shop no longer "
+                "has them; else spell them as the click log does",
+                version,
+                len(unknown),
+                len(self.blocked),
+                ", ".join(map(repr, unknown[:_NAMED])),
+            )
+        return len(unknown)
+
 
 def read_blocked_items(path: Path) -> frozenset[str]:
-    """One id a line, UTF-8; empty lines and lines that start with `#` are left out. ConfigError where unreadable."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"the blocked items in {path} cannot be read: {error}") from error
-    return frozenset(line.strip() for line in lines if line.strip() and not line.startswith("#"))
+    """The ids of a list as `export.id_lists` describes it. ConfigError where unreadable."""
+    return frozenset(read_id_list(path, "the blocked items"))

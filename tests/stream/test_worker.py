@@ -3,6 +3,7 @@
 What needs a real broker (two workers, rebalances, restarts of the broker) is in tests/integration.
 """
 
+import asyncio
 import json
 import os
 import signal
@@ -19,12 +20,16 @@ import pytest
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
 from bench.rig.brokers.in_process import InProcessBroker
+from export.bundle.bundle import Bundle
+from export.ranking.ranker import Ranker, RankerConfig
 from stream.config import StreamConfig
 from stream.errors import BrokerUnavailable, TopicError
 from stream.messages.contract import Recommendation, decode_recommendation
 from stream.ops.startup import worker_topics
 from stream.partition.session import SessionState, decode_state
-from stream.worker import run_worker
+from stream.path.policy import PolicyConfig
+from stream.worker import Worker, run_worker
+from tests.export.conftest import bundle  # noqa: F401  # the fixture
 from tests.stream.records import EchoRanker
 
 ROOT = Path(__file__).parents[2]
@@ -232,3 +237,19 @@ def test_run_worker_without_a_registry_says_so_before_it_looks_for_a_broker(tmp_
 
     with pytest.raises(RegistryMissing):
         run_worker(StreamConfig(bootstrap_servers="127.0.0.1:1", registry=str(tmp_path / "none")))
+
+
+def test_worker_counts_blocked_items_that_a_loaded_model_does_not_know(
+    tmp_path: Path,
+    bundle: Bundle,  # noqa: F811
+) -> None:
+    (tmp_path / "blocked.txt").write_text("item-1\nitem-01\n")
+    policy = PolicyConfig(blocked_items=tmp_path / "blocked.txt")
+    config = StreamConfig(bootstrap_servers="127.0.0.1:1", registry="nowhere", policy=policy)
+
+    async def unknown() -> float | None:
+        worker = Worker(config)
+        worker._on_model(Ranker(bundle, RankerConfig(threads=1, warm_up=False)))
+        return worker.metrics.registry.get_sample_value("nextclick_blocked_items_unknown")
+
+    assert asyncio.run(unknown()) == 1

@@ -74,6 +74,11 @@ def test_read_options_unusable_raises_config_error_with_the_place_and_without_th
     assert "secret" not in "".join(traceback.format_exception(caught.value))
 
 
+def test_read_options_file_with_a_byte_order_mark_and_a_password_with_odd_characters(tmp_path: Path) -> None:
+    (tmp_path / "client.properties").write_bytes("\ufeffsasl.password=a\u2028b\x85c\r\nlinger.ms=1\r\n".encode())
+    assert read_options([], tmp_path / "client.properties") == {"sasl.password": "a\u2028b\x85c", "linger.ms": "1"}
+
+
 def test_read_options_file_missing_raises_config_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="No such file"):
         read_options([], tmp_path / "none")

@@ -1,49 +1,28 @@
-"""Commands on bundles and on the registry. `cli.streaming` adds those that tell running workers."""
+"""`models`: which versions the registry holds, and which of them is live."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
 
-from cli.options import BundleAddress, Json, RegistryUrl, Variant, option, print_table, report, stderr
+from cli.options.common import Json, RegistryUrl, Variant
+from cli.options.group import command
+from cli.options.kafka import Announcing
+from cli.output import print_table, report
 
 if TYPE_CHECKING:
     from export.bundle.manifest import Manifest
     from export.registry.registry import Registry
 
-__all__ = ["app", "models"]
+__all__ = ["app"]
 
-app = typer.Typer()
-models = typer.Typer(no_args_is_help=True, help="The registry: which versions there are, and which one is live.")
-
-
-@app.command()
-def recommend(
-    bundle: BundleAddress,
-    items: Annotated[str, option(help="The session's items, oldest first, separated by commas.")],
-    k: Annotated[int, option(help="Items in the list.")] = 20,
-    json: Json = False,
-) -> None:
-    """One list by hand from a bundle."""
-    from export.bundle.bundle import load_bundle
-    from export.ranking.ranker import Ranker, RankerConfig
-    from export.registry.registry import local_bundle
-
-    session = [item.strip() for item in items.split(",") if item.strip()]
-    ranked = Ranker(load_bundle(local_bundle(bundle)), RankerConfig(warm_up=False)).rank_items([session], k)[0]
-    rows = [{"item_id": item, "score": score} for item, score in ranked.items]
-    if json:
-        return report({"items": rows, "fallback": ranked.fallback}, json)
-    print_table(
-        ["rank", "item", "score"], [[n, row["item_id"], f"{row['score']:.4f}"] for n, row in enumerate(rows, 1)]
-    )
-    if ranked.fallback:
-        stderr.print("the bundle knows none of these items: this is the popularity list")
+app = typer.Typer(no_args_is_help=True, help="The registry: which versions there are, and which one is live.")
 
 
-@models.command("list")
-def models_list(registry: RegistryUrl, variant: Variant = "default", json: Json = False) -> None:
+@command(app, "list")
+def list_versions(registry: RegistryUrl, variant: Variant = "default", json: Json = False) -> None:
     """The versions of the registry, and which one is live."""
     from export.registry.registry import Registry
 
@@ -58,6 +37,35 @@ def models_list(registry: RegistryUrl, variant: Variant = "default", json: Json 
         return report({"live": live, "models": msgspec.to_builtins(models)}, json)
     rows = [[version, "yes" if version == live else "", *_described(what)] for version, what in found.items()]
     return print_table(["version", "live", "created (UTC)", "preset", "items", "trained on", "validation"], rows)
+
+
+@command(app, "promote")
+def promote(
+    version: Annotated[str, typer.Argument(help="Version to serve.")],
+    registry: RegistryUrl,
+    kafka: Announcing,
+    variant: Variant = "default",
+    json: Json = False,
+) -> None:
+    """Make a version live and tell the workers."""
+    _make_live(lambda store: store.promote(version, variant), registry, variant, kafka, json)
+
+
+@command(app, "rollback")
+def rollback(registry: RegistryUrl, kafka: Announcing, variant: Variant = "default", json: Json = False) -> None:
+    """Go back to the version that was live before, and tell the workers."""
+    _make_live(lambda store: store.rollback(variant), registry, variant, kafka, json)
+
+
+def _make_live(
+    change: "Callable[[Registry], object]", registry: str, variant: str, kafka: Announcing, json: bool
+) -> None:
+    from export.registry.registry import Registry
+    from stream.models.promotion import make_live
+
+    servers = kafka.bootstrap_servers
+    version = make_live(Registry(registry), change, variant=variant, bootstrap_servers=servers, extra=kafka.client())
+    report({"version": version, "variant": variant, "announced": servers is not None}, json)
 
 
 def _manifest_or_reason(store: "Registry", version: str) -> "Manifest | str":

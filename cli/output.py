@@ -1,58 +1,25 @@
-"""What every command of the command line shares: how options are made, and how what was found is printed."""
+"""What commands print: tables of people, and lines of JSON."""
 
-from enum import StrEnum
-from typing import Annotated, Any
+import re
+from typing import Any
 
 import msgspec
-import typer
 from rich.console import Console
 from rich.table import Table
 
-__all__ = [
-    "BundleAddress",
-    "Json",
-    "Provider",
-    "RegistryUrl",
-    "Threads",
-    "Variant",
-    "option",
-    "print_json",
-    "print_table",
-    "report",
-    "stderr",
-]
+__all__ = ["print_json", "print_table", "report", "stderr"]
 
 WIDTH = 2_000  # characters of a table that is not printed on a terminal
+
+_SEPARATORS = re.compile("[\x85\u2028\u2029]")  # the control characters below U+0020 are escaped anyway
 
 stderr = Console(stderr=True)
 
 
-class Provider(StrEnum):
-    """Where the graph runs."""
-
-    cpu = "cpu"
-    cuda = "cuda"
-
-
-def option(*names: str, **settings: Any) -> Any:
-    """A Typer option; short, as there are many of them."""
-    return typer.Option(*names, **settings)
-
-
-RegistryUrl = Annotated[
-    str, option("--registry", envvar="NEXTCLICK_REGISTRY", help="Bundles: a directory or an fsspec URL.")
-]
-Variant = Annotated[str, option("--variant", help="Which variant's model.")]
-BundleAddress = Annotated[
-    str, option("--bundle", help="A bundle: its folder, or the URL of a version in a registry (s3://shop/registry/3).")
-]
-Json = Annotated[bool, option("--json", help="The last line of stdout is one JSON object.")]
-Threads = Annotated[int, option("--threads", help="CPU threads; 0: one a core.")]
-
-
 def print_json(value: Any) -> None:
-    """Print one line of JSON."""
-    print(msgspec.json.encode(value).decode(), flush=True)
+    """Print one line of JSON, also for readers that end a line at any separator of Unicode."""
+    text = msgspec.json.encode(value).decode()
+    print(_SEPARATORS.sub(lambda found: f"\\u{ord(found[0]):04x}", text), flush=True)
 
 
 def report(values: dict[str, Any], json: bool) -> None:

@@ -1,8 +1,10 @@
 """What commands print, on a terminal and elsewhere."""
 
+import json
+
 import pytest
 
-from cli.options import report
+from cli.output import print_json, report
 
 
 def test_report_into_a_pipe_cuts_no_value(capsys: pytest.CaptureFixture[str]) -> None:
@@ -11,3 +13,10 @@ def test_report_into_a_pipe_cuts_no_value(capsys: pytest.CaptureFixture[str]) ->
     shown = capsys.readouterr().out
     assert path in shown
     assert "valid recall@20" in shown
+
+
+def test_json_is_one_line_for_every_reader(capsys: pytest.CaptureFixture[str]) -> None:
+    value = {"item_id": "".join(map(chr, range(0x2100)))}
+    print_json(value)
+    [line] = capsys.readouterr().out.splitlines()
+    assert json.loads(line) == value

@@ -1,0 +1,50 @@
+"""The program: every command in the group of those who use it."""
+
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from typing import Annotated
+
+import typer
+
+from cli.commands import evaluate, models, recommend, replay, shop, topics, train, watch, worker
+from cli.options.group import option
+
+__all__ = ["app", "show_version"]
+
+LIBRARIES = ("onnxruntime", "onnxruntime-gpu", "torch")  # that say most about how a model ranks
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",  # keeps the brackets around defaults
+)
+for part in (shop, replay, train, evaluate, recommend, worker, watch):
+    app.add_typer(part.app)
+app.add_typer(topics.app, name="topics", rich_help_panel="Serve")
+app.add_typer(models.app, name="models", rich_help_panel="Serve")
+
+
+def show_version(wanted: bool) -> None:
+    """Print the versions of nextclick, Python and the libraries that rank, and end."""
+    if not wanted:
+        return
+    parts = [f"nextclick {_version('nextclick') or 'not installed'}", f"Python {platform.python_version()}"]
+    parts += [f"{library} {found}" for library in LIBRARIES if (found := _version(library))]
+    print(", ".join(parts))
+    raise typer.Exit
+
+
+@app.callback(help="Clicks on Kafka in, the next items out, ranked by a Transformer.")
+def _program(
+    version: Annotated[
+        bool, option("--version", callback=show_version, is_eager=True, help="Show the versions and exit.")
+    ] = False,
+) -> None:
+    """Options of the program itself."""
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,97 @@
+"""`evaluate`: the measures of a bundle, of a baseline, or of several of them side by side."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.options.common import Json, Threads
+from cli.options.group import command, option
+from cli.options.reading import Data, Reading
+from cli.output import print_json, report, stderr
+from export.errors import ConfigError
+
+if TYPE_CHECKING:
+    from model.data.readers import ReadOptions
+
+__all__ = ["app"]
+
+app = typer.Typer()
+BASELINES = "popularity, next-item, items-after, co-occurrence, vmis-knn"
+
+
+@command(app, rich_help_panel="Train and measure")
+def evaluate(
+    data: Data,
+    read: Reading,
+    systems: Annotated[
+        list[str] | None, typer.Argument(help="With --compare: folders or URLs of bundles, and names of baselines.")
+    ] = None,
+    compare: Annotated[bool, option("--compare", help="Several systems on the same predictions.")] = False,
+    bundle: Annotated[
+        str | None, option(metavar="URL", help="Bundle (folder or URL), through the ranker that serves it.")
+    ] = None,
+    baseline: Annotated[str | None, option(metavar="NAME", help=f"{BASELINES}.")] = None,
+    train: Annotated[Path | None, option(metavar="PATH", help="Log a baseline counts.")] = None,
+    cutoffs: Annotated[
+        str, option("--cutoffs", metavar="N,N", help="Cut-offs of the measures, separated by commas.")
+    ] = "20",
+    threads: Threads = 0,
+    json: Json = False,
+) -> None:
+    """Recall, MRR, NDCG and coverage: full ranking, every position after the first.
+
+    --compare gives intervals too, by bootstrap over sessions, and differences to the system named first.
+    """
+    from model.evaluate.report import evaluate_baseline, evaluate_bundle
+
+    if compare and (bundle is not None or baseline is not None):
+        raise ConfigError("--compare takes its systems as arguments: leave out --bundle and --baseline")
+    if compare:
+        return _compare(systems or [], data, read.options(), train, _cutoffs(cutoffs), threads, json)
+    if systems:
+        raise ConfigError(f"{' '.join(systems)}: several systems are compared with --compare")
+    if (bundle is None) == (baseline is None):
+        raise ConfigError("name either --bundle DIR, or --baseline NAME with --train PATH")
+    cuts = _cutoffs(cutoffs)
+    if bundle is not None:
+        metrics = evaluate_bundle(bundle, data, read.options(), cuts, threads)
+    elif train is None:
+        raise ConfigError("a baseline counts a log: name it with --train PATH")
+    else:
+        metrics = evaluate_baseline(str(baseline), train, data, read.options(), cuts)
+    if metrics["left_out"]:
+        stderr.print(
+            f"left out {metrics['left_out']:,.0f} of {metrics['clicks']:,.0f} clicks: on items that are not known, or "
+            "in sessions of fewer than two known ones",
+            highlight=False,
+        )
+    return report(metrics, json)
+
+
+def _compare(
+    systems: list[str],
+    data: Path,
+    read: "ReadOptions",
+    train: Path | None,
+    cutoffs: tuple[int, ...],
+    threads: int,
+    json: bool,
+) -> None:
+    from model.evaluate.compare import compare_systems
+    from model.evaluate.compare_table import print_comparison
+
+    def say(text: str) -> None:
+        stderr.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    found = compare_systems(systems, data, read, train=train, cutoffs=cutoffs, threads=threads, say=say)
+    if json:
+        return print_json(found.to_json())
+    return print_comparison(found)
+
+
+def _cutoffs(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError as error:
+        raise ConfigError(f"cut-offs are whole numbers separated by commas, not {text!r}") from error

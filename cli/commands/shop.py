@@ -1,0 +1,45 @@
+"""Commands on the simulated shop."""
+
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from cli.options.common import Json
+from cli.options.group import command, option
+from cli.output import report, stderr
+
+__all__ = ["app"]
+
+app = typer.Typer()
+PANEL = "Try it"
+
+
+@command(app, rich_help_panel=PANEL)
+def demo(
+    seconds: Annotated[float | None, option(help="Stop after so long [until Ctrl-C].")] = None,
+    seed: Annotated[int, option(help="Of the simulated shop and its shoppers.")] = 0,
+    json: Json = False,
+) -> None:
+    """A simulated shop, a trainer, a worker and live shoppers, on an in-process cluster."""
+    from demo.config import DemoConfig
+    from demo.run import run_demo
+
+    result = run_demo(DemoConfig(seconds=seconds, seed=seed, live=not json and stderr.is_terminal))
+    report(msgspec.to_builtins(result), json)
+
+
+@command(app, rich_help_panel=PANEL)
+def simulate(
+    out: Annotated[Path, typer.Argument(help="File to write: .csv or .parquet.")],
+    sessions: Annotated[int, option(help="Shopper sessions.")] = 20_000,
+    items: Annotated[int, option(help="Items of the shop.")] = 2_000,
+    seed: Annotated[int, option(help="The same seed writes the same log.")] = 0,
+    json: Json = False,
+) -> None:
+    """Write the click log of a simulated shop."""
+    from demo.simulator import ShopConfig, simulate_log
+
+    clicks = simulate_log(out, ShopConfig(items=items, seed=seed), sessions)
+    report({"path": str(out), "sessions": sessions, "clicks": clicks}, json)

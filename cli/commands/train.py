@@ -1,0 +1,146 @@
+"""`train`: from a click log to a version in the registry."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.options.common import Json, RegistryUrl, Threads
+from cli.options.group import command, option
+from cli.options.reading import Data, Reading
+from cli.output import report, stderr
+from export.errors import ConfigError
+from export.providers import Provider
+
+if TYPE_CHECKING:
+    from model.config import Preset
+    from model.reports.progress import OnProgress
+
+__all__ = ["app"]
+
+app = typer.Typer()
+MODEL = "The model"
+RUN = "The run"
+PRESETS = "tron-fast, tron+, tron, sasrec, sasrec-ssm, gru4rec+, gru4rec+bpr-max, bert4rec"  # importing them is slow
+
+
+@command(app, rich_help_panel="Train and measure")
+def train(
+    data: Data,
+    registry: RegistryUrl,
+    read: Reading,
+    valid: Annotated[
+        Path | None, option(metavar="PATH", help="Held-out log [the newest day or tenth of --data].")
+    ] = None,
+    preset: Annotated[str, option(metavar="NAME", help=f"Named model: {PRESETS}.", rich_help_panel=MODEL)] = "tron",
+    epochs: Annotated[float | None, option(help="Passes over the log [the preset's].", rich_help_panel=MODEL)] = None,
+    seed: Annotated[int, option(help="The same seed gives the same model.", rich_help_panel=MODEL)] = 0,
+    negatives: Annotated[
+        int | None,
+        option(help="Negatives a batch; sasrec: a position [the preset's].", rich_help_panel=MODEL),
+    ] = None,
+    lr: Annotated[float | None, option(help="Learning rate [the preset's].", rich_help_panel=MODEL)] = None,
+    batch: Annotated[int | None, option(help="Sessions a step [the preset's].", rich_help_panel=MODEL)] = None,
+    positions: Annotated[
+        str | None,
+        option(metavar="KIND", help="start, end, rotary or none: how positions are told.", rich_help_panel=MODEL),
+    ] = None,
+    min_support: Annotated[int, option(help="Leave out items with fewer clicks.", min=1, rich_help_panel=MODEL)] = 1,
+    exact: Annotated[
+        bool,
+        option("--exact", help="Never score in int8, even where that gives the same lists.", rich_help_panel=MODEL),
+    ] = False,
+    device: Annotated[Provider, option(help="Where to train.", rich_help_panel=RUN)] = "cpu",
+    precision: Annotated[
+        str,
+        option(
+            metavar="NAME",
+            help="auto, float32 or bfloat16: of products with the catalogue.",
+            rich_help_panel=RUN,
+        ),
+    ] = "auto",
+    threads: Threads = 0,
+    max_seconds: Annotated[
+        float | None,
+        option(help="Stop training after so long and export the best so far.", rich_help_panel=RUN),
+    ] = None,
+    checkpoint_dir: Annotated[
+        Path | None, option(metavar="DIR", help="Where to resume from [under the registry].", rich_help_panel=RUN)
+    ] = None,
+    resume: Annotated[bool, option(help="Go on from the checkpoint of the same run.", rich_help_panel=RUN)] = True,
+    init_from: Annotated[
+        Path | None,
+        option(metavar="DIR", help="Checkpoint folder of an earlier run to start from.", rich_help_panel=RUN),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Train on a click log, export, check, and publish a bundle into the registry.
+
+    Several processes train one model under torchrun: torchrun --nproc-per-node 2 -m nextclick train …
+    """
+    from model.machine.openmp import spin_briefly
+
+    spin_briefly()
+    from model.training_run import TrainRequest, train_to_registry
+
+    chosen = _preset(
+        preset,
+        negatives,
+        epochs=epochs,
+        seed=seed,
+        batch=batch,
+        lr=lr,
+        threads=threads,
+        device=device,
+        precision=precision,
+        max_seconds=max_seconds,
+        positions=positions,
+    )
+    request = TrainRequest(
+        data=data,
+        valid=valid,
+        registry=registry,
+        preset=chosen,
+        min_support=min_support,
+        resume=resume,
+        checkpoint_dir=checkpoint_dir,
+        init_from=init_from,
+        scoring="exact" if exact else "auto",
+        read=read.options(),
+    )
+    with _progress() as on_progress:
+        summary = train_to_registry(request, on_progress)
+    if summary is not None:  # else another process of this training publishes
+        report(summary.to_dict(), json)
+
+
+def _preset(
+    name: str, negatives: int | None, *, epochs: float | None, positions: str | None, **chosen: object
+) -> "Preset":
+    """The named preset with the options that were given put in."""
+    from model.presets import preset as named
+
+    published = named(name)
+    sampling = {} if negatives is None else published.count_of_negatives(negatives)
+    if positions is not None and all(one.encoder.kind == "gru" for one in published.members()):
+        raise ConfigError(f"{name} reads clicks one after the other and has no positions: leave out --positions")
+    exactly = 0 if epochs is not None else None  # as many epochs as asked for
+    return published.override(
+        epochs=epochs,
+        reference=exactly,
+        min_epochs=exactly,
+        min_steps=exactly,
+        positions=positions,
+        **chosen,
+        **sampling,
+    )
+
+
+@contextmanager
+def _progress() -> Iterator["OnProgress"]:
+    from model.reports.console import show_progress
+
+    with show_progress(stderr) as on_progress:
+        yield on_progress

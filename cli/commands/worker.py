@@ -1,0 +1,134 @@
+"""`worker`: answers clicks."""
+
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.options.common import ListLength, RegistryUrl, Threads, Variant
+from cli.options.group import command, option
+from cli.options.kafka import Group, Kafka
+from export.providers import Provider
+from stream.config import Guarantee
+from stream.path.policy import Exclude
+
+__all__ = ["app"]
+
+app = typer.Typer()
+LISTS = "The lists"
+SESSIONS = "Sessions"
+PROCESS = "The process"
+
+
+@command(app, rich_help_panel="Serve")
+def worker(
+    kafka: Kafka,
+    registry: RegistryUrl,
+    group: Group = "nextclick",
+    variant: Variant = "default",
+    k: ListLength = 20,
+    exclude: Annotated[
+        Exclude, option(help="Keep items of the session out of its list.", rich_help_panel=LISTS)
+    ] = "none",
+    blocked_items: Annotated[
+        Path | None,
+        option(metavar="FILE", help="File of item ids never shown, one a line.", rich_help_panel=LISTS),
+    ] = None,
+    guarantee: Annotated[
+        Guarantee,
+        option(
+            metavar="NAME",
+            help="at-least-once, or exactly-once: readers of committed messages see each answer once, 10 to 20 ms "
+            "later.",
+            rich_help_panel=LISTS,
+        ),
+    ] = "at-least-once",
+    redis: Annotated[
+        str | None,
+        option(
+            envvar="NEXTCLICK_REDIS",
+            metavar="URL",
+            help="Also write lists to redis://HOST:PORT/DB.",
+            rich_help_panel=LISTS,
+        ),
+    ] = None,
+    redis_ttl: Annotated[int, option(help="Seconds a list stays in Redis.", rich_help_panel=LISTS)] = 1800,
+    session_timeout_minutes: Annotated[
+        float, option(metavar="N", help="A longer silence starts a new session.", rich_help_panel=SESSIONS)
+    ] = 30.0,
+    session_grace_minutes: Annotated[
+        float,
+        option(
+            metavar="N",
+            help="How late a click may come; a session is forgotten so long after its time-out.",
+            rich_help_panel=SESSIONS,
+        ),
+    ] = 10.0,
+    broker_session_timeout_s: Annotated[
+        float,
+        option(metavar="N", help="Silence after which a worker counts as dead.", rich_help_panel=PROCESS),
+    ] = 10.0,
+    provider: Annotated[Provider, option(help="Where the graph runs.", rich_help_panel=PROCESS)] = "cpu",
+    threads: Threads = 0,
+    processes: Annotated[
+        int,
+        option(
+            help="So many workers, each started again when it ends; their web ports follow --web-port. 0: just this.",
+            rich_help_panel=PROCESS,
+        ),
+    ] = 0,
+    web_host: Annotated[
+        str, option(metavar="HOST", help="Address of /health and /metrics.", rich_help_panel=PROCESS)
+    ] = "127.0.0.1",
+    web_port: Annotated[
+        int, option(help="Port of /health and /metrics; 0: a free one, printed.", rich_help_panel=PROCESS)
+    ] = 8080,
+    log_level: Annotated[
+        str,
+        option(
+            envvar="NEXTCLICK_LOG_LEVEL",
+            metavar="NAME",
+            help="debug, info, warning or error.",
+            rich_help_panel=PROCESS,
+        ),
+    ] = "info",
+) -> None:
+    """Answer clicks until stopped; as many of these as there are partitions."""
+    from stream.config import StreamConfig
+    from stream.partition.session import SessionConfig
+    from stream.path.policy import PolicyConfig
+
+    config = StreamConfig(
+        bootstrap_servers=kafka.bootstrap_servers,
+        registry=registry,
+        group=group,
+        variant=variant,
+        k=k,
+        session=SessionConfig(
+            timeout_ms=round(session_timeout_minutes * 60_000), grace_ms=round(session_grace_minutes * 60_000)
+        ),
+        policy=PolicyConfig(exclude=exclude, blocked_items=blocked_items),
+        guarantee=guarantee,
+        provider=provider,
+        threads=threads,
+        redis_url=redis,
+        redis_ttl_s=redis_ttl,
+        web_host=web_host,
+        web_port=web_port,
+        kafka=kafka.client(),
+        log_level=log_level,
+        broker_session_timeout_s=broker_session_timeout_s,
+        broker_heartbeat_s=min(broker_session_timeout_s / 4, 0.3),
+        delivery_timeout_s=broker_session_timeout_s * 0.8,
+    )
+    logging.getLogger().setLevel(config.log_level.upper())
+    if processes:
+        from stream.ops.supervisor import SupervisorConfig, supervise
+
+        workers = SupervisorConfig(processes=processes, web_port=web_port, threads=threads)
+        raise typer.Exit(supervise([sys.executable, *sys.argv], workers))
+    from stream.worker import run_worker
+
+    raise typer.Exit(run_worker(config))

@@ -1,0 +1,73 @@
+"""Options of the commands that speak to Kafka."""
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+from cli.options.group import option
+
+__all__ = ["Announcing", "Group", "Kafka"]
+
+PANEL = "Kafka"
+
+_SERVERS: dict[str, Any] = {"envvar": "NEXTCLICK_BOOTSTRAP_SERVERS", "metavar": "HOST:PORT", "rich_help_panel": PANEL}
+
+Group = Annotated[
+    str,
+    option(
+        "--group",
+        envvar="NEXTCLICK_GROUP",
+        metavar="NAME",
+        help="Consumer group of the workers.",
+        rich_help_panel=PANEL,
+    ),
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Announcing:
+    """The connection of a command that tells the workers where it is given a broker."""
+
+    bootstrap_servers: Annotated[
+        str | None,
+        option(
+            "--bootstrap-servers",
+            help="Tell the workers. Left out, they follow the registry as long as nothing was announced.",
+            **_SERVERS,
+        ),
+    ] = None
+    kafka: Annotated[
+        list[str] | None,
+        option(
+            "--kafka",
+            metavar="KEY=VALUE",
+            help="Client option, repeatable: security.protocol=SSL.",
+            rich_help_panel=PANEL,
+        ),
+    ] = None
+    kafka_config: Annotated[
+        Path | None,
+        option(
+            "--kafka-config",
+            envvar="NEXTCLICK_KAFKA_CONFIG",
+            metavar="FILE",
+            help="Client options, key=value lines. Passwords: here, or in NEXTCLICK_KAFKA_SASL_PASSWORD.",
+            rich_help_panel=PANEL,
+        ),
+    ] = None
+
+    def client(self) -> dict[str, str]:
+        """Client options from the command line, the environment and a file."""
+        from stream.kafka.clients import read_options
+
+        return read_options(self.kafka or [], self.kafka_config, os.environ)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kafka(Announcing):
+    """The connection of a command that can't do without one."""
+
+    bootstrap_servers: Annotated[
+        str, option("--bootstrap-servers", help="Kafka brokers, separated by commas.", **_SERVERS)
+    ] = field()  # else it would have the default of the class above

@@ -1,0 +1,61 @@
+"""`recommend`: how the items of a session are named."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from cli.app import app
+from export.bundle.bundle import Bundle, write_bundle
+from export.bundle.vocabulary import Vocabulary
+from export.errors import ConfigError
+from tests.export.conftest import bundle  # noqa: F401  # the fixture
+from tests.export.toy import toy_manifest
+
+ODD = ["a,b", "#7", " c ", "d\u2028e", '"f"', "[g]", "h[/i]"]
+
+
+@pytest.fixture
+def odd_bundle(bundle: Bundle, tmp_path: Path) -> str:  # noqa: F811
+    """The toy model, some of its items under odd names."""
+    names = [*ODD, *bundle.vocabulary.items[len(ODD) :]]
+    write_bundle(
+        tmp_path / "odd",
+        onnx_file=bundle.onnx_path,
+        vocabulary=Vocabulary(names),
+        popularity=np.array(bundle.popularity),
+        manifest=toy_manifest(),
+    )
+    return str(tmp_path / "odd")
+
+
+def recommended(*arguments: str) -> dict[str, object]:
+    found = CliRunner().invoke(app, ["recommend", *arguments, "--k", "5", "--json"])
+    assert found.exit_code == 0, found.output
+    values: dict[str, object] = json.loads(found.stdout.splitlines()[-1])
+    return values
+
+
+@pytest.mark.parametrize("item", ODD)
+def test_any_id_can_be_named(odd_bundle: str, item: str) -> None:
+    assert recommended("--bundle", odd_bundle, "--item", item)["fallback"] is False
+
+
+def test_items_are_the_same_by_list_by_option_and_from_a_file(odd_bundle: str, tmp_path: Path) -> None:
+    (tmp_path / "items.txt").write_text("item-9\nitem-10\n")
+    by_list = recommended("--bundle", odd_bundle, "--items", "item-9, item-10")
+    assert by_list["fallback"] is False
+    assert by_list == recommended("--bundle", odd_bundle, "--item", "item-9", "--item", "item-10")
+    assert by_list == recommended("--bundle", odd_bundle, "--items-file", str(tmp_path / "items.txt"))
+    (tmp_path / "quoted.txt").write_text('"#7"\n"a,b"\n')
+    quoted = recommended("--bundle", odd_bundle, "--items-file", str(tmp_path / "quoted.txt"))
+    assert quoted == recommended("--bundle", odd_bundle, "--item", "#7", "--item", "a,b")
+
+
+@pytest.mark.parametrize("arguments", [(), ("--items", "a", "--item", "b"), ("--items", ","), ("--item", "")])
+def test_items_named_twice_or_not_at_all_are_refused(odd_bundle: str, arguments: tuple[str, ...]) -> None:
+    found = CliRunner().invoke(app, ["recommend", "--bundle", odd_bundle, *arguments])
+    assert isinstance(found.exception, ConfigError)
+    assert "--items-file" in str(found.exception) or "at least one item" in str(found.exception)

@@ -1,0 +1,79 @@
+"""Groups of options, and the rules that hold for the options of every command."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Annotated, Any, get_args
+
+import pytest
+import typer
+import typer.main
+from typer.testing import CliRunner
+
+from cli.app import app
+from cli.options.group import command, option
+from export.errors import ConfigError
+from tests.cli.test_help import COMMANDS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Colours:
+    front: Annotated[str, option("--front", help="…")] = field()
+    back: Annotated[str | None, option("--back", help="…")] = None
+
+
+def made(heard: list[Any]) -> typer.Typer:
+    toy = typer.Typer()
+
+    @command(toy)
+    def paint(colours: Colours, width: Annotated[float, option(help="…")] = 1.0) -> None:
+        heard.append((colours, width))
+
+    return toy
+
+
+def test_command_gets_its_group_of_options_as_one_object() -> None:
+    heard: list[Any] = []
+    assert CliRunner().invoke(made(heard), ["--front", "red", "--width", "2"]).exit_code == 0
+    assert heard == [(Colours(front="red"), 2.0)]
+
+
+def test_option_of_a_group_without_a_default_is_required() -> None:
+    assert CliRunner().invoke(made([]), ["--back", "red"]).exit_code == 2
+
+
+def float_options() -> list[tuple[str, ...]]:
+    """Every command with one option that takes a number with a fraction, and NaN or an infinity as its value."""
+    return [
+        (*path, f"--{name.replace('_', '-')}", value)
+        for path, spread in callbacks(app)
+        for name, annotation in spread.__annotations__.items()
+        if re.search(r"\bfloat\b", str(get_args(annotation)[0]))
+        for value in ("nan", "inf", "-inf")
+    ]
+
+
+def callbacks(part: typer.Typer, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """The function of every command, with the words that name it."""
+    for registered in part.registered_commands:
+        yield (*path, registered.name or registered.callback.__name__), registered.callback  # type: ignore[union-attr]
+    for group in part.registered_groups:
+        assert group.typer_instance is not None
+        yield from callbacks(group.typer_instance, (*path, group.name) if group.name else path)
+
+
+FILL = {"--bootstrap-servers": "127.0.0.1:1", "--registry": "r", "--data": "log.csv"}
+
+
+def test_there_are_options_with_fractions() -> None:
+    assert {arguments[0] for arguments in float_options()} >= {"demo", "train", "evaluate", "replay", "worker"}
+
+
+@pytest.mark.parametrize("arguments", float_options(), ids=" ".join)
+def test_nan_and_infinities_are_no_values_of_an_option(arguments: tuple[str, ...]) -> None:
+    *path, name, value = arguments
+    required = [parameter.opts[0] for parameter in COMMANDS[tuple(path)].params if parameter.required]
+    filled = [word for one in required for word in (one, FILL[one])]
+    found = CliRunner().invoke(app, [*path, *filled, name, value])
+    assert isinstance(found.exception, ConfigError)
+    assert name in str(found.exception)
