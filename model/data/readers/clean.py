@@ -1,7 +1,7 @@
 """Columns as they stand in a file -> ids, times and kinds that can be used, with a reason for every line that can't.
 
-An id is an integer or 1 to 256 bytes of text without control characters, as in the click contract. A column whose ids
-are all plain integers is kept as int64, any other as text; `007` is text, since it would not survive as a number.
+Ids are judged by the law of `export/ids.py`, column by column. A column whose ids are all plain integers is kept as
+int64, any other as text; `007` is text, since it would not survive as a number.
 """
 
 from collections import Counter
@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from export.ids import BROKEN, FRACTION, MAX_ID_BYTES, NOTHING_WORDS
 from model.data.readers.arrow import Column, decode, is_text, mask, pc
-from model.data.readers.source import REPLACED
 from model.data.readers.times import clean_times
 from model.errors import DataError
 
@@ -34,9 +34,8 @@ __all__ = [
 KINDS = ("click", "cart", "order", "like", "skip", "dislike")  # of the click contract, in its order
 POSITIVES = frozenset({"click", "cart", "order", "like"})  # what a shopper wanted
 LEFT_OUT = 255  # the code of a kind that is not kept
-MAX_ID_BYTES = 256
 PLAIN_INTEGER = "^(0|-?[1-9][0-9]{0,17})$"  # survives the way to int64 and back
-NO_ID = rf"[\x00-\x1f\x7f{REPLACED}]"  # control characters, or bytes that were not UTF-8
+NOTHING = pa.array(sorted(NOTHING_WORDS))
 ALIASES = {
     **{kind: kind for kind in KINDS},
     **{f"{kind}s": kind for kind in KINDS},  # OTTO: clicks, carts, orders
@@ -123,11 +122,17 @@ def whole_numbers(column: Column) -> tuple[Column, NDArray[np.bool_]]:
 
 
 def text_ids(column: Column) -> tuple[Column, NDArray[np.bool_]]:
-    """Return trimmed text, and the lines whose text is too long, not UTF-8 or holds control characters."""
+    """Return the ids that text means, "" where it is a word for nothing, and the lines that break the law of ids."""
     text, wrong = decode(column)
-    text = pc.utf8_trim(text, characters=" ")  # `1, 2, 3` is common; other white space is no part of an id either
     wrong = wrong | mask(pc.greater(pc.binary_length(text), MAX_ID_BYTES))
-    return text, wrong | mask(pc.match_substring_regex(text, NO_ID))
+    wrong |= mask(pc.match_substring_regex(text, BROKEN))
+    text = pc.utf8_trim(text, characters=" ")
+    nothing = pc.is_in(pc.utf8_lower(text), value_set=NOTHING)
+    text = pc.if_else(nothing, "", text)
+    if pc.any(pc.ends_with(text, "0")).as_py() and pc.any(fraction := pc.match_substring_regex(text, FRACTION)).as_py():
+        whole = pc.replace_substring_regex(text, FRACTION, r"\1")
+        text = pc.if_else(fraction, pc.if_else(pc.equal(whole, "-0"), "0", whole), text)
+    return text, wrong & ~mask(nothing)
 
 
 def as_integers(ids: Column) -> Column:
