@@ -37,6 +37,7 @@ BROKEN = "[\\x00-\\x1f\\x7f-\\x9f\ufffd]"  # what no id holds
 FRACTION = r"^(-?(?:0|[1-9][0-9]{0,17}))\.0+$"  # a whole number written as a fraction; the group is the number
 
 _BROKEN = re.compile(BROKEN)
+_LONGEST_WORD = max(map(len, NOTHING_WORDS))
 _FRACTION = re.compile(FRACTION)
 
 
@@ -73,7 +74,7 @@ def is_plain(text: str) -> bool:
         text.isprintable()
         and text[0] != " "
         and text[-1] != " "
-        and text.lower() not in NOTHING_WORDS
+        and (len(text) > _LONGEST_WORD or text.lower() not in NOTHING_WORDS)
         and not (text[-1] == "0" and ".0" in text)
     )
 

@@ -25,9 +25,9 @@ the reason with which the message goes to the rejected topic.
     key_mismatch                the key is the session id
 
 `type` may be left out (`click`), and so may `user_id` and `context`, for which null means left out. Unknown fields are
-ignored. Ids are read by the law of `export/ids.py`, as in logs: spaces around one are no part of it, in the key neither,
-and `7.0` is `7`. A field given twice counts by its last value. `ranking_failed` is the worker's own reason: the click was
-sound, but no list could be made for it.
+ignored. Ids are read by the law of `export/ids.py`, as in logs: spaces around one are no part of it, in the key
+neither, and `7.0` is `7`. A field given twice counts by its last value. `ranking_failed` is the worker's own reason:
+the click was sound, but no list could be made for it.
 """
 
 from collections.abc import Iterable
