@@ -1,6 +1,8 @@
 """The command line: each part's commands in one program, and errors mapped to exit codes.
 
     cli/learning.py    train, evaluate
+    cli/log.py         log
+    cli/reading.py     the options of all commands that read a log
     cli/bundles.py   recommend, models list
     cli/streaming.py   demo, simulate, worker, watch, topics create, models promote and rollback
     here            replay, which reads a log as model does and sends it as stream does
@@ -21,23 +23,15 @@ import typer
 
 import cli.bundles
 import cli.learning
+import cli.log
 import cli.streaming
-from cli.learning import (
-    Data,
-    Format,
-    ItemColumn,
-    MaxBadShare,
-    SessionColumn,
-    TimeColumn,
-    TimeUnit,
-    TypeColumn,
-    read_options,
-)
 from cli.options import Json, option, report, stderr
+from cli.reading import Data, reads_logs, tell_read
 from cli.streaming import Bootstrap, Kafka, KafkaConfig, kafka_options
 from export.errors import NextclickError
 
 if TYPE_CHECKING:
+    from model.data.readers import ReadOptions
     from stream.kafka.replay import LoggedClick
 
 app = typer.Typer(
@@ -47,40 +41,34 @@ app = typer.Typer(
     rich_markup_mode="markdown",  # keeps the brackets around defaults
     help="Clicks on Kafka in, the next items out, ranked by a Transformer.",
 )
-for part in (cli.streaming.app, cli.learning.app, cli.bundles.app):
+for part in (cli.streaming.app, cli.learning.app, cli.log.app, cli.bundles.app):
     app.add_typer(part)
 app.add_typer(cli.streaming.topics, name="topics")
 app.add_typer(cli.bundles.models, name="models")
 
 
 @app.command()
+@reads_logs
 def replay(
     data: Data,
+    read: "ReadOptions",
     bootstrap_servers: Bootstrap,
     rate: Annotated[float, option(help="Clicks a second; 0: as fast as it goes.")] = 0.0,
     limit: Annotated[int | None, option(help="Stop after so many clicks.")] = None,
     now: Annotated[bool, option("--now", help="Stamp clicks with the present instead of the log's time.")] = False,
     kafka: Kafka = None,
     kafka_config: KafkaConfig = None,
-    format: Format = None,
-    session_column: SessionColumn = "session_id",
-    item_column: ItemColumn = "item_id",
-    time_column: TimeColumn = None,
-    type_column: TypeColumn = None,
-    time_unit: TimeUnit = "ms",
-    max_bad_share: MaxBadShare = 0.01,
     json: Json = False,
 ) -> None:
     """Send a click log as live clicks, in the order of time."""
     from model.data.readers import KINDS, iter_clicks, read_log
     from stream.kafka.replay import replay as send
 
-    read = read_options(format, session_column, item_column, time_column, type_column, time_unit, max_bad_share)
-    # Skips are sent as they came, and the worker's own time-out cuts sessions
-    read = dataclasses.replace(read, kinds=frozenset(KINDS), session_gap_ms=0)
+    # Skips are sent as they came, and the worker's own time-out cuts sessions unless a gap is asked for
+    read = dataclasses.replace(read, kinds=frozenset(KINDS), session_gap_ms=read.session_gap_ms or 0)
     extra = kafka_options(kafka, kafka_config)
     raw = read_log(data, read)
-    stderr.print(raw.report.summary(), highlight=False)
+    tell_read(str(data), raw.report)
     clicks = cast("Iterator[LoggedClick]", iter_clicks(raw))
     sent = send(clicks, bootstrap_servers=bootstrap_servers, rate=rate or None, limit=limit, now=now, extra=extra)
     report(msgspec.to_builtins(sent), json)

@@ -8,49 +8,27 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.options import Json, Provider, RegistryUrl, Threads, option, print_json, report, stderr
+from cli.reading import Data, reads_logs, say
 from export.errors import ConfigError
 
 if TYPE_CHECKING:
     from model.data.readers import ReadOptions
     from model.reports.progress import OnProgress
 
-__all__ = [
-    "Data",
-    "Format",
-    "ItemColumn",
-    "MaxBadShare",
-    "SessionColumn",
-    "SessionGap",
-    "TimeColumn",
-    "TimeUnit",
-    "TypeColumn",
-    "app",
-    "read_options",
-]
+__all__ = ["app"]
 
 app = typer.Typer()
 
-FORMATS = "otto, yoochoose, diginetica, retailrocket, csv, parquet, jsonl"
 PRESETS = "tron-fast, tron+, tron, sasrec, sasrec-ssm, gru4rec+, gru4rec+bpr-max, bert4rec"  # importing them is slow
 
-Data = Annotated[Path, option("--data", help="Click log: a file, or a folder of files.")]
-Format = Annotated[str | None, option("--format", help=f"{FORMATS} [told from the file].")]
-SessionColumn = Annotated[str, option("--session-column", help="Name of the session column.")]
-ItemColumn = Annotated[str, option("--item-column", help="Name of the item column.")]
-TimeColumn = Annotated[str | None, option("--time-column", help="Name of the time column [timestamp or ts].")]
-TypeColumn = Annotated[str | None, option("--type-column", help="Name of the column with the kind of event [type].")]
-SessionGap = Annotated[
-    float | None,
-    option("--session-gap-minutes", help="Cut sessions at longer pauses [RetailRocket: 30, others are not cut]."),
-]
-TimeUnit = Annotated[str, option("--time-unit", help="ms or s: of times that are plain numbers.")]
-MaxBadShare = Annotated[float, option("--max-bad-share", help="Refuse a log with a larger share of bad lines.")]
 Cutoffs = Annotated[str, option("--cutoffs", help="Cut-offs of the measures, separated by commas.")]
 
 
 @app.command()
+@reads_logs
 def train(
     data: Data,
+    read: "ReadOptions",
     registry: RegistryUrl,
     valid: Annotated[Path | None, option(help="Held-out log [the newest day or tenth of --data].")] = None,
     preset: Annotated[str, option(help=f"Named model: {PRESETS}.")] = "tron",
@@ -69,14 +47,6 @@ def train(
     resume: Annotated[bool, option(help="Go on from the checkpoint of the same run.")] = True,
     init_from: Annotated[Path | None, option(help="Checkpoint folder of an earlier run to start from.")] = None,
     exact: Annotated[bool, option(help="Never score in int8, even where that gives the same lists.")] = False,
-    format: Format = None,
-    session_column: SessionColumn = "session_id",
-    item_column: ItemColumn = "item_id",
-    time_column: TimeColumn = None,
-    type_column: TypeColumn = None,
-    time_unit: TimeUnit = "ms",
-    max_bad_share: MaxBadShare = 0.01,
-    session_gap_minutes: SessionGap = None,
     json: Json = False,
 ) -> None:
     """Train on a click log, export, check, and publish a bundle into the registry.
@@ -118,9 +88,7 @@ def train(
         checkpoint_dir=checkpoint_dir,
         init_from=init_from,
         scoring="exact" if exact else "auto",
-        read=read_options(
-            format, session_column, item_column, time_column, type_column, time_unit, max_bad_share, session_gap_minutes
-        ),
+        read=read,
     )
     with _progress() as on_progress:
         summary = train_to_registry(request, on_progress)
@@ -129,25 +97,21 @@ def train(
 
 
 @app.command()
+@reads_logs
 def evaluate(
     data: Data,
+    read: "ReadOptions",
     systems: Annotated[
         list[str] | None, typer.Argument(help="With --compare: folders or URLs of bundles, and names of baselines.")
     ] = None,
     compare: Annotated[bool, option("--compare", help="Several systems on the same predictions.")] = False,
     bundle: Annotated[str | None, option(help="Bundle (folder or URL), through the ranker that serves it.")] = None,
     baseline: Annotated[str | None, option(help="popularity, next-item, items-after, co-occurrence, vmis-knn.")] = None,
-    train: Annotated[Path | None, option(help="Log a baseline counts.")] = None,
+    train: Annotated[
+        Path | None, option(help="Log a baseline counts; with --bundle: what overlaps it is told.")
+    ] = None,
     cutoffs: Cutoffs = "20",
     threads: Threads = 0,
-    format: Format = None,
-    session_column: SessionColumn = "session_id",
-    item_column: ItemColumn = "item_id",
-    time_column: TimeColumn = None,
-    type_column: TypeColumn = None,
-    time_unit: TimeUnit = "ms",
-    max_bad_share: MaxBadShare = 0.01,
-    session_gap_minutes: SessionGap = None,
     json: Json = False,
 ) -> None:
     """Recall, MRR, NDCG and coverage: full ranking, every position after the first.
@@ -156,9 +120,6 @@ def evaluate(
     """
     from model.evaluate.report import evaluate_baseline, evaluate_bundle
 
-    read = read_options(
-        format, session_column, item_column, time_column, type_column, time_unit, max_bad_share, session_gap_minutes
-    )
     if compare and (bundle is not None or baseline is not None):
         raise ConfigError("--compare takes its systems as arguments: leave out --bundle and --baseline")
     if compare:
@@ -169,11 +130,11 @@ def evaluate(
         raise ConfigError("name either --bundle DIR, or --baseline NAME with --train PATH")
     cuts = _cutoffs(cutoffs)
     if bundle is not None:
-        metrics = evaluate_bundle(bundle, data, read, cuts, threads)
+        metrics = evaluate_bundle(bundle, data, read, cuts, threads, train=train, say=say)
     elif train is None:
         raise ConfigError("a baseline counts a log: name it with --train PATH")
     else:
-        metrics = evaluate_baseline(str(baseline), train, data, read, cuts)
+        metrics = evaluate_baseline(str(baseline), train, data, read, cuts, say=say)
     if metrics["left_out"]:
         stderr.print(
             f"left out {metrics['left_out']:,.0f} of {metrics['clicks']:,.0f} clicks: on items that are not known, or "
@@ -195,31 +156,10 @@ def _compare(
     from model.evaluate.compare import compare_systems
     from model.evaluate.compare_table import print_comparison
 
-    def say(text: str) -> None:
-        stderr.print(text, markup=False, highlight=False, soft_wrap=True)
-
     found = compare_systems(systems, data, read, train=train, cutoffs=cutoffs, threads=threads, say=say)
     if json:
         return print_json(found.to_json())
     return print_comparison(found)
-
-
-def read_options(
-    format: str | None,
-    session: str,
-    item: str,
-    ts: str | None,
-    kind: str | None,
-    unit: str,
-    max_bad_share: float,
-    gap_minutes: float | None = None,
-) -> "ReadOptions":
-    """How a log is read, by the options of a command."""
-    from model.data.readers import Columns, ReadOptions
-
-    columns = Columns(session=session, item=item, ts=ts, type=kind)
-    gap_ms = None if gap_minutes is None else round(gap_minutes * 60_000)
-    return ReadOptions(format=format, columns=columns, ts_unit=unit, max_bad_share=max_bad_share, session_gap_ms=gap_ms)  # type: ignore[arg-type]  # checked there
 
 
 def _cutoffs(text: str) -> tuple[int, ...]:

@@ -9,12 +9,25 @@ from typing import Any
 import pytest
 
 import cli.learning
+import cli.reading
 import nextclick
 from export.bundle.manifest import Manifest, TrainingWindow
 from model.data.readers import FORMATS
 from model.presets import PRESETS
 
-COMMANDS = ("demo", "simulate", "train", "evaluate", "recommend", "worker", "replay", "watch", "topics", "models")
+COMMANDS = (
+    "demo",
+    "simulate",
+    "train",
+    "evaluate",
+    "recommend",
+    "log",
+    "worker",
+    "replay",
+    "watch",
+    "topics",
+    "models",
+)
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
@@ -41,7 +54,7 @@ def test_help_names_every_command(monkeypatch: pytest.MonkeyPatch, capsys: pytes
 
 def test_help_of_train_names_every_preset_and_format() -> None:
     assert sorted(cli.learning.PRESETS.split(", ")) == sorted(PRESETS)
-    assert set(cli.learning.FORMATS.split(", ")) == set(FORMATS)
+    assert set(cli.reading.FORMATS.split(", ")) == set(FORMATS)
 
 
 def test_evaluate_json_is_the_last_line(
