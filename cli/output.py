@@ -1,13 +1,16 @@
 """What commands print: tables of people, and lines of JSON."""
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from rich.console import Console
 from rich.table import Table
 
-__all__ = ["print_json", "print_table", "report", "stderr"]
+if TYPE_CHECKING:
+    from model.data.readers import ReadReport
+
+__all__ = ["print_json", "print_table", "report", "say", "stderr", "tell_read"]
 
 WIDTH = 2_000  # characters of a table that is not printed on a terminal
 
@@ -20,6 +23,17 @@ def print_json(value: Any) -> None:
     """Print one line of JSON, also for readers that end a line at any separator of Unicode."""
     text = msgspec.json.encode(value).decode()
     print(_SEPARATORS.sub(lambda found: f"\\u{ord(found[0]):04x}", text), flush=True)
+
+
+def say(text: str) -> None:
+    """Print a line for people, as it is."""
+    stderr.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def tell_read(name: str, report: "ReadReport") -> None:
+    """Say what was read of a log, with samples of bad lines."""
+    for line in report.told(name):
+        say(line)
 
 
 def report(values: dict[str, Any], json: bool) -> None:

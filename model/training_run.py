@@ -26,7 +26,8 @@ from export.ranking.ranker import Ranker, RankerConfig
 from export.registry.registry import Registry
 from model.config import Preset
 from model.data.log import SessionLog
-from model.data.readers import ReadOptions, build_log, read_log
+from model.data.overlap import overlap
+from model.data.readers import RawLog, ReadOptions, build_log, read_log
 from model.data.split import split
 from model.evaluate.baselines import make_baseline
 from model.evaluate.protocol import evaluate, prefixes
@@ -46,13 +47,13 @@ __all__ = [
     "check_device",
     "default_checkpoint_dir",
     "evaluate_baselines",
-    "evaluate_bundle",
     "export_bundle",
     "library_versions",
     "read_and_split",
     "run_digest",
     "sample",
     "train_to_registry",
+    "with_figures",
 ]
 
 BASELINES = ("popularity", "next-item")  # always shown beside the model
@@ -124,7 +125,7 @@ def train_to_registry(request: TrainRequest, on_progress: OnProgress = ignore) -
         bundle = export_bundle(  # 4, 5, 6
             trained, log, valid, request.preset, baselines, Path(staging), on_progress, scoring=request.scoring
         )
-        bundle = evaluate_bundle(bundle, valid, request.preset, on_progress)  # 7
+        bundle = with_figures(bundle, valid, request.preset, on_progress)  # 7
         number = registry.publish(bundle.path)  # 8
     on_progress(Progress(stage="publish", message=f"version {number} in {request.registry}"))
     if request.checkpoint_dir is None:
@@ -155,16 +156,25 @@ def check_device(device: Provider) -> None:
 
 def read_and_split(request: TrainRequest, on_progress: OnProgress = ignore) -> tuple[SessionLog, SessionLog]:
     """Return the training and the validation log, both with the vocabulary of the first."""
-    raw = read_log(request.data, request.read)
-    on_progress(Progress(stage="read", message=raw.report.summary()))
+    raw = _read(request.data, request.read, on_progress)
     if request.valid is None:
         log, valid = split(raw, min_support=request.min_support)
     else:
         log = build_log(raw, min_support=request.min_support)
-        valid = build_log(read_log(request.valid, request.read), log.vocabulary)
+        held_out = _read(request.valid, request.read, on_progress)
+        if warning := overlap(raw, held_out).warning("the held-out log"):
+            on_progress(Progress(stage="read", message=f"warning: {warning}"))
+        valid = build_log(held_out, log.vocabulary)
     counts = f"{log.sessions:,} sessions, {log.clicks:,} clicks, {len(log.vocabulary):,} items to learn from"
     on_progress(Progress(stage="read", message=f"{counts}; {valid.sessions:,} sessions held out"))
     return log, valid
+
+
+def _read(path: Path, read: ReadOptions, on_progress: OnProgress) -> RawLog:
+    raw = read_log(path, read)
+    for message in (raw.report.summary(), *raw.report.shown()):
+        on_progress(Progress(stage="read", message=message))
+    return raw
 
 
 def evaluate_baselines(
@@ -251,7 +261,7 @@ def sample(valid: SessionLog, window: int) -> list[NDArray[np.int32]]:
     return [valid.items[start:end] for start, end in zip(starts[every], targets[every], strict=True)]
 
 
-def evaluate_bundle(bundle: Bundle, valid: SessionLog, preset: Preset, on_progress: OnProgress = ignore) -> Bundle:
+def with_figures(bundle: Bundle, valid: SessionLog, preset: Preset, on_progress: OnProgress = ignore) -> Bundle:
     """Evaluate the exported graph through the Ranker, and return the bundle with the figures in its manifest."""
     ranker = Ranker(bundle, RankerConfig(threads=preset.train.threads))
     figures = evaluate(ranker, valid, window=bundle.manifest.window).to_json()

@@ -6,10 +6,14 @@ import os
 from collections.abc import Generator, Iterator
 
 import pytest
+from hypothesis import settings
 
 from bench.rig.brokers.base import Broker, BrokerMissing
 from bench.rig.brokers.choose import Choice, choose_broker
 from bench.rig.brokers.redis_server import RedisServer
+
+settings.register_profile("patient", deadline=None)  # how long an example takes on a busy machine is no test
+settings.load_profile("patient")
 
 _choice = pytest.StashKey[Choice]()
 _notes = pytest.StashKey[list[str]]()

@@ -15,7 +15,19 @@ from export.bundle.manifest import Manifest, TrainingWindow
 from model.data.readers import FORMATS
 from model.presets import PRESETS
 
-COMMANDS = ("demo", "simulate", "train", "evaluate", "recommend", "worker", "replay", "watch", "topics", "models")
+COMMANDS = (
+    "demo",
+    "simulate",
+    "train",
+    "evaluate",
+    "recommend",
+    "log",
+    "worker",
+    "replay",
+    "watch",
+    "topics",
+    "models",
+)
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:

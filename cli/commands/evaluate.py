@@ -8,7 +8,7 @@ import typer
 from cli.options.common import Json, Threads
 from cli.options.group import command, option
 from cli.options.reading import Data, Reading
-from cli.output import print_json, report, stderr
+from cli.output import print_json, report, say, stderr
 from export.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -32,7 +32,9 @@ def evaluate(
         str | None, option(metavar="URL", help="Bundle (folder or URL), through the ranker that serves it.")
     ] = None,
     baseline: Annotated[str | None, option(metavar="NAME", help=f"{BASELINES}.")] = None,
-    train: Annotated[Path | None, option(metavar="PATH", help="Log a baseline counts.")] = None,
+    train: Annotated[
+        Path | None, option(metavar="PATH", help="Log a baseline counts; with --bundle: what overlaps it is told.")
+    ] = None,
     cutoffs: Annotated[
         str, option("--cutoffs", metavar="N,N", help="Cut-offs of the measures, separated by commas.")
     ] = "20",
@@ -55,11 +57,11 @@ def evaluate(
         raise ConfigError("name either --bundle DIR, or --baseline NAME with --train PATH")
     cuts = _cutoffs(cutoffs)
     if bundle is not None:
-        metrics = evaluate_bundle(bundle, data, read.options(), cuts, threads)
+        metrics = evaluate_bundle(bundle, data, read.options(), cuts, threads, train=train, say=say)
     elif train is None:
         raise ConfigError("a baseline counts a log: name it with --train PATH")
     else:
-        metrics = evaluate_baseline(str(baseline), train, data, read.options(), cuts)
+        metrics = evaluate_baseline(str(baseline), train, data, read.options(), cuts, say=say)
     if metrics["left_out"]:
         stderr.print(
             f"left out {metrics['left_out']:,.0f} of {metrics['clicks']:,.0f} clicks: on items that are not known, or "
@@ -80,9 +82,6 @@ def _compare(
 ) -> None:
     from model.evaluate.compare import compare_systems
     from model.evaluate.compare_table import print_comparison
-
-    def say(text: str) -> None:
-        stderr.print(text, markup=False, highlight=False, soft_wrap=True)
 
     found = compare_systems(systems, data, read, train=train, cutoffs=cutoffs, threads=threads, say=say)
     if json:

@@ -10,8 +10,8 @@ import typer
 from cli.options.common import Json
 from cli.options.group import command, option
 from cli.options.kafka import Kafka
-from cli.options.reading import Data, WholeReading
-from cli.output import report, stderr
+from cli.options.reading import Data, Reading
+from cli.output import report, tell_read
 
 if TYPE_CHECKING:
     from stream.kafka.replay import LoggedClick
@@ -25,7 +25,7 @@ app = typer.Typer()
 def replay(
     data: Data,
     kafka: Kafka,
-    read: WholeReading,
+    read: Reading,
     rate: Annotated[float, option(help="Clicks a second; 0: as fast as it goes.")] = 0.0,
     limit: Annotated[int | None, option(help="Stop after so many clicks.")] = None,
     now: Annotated[bool, option("--now", help="Stamp clicks with the present instead of the log's time.")] = False,
@@ -35,11 +35,12 @@ def replay(
     from model.data.readers import KINDS, iter_clicks, read_log
     from stream.kafka.replay import replay as send
 
-    # Skips are sent as they came, and the worker's own time-out cuts sessions
-    options = dataclasses.replace(read.options(), kinds=frozenset(KINDS))
+    # Skips are sent as they came, and the worker's own time-out cuts sessions unless a gap is asked for
+    options = read.options()
+    options = dataclasses.replace(options, kinds=frozenset(KINDS), session_gap_ms=options.session_gap_ms or 0)
     client = kafka.client()
     raw = read_log(data, options)
-    stderr.print(raw.report.summary(), highlight=False)
+    tell_read(str(data), raw.report)
     clicks = cast("Iterator[LoggedClick]", iter_clicks(raw))
     sent = send(
         clicks, bootstrap_servers=kafka.bootstrap_servers, rate=rate or None, limit=limit, now=now, extra=client

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from export.bundle.vocabulary import PAD
 from export.errors import ConfigError
 from model.data.log import SessionLog
-from model.evaluate.counts import Popularity, Ranked, distinct_items
+from model.evaluate.counts import LONGEST, Popularity, Ranked, distinct_items, long_sessions
 from model.evaluate.vmis_knn import VmisKnn
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "Baseline",
     "LastItem",
     "Popularity",
+    "bounded",
     "co_occurrences",
     "follower_chunks",
     "make_baseline",
@@ -84,8 +85,9 @@ class LastItem:
 def follower_chunks(log: SessionLog, reach: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], int]]:
     """Yield (items, items `distance` clicks later in the same session, distance) for distances 1..reach."""
     left = np.repeat(log.offsets[1:], log.lengths) - np.arange(log.clicks)  # (T,) clicks from here to the session's end
+    at = np.arange(log.clicks)
     for distance in range(1, reach + 1):
-        at = np.flatnonzero(left > distance)
+        at = at[left[at] > distance]
         if not len(at):
             return
         yield log.items[at].astype(np.int64), log.items[at + distance].astype(np.int64), distance
@@ -123,9 +125,12 @@ def next_items(train: SessionLog, reach: int = 1) -> Pairs:
 
 
 def co_occurrences(train: SessionLog) -> Pairs:
-    """Return in how many sessions two different items stand together, for both directions."""
+    """Return in how many sessions two different items stand together, for both directions.
+
+    A session of more than LONGEST items counts with the newest of them: time and memory grow with the clicks.
+    """
     base = len(train.vocabulary) + 1
-    distinct = distinct_items(train)
+    distinct = distinct_items(train, LONGEST)
     longest = int(distinct.lengths.max(initial=0))
     keys, weights = sum_pairs(
         (one * base + other, np.ones(len(one), np.int64)) for one, other, _ in follower_chunks(distinct, longest - 1)
@@ -141,6 +146,14 @@ BASELINES: dict[str, Callable[[SessionLog], Any]] = {
     "items-after": lambda train: LastItem(train, next_items(train, REACH)),
     "vmis-knn": VmisKnn,
 }
+BOUNDED = ("co-occurrence", "vmis-knn")  # of a train session, count at most LONGEST items
+
+
+def bounded(name: str, train: SessionLog) -> str | None:
+    """Return what to tell people where a baseline doesn't count all of a train session; None where it does."""
+    if name not in BOUNDED or not (number := long_sessions(train)):
+        return None
+    return f"{name}: of sessions with more than {LONGEST} different items ({number:,}) the newest {LONGEST} count"
 
 
 def make_baseline(name: str, train: SessionLog) -> Baseline:

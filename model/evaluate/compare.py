@@ -22,11 +22,12 @@ from export.errors import ConfigError
 from export.ranking.ranker import Ranker, RankerConfig
 from export.registry.registry import local_bundle
 from model.data.log import SessionLog
-from model.data.readers import RawLog, ReadOptions, build_log, read_log
-from model.evaluate.baselines import BASELINES, make_baseline
+from model.data.readers import RawLog, ReadOptions, build_log
+from model.evaluate.baselines import BASELINES, bounded, make_baseline
 from model.evaluate.bootstrap import interval, resampled_means
 from model.evaluate.metrics import gains
 from model.evaluate.protocol import EvaluationResult, Scorer, evaluate
+from model.evaluate.report import Say, read_aloud, silent, tell_overlap
 
 __all__ = [
     "CompareConfig",
@@ -47,7 +48,6 @@ __all__ = [
 DIFFERENCES = ("recall", "mrr")  # also given as a difference to the first system
 
 Floats = NDArray[np.float64]
-Say = Callable[[str], object]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +119,7 @@ def compare_systems(
     cutoffs: Sequence[int] = (20,),
     threads: int = 0,
     config: CompareConfig | None = None,
-    say: Say = lambda text: None,
+    say: Say = silent,
 ) -> Comparison:
     """Return the figures of bundles (their folders or URLs) and baselines (their names; counted on the log `train`).
 
@@ -128,13 +128,18 @@ def compare_systems(
     """
     bundles = check_names(names, train)
     rankers = {name: load_ranker(name, cutoffs, threads) for name in bundles}
-    systems = [] if train is None else baseline_systems([name for name in names if name not in bundles], train, read)
+    raw = read_aloud(data, read, say)
+    systems: list[System] = []
+    if train is not None:
+        learned = read_aloud(train, read, say)
+        tell_overlap(learned, raw, say)
+        systems = baseline_systems([name for name in names if name not in bundles], learned, say)
     systems += [
         System(name=name, vocabulary=ranker.vocabulary, scorer=partial(_same, ranker), window=ranker.window)
         for name, ranker in rankers.items()
     ]
     by_name = {system.name: system for system in systems}
-    return compare([by_name[name] for name in names], read_log(data, read), cutoffs=cutoffs, config=config, say=say)
+    return compare([by_name[name] for name in names], raw, cutoffs=cutoffs, config=config, say=say)
 
 
 def check_names(names: Sequence[str], train: Path | None) -> list[str]:
@@ -158,11 +163,13 @@ def load_ranker(bundle: str, cutoffs: Sequence[int], threads: int) -> Ranker:
     return ranker
 
 
-def baseline_systems(names: Sequence[str], train: Path, read: ReadOptions) -> list[System]:
-    """Return baselines that share one counted log."""
+def baseline_systems(names: Sequence[str], train: RawLog, say: Say = silent) -> list[System]:
+    """Return baselines that share one counted log; `say` is told where they don't count all of it."""
     if not names:
         return []
-    counted = build_log(read_log(train, read))
+    counted = build_log(train)
+    for note in filter(None, (bounded(name, counted) for name in names)):
+        say(note)
     return [
         System(name=name, vocabulary=counted.vocabulary, scorer=partial(make_baseline, name, counted)) for name in names
     ]
@@ -174,7 +181,7 @@ def compare(
     *,
     cutoffs: Sequence[int] = (20,),
     config: CompareConfig | None = None,
-    say: Say = lambda text: None,
+    say: Say = silent,
 ) -> Comparison:
     """Return the figures of systems on the clicks of `raw` that all of them know."""
     config = config or CompareConfig()

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from export.bundle.vocabulary import PAD
 from model.data.log import SessionLog
 
-__all__ = ["Popularity", "Ranked", "distinct_items"]
+__all__ = ["LONGEST", "Popularity", "Ranked", "distinct_items", "long_sessions"]
+
+LONGEST = 200  # different items of a train session that are counted together: the pairs of more grow with their square
 
 Ranked = tuple[NDArray[np.int32], NDArray[np.float32]]  # ids (B, K), scores (B, K)
 
@@ -52,10 +54,37 @@ class Popularity:
         return ids
 
 
-def distinct_items(log: SessionLog) -> SessionLog:
-    """Return the log with every item of a session once, in ascending order; the times are not kept."""
+def distinct_items(log: SessionLog, newest: int | None = None) -> SessionLog:
+    """Return the log with every item of a session once, in ascending order; the times are not kept.
+
+    Of a session with more than `newest` items only those count that were clicked last.
+    """
     base = len(log.vocabulary) + 1
-    keys = np.unique(np.repeat(np.arange(log.sessions), log.lengths) * base + log.items)
+    keys, last = np.unique(
+        (np.repeat(np.arange(log.sessions), log.lengths) * base + log.items)[::-1], return_index=True
+    )
+    if newest is not None:
+        keys = keys[_newest_of_each(keys // base, log.clicks - 1 - last, newest)]
     offsets = np.searchsorted(keys, np.arange(log.sessions + 1) * base)
     items = (keys % base).astype(np.int32)
     return SessionLog(items=items, offsets=offsets, ts=np.zeros(len(items), np.int64), vocabulary=log.vocabulary)
+
+
+def long_sessions(log: SessionLog) -> int:
+    """Return how many sessions have more than LONGEST different items."""
+    if not log.clicks or int(log.lengths.max()) <= LONGEST:
+        return 0
+    candidates = log.select(log.lengths > LONGEST)
+    return int(np.count_nonzero(distinct_items(candidates).lengths > LONGEST))
+
+
+def _newest_of_each(sessions: NDArray[np.int64], at: NDArray[np.int64], newest: int) -> NDArray[np.bool_]:
+    """Return which of some clicks (N,), by session, are among the `newest` of their session by their place `at`."""
+    kept = np.ones(len(sessions), bool)
+    size = np.bincount(sessions)
+    crowded = np.flatnonzero(size[sessions] > newest)
+    order = crowded[np.lexsort((-at[crowded], sessions[crowded]))]
+    begin = np.flatnonzero(np.diff(sessions[order], prepend=-1))
+    place = np.arange(len(order)) - np.repeat(begin, np.diff(np.append(begin, len(order))))
+    kept[order[place >= newest]] = False
+    return kept

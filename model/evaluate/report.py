@@ -1,38 +1,78 @@
 """The figures of `nextclick evaluate`: a bundle or a baseline on a held-out log, by one protocol."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from export.bundle.bundle import load_bundle
 from export.bundle.vocabulary import Vocabulary
 from export.ranking.ranker import Ranker, RankerConfig
 from export.registry.registry import local_bundle
+from model.data.overlap import overlap
 from model.data.readers import RawLog, ReadOptions, build_log, read_log
-from model.evaluate.baselines import make_baseline
+from model.evaluate.baselines import bounded, make_baseline
 from model.evaluate.protocol import Scorer, evaluate
 
-__all__ = ["evaluate_baseline", "evaluate_bundle"]
+__all__ = ["Say", "evaluate_baseline", "evaluate_bundle", "read_aloud", "silent", "tell_overlap"]
+
+Say = Callable[[str], None]  # is told a line for people
+
+
+def silent(text: str) -> None:
+    """Tell nobody."""
 
 
 def evaluate_bundle(
-    bundle: Path | str, data: Path, read: ReadOptions, cutoffs: Sequence[int] = (20,), threads: int = 0
+    bundle: Path | str,
+    data: Path,
+    read: ReadOptions,
+    cutoffs: Sequence[int] = (20,),
+    threads: int = 0,
+    *,
+    train: Path | None = None,
+    say: Say = silent,
 ) -> dict[str, float]:
     """Return the figures of the exported graph, through the Ranker that serves it.
 
     `bundle` is a folder or the URL of a version. Clicks on items that it doesn't know are dropped, then sessions of
-    fewer than two clicks; `left_out` says how many clicks that were. DataError where none is left, BundleError for a
-    bundle that can't be used, ConfigError for a cut-off above its `k_max`.
+    fewer than two clicks; `left_out` says how many clicks that were. `say` is told what was read, and how much of it
+    stands in the log `train` too. DataError where none is left, BundleError for a bundle that can't be used,
+    ConfigError for a cut-off above its `k_max`.
     """
     ranker = Ranker(load_bundle(local_bundle(bundle)), RankerConfig(threads=threads))
-    return _figures(ranker, read_log(data, read), ranker.vocabulary, cutoffs, ranker.window)
+    raw = read_aloud(data, read, say)
+    if train is not None:
+        tell_overlap(read_aloud(train, read, say), raw, say)
+    return _figures(ranker, raw, ranker.vocabulary, cutoffs, ranker.window)
 
 
 def evaluate_baseline(
-    name: str, train: Path, data: Path, read: ReadOptions, cutoffs: Sequence[int] = (20,)
+    name: str, train: Path, data: Path, read: ReadOptions, cutoffs: Sequence[int] = (20,), *, say: Say = silent
 ) -> dict[str, float]:
-    """Return the figures of the baseline `name`, counted on the log `train`. ConfigError for an unknown name."""
-    counted = build_log(read_log(train, read))
-    return _figures(make_baseline(name, counted), read_log(data, read), counted.vocabulary, cutoffs)
+    """Return the figures of the baseline `name`, counted on the log `train`. ConfigError for an unknown name.
+
+    `say` is told what was read, and how much of both logs is the same.
+    """
+    learned = read_aloud(train, read, say)
+    raw = read_aloud(data, read, say)
+    tell_overlap(learned, raw, say)
+    counted = build_log(learned)
+    if note := bounded(name, counted):
+        say(note)
+    return _figures(make_baseline(name, counted), raw, counted.vocabulary, cutoffs)
+
+
+def read_aloud(path: Path, read: ReadOptions, say: Say) -> RawLog:
+    """Return a log, and say what was read of it."""
+    raw = read_log(path, read)
+    for line in raw.report.told(str(path)):
+        say(line)
+    return raw
+
+
+def tell_overlap(train: RawLog, held_out: RawLog, say: Say) -> None:
+    """Say how much of a held-out log stands in the training log too, if any."""
+    if warning := overlap(train, held_out).warning("the evaluated log"):
+        say(f"warning: {warning}")
 
 
 def _figures(

@@ -14,7 +14,7 @@ Scale", SIGMOD 2022 (VMIS-kNN); Ludewig & Jannach, "Evaluation of session-based 
 Steps 2 and 4 have VS-kNN's quadratic weights (rn5l/session-rec, algorithms/knn/vsknn.py). Serenade's are linear,
 (|s| - p(i)) / |s| and 1 - (p + 1) / 10, at least 0: `weights="linear"`. Departures from Serenade: the last item stays
 in the list, as `protocol.py` excludes nothing; the logarithm counts sessions where its code counts
-clicks; an item that every train session holds scores 0.
+clicks; an item that every train session holds scores 0; a train session holds its newest 200 items at most.
 
 Legend: B sessions, K places of a list, V catalogue items, S train sessions, D distinct (train session, item) pairs,
 N pairs (session, train session), a row is the place of a session in its batch.
@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from export.bundle.vocabulary import PAD
 from export.errors import ConfigError
 from model.data.log import SessionLog, gather_ranges
-from model.evaluate.counts import Popularity, Ranked, distinct_items
+from model.evaluate.counts import LONGEST, Popularity, Ranked, distinct_items
 
 __all__ = ["Clicks", "Neighbours", "VmisConfig", "VmisKnn", "newest_clicks"]
 
@@ -95,7 +95,7 @@ class VmisKnn:
         self.config = config or VmisConfig()
         self.popularity = Popularity(train)
         self.sessions, self.items = train.sessions, len(train.vocabulary)
-        distinct = distinct_items(train)
+        distinct = distinct_items(train, LONGEST)
         self.offsets = distinct.offsets  # (S + 1,) session s holds places[offsets[s]:offsets[s + 1]]
         self.places = self.popularity.places()[distinct.items]  # (D,) items by their place in the popularity list
         order = np.argsort(distinct.items, kind="stable")

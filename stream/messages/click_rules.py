@@ -4,12 +4,12 @@
 at once, and is the only place that words a reason.
 """
 
-import re
 from typing import Any, Literal, NamedTuple, NoReturn, cast
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from export.ids import MAX_ID_BYTES, id_fault, normal_id
 from stream.errors import BadClick
 
 __all__ = [
@@ -26,7 +26,6 @@ __all__ = [
 ]
 
 MAX_VALUE_BYTES = 64 * 1024
-MAX_ID_BYTES = 256
 MAX_FUTURE_MS = 24 * 3600 * 1000  # a shop's clock may be wrong by a day, not more
 LAST_TS_MS = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z
 RANKING_FAILED = "ranking_failed"
@@ -77,7 +76,6 @@ TYPES: dict[Any, ClickType] = {
     "carts": "cart",
     "orders": "order",
 }
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 _decode_loose = msgspec.json.Decoder(_LooseClick).decode
 _decode_any = msgspec.json.Decoder().decode
 
@@ -95,7 +93,7 @@ def judge_click(value: bytes | None, key: bytes | None, record_ts_ms: int) -> Ju
     )
     if not key:
         raise BadClick("key_missing", "the record has no key; it must be the session id")
-    if key != click.session_id.encode():
+    if key != click.session_id.encode() and normal_id(key.decode(errors="replace")) != click.session_id:
         raise BadClick("key_mismatch", "the key of the record is not its session_id")
     return click
 
@@ -154,13 +152,14 @@ def _check_id(field: str, value: Any) -> str:
         return str(value)
     if type(value) is not str:
         raise BadClick(f"wrong_type_{field}", f"{field} must be a string or an integer, is {_json_type(value)}")
-    if not value:
-        raise BadClick(f"empty_{field}", f"{field} is an empty string")
-    if len(value.encode()) > MAX_ID_BYTES:
+    fault = id_fault(value)
+    if fault == "empty":
+        raise BadClick(f"empty_{field}", f"{field} is {value!r}, which stands for nothing")
+    if fault == "too_long":
         raise BadClick(f"too_long_{field}", f"{field} has {len(value.encode())} bytes, at most {MAX_ID_BYTES}")
-    if _CONTROL.search(value):
-        raise BadClick(f"control_characters_{field}", f"{field} has control characters")
-    return value
+    if fault is not None:
+        raise BadClick(f"{fault}_{field}", f"{field} has control characters, or U+FFFD")
+    return normal_id(value)
 
 
 def _ts(raw: msgspec.Raw | UnsetType, record_ts_ms: int) -> int:

@@ -15,8 +15,9 @@ the reason with which the message goes to the rejected topic.
                                 ts: an integer; type: a string; context: an object
     out_of_range_F              an integer id fits into 64 bits with sign (it becomes its decimal string), and so do
                                 the integers within context
-    empty_F, too_long_F         an id has 1 to 256 bytes of UTF-8
-    control_characters_F        an id has no control characters (U+0000-U+001F, U+007F-U+009F)
+    empty_F                     an id says something: not NULL, nan, \\N, None or another word for nothing, nor spaces
+    too_long_F                  an id has at most 256 bytes of UTF-8
+    control_characters_F        an id has no control characters (U+0000-U+001F, U+007F-U+009F), nor U+FFFD
     ts_negative                 ts >= 0, in milliseconds since the epoch
     ts_future                   ts is at most 24 hours after the record's own timestamp, and before the year 10000
     unknown_type                type is click, cart, order, like, skip or dislike (or OTTO's clicks, carts, orders)
@@ -24,8 +25,9 @@ the reason with which the message goes to the rejected topic.
     key_mismatch                the key is the session id
 
 `type` may be left out (`click`), and so may `user_id` and `context`, for which null means left out. Unknown fields are
-ignored. A field given twice counts by its last value. `ranking_failed` is the worker's own reason: the click was
-sound, but no list could be made for it.
+ignored. Ids are read by the law of `export/ids.py`, as in logs: spaces around one are no part of it, in the key
+neither, and `7.0` is `7`. A field given twice counts by its last value. `ranking_failed` is the worker's own reason:
+the click was sound, but no list could be made for it.
 """
 
 from collections.abc import Iterable
@@ -35,6 +37,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from export.ids import is_plain
 from stream.errors import AnnouncementError, BadClick
 from stream.messages.click_rules import (
     LAST_TS_MS,
@@ -118,7 +121,6 @@ class ModelAnnouncement(msgspec.Struct, frozen=True):
     announced_ts: Annotated[int, Meta(description="milliseconds since the epoch")] = 0
 
 
-_SHORT = MAX_ID_BYTES // 4  # this many characters never exceed the bytes allowed
 _decode_strict = msgspec.json.Decoder(Click).decode
 _decode_recommendation = msgspec.json.Decoder(Recommendation).decode
 _decode_announcement = msgspec.json.Decoder(ModelAnnouncement).decode
@@ -138,12 +140,10 @@ def decode_click(value: bytes | None, key: bytes | None, record_ts_ms: int) -> C
             return Click(*judge_click(value, key, record_ts_ms))
         session_id, item_id, user_id = click.session_id, click.item_id, click.user_id
         if (
-            0 < len(session_id) <= _SHORT
-            and session_id.isprintable()
-            and 0 < len(item_id) <= _SHORT
-            and item_id.isprintable()
+            is_plain(session_id)
+            and is_plain(item_id)
             and 0 <= click.ts <= (record_ts_ms + MAX_FUTURE_MS if record_ts_ms > 0 else LAST_TS_MS) <= LAST_TS_MS
-            and (user_id is None or (0 < len(user_id) <= _SHORT and user_id.isprintable()))
+            and (user_id is None or is_plain(user_id))
             and key == session_id.encode()
         ):
             return click

@@ -6,7 +6,8 @@ from typing import Any
 
 import msgspec
 
-from stream.messages.click_rules import LAST_TS_MS, MAX_ID_BYTES, TYPES
+from export.ids import ID_SCHEMA_PATTERN, MAX_ID_BYTES
+from stream.messages.click_rules import LAST_TS_MS, TYPES
 from stream.messages.contract import Click, ModelAnnouncement, Recommendation
 
 __all__ = ["SCHEMAS", "schema_text", "write_schemas"]
@@ -21,7 +22,7 @@ _ID: dict[str, Any] = {
     "type": ["string", "integer"],
     "minLength": 1,
     "maxLength": MAX_ID_BYTES,
-    "pattern": r"^[^\u0000-\u001f\u007f-\u009f]+$",
+    "pattern": ID_SCHEMA_PATTERN,
     "minimum": -(2**63),
     "maximum": 2**63 - 1,
 }

@@ -5,10 +5,11 @@ from or is judged by; `iter_clicks` gives the clicks one by one as the stream si
 """
 
 from model.data.readers.build import build_log
-from model.data.readers.clean import KINDS, POSITIVES
+from model.data.readers.columns.kinds import KINDS, POSITIVES
 from model.data.readers.options import FORMATS, Columns, ReadOptions
-from model.data.readers.raw import RawLog, ReadReport, iter_clicks
+from model.data.readers.raw import RawLog, iter_clicks
 from model.data.readers.read import read_log
+from model.data.readers.report import ReadReport
 
 __all__ = [
     "FORMATS",

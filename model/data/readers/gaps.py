@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from model.data.readers.arrow import Column, pc
+from model.data.readers.columns.arrow import Column, pc
 from model.data.readers.raw import RawLog
 
 __all__ = ["cut_at_gaps", "part_names"]

@@ -3,65 +3,21 @@
 Legend: T lines kept, S distinct sessions, I distinct items.
 """
 
-from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from model.data.readers.arrow import Column
-from model.data.readers.clean import KINDS
+from model.data.readers.columns.arrow import Column
+from model.data.readers.columns.kinds import KINDS
+from model.data.readers.report import ReadReport
 
-__all__ = ["RawLog", "ReadReport", "counts", "iter_clicks"]
+__all__ = ["RawLog", "iter_clicks"]
 
-SECONDS_OF_SHOPS = 1_500_000_000, 3_000_000_000  # 2017 to 2065
-REPORTED_NAMES = 8  # kinds named in a summary; a column of garbage would fill the screen
 SLICE_CLICKS = 65_536  # clicks turned into Python objects at a time by `iter_clicks`
-
-
-@dataclass(slots=True)
-class ReadReport:
-    """What was read, counted while reading. A line is one event; one line of OTTO holds a whole session of them."""
-
-    lines: int = 0  # all events found, good or bad
-    kept: int = 0  # events in the RawLog
-    bad: Counter[str] = field(default_factory=Counter)  # bad lines by reason, each under its first one only
-    left_out: Counter[str] = field(default_factory=Counter)  # good lines of kinds that are not kept, by kind as written
-    files: dict[str, str] = field(default_factory=dict)  # path of each file read -> its format
-    skipped: dict[str, str] = field(default_factory=dict)  # path of each file of a folder that is no click log -> why
-
-    doubts: list[str] = field(default_factory=list)  # what may have been misunderstood, for people
-
-    @property
-    def bad_lines(self) -> int:
-        """Number of bad lines."""
-        return self.bad.total()
-
-    @property
-    def bad_share(self) -> float:
-        """Share of bad lines among all, 0 if there are none."""
-        return self.bad_lines / self.lines if self.lines else 0.0
-
-    def summary(self) -> str:
-        """Return one line for people: what was kept, what was bad and why, what was left out."""
-        parts = [f"{self.kept:,} of {self.lines:,} events from {len(self.files)} file{'s' * (len(self.files) != 1)}"]
-        if self.bad:
-            parts.append(f"{self.bad_lines:,} bad ({counts(self.bad)})")
-        if self.left_out:
-            parts.append(f"left out: {counts(self.left_out)}")
-        if self.skipped:
-            parts.append(f"no click log: {', '.join(sorted(self.skipped))}")
-        return "; ".join(parts + self.doubts)
-
-
-def counts(counter: Counter[str]) -> str:
-    """Return the most frequent names with their numbers, for a message."""
-    named = ", ".join(f"{name} {number:,}" for name, number in counter.most_common(REPORTED_NAMES))
-    more = len(counter) - REPORTED_NAMES
-    return f"{named}, and {more:,} more" if more > 0 else named
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,11 +31,6 @@ class RawLog:
     session_ids: Column  # (S,) int64 or string
     item_ids: Column  # (I,) int64 or string
     report: ReadReport
-
-    @property
-    def may_count_seconds(self) -> bool:
-        """Whether all times, taken as ms, lie in one January of 1970, and as seconds in the years of web shops."""
-        return bool(self.clicks) and SECONDS_OF_SHOPS[0] <= self.ts.min() and self.ts.max() < SECONDS_OF_SHOPS[1]
 
     @property
     def clicks(self) -> int:

@@ -1,7 +1,6 @@
 """Read a file, or a folder of files, of any known format into one `RawLog`."""
 
 import os
-import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,21 +9,26 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from model.data.readers.arrow import Column, pc
-from model.data.readers.clean import Cleaned, Rows, clean
-from model.data.readers.diginetica import read_diginetica
+from model.data.readers.columns.arrow import Column, pc
+from model.data.readers.columns.clean import Cleaned, Rows, clean
+from model.data.readers.columns.kinds import KINDS
+from model.data.readers.columns.times import doubts
+from model.data.readers.files import find_files
+from model.data.readers.formats.csv import read_csv
+from model.data.readers.formats.diginetica import read_diginetica
+from model.data.readers.formats.head import UNREADABLE
+from model.data.readers.formats.jsonl import read_jsonl
+from model.data.readers.formats.otto import read_otto
+from model.data.readers.formats.parquet import read_parquet
+from model.data.readers.formats.retailrocket import VISIT_GAP_MS, read_retailrocket
+from model.data.readers.formats.yoochoose import read_yoochoose
 from model.data.readers.gaps import cut_at_gaps
-from model.data.readers.jsonl import read_jsonl
-from model.data.readers.named import read_csv, read_parquet
 from model.data.readers.options import Format, ReadOptions
-from model.data.readers.otto import read_otto
-from model.data.readers.raw import RawLog, ReadReport, counts
-from model.data.readers.retailrocket import VISIT_GAP_MS, read_retailrocket
-from model.data.readers.sniff import sniff
-from model.data.readers.yoochoose import read_yoochoose
+from model.data.readers.raw import RawLog
+from model.data.readers.report import ReadReport, counts
 from model.errors import BadLines, DataError
 
-__all__ = ["cut", "encode", "find_files", "is_candidate", "join", "read_file", "read_log"]
+__all__ = ["cut", "encode", "join", "read_file", "read_log"]
 
 READERS: dict[Format, Callable[[Path, ReadOptions, ReadReport], Iterator[Rows]]] = {
     "otto": read_otto,
@@ -35,7 +39,6 @@ READERS: dict[Format, Callable[[Path, ReadOptions, ReadReport], Iterator[Rows]]]
     "parquet": read_parquet,
     "jsonl": read_jsonl,
 }
-ENDINGS = (".parquet", ".pq", ".csv", ".tsv", ".dat", ".txt", ".json", ".jsonl", ".ndjson")  # in a folder; or with .gz
 
 
 def read_log(path: str | os.PathLike[str], options: ReadOptions | None = None) -> RawLog:
@@ -53,50 +56,46 @@ def read_log(path: str | os.PathLike[str], options: ReadOptions | None = None) -
     if report.bad_share > options.max_bad_share:
         raise BadLines(
             f"{path}: {report.bad_lines:,} of {report.lines:,} lines are bad ({counts(report.bad)}); "
-            f"at most {options.max_bad_share:.2%} may be"
+            f"at most {options.max_bad_share:.2%} may be" + "".join(f"\n  {line}" for line in _shown(report))
         )
     raw = join(chunks, report)
     if not raw.clicks:
-        raise DataError(f"{path} holds no event that can be used: {report.summary()}")
-    if raw.may_count_seconds:
-        report.doubts.append("all times are of January 1970: are they seconds? (--time-unit s)")
+        shown = "".join(f"\n  {line}" for line in _shown(report))
+        raise DataError(f"{path} holds no event that can be used: {report.summary()}{shown}")
+    report.doubts += doubts(raw.ts, options.ts_unit) + _kinds(report, options)
     return cut(raw, options)
 
 
-def find_files(path: Path, options: ReadOptions, report: ReadReport) -> list[tuple[Path, Format]]:
-    """Return the files to read with their formats; files of a folder that are no click logs are reported as skipped."""
-    if path.is_file():
-        return [(path, options.format or sniff(path, options.columns))]
-    if not path.is_dir():
-        raise DataError(f"{path} does not exist")
-    found: list[tuple[Path, Format]] = []
-    for file in sorted(file for file in path.rglob("*") if file.is_file() and is_candidate(file, path)):
-        try:
-            found.append((file, options.format or sniff(file, options.columns)))
-        except DataError as error:
-            report.skipped[str(file)] = str(error)
-    if not found:
-        raise DataError(f"{path} holds no click log: no file of a known format among {len(report.skipped)}")
-    return found
+def _shown(report: ReadReport) -> list[str]:
+    return [*report.shown(), *report.remedies()]
 
 
-def is_candidate(file: Path, root: Path) -> bool:
-    """Tell whether a file's name is that of data: a known ending, nothing hidden on the way to it."""
-    name = file.name.lower().removesuffix(".gz")
-    return name.endswith(ENDINGS) and not any(part[0] in "._" for part in file.relative_to(root).parts)
+def _kinds(report: ReadReport, options: ReadOptions) -> list[str]:
+    """Return a line about kinds that nobody knows; those of the contract are left out on purpose."""
+    unknown = sorted(set(report.left_out) - set(KINDS))
+    if not unknown:
+        return []
+    return [f"{', '.join(unknown[:3])}: kinds that are not known (--type-map {unknown[0]}=click takes one for a click)"]
 
 
 def read_file(file: Path, format: Format, options: ReadOptions, report: ReadReport) -> list[Cleaned]:
     """Return the usable lines of one file; DataError names the file whatever went wrong with it."""
     try:
         return [
-            clean(rows, kinds=options.kinds, ts_unit=options.ts_unit, bad=report.bad, left_out=report.left_out)
+            clean(
+                rows,
+                file=file,
+                report=report,
+                kinds=options.kinds,
+                ts_unit=options.ts_unit,
+                aliases=options.aliases,
+            )
             for rows in READERS[format](file, options, report)
         ]
     except DataError as error:
         text = str(error)
         raise DataError(text if text.startswith(str(file)) else f"{file}: {text}") from error
-    except (OSError, EOFError, zlib.error, pa.ArrowException) as error:
+    except (*UNREADABLE, pa.ArrowException) as error:
         raise DataError(f"{file} can't be read as {format}: {error}") from error
 
 

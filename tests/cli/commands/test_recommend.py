@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from bench.rig.toy import toy_manifest
 from cli.app import app
 from export.bundle.bundle import Bundle, write_bundle
 from export.bundle.vocabulary import Vocabulary
 from export.errors import ConfigError
 from tests.export.conftest import bundle  # noqa: F401  # the fixture
-from tests.export.toy import toy_manifest
 
 ODD = ["a,b", "#7", " c ", "d\u2028e", '"f"', "[g]", "h[/i]"]
 

@@ -63,7 +63,8 @@ def test_any_log_is_filtered_and_ordered_as_by_hand(
     assert ends == sorted(ends)
     if vocabulary is None:
         assert set(log.vocabulary.items) == {item for session in wanted for item in session}
-        assert list(log.vocabulary.items) == sorted(log.vocabulary.items)
+        numbers = all(item.isdigit() for _, item, _ in clicks)  # those go by value, text by its bytes
+        assert list(log.vocabulary.items) == sorted(log.vocabulary.items, key=int if numbers else str)
     else:
         assert log.vocabulary is vocabulary
 

@@ -1,4 +1,4 @@
-"""Tests of `model.data.readers.read`, `sniff`, `options` and `gaps`: files, folders and what is refused."""
+"""Tests of `model.data.readers`: files and folders, and what is refused; `options` and `gaps`."""
 
 from pathlib import Path
 from typing import Any
@@ -16,20 +16,23 @@ from model.data.readers.gaps import cut_at_gaps
 from model.errors import BadLines, CheckpointError, DataError, TrainingError
 
 CSV = "session_id,item_id,ts\n"
+T0 = 1_700_000_000_000
 
 
 def test_folder_of_several_formats_is_one_log(tmp_path: Path) -> None:
     (tmp_path / "deep").mkdir()
-    (tmp_path / "a.csv").write_text(CSV + "1,10,1\n1,11,2\n")
-    pq.write_table(pa.table({"session_id": ["1", "x"], "item_id": [10, 12], "ts": [3, 4]}), tmp_path / "deep/b.parquet")
-    (tmp_path / "c.jsonl").write_text('{"session": 5, "events": [{"aid": "n", "ts": 5, "type": "orders"}]}\n')
+    (tmp_path / "a.csv").write_text(CSV + f"1,10,{T0 + 1}\n1,11,{T0 + 2}\n")
+    table = pa.table({"session_id": ["1", "x"], "item_id": [10, 12], "ts": [T0 + 3, T0 + 4]})
+    pq.write_table(table, tmp_path / "deep/b.parquet")
+    event = f'{{"session": 5, "events": [{{"aid": "n", "ts": {T0 + 5}, "type": "orders"}}]}}\n'
+    (tmp_path / "c.jsonl").write_text(event)
     raw = read_log(tmp_path)
     assert list(iter_clicks(raw)) == [
-        ("1", "10", 1, "click"),
-        ("1", "11", 2, "click"),
-        ("1", "10", 3, "click"),
-        ("x", "12", 4, "click"),
-        ("5", "n", 5, "order"),
+        ("1", "10", T0 + 1, "click"),
+        ("1", "11", T0 + 2, "click"),
+        ("1", "10", T0 + 3, "click"),
+        ("x", "12", T0 + 4, "click"),
+        ("5", "n", T0 + 5, "order"),
     ]
     assert sorted(raw.report.files.values()) == ["csv", "otto", "parquet"]
     assert raw.report.summary() == "5 of 5 events from 3 files"
@@ -110,7 +113,12 @@ def test_bad_share_counts_over_all_files(tmp_path: Path) -> None:
         {"format": "tsv"},
         {"kinds": frozenset()},
         {"kinds": frozenset({"wish"})},
-        {"ts_unit": "us"},
+        {"ts_unit": "min"},
+        {"delimiter": "||"},
+        {"delimiter": '"'},
+        {"encoding": "utf-99"},
+        {"encoding": "base64"},
+        {"type_map": {"view": "wish"}},
         {"max_bad_share": 1.5},
         {"session_gap_ms": -1},
     ],

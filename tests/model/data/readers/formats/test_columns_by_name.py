@@ -1,4 +1,4 @@
-"""Tests of `model.data.readers.named`: CSV with a header and Parquet."""
+"""Tests of `model.data.readers.formats`: CSV with a header and Parquet, by the names of their columns."""
 
 from collections import Counter
 from pathlib import Path
@@ -197,10 +197,10 @@ def test_one_time_with_a_sign_costs_no_file(tmp_path: Path) -> None:
 def test_times_in_seconds_are_scaled_where_that_is_said_and_suspected_where_not(tmp_path: Path) -> None:
     file = tmp_path / "log.csv"
     file.write_text("session_id,item_id,timestamp\n1,2,1700000000\n1,2,1700000100.5\n")
-    assert read_log(file).may_count_seconds
+    assert "(--time-unit s)" in read_log(file).report.summary()
     raw = read_log(file, ReadOptions(ts_unit="s"))
     assert raw.ts.tolist() == [1_700_000_000_000, 1_700_000_100_500]
-    assert not raw.may_count_seconds
+    assert not raw.report.doubts
 
 
 def test_explicit_type_column_that_is_missing_is_refused(tmp_path: Path) -> None:

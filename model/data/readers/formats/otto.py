@@ -12,14 +12,15 @@ from typing import Annotated, Any
 import msgspec
 import pyarrow as pa
 
-from model.data.readers.arrow import Column
-from model.data.readers.clean import Rows
+from model.data.readers.columns.arrow import Column
+from model.data.readers.columns.clean import Place, Rows
+from model.data.readers.columns.times import MAX_TS
 from model.data.readers.options import ReadOptions
-from model.data.readers.raw import ReadReport
-from model.data.readers.source import open_text_lines
-from model.data.readers.times import MAX_TS
+from model.data.readers.report import ReadReport
+from model.data.readers.text.json_lines import JsonLine, decoded, json_lines, places
+from model.data.readers.text.source import open_text
 
-__all__ = ["Event", "Session", "decode_line", "fault", "ids", "is_id", "read_otto", "refuse", "rows_of", "salvage"]
+__all__ = ["Event", "Session", "decode_line", "fault", "ids", "is_id", "read_otto", "rows_of", "salvage"]
 
 LINES_AT_ONCE = 8_192  # sessions whose events are Python objects at the same time
 
@@ -44,20 +45,24 @@ DECODER = msgspec.json.Decoder(Session)
 
 def read_otto(path: Path, options: ReadOptions, report: ReadReport) -> Iterator[Rows]:
     """Yield the events of one file."""
-    with open_text_lines(path) as lines:
+    with open_text(path, options.encoding) as source:
+        lines = json_lines(path, source, report)
         while chunk := list(islice(lines, LINES_AT_ONCE)):
-            sessions = [session for line in chunk if line.strip() and (session := decode_line(line, report))]
+            found = [(session, line) for line in chunk if (session := decode_line(line)) is not None]
+            sessions = [session for session, _ in found]
             report.lines += sum(len(session.events) for session in sessions)
-            yield rows_of(sessions)
+            yield rows_of(sessions, places([line for session, line in found for _ in session.events]))
 
 
-def rows_of(sessions: list[Session]) -> Rows:
+def rows_of(sessions: list[Session], place: Place) -> Rows:
     """Return the events of some sessions column by column."""
     return Rows(
         ids([session.session for session in sessions for _ in session.events]),
         ids([event.aid for session in sessions for event in session.events]),
         pa.array([event.ts for session in sessions for event in session.events], pa.int64()),
         pa.array([event.type for session in sessions for event in session.events], pa.string()).dictionary_encode(),
+        place,
+        unit="ms",
     )
 
 
@@ -69,43 +74,36 @@ def ids(values: list[int | str]) -> Column:
         return pa.array([str(value) for value in values], pa.string())
 
 
-def decode_line(line: bytes, report: ReadReport) -> Session | None:
+def decode_line(line: JsonLine) -> Session | None:
     """Return the usable events of one line, None if there is none; what is not usable is counted."""
     try:
-        return DECODER.decode(line)
+        return DECODER.decode(line.content)
     except msgspec.ValidationError:
-        return salvage(line, report)
+        return salvage(line)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        refuse(report, "not_json")
+        line.refuse("not_json")
         return None
 
 
-def refuse(report: ReadReport, reason: str, lines: int = 1) -> None:
-    """Count bad lines."""
-    report.lines += lines
-    report.bad[reason] += lines
-
-
-def salvage(line: bytes, report: ReadReport) -> Session | None:
+def salvage(line: JsonLine) -> Session | None:
     """Return what fits of a line that is JSON but not as published."""
-    try:
-        content = msgspec.json.decode(line)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        refuse(report, "not_json")
+    content = decoded(line.content)
+    if content is None:
+        line.refuse("not_json")
         return None
     if not isinstance(content, dict) or not isinstance(content.get("events"), list):
-        refuse(report, "missing_events")
+        line.refuse("missing_events")
         return None
     session: Any = content.get("session")
     events: list[Any] = content["events"]
     if not is_id(session):
-        refuse(report, "missing_session" if session in (None, "") else "bad_session", max(1, len(events)))
+        line.refuse("missing_session" if session in (None, "") else "bad_session", max(1, len(events)))
         return None
     good = []
     for event in events:
         reason = fault(event)
         if reason:
-            refuse(report, reason)
+            line.refuse(reason)
         else:
             good.append(Event(event["aid"], event["ts"], event.get("type") or "clicks"))
     return Session(session, good)

@@ -1,0 +1,1 @@
+"""Columns as they stand in a file, judged: ids, times and kinds."""

@@ -1,0 +1,1 @@
+"""One reader a format: a file's lines as columns, nothing judged yet."""
