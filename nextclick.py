@@ -35,6 +35,7 @@ from cli.learning import (
 )
 from cli.options import Json, option, report, stderr
 from cli.streaming import Bootstrap, Kafka, KafkaConfig, kafka_options
+from cli.topic_names import TopicFile, TopicPrefix, topic_names
 from export.errors import NextclickError
 
 if TYPE_CHECKING:
@@ -62,6 +63,8 @@ def replay(
     now: Annotated[bool, option("--now", help="Stamp clicks with the present instead of the log's time.")] = False,
     kafka: Kafka = None,
     kafka_config: KafkaConfig = None,
+    topic_file: TopicFile = None,
+    topic_prefix: TopicPrefix = "",
     format: Format = None,
     session_column: SessionColumn = "session_id",
     item_column: ItemColumn = "item_id",
@@ -82,7 +85,15 @@ def replay(
     raw = read_log(data, read)
     stderr.print(raw.report.summary(), highlight=False)
     clicks = cast("Iterator[LoggedClick]", iter_clicks(raw))
-    sent = send(clicks, bootstrap_servers=bootstrap_servers, rate=rate or None, limit=limit, now=now, extra=extra)
+    sent = send(
+        clicks,
+        bootstrap_servers=bootstrap_servers,
+        topic=topic_names(topic_file, topic_prefix).clicks,
+        rate=rate or None,
+        limit=limit,
+        now=now,
+        extra=extra,
+    )
     report(msgspec.to_builtins(sent), json)
 
 

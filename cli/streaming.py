@@ -5,7 +5,7 @@ import os
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import msgspec
 import typer
@@ -23,6 +23,7 @@ from cli.options import (
     report,
     stderr,
 )
+from cli.topic_names import TopicFile, TopicPrefix, topic_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -136,6 +137,8 @@ def worker(
     ] = 0,
     kafka: Kafka = None,
     kafka_config: KafkaConfig = None,
+    topic_file: TopicFile = None,
+    topic_prefix: TopicPrefix = "",
     log_level: Annotated[str, option(envvar="NEXTCLICK_LOG_LEVEL", help="debug, info, warning or error.")] = "info",
 ) -> None:
     """Answer clicks until stopped; as many of these as there are partitions."""
@@ -148,6 +151,7 @@ def worker(
         registry=registry,
         group=group,
         variant=variant,
+        topics=topic_names(topic_file, topic_prefix),
         k=k,
         session=SessionConfig(
             timeout_ms=round(session_timeout_minutes * 60_000), grace_ms=round(session_grace_minutes * 60_000)
@@ -184,13 +188,16 @@ def watch(
     limit: Annotated[int | None, option(help="Stop after so many.")] = None,
     kafka: Kafka = None,
     kafka_config: KafkaConfig = None,
+    topic_file: TopicFile = None,
+    topic_prefix: TopicPrefix = "",
     json: Json = False,
 ) -> None:
     """Print recommendations as they come."""
     from stream.kafka.watch import watch as subscribe
 
     extra = kafka_options(kafka, kafka_config)
-    for found in subscribe(bootstrap_servers, from_beginning=from_beginning, limit=limit, extra=extra):
+    topic = topic_names(topic_file, topic_prefix).recommendations
+    for found in subscribe(bootstrap_servers, topic=topic, from_beginning=from_beginning, limit=limit, extra=extra):
         if json:
             print_json(msgspec.to_builtins(found))
             continue
@@ -208,13 +215,22 @@ def topics_create(
     group: Group = "nextclick",
     kafka: Kafka = None,
     kafka_config: KafkaConfig = None,
+    topic_file: TopicFile = None,
+    topic_prefix: TopicPrefix = "",
     json: Json = False,
 ) -> None:
     """Make the topics; those that exist are checked."""
     from stream.kafka.topics import create_topics
 
     extra = kafka_options(kafka, kafka_config)
-    reports = create_topics(bootstrap_servers, partitions=partitions, replication=replication, group=group, extra=extra)
+    reports = create_topics(
+        bootstrap_servers,
+        partitions=partitions,
+        replication=replication,
+        group=group,
+        topics=topic_names(topic_file, topic_prefix),
+        extra=extra,
+    )
     if json:
         return report({"topics": msgspec.to_builtins(reports)}, json)
     rows = [[topic.name, topic.partitions, "created" if topic.created else "was there"] for topic in reports]
@@ -229,11 +245,13 @@ def models_promote(
     variant: Variant = "default",
     kafka: Kafka = None,
     kafka_config: KafkaConfig = None,
+    topic_file: TopicFile = None,
+    topic_prefix: TopicPrefix = "",
     json: Json = False,
 ) -> None:
     """Make a version live and tell the workers."""
-    extra = kafka_options(kafka, kafka_config)
-    _make_live(lambda store: store.promote(version, variant), registry, variant, bootstrap_servers, extra, json)
+    where = _Announced(bootstrap_servers, topic_file, topic_prefix, kafka, kafka_config)
+    _make_live(lambda store: store.promote(version, variant), registry, variant, where, json)
 
 
 @models.command("rollback")
@@ -243,26 +261,40 @@ def models_rollback(
     variant: Variant = "default",
     kafka: Kafka = None,
     kafka_config: KafkaConfig = None,
+    topic_file: TopicFile = None,
+    topic_prefix: TopicPrefix = "",
     json: Json = False,
 ) -> None:
     """Go back to the version that was live before, and tell the workers."""
-    extra = kafka_options(kafka, kafka_config)
-    _make_live(lambda store: store.rollback(variant), registry, variant, bootstrap_servers, extra, json)
+    where = _Announced(bootstrap_servers, topic_file, topic_prefix, kafka, kafka_config)
+    _make_live(lambda store: store.rollback(variant), registry, variant, where, json)
+
+
+class _Announced(NamedTuple):
+    """Where the workers hear of a change; nowhere without servers."""
+
+    bootstrap_servers: str | None
+    topic_file: Path | None
+    topic_prefix: str
+    kafka: list[str] | None
+    kafka_config: Path | None
 
 
 def _make_live(
-    change: "Callable[[Registry], object]",
-    registry: str,
-    variant: str,
-    bootstrap_servers: str | None,
-    extra: dict[str, str],
-    json: bool,
+    change: "Callable[[Registry], object]", registry: str, variant: str, where: _Announced, json: bool
 ) -> None:
     from export.registry.registry import Registry
     from stream.models.promotion import make_live
 
-    version = make_live(Registry(registry), change, variant=variant, bootstrap_servers=bootstrap_servers, extra=extra)
-    report({"version": version, "variant": variant, "announced": bootstrap_servers is not None}, json)
+    version = make_live(
+        Registry(registry),
+        change,
+        variant=variant,
+        bootstrap_servers=where.bootstrap_servers,
+        topic=topic_names(where.topic_file, where.topic_prefix).models,
+        extra=kafka_options(where.kafka, where.kafka_config),
+    )
+    report({"version": version, "variant": variant, "announced": where.bootstrap_servers is not None}, json)
 
 
 def kafka_options(pairs: list[str] | None, file: Path | None) -> dict[str, str]:

@@ -106,7 +106,7 @@ def test_termination_grace_lies_above_the_time_a_worker_gives_itself() -> None:
 
 
 def test_probes_ask_paths_and_ports_that_are_served() -> None:
-    served = (ROOT / "stream" / "web.py").read_text()
+    served = (ROOT / "stream" / "ops" / "web.py").read_text()
     found = container()
     ports = {port["name"]: port["containerPort"] for port in found["ports"]}
     for probe in ("readinessProbe", "livenessProbe", "startupProbe"):

@@ -21,9 +21,10 @@ def build_publisher(
     """Called on the event loop; ConfigError where librdkafka refuses an option. `on_client_error` hears, in threads of
     the clients, what is not told by a batch's receipt."""
     servers, extra, topic = config.bootstrap_servers, config.kafka, config.changelog_topic
+    group = config.consumer_group
     common = {"message.max.bytes": _MAX_MESSAGE_BYTES, "error_cb": on_client_error}
     if config.guarantee == "exactly-once":
         options = {**common, **transactional_options(servers, extra)}
-        return build_client(lambda settings: TransactionalPublisher(settings, config.group, topic, observer), options)
+        return build_client(lambda settings: TransactionalPublisher(settings, group, topic, observer), options)
     options = {**common, **producer_options(servers, extra, delivery_timeout_s=config.delivery_timeout_s)}
     return build_client(IdempotentPublisher, options)

@@ -19,7 +19,6 @@ from bench.rig.clients import Flow, Lists, Sent, Storefront, Tail
 from bench.rig.oracle import assert_lists, folded, stored
 from bench.rig.workers import Worker
 from export.registry.registry import Registry
-from stream.config import Topics
 from stream.errors import Fenced
 from stream.guarantee.publisher import Outgoing
 from stream.guarantee.transactions import TransactionalPublisher, transactional_id
@@ -27,6 +26,7 @@ from stream.kafka.clients import transactional_options
 from stream.messages.contract import Recommendation
 from stream.ops.metrics import Metrics
 from stream.partition.positions import POSITION_KEY
+from stream.topic_names import Topics
 from tests.integration.conftest import ITEMS, PARTITIONS, StartWorker, ranker_of
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(240)]

@@ -1,4 +1,4 @@
-"""Tests of export/registry/registry.py and export/registry/storage.py, on a local directory and on fsspec's memory file system."""
+"""Tests of export.registry: its rules, on a local directory and on fsspec's memory file system."""
 
 import hashlib
 import os

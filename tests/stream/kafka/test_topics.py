@@ -5,9 +5,9 @@ from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, Resourc
 
 from bench.rig.brokers.base import Broker
 from export.errors import ConfigError
-from stream.config import Topics
 from stream.errors import BrokerUnavailable, TopicError
 from stream.kafka.topics import check_topics, create_topics, partition_counts, topic_plans
+from stream.topic_names import Topics
 from tests.stream.kafka.test_clients import NOBODY
 
 GOOD = {"clicks": 3, "recommendations": 3, "clicks.rejected": 3, "models": 1, "shop-sessions-changelog": 3}
