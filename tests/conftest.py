@@ -1,67 +1,134 @@
-"""The broker and the Redis server of a test run, what is said about them, and the rule that CI skips no broker test."""
+"""The brokers and the Redis server of a test run, what is said about them, and the rule that CI skips no broker test.
+
+Tests run side by side, in several processes (pytest-xdist). They share one broker, and each has topics and groups of
+its own there; a test that stops or empties a broker gets one that only its own process uses.
+"""
 
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
+import uuid
 from collections.abc import Generator, Iterator
+from pathlib import Path
 
 import pytest
 
 from bench.rig.brokers.base import Broker, BrokerMissing
-from bench.rig.brokers.choose import Choice, choose_broker
+from bench.rig.brokers.choose import choose_broker
+from bench.rig.brokers.external import TEST_GROUPS
 from bench.rig.brokers.redis_server import RedisServer
+from bench.rig.brokers.shared import BrokerHost, Shared, SharedBroker, ask_for_broker
+from stream.topic_names import Topics
 
-_choice = pytest.StashKey[Choice]()
-_notes = pytest.StashKey[list[str]]()
+_FOLDER = "NEXTCLICK_TEST_RUN"  # variable of the folder where the processes of a run meet
+_host = pytest.StashKey[BrokerHost]()
+_NEEDS_REAL = "needs Apache Kafka: install Java 17 and Maven, or Docker, or set KAFKA_BOOTSTRAP_SERVERS"
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.stash[_notes] = []
+    """The process that controls the others hosts the broker; without others that is this one."""
+    if not hasattr(config, "workerinput"):
+        folder = Path(tempfile.mkdtemp(prefix="nextclick-tests-"))
+        os.environ[_FOLDER] = str(folder)  # for the processes started from here
+        config.stash[_host] = BrokerHost(folder)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    host = config.stash.get(_host, None)
+    if host is not None:
+        host.close()
+        shutil.rmtree(os.environ.pop(_FOLDER), ignore_errors=True)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What runs in one process: a file, for its fixtures' sake; of those with a broker, which mostly wait, each test by
+    itself. Those come first, as they take longest."""
+    for item in items:
+        if not item.get_closest_marker("broker") and not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.split("::")[0]))
+    items.sort(key=lambda item: item.get_closest_marker("broker") is None)
 
 
 @pytest.fixture(scope="session")
-def session_broker(request: pytest.FixtureRequest) -> Iterator[Broker]:
+def run_folder() -> Path:
+    """A folder that all processes of this run share."""
+    return Path(os.environ[_FOLDER])
+
+
+@pytest.fixture(scope="session")
+def session_broker(run_folder: Path) -> Broker:
     """The broker of the whole run, started when the first test asks for it."""
+    shared = ask_for_broker(run_folder)
+    try:
+        return SharedBroker(shared)
+    except BrokerMissing as error:
+        pytest.skip(f"no broker: {error}")
+
+
+@pytest.fixture(scope="session")
+def own_session_broker(session_broker: Broker) -> Iterator[Broker]:
+    """An Apache Kafka of this process alone, of the kind of the run's; started when its first test asks for it."""
+    if not session_broker.real:
+        pytest.skip(_NEEDS_REAL)
+    if os.environ.get("KAFKA_BOOTSTRAP_SERVERS") and not os.environ.get("NEXTCLICK_BROKER"):
+        pytest.skip("needs a broker that the tests may stop: unset KAFKA_BOOTSTRAP_SERVERS")
     choice = choose_broker(os.environ)
-    request.config.stash[_choice] = choice
-    if choice.broker is None:
-        pytest.skip("no broker: " + "; ".join(choice.missing))
+    assert choice.broker is not None, "the run has a broker of this kind already"
     yield choice.broker
     choice.broker.close()
 
 
 @pytest.fixture
 def broker(session_broker: Broker) -> Broker:
-    """A running broker without topics. It may be librdkafka's in-process cluster: enough for one worker."""
-    session_broker.clean()
+    """A running broker for topics of the test's own. It may be librdkafka's in-process cluster: enough for one
+    worker."""
     return session_broker
 
 
 @pytest.fixture
 def real_broker(broker: Broker) -> Broker:
-    """A running Apache Kafka without topics; skips where none can be had."""
+    """A running Apache Kafka; skips where none can be had."""
     if not broker.real:
-        pytest.skip("needs Apache Kafka: install Java 17 and Maven, or Docker, or set KAFKA_BOOTSTRAP_SERVERS")
+        pytest.skip(_NEEDS_REAL)
     return broker
 
 
 @pytest.fixture
-def restartable_broker(real_broker: Broker) -> Iterator[Broker]:
-    """An Apache Kafka that the test may stop; it runs again afterwards."""
-    if not real_broker.restartable:
-        pytest.skip("needs a broker that the tests may stop: unset KAFKA_BOOTSTRAP_SERVERS")
-    yield real_broker
-    real_broker.start()
+def restartable_broker(own_session_broker: Broker) -> Iterator[Broker]:
+    """An Apache Kafka that the test may stop; it runs again afterwards. No other test uses it meanwhile."""
+    own_session_broker.start()
+    yield own_session_broker
+    own_session_broker.start()
 
 
 @pytest.fixture
-def redis_server(request: pytest.FixtureRequest) -> Iterator[RedisServer]:
+def empty_broker(restartable_broker: Broker) -> Broker:
+    """The same without any topic, for tests that look at, or play with, a whole cluster."""
+    restartable_broker.clean()
+    return restartable_broker
+
+
+@pytest.fixture
+def prefix() -> str:
+    """What the names of this test's topics and groups begin with; no other test's do."""
+    return f"{TEST_GROUPS}{uuid.uuid4().hex[:10]}."
+
+
+@pytest.fixture
+def names(prefix: str) -> Topics:
+    """The names of this test's topics."""
+    return Topics.named(prefix=prefix)
+
+
+@pytest.fixture
+def redis_server() -> Iterator[RedisServer]:
     """A running, empty Redis server."""
     try:
         server = RedisServer()
     except BrokerMissing as error:
-        request.config.stash[_notes].append(f"redis: {error}")
-        pytest.skip(str(error))
+        pytest.skip(f"redis: {error}")
     server.start()
     yield server
     server.stop()
@@ -82,12 +149,14 @@ def pytest_runtest_makereport(
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    choice = config.stash.get(_choice, None)
-    lines = config.stash[_notes]
-    if choice is not None:
-        used = f"{choice.broker.label} at {choice.broker.bootstrap}" if choice.broker else "none"
-        lines = [f"broker: {used}", *(f"not used, {reason}" for reason in choice.missing), *lines]
-    if lines:
-        terminalreporter.section("brokers")
-        for line in dict.fromkeys(lines):
-            terminalreporter.write_line(line)
+    host = config.stash.get(_host, None)
+    if host is None or host.shared is None:
+        return
+    terminalreporter.section("brokers")
+    for line in _lines(host.shared):
+        terminalreporter.write_line(line)
+
+
+def _lines(shared: Shared) -> list[str]:
+    used = f"{shared.label} at {shared.bootstrap}" if shared.bootstrap else "none"
+    return [f"broker: {used}", *(f"not used, {reason}" for reason in dict.fromkeys(shared.missing))]
