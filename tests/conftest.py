@@ -12,6 +12,7 @@ import tempfile
 import uuid
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,12 +44,31 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What runs in one process: a file, for its fixtures' sake; of those with a broker, which mostly wait, each test by
-    itself. Those come first, as they take longest."""
-    for item in items:
-        if not item.get_closest_marker("broker") and not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group(item.nodeid.split("::")[0]))
-    items.sort(key=lambda item: item.get_closest_marker("broker") is None)
+    """What takes long comes first, so that no process is left alone with it in the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+
+    def rank(item: pytest.Item) -> int:
+        if item.get_closest_marker("broker"):
+            return 0 if item.path.name == "test_faults.py" else 1
+        return 2 if item.path in slow else 3
+
+    items.sort(key=rank)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """A file is tested by one process, for its fixtures' sake; but tests that mostly wait, each by any."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class FilesOrTests(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.split("::")[0]
+            alone = file.startswith("tests/integration/") and not file.endswith("test_security.py")
+            alone |= file.endswith("test_stuck_worker.py")
+            return nodeid if alone else file
+
+    config.option.loadscopereorder = False  # the order is ours
+    return FilesOrTests(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -34,8 +34,8 @@ class SlowRanker(EchoRanker):
         return super().rank_items(sessions, k, exclude)
 
 logging.basicConfig(level="INFO", stream=sys.stderr)
-config = StreamConfig(bootstrap_servers=sys.argv[1], registry="none", web_port=int(sys.argv[3]),
-                      group="workers", topics=Topics.named(prefix=sys.argv[2]), queue_clicks=int(sys.argv[5]), max_batch=512)
+config = StreamConfig(bootstrap_servers=sys.argv[1], registry="none", web_port=int(sys.argv[3]), group="workers",
+                      topics=Topics.named(prefix=sys.argv[2]), queue_clicks=int(sys.argv[5]), max_batch=512)
 sys.exit(run_worker(config, ranker=SlowRanker()))
 """
 

@@ -19,7 +19,7 @@ from bench.rig.workers import cli
 from export.registry.registry import Registry
 from tests.integration.conftest import PARTITIONS, StartWorker
 
-pytestmark = [pytest.mark.broker, pytest.mark.timeout(200), pytest.mark.xdist_group("secure broker")]
+pytestmark = [pytest.mark.broker, pytest.mark.timeout(200)]
 
 REFUSED_S = 25.0  # for a command to say so: seconds, and the start of five processes on a busy machine
 
