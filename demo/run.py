@@ -26,7 +26,7 @@ from demo.simulator import Shop, ShopConfig, ShopperConfig, Shoppers
 from demo.spotlight import Spotlight
 from demo.training import TrainerRun
 from demo.view import LiveView, PlainView, Snapshot, Training, View
-from stream.config import Topics
+from stream.topic_names import Topics
 
 __all__ = ["Demo", "run_demo"]
 
@@ -43,8 +43,7 @@ def run_demo(config: DemoConfig) -> DemoResult:
         stop = stack.enter_context(signals())
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nextclick-demo-")))
         topics = Topics()
-        names = (topics.clicks, topics.recommendations, topics.rejected, topics.models, topics.changelog(GROUP))
-        cluster = stack.enter_context(LocalCluster(names))  # 1
+        cluster = stack.enter_context(LocalCluster(topics.all(GROUP)))  # 1
         demo = Demo(config, folder, cluster.bootstrap, stop)
         view = LiveView(console, demo.describe) if config.live else PlainView(console)
         stack.enter_context(view)

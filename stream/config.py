@@ -9,24 +9,11 @@ from export.errors import ConfigError
 from export.providers import Provider, check_provider
 from stream.partition.session import SessionConfig
 from stream.path.policy import PolicyConfig
+from stream.topic_names import Topics
 
-__all__ = ["Guarantee", "StreamConfig", "Topics"]
+__all__ = ["Guarantee", "StreamConfig"]
 
 Guarantee = Literal["at-least-once", "exactly-once"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Topics:
-    """The names of the topics; the same for everybody who shares a cluster."""
-
-    clicks: str = "clicks"
-    recommendations: str = "recommendations"
-    rejected: str = "clicks.rejected"
-    models: str = "models"
-
-    def changelog(self, group: str) -> str:
-        """The topic that holds the state of a group's sessions, by Faust's rule of naming."""
-        return f"{group}-sessions-changelog"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +22,7 @@ class StreamConfig:
 
     bootstrap_servers: str  # host:port, more of them separated by commas
     registry: str  # directory or fsspec URL of the bundles
-    group: str = "nextclick"  # consumer group; workers of one group share the partitions
+    group: str = "nextclick"  # consumer group; workers of one group share the partitions; see `consumer_group`
     variant: str = "default"  # which announcements are followed
     topics: Topics = field(default_factory=Topics)
     session: SessionConfig = field(default_factory=SessionConfig)
@@ -72,6 +59,7 @@ class StreamConfig:
         _require(bool(self.bootstrap_servers.strip()), "bootstrap servers are missing, for example localhost:9092")
         _require(bool(self.registry.strip()), "the registry is missing: a directory or a URL")
         _require(bool(self.group.strip()) and bool(self.variant.strip()), "group and variant must not be empty")
+        self.topics.changelog(self.group)  # ConfigError for a group that no topic can be named after
         _require(1 <= self.k <= 1000, f"k must be 1 to 1000, not {self.k}")
         _require(
             self.guarantee in ("at-least-once", "exactly-once"),
@@ -98,6 +86,11 @@ class StreamConfig:
             self.log_level.upper() in ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"),
             f"the log level must be debug, info, warning, error or critical, not {self.log_level!r}",
         )
+
+    @property
+    def consumer_group(self) -> str:
+        """The group by the name that the brokers know: two shops with prefixes never share one."""
+        return self.topics.prefix + self.group
 
     @property
     def changelog_topic(self) -> str:

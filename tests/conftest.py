@@ -1,71 +1,158 @@
-"""The broker and the Redis server of a test run, what is said about them, and the rule that CI skips no broker test."""
+"""The brokers and the Redis server of a test run, what is said about them, and the rule that CI skips no broker test.
+
+Tests run side by side, in several processes (pytest-xdist). They share one broker, and each has topics and groups of
+its own there; a test that stops or empties a broker gets one that only its own process uses.
+"""
 
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
+import uuid
 from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
 
 from bench.rig.brokers.base import Broker, BrokerMissing
-from bench.rig.brokers.choose import Choice, choose_broker
+from bench.rig.brokers.choose import choose_broker
+from bench.rig.brokers.external import TEST_GROUPS
 from bench.rig.brokers.redis_server import RedisServer
+from bench.rig.brokers.shared import BrokerHost, Shared, SharedBroker, ask_for_broker
+from stream.topic_names import Topics
 
 settings.register_profile("patient", deadline=None)  # how long an example takes on a busy machine is no test
 settings.load_profile("patient")
 
-_choice = pytest.StashKey[Choice]()
-_notes = pytest.StashKey[list[str]]()
+_FOLDER = "NEXTCLICK_TEST_RUN"  # variable of the folder where the processes of a run meet
+_host = pytest.StashKey[BrokerHost]()
+_NEEDS_REAL = "needs Apache Kafka: install Java 17 and Maven, or Docker, or set KAFKA_BOOTSTRAP_SERVERS"
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.stash[_notes] = []
+    """The process that controls the others hosts the broker; without others that is this one."""
+    if not hasattr(config, "workerinput"):
+        folder = Path(tempfile.mkdtemp(prefix="nextclick-tests-"))
+        os.environ[_FOLDER] = str(folder)  # for the processes started from here
+        config.stash[_host] = BrokerHost(folder)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    host = config.stash.get(_host, None)
+    if host is not None:
+        host.close()
+        shutil.rmtree(os.environ.pop(_FOLDER), ignore_errors=True)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes long comes first, so that no process is left alone with it in the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+
+    def rank(item: pytest.Item) -> int:
+        if item.get_closest_marker("broker"):
+            return 0 if item.path.name == "test_faults.py" else 1
+        return 2 if item.path in slow else 3
+
+    items.sort(key=rank)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """A file is tested by one process, for its fixtures' sake; but tests that mostly wait, each by any."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class FilesOrTests(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.split("::")[0]
+            alone = file.startswith("tests/integration/") and not file.endswith("test_security.py")
+            alone |= file.endswith("test_stuck_worker.py")
+            return nodeid if alone else file
+
+    config.option.loadscopereorder = False  # the order is ours
+    return FilesOrTests(config, log)
 
 
 @pytest.fixture(scope="session")
-def session_broker(request: pytest.FixtureRequest) -> Iterator[Broker]:
+def run_folder() -> Path:
+    """A folder that all processes of this run share."""
+    return Path(os.environ[_FOLDER])
+
+
+@pytest.fixture(scope="session")
+def session_broker(run_folder: Path) -> Broker:
     """The broker of the whole run, started when the first test asks for it."""
+    shared = ask_for_broker(run_folder)
+    try:
+        return SharedBroker(shared)
+    except BrokerMissing as error:
+        pytest.skip(f"no broker: {error}")
+
+
+@pytest.fixture(scope="session")
+def own_session_broker(session_broker: Broker) -> Iterator[Broker]:
+    """An Apache Kafka of this process alone, of the kind of the run's; started when its first test asks for it."""
+    if not session_broker.real:
+        pytest.skip(_NEEDS_REAL)
+    if os.environ.get("KAFKA_BOOTSTRAP_SERVERS") and not os.environ.get("NEXTCLICK_BROKER"):
+        pytest.skip("needs a broker that the tests may stop: unset KAFKA_BOOTSTRAP_SERVERS")
     choice = choose_broker(os.environ)
-    request.config.stash[_choice] = choice
-    if choice.broker is None:
-        pytest.skip("no broker: " + "; ".join(choice.missing))
+    assert choice.broker is not None, "the run has a broker of this kind already"
     yield choice.broker
     choice.broker.close()
 
 
 @pytest.fixture
 def broker(session_broker: Broker) -> Broker:
-    """A running broker without topics. It may be librdkafka's in-process cluster: enough for one worker."""
-    session_broker.clean()
+    """A running broker for topics of the test's own. It may be librdkafka's in-process cluster: enough for one
+    worker."""
     return session_broker
 
 
 @pytest.fixture
 def real_broker(broker: Broker) -> Broker:
-    """A running Apache Kafka without topics; skips where none can be had."""
+    """A running Apache Kafka; skips where none can be had."""
     if not broker.real:
-        pytest.skip("needs Apache Kafka: install Java 17 and Maven, or Docker, or set KAFKA_BOOTSTRAP_SERVERS")
+        pytest.skip(_NEEDS_REAL)
     return broker
 
 
 @pytest.fixture
-def restartable_broker(real_broker: Broker) -> Iterator[Broker]:
-    """An Apache Kafka that the test may stop; it runs again afterwards."""
-    if not real_broker.restartable:
-        pytest.skip("needs a broker that the tests may stop: unset KAFKA_BOOTSTRAP_SERVERS")
-    yield real_broker
-    real_broker.start()
+def restartable_broker(own_session_broker: Broker) -> Iterator[Broker]:
+    """An Apache Kafka that the test may stop; it runs again afterwards. No other test uses it meanwhile."""
+    own_session_broker.start()
+    yield own_session_broker
+    own_session_broker.start()
 
 
 @pytest.fixture
-def redis_server(request: pytest.FixtureRequest) -> Iterator[RedisServer]:
+def empty_broker(restartable_broker: Broker) -> Broker:
+    """The same without any topic, for tests that look at, or play with, a whole cluster."""
+    restartable_broker.clean()
+    return restartable_broker
+
+
+@pytest.fixture
+def prefix() -> str:
+    """What the names of this test's topics and groups begin with; no other test's do."""
+    return f"{TEST_GROUPS}{uuid.uuid4().hex[:10]}."
+
+
+@pytest.fixture
+def names(prefix: str) -> Topics:
+    """The names of this test's topics."""
+    return Topics.named(prefix=prefix)
+
+
+@pytest.fixture
+def redis_server() -> Iterator[RedisServer]:
     """A running, empty Redis server."""
     try:
         server = RedisServer()
     except BrokerMissing as error:
-        request.config.stash[_notes].append(f"redis: {error}")
-        pytest.skip(str(error))
+        pytest.skip(f"redis: {error}")
     server.start()
     yield server
     server.stop()
@@ -86,12 +173,14 @@ def pytest_runtest_makereport(
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    choice = config.stash.get(_choice, None)
-    lines = config.stash[_notes]
-    if choice is not None:
-        used = f"{choice.broker.label} at {choice.broker.bootstrap}" if choice.broker else "none"
-        lines = [f"broker: {used}", *(f"not used, {reason}" for reason in choice.missing), *lines]
-    if lines:
-        terminalreporter.section("brokers")
-        for line in dict.fromkeys(lines):
-            terminalreporter.write_line(line)
+    host = config.stash.get(_host, None)
+    if host is None or host.shared is None:
+        return
+    terminalreporter.section("brokers")
+    for line in _lines(host.shared):
+        terminalreporter.write_line(line)
+
+
+def _lines(shared: Shared) -> list[str]:
+    used = f"{shared.label} at {shared.bootstrap}" if shared.bootstrap else "none"
+    return [f"broker: {used}", *(f"not used, {reason}" for reason in dict.fromkeys(shared.missing))]

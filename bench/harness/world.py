@@ -18,9 +18,9 @@ from bench.rig.workers import Worker
 from export.bundle.bundle import load_bundle
 from export.ranking.ranker import Ranker, RankerConfig
 from export.registry.registry import Registry
-from stream.config import Topics
 from stream.kafka.topics import create_topics
 from stream.messages.announcements import announce, announcement_for
+from stream.topic_names import Topics
 
 __all__ = ["ITEMS", "PARTITIONS", "SESSION_TIMEOUT_S", "Guarantee", "World"]
 

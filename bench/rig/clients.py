@@ -32,7 +32,15 @@ def now_ms() -> int:
 class Storefront:
     """Produces clicks; `sent` holds those confirmed, in the order of their confirmation. Safe to use from threads."""
 
-    def __init__(self, bootstrap: str, compression: str = "none", transactional_id: str | None = None) -> None:
+    def __init__(
+        self,
+        bootstrap: str,
+        compression: str = "none",
+        transactional_id: str | None = None,
+        *,
+        topic: str = "clicks",
+    ) -> None:
+        self._topic = topic
         self.sent: list[Sent] = []
         self.failed: list[str] = []
         self._producer = Producer(
@@ -53,14 +61,14 @@ class Storefront:
     def click(self, session_id: str, item_id: str, ts: int | None = None, kind: Any = "click") -> None:
         """Send one click; `flush` confirms it."""
         click = Click(session_id, item_id, now_ms() if ts is None else ts, kind)
-        self._producer.produce("clicks", encode(click), session_id.encode(), on_delivery=self._delivered(click))
+        self._producer.produce(self._topic, encode(click), session_id.encode(), on_delivery=self._delivered(click))
         self._producer.poll(0)
 
     def raw(
         self, value: bytes | None, key: bytes | None, headers: Sequence[tuple[str, bytes]] = (), partition: int = 0
     ) -> None:
         """Send what may be no click at all."""
-        self._producer.produce("clicks", value, key, headers=list(headers), partition=partition)
+        self._producer.produce(self._topic, value, key, headers=list(headers), partition=partition)
         self._producer.poll(0)
 
     @contextlib.contextmanager

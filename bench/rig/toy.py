@@ -1,10 +1,14 @@
 """A small serving model and bundles of it, for the tests of the exported side."""
 
+import os
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from filelock import FileLock
 from torch import Tensor, nn
 
 from export.bundle.bundle import Bundle, write_bundle
@@ -56,13 +60,31 @@ def toy_vocabulary(items: int = ITEMS) -> Vocabulary:
     return Vocabulary(f"item-{number}" for number in range(1, items + 1))
 
 
+@cache
+def toy_graph(items: int = ITEMS, seed: int = 0) -> Path:
+    """The graph of a toy model, not to be changed. Exporting takes seconds, so it is done once for all processes of a
+    test run, or, outside of one, once for this process."""
+    folder = Path(os.environ.get("NEXTCLICK_TEST_RUN") or _own_folder().name)
+    path = folder / f"toy-{items}-{seed}.onnx"
+    with FileLock(f"{path}.lock"):
+        if not path.exists():
+            staged = folder / f"staged-{items}-{seed}" / path.name
+            staged.parent.mkdir(exist_ok=True)
+            export_onnx(ToyServing(items=items, seed=seed), staged, window=WINDOW)
+            staged.rename(path)
+    return path
+
+
+@cache
+def _own_folder() -> TemporaryDirectory[str]:
+    return TemporaryDirectory(prefix="nextclick-toys-")
+
+
 def toy_bundle(directory: Path, *, items: int = ITEMS, k_max: int = 10, seed: int = 0) -> Bundle:
     """Export a toy model and write its bundle; item i was clicked i times."""
-    graph = directory.parent / f"{directory.name}.onnx"
-    export_onnx(ToyServing(items=items, seed=seed), graph, window=WINDOW)
     return write_bundle(
         directory,
-        onnx_file=graph,
+        onnx_file=toy_graph(items, seed),
         vocabulary=toy_vocabulary(items),
         popularity=np.arange(1, items + 1, dtype=np.int64),
         manifest=toy_manifest(items, k_max),

@@ -17,7 +17,7 @@ from typing import Any
 
 from bench.rig.brokers.process import DeadlineExceeded, die_with_parent, end_process, free_port, tail, wait_for
 
-__all__ = ["Worker", "cli"]
+__all__ = ["Worker", "cli", "worker_command"]
 
 _ROOT = Path(__file__).parents[2]
 
@@ -35,6 +35,15 @@ def cli(*arguments: str, timeout_s: float = 60.0) -> subprocess.CompletedProcess
     )
 
 
+def worker_command(
+    bootstrap: str, registry: Path, group: str, *options: str, port: int, program: Sequence[str] = ("-m", "nextclick")
+) -> list[str]:
+    """The command of a worker that notices soon what befalls its group; `program` is what Python runs."""
+    where = ["--bootstrap-servers", bootstrap, "--registry", str(registry), "--group", group]
+    lean = ["--web-port", str(port), "--threads", "1", "--broker-session-timeout-s", "6"]
+    return [sys.executable, *program, "worker", *where, *lean, *options]
+
+
 class Worker:
     """One worker process. It is started at once and may not be ready yet. `program` is what Python runs."""
 
@@ -47,26 +56,18 @@ class Worker:
         *options: str,
         program: Sequence[str] = ("-m", "nextclick"),
     ) -> None:
-        self.log = log
-        self.port = free_port()
-        command = [
-            sys.executable,
-            *program,
-            "worker",
-            "--bootstrap-servers",
-            bootstrap,
-            "--registry",
-            str(registry),
-            "--group",
-            group,
-            "--web-port",
-            str(self.port),
-            "--threads",
-            "1",
-            "--broker-session-timeout-s",
-            "6",
-            *options,
-        ]
+        port = free_port()
+        self._start(worker_command(bootstrap, registry, group, *options, port=port, program=program), log, port)
+
+    @classmethod
+    def of(cls, command: Sequence[str], log: Path, port: int = 0) -> Worker:
+        """That of a command which is not ours to make; `port` is where it serves /health, 0 where it does not."""
+        worker = cls.__new__(cls)
+        worker._start(command, log, port)
+        return worker
+
+    def _start(self, command: Sequence[str], log: Path, port: int) -> None:
+        self.log, self.port = log, port
         with log.open("ab") as output:
             self.process = subprocess.Popen(
                 command,

@@ -64,7 +64,14 @@ def _make_live(
     from stream.models.promotion import make_live
 
     servers = kafka.bootstrap_servers
-    version = make_live(Registry(registry), change, variant=variant, bootstrap_servers=servers, extra=kafka.client())
+    version = make_live(
+        Registry(registry),
+        change,
+        variant=variant,
+        bootstrap_servers=servers,
+        topic=kafka.topic_names().models,
+        extra=kafka.client(),
+    )
     report({"version": version, "variant": variant, "announced": servers is not None}, json)
 
 

@@ -43,6 +43,12 @@ def replay(
     tell_read(str(data), raw.report)
     clicks = cast("Iterator[LoggedClick]", iter_clicks(raw))
     sent = send(
-        clicks, bootstrap_servers=kafka.bootstrap_servers, rate=rate or None, limit=limit, now=now, extra=client
+        clicks,
+        bootstrap_servers=kafka.bootstrap_servers,
+        topic=kafka.topic_names().clicks,
+        rate=rate or None,
+        limit=limit,
+        now=now,
+        extra=client,
     )
     report(msgspec.to_builtins(sent), json)

@@ -27,7 +27,12 @@ def create(
     from stream.kafka.topics import create_topics
 
     reports = create_topics(
-        kafka.bootstrap_servers, partitions=partitions, replication=replication, group=group, extra=kafka.client()
+        kafka.bootstrap_servers,
+        partitions=partitions,
+        replication=replication,
+        group=group,
+        topics=kafka.topic_names(),
+        extra=kafka.client(),
     )
     if json:
         return report({"topics": msgspec.to_builtins(reports)}, json)

@@ -105,6 +105,7 @@ def worker(
         registry=registry,
         group=group,
         variant=variant,
+        topics=kafka.topic_names(),
         k=k,
         session=SessionConfig(
             timeout_ms=round(session_timeout_minutes * 60_000), grace_ms=round(session_grace_minutes * 60_000)

@@ -3,9 +3,12 @@
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cli.options.group import option
+
+if TYPE_CHECKING:
+    from stream.topic_names import Topics
 
 __all__ = ["Announcing", "Group", "Kafka"]
 
@@ -56,6 +59,33 @@ class Announcing:
             rich_help_panel=PANEL,
         ),
     ] = None
+
+    topics: Annotated[
+        Path | None,
+        option(
+            "--topics",
+            envvar="NEXTCLICK_TOPICS",
+            metavar="FILE",
+            help="Topic names, TOML or lines: clicks=…, recommendations=…, rejected=…, models=…, changelog=….",
+            rich_help_panel=PANEL,
+        ),
+    ] = None
+    topic_prefix: Annotated[
+        str,
+        option(
+            "--topic-prefix",
+            envvar="NEXTCLICK_TOPIC_PREFIX",
+            metavar="TEXT",
+            help="Before every topic's and group's name: shop1.",
+            rich_help_panel=PANEL,
+        ),
+    ] = ""
+
+    def topic_names(self) -> "Topics":
+        """What the topics are called; ConfigError for names that can't be used."""
+        from stream.topic_names import read_topics
+
+        return read_topics(self.topics, self.topic_prefix)
 
     def client(self) -> dict[str, str]:
         """Client options from the command line, the environment and a file."""

@@ -67,7 +67,7 @@ class LeanApp(faust.App):
 def build_app(config: StreamConfig, intake: Callable[[], Intake]) -> tuple[LeanApp, Any]:
     """The app, subscribed to the clicks, and its state table. Touches no broker."""
     app = LeanApp(
-        config.group,
+        config.consumer_group,
         broker=[f"kafka://{address.strip()}" for address in config.bootstrap_servers.split(",") if address.strip()],
         broker_credentials=credentials_of(config.kafka),
         broker_session_timeout=config.broker_session_timeout_s,
@@ -91,8 +91,21 @@ def build_app(config: StreamConfig, intake: Callable[[], Intake]) -> tuple[LeanA
     app.find_intake = intake
     app.fetch_max_wait_ms = _fetch_max_wait_ms(config)
     app.topics.add(app.topic(config.topics.clicks, key_type=bytes, value_type=bytes))
-    table = app.Table("sessions", key_type=bytes, value_type=bytes)
+    table = app.Table("sessions", key_type=bytes, value_type=bytes, changelog_topic=_changelog(app, config))
     return app, table
+
+
+def _changelog(app: LeanApp, config: StreamConfig) -> Any:
+    """Faust names it after the app by default; here it may have a name of its own. The rest is as Faust has it."""
+    return app.topic(
+        config.changelog_topic,
+        key_type=bytes,
+        value_type=bytes,
+        compacting=True,
+        acks=False,
+        internal=True,
+        allow_empty=True,
+    )
 
 
 def _fetch_max_wait_ms(config: StreamConfig) -> int:

@@ -35,7 +35,9 @@ def choose_guarantee(
     common = {"message.max.bytes": _MAX_MESSAGE_BYTES, "error_cb": on_client_error}
     if config.guarantee == "exactly-once":
         options = {**common, **transactional_options(servers, extra)}
-        transactional = build_client(lambda it: TransactionalPublisher(it, config.group, topic, observer), options)
+        transactional = build_client(
+            lambda it: TransactionalPublisher(it, config.consumer_group, topic, observer), options
+        )
         return ExactlyOnce(transactional, topic, group)
     options = {**common, **producer_options(servers, extra, delivery_timeout_s=config.delivery_timeout_s)}
     return AtLeastOnce(

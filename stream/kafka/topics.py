@@ -13,9 +13,9 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
 from export.errors import ConfigError
-from stream.config import Topics
 from stream.errors import BrokerUnavailable, TopicError
 from stream.kafka.clients import build_client, consumer_options, wait_for_broker
+from stream.topic_names import Topics
 
 __all__ = ["TopicPlan", "TopicReport", "check_topics", "create_topics", "partition_counts", "topic_plans"]
 
@@ -94,12 +94,11 @@ def partition_counts(
 
 def check_topics(counts: Mapping[str, int], *, group: str, topics: Topics = Topics()) -> int:
     """The partitions of the clicks, given `partition_counts`; TopicError where a worker of `group` could not run."""
-    wanted = [topics.clicks, topics.recommendations, topics.rejected, topics.models, topics.changelog(group)]
-    missing = [name for name in wanted if name not in counts]
+    missing = [name for name in topics.all(group) if name not in counts]
     if missing:
         raise TopicError(
             f"topics are missing: {', '.join(missing)}; make them with "
-            f"`nextclick topics create --bootstrap-servers HOST --partitions N --group {group}`"
+            f"`nextclick topics create --bootstrap-servers HOST --partitions N --group {group}{topics.as_options()}`"
         )
     clicks, state = counts[topics.clicks], counts[topics.changelog(group)]
     if clicks != state:

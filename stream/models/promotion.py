@@ -22,6 +22,7 @@ def make_live(
     *,
     variant: str,
     bootstrap_servers: str | None,
+    topic: str = "models",
     extra: Mapping[str, str] | None = None,
 ) -> str:
     """Apply `change` to the registry, announce what is live then, and return it. Without servers nobody is told.
@@ -36,7 +37,7 @@ def make_live(
     assert version is not None, "a change makes some version live"
     if bootstrap_servers is not None:
         try:
-            announce(bootstrap_servers, announcement_for(registry, version, variant), extra=extra)
+            announce(bootstrap_servers, announcement_for(registry, version, variant), topic=topic, extra=extra)
         except NextclickError as error:
             raise type(error)(
                 f"{error}. The registry has it live already: repeat this by `nextclick models promote {version}`"

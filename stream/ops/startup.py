@@ -60,8 +60,7 @@ def worker_topics(config: StreamConfig) -> dict[str, int]:
     """The cluster's topics and their partitions. On librdkafka's in-process cluster, which makes topics when they are
     first asked for, the worker's are asked for."""
     counts = partition_counts(config.bootstrap_servers, config.kafka)
-    names = [config.topics.clicks, config.topics.recommendations, config.topics.rejected, config.topics.models]
-    missing = [name for name in (*names, config.changelog_topic) if name not in counts]
+    missing = [name for name in config.topics.all(config.group) if name not in counts]
     if missing and _make_on_mock(config, missing):
         counts = partition_counts(config.bootstrap_servers, config.kafka)
     return counts

@@ -13,9 +13,9 @@ from demo.errors import DemoError
 from demo.join import ClickJoin
 from demo.shoppers import LiveShoppers
 from demo.simulator import Shop, ShopConfig, ShopperConfig, Shoppers
-from stream.config import Topics
 from stream.kafka.clients import assign_all, consumer_options, producer_options
 from stream.messages.contract import Click, Recommendation, Source, decode_click, encode, recommended
+from stream.topic_names import Topics
 
 TOPICS = Topics()
 SHOP = Shop(ShopConfig(items=60, categories=4))

@@ -1,9 +1,8 @@
-"""A registry of small models, topics, and workers that do not outlive their test."""
+"""A registry of small models, topics of the test's own, and workers that do not outlive it."""
 
 from __future__ import annotations
 
 import itertools
-import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -11,14 +10,15 @@ from typing import Protocol
 import pytest
 from confluent_kafka.admin import AdminClient
 
-from bench.rig.brokers.base import SUITE_TOPICS, Broker
-from bench.rig.brokers.external import TEST_GROUPS
+from bench.rig.brokers.base import Broker
 from bench.rig.clients import Lists, Storefront
 from bench.rig.toy import toy_bundle
-from bench.rig.workers import Worker, cli
-from export.bundle.bundle import load_bundle
-from export.ranking.ranker import Ranker, RankerConfig
+from bench.rig.workers import Worker
 from export.registry.registry import Registry
+from stream.config import Guarantee
+from stream.kafka.topics import create_topics
+from stream.topic_names import Topics
+from tests.integration.promises import Promise
 
 ITEMS = 200  # of the small models
 K_MAX = 30
@@ -26,7 +26,8 @@ PARTITIONS = 4
 
 
 class StartWorker(Protocol):
-    """Starts a worker of the test's group; `options` are more words of its command line, `program` what Python runs."""
+    """Starts a worker of the test's group and topics; `options` are more words of its command line, `program` what
+    Python runs."""
 
     def __call__(self, bootstrap: str, *options: str, program: Sequence[str] = ...) -> Worker: ...
 
@@ -51,38 +52,78 @@ def registry(tmp_path: Path, staged: list[Path]) -> Registry:
 
 @pytest.fixture
 def group() -> str:
-    """A consumer group nobody used before."""
-    return f"{TEST_GROUPS}{uuid.uuid4().hex[:10]}"
+    """The consumer group, by the name that options give it; the brokers know it by the prefix and this."""
+    return "workers"
 
 
 @pytest.fixture
-def topics(broker: Broker, group: str) -> str:
+def group_id(prefix: str, group: str) -> str:
+    """The consumer group as the brokers know it."""
+    return prefix + group
+
+
+@pytest.fixture
+def changelog(names: Topics, group: str) -> str:
+    """The topic of the sessions' state."""
+    return names.changelog(group)
+
+
+@pytest.fixture
+def naming(prefix: str) -> tuple[str, ...]:
+    """The options by which a command gets the names of the test's topics."""
+    return ("--topic-prefix", prefix)
+
+
+@pytest.fixture
+def kafka(request: pytest.FixtureRequest) -> Broker:
+    """The broker of the test: the one that it may stop, if it asks for that, else the shared one."""
+    own = "restartable_broker" in request.fixturenames
+    found: Broker = request.getfixturevalue("restartable_broker" if own else "broker")
+    return found
+
+
+@pytest.fixture
+def topics(kafka: Broker, names: Topics, group: str) -> str:
     """The topics, made; the bootstrap address of the broker that has them."""
-    make_topics(broker, group)
-    return broker.bootstrap
+    make_topics(kafka, names, group)
+    return kafka.bootstrap
 
 
 @pytest.fixture
-def storefront(topics: str) -> Storefront:
-    return Storefront(topics)
+def storefront(topics: str, names: Topics) -> Storefront:
+    return Storefront(topics, topic=names.clicks)
 
 
 @pytest.fixture
-def lists(topics: str) -> Iterator[Lists]:
-    reader = Lists(topics)
+def lists(request: pytest.FixtureRequest, topics: str, names: Topics) -> Iterator[Lists]:
+    """What those read whom the test's guarantee is for; at least once, where it says nothing of one."""
+    exactly_once = "guarantee" in request.fixturenames and request.getfixturevalue("guarantee") == "exactly-once"
+    reader = Lists(topics, names.recommendations, committed=exactly_once)
     yield reader
     reader.close()
 
 
 @pytest.fixture
-def start_worker(registry: Registry, group: str, tmp_path: Path) -> Iterator[StartWorker]:
+def guarantee() -> Guarantee:
+    """Of the workers whose promise a test asks for; modules say which."""
+    return "at-least-once"
+
+
+@pytest.fixture
+def promise(guarantee: Guarantee, topics: str, changelog: str, registry: Registry) -> Promise:
+    """What the workers are told to guarantee, on the test's topics."""
+    return Promise(guarantee=guarantee, bootstrap=topics, changelog=changelog, registry=registry)
+
+
+@pytest.fixture
+def start_worker(registry: Registry, group: str, naming: tuple[str, ...], tmp_path: Path) -> Iterator[StartWorker]:
     """Starts workers and ends them with the test."""
     started: list[Worker] = []
     numbers = itertools.count(1)
 
     def start(bootstrap: str, *options: str, program: Sequence[str] = ("-m", "nextclick")) -> Worker:
         log = tmp_path / f"worker-{next(numbers)}.log"
-        worker = Worker(bootstrap, Path(registry.url), group, log, *options, program=program)
+        worker = Worker(bootstrap, Path(registry.url), group, log, *naming, *options, program=program)
         started.append(worker)
         return worker
 
@@ -91,29 +132,14 @@ def start_worker(registry: Registry, group: str, tmp_path: Path) -> Iterator[Sta
         worker.stop(grace_s=5)
 
 
-def make_topics(broker: Broker, group: str) -> None:
-    """Make the topics by the command; the in-process cluster makes them when they are asked for."""
+def make_topics(broker: Broker, names: Topics, group: str) -> None:
+    """Make the topics; the in-process cluster makes them when they are asked for."""
     if broker.real:
-        done = cli(
-            "topics",
-            "create",
-            "--bootstrap-servers",
-            broker.bootstrap,
-            "--partitions",
-            str(PARTITIONS),
-            "--group",
-            group,
-        )
-        assert done.returncode == 0, done.stderr
+        create_topics(broker.bootstrap, partitions=PARTITIONS, group=group, topics=names)
         return
     admin = AdminClient({"bootstrap.servers": broker.bootstrap})
-    for name in (*SUITE_TOPICS, f"{group}-sessions-changelog"):
+    for name in names.all(group):
         admin.list_topics(name, timeout=10)
-
-
-def ranker_of(registry: Registry, version: str) -> Ranker:
-    """The ranker of a version, in this process."""
-    return Ranker(load_bundle(registry.fetch(version)), RankerConfig(threads=1, warm_up=False))
 
 
 def truncate(path: Path) -> None:

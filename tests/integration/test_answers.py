@@ -15,13 +15,22 @@ from bench.rig.clients import Flow, Lists, Storefront, now_ms, read_topic
 from bench.rig.oracle import assert_lists, folded, stored
 from bench.rig.workers import cli
 from export.registry.registry import Registry
-from tests.integration.conftest import ITEMS, PARTITIONS, StartWorker, ranker_of
+from stream.topic_names import Topics
+from tests.integration.conftest import ITEMS, PARTITIONS, StartWorker
+from tests.integration.promises import ranker_of
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(150)]
 
 
+@pytest.mark.container
 def test_worker_clicks_flow_answers_equal_the_oracle(
-    topics: str, storefront: Storefront, lists: Lists, start_worker: StartWorker, registry: Registry, group: str
+    topics: str,
+    storefront: Storefront,
+    lists: Lists,
+    start_worker: StartWorker,
+    registry: Registry,
+    names: Topics,
+    changelog: str,
 ) -> None:
     worker = start_worker(topics)
     worker.await_ready(PARTITIONS)
@@ -32,12 +41,12 @@ def test_worker_clicks_flow_answers_equal_the_oracle(
 
     states = folded(storefront.sent)
     assert_lists(lists.last, states, ranker_of(registry, "1"))
-    assert stored(read_topic(topics, f"{group}-sessions-changelog")) == states
+    assert stored(read_topic(topics, changelog)) == states
     places: dict[str, int] = {}
     for one in lists.all:
         assert one.source.offset > places.get(one.session_id, -1), "lists of a session come in the order of its clicks"
         places[one.session_id] = one.source.offset
-        assert one.source.topic == "clicks"
+        assert one.source.topic == names.clicks
         assert one.variant == "default"
         assert begun <= one.event_ts <= one.published_ts <= now_ms()
     assert worker.metric("nextclick_clicks_total") == len(storefront.sent)
@@ -112,19 +121,19 @@ def test_worker_session_older_than_its_time_out_starts_anew(
     assert_lists(lists.last, states, ranker_of(registry, "1"))
 
 
-@pytest.mark.parametrize("compression", ["gzip", "snappy", "lz4", "zstd"])
 def test_storefront_compresses_its_clicks_are_answered(
-    topics: str, lists: Lists, start_worker: StartWorker, compression: str
+    topics: str, lists: Lists, start_worker: StartWorker, names: Topics
 ) -> None:
     start_worker(topics).await_ready()
-    storefront = Storefront(topics, compression)
-    for number in range(50):
-        storefront.click("shopper", f"item-{number + 1}")
-    storefront.flush()
-    lists.await_answers(storefront.sent)
+    for compression in ("gzip", "snappy", "lz4", "zstd"):
+        storefront = Storefront(topics, compression, topic=names.clicks)
+        for number in range(50):
+            storefront.click(f"shopper of {compression}", f"item-{number + 1}")
+        storefront.flush()
+        lists.await_answers(storefront.sent)
 
 
-def test_kcat_reads_recommendations_and_sends_plain_json(topics: str, lists: Lists, start_worker: StartWorker) -> None:
+def test_kcat_reads_recommendations_and_sends_plain_json(topics: str, names: Topics, start_worker: StartWorker) -> None:
     kcat = shutil.which("kcat")
     if kcat is None:
         pytest.skip("kcat is not on the PATH (Debian: apt-get install kcat)")
@@ -132,14 +141,14 @@ def test_kcat_reads_recommendations_and_sends_plain_json(topics: str, lists: Lis
     click = json.dumps({"session_id": "k", "item_id": "item-3", "ts": now_ms()})
     partitioner = ["-X", "partitioner=murmur2_random"]
     subprocess.run(
-        [kcat, "-P", "-b", topics, "-t", "clicks", "-K", "|", *partitioner],
+        [kcat, "-P", "-b", topics, "-t", names.clicks, "-K", "|", *partitioner],
         input=f"k|{click}\n",
         text=True,
         check=True,
         timeout=30,
     )
     read = subprocess.run(
-        [kcat, "-C", "-b", topics, "-t", "recommendations", "-o", "beginning", "-c", "1", "-q", "-f", "%k %s\n"],
+        [kcat, "-C", "-b", topics, "-t", names.recommendations, "-o", "beginning", "-c", "1", "-q", "-f", "%k %s\n"],
         capture_output=True,
         text=True,
         check=True,
@@ -150,19 +159,25 @@ def test_kcat_reads_recommendations_and_sends_plain_json(topics: str, lists: Lis
     assert (key, found["session_id"], found["model"], len(found["items"])) == ("k", "k", "1", 20)
 
 
-def test_topics_created_have_partitions_and_compaction(real_broker: Broker, topics: str, group: str) -> None:
-    again = cli("topics", "create", "--bootstrap-servers", topics, "--partitions", str(PARTITIONS), "--group", group)
-    assert again.returncode == 0, again.stderr
-    admin = AdminClient({"bootstrap.servers": topics})
+@pytest.mark.container
+def test_topics_created_have_partitions_and_compaction(
+    real_broker: Broker, names: Topics, naming: tuple[str, ...], group: str, prefix: str
+) -> None:
+    there = ("--bootstrap-servers", real_broker.bootstrap, "--group", group, *naming)
+    for _ in range(2):  # the second time they are there
+        done = cli("topics", "create", "--partitions", str(PARTITIONS), *there)
+        assert done.returncode == 0, done.stderr
+    admin = AdminClient({"bootstrap.servers": real_broker.bootstrap})
     counts = {name: len(topic.partitions) for name, topic in admin.list_topics(timeout=10).topics.items()}
-    changelog = f"{group}-sessions-changelog"
-    wanted = dict.fromkeys(("clicks", "recommendations", "clicks.rejected", changelog), PARTITIONS) | {"models": 1}
-    assert {name: count for name, count in counts.items() if not name.startswith("__")} == wanted
-    for name in ("models", changelog):
+    changelog = names.changelog(group)
+    several = (names.clicks, names.recommendations, names.rejected, changelog)
+    wanted = dict.fromkeys(several, PARTITIONS) | {names.models: 1}
+    assert {name: count for name, count in counts.items() if name.startswith(prefix)} == wanted
+    for name in (names.models, changelog):
         resource = ConfigResource(ResourceType.TOPIC, name)
         assert "compact" in admin.describe_configs([resource])[resource].result(10)["cleanup.policy"].value
 
-    other = cli("topics", "create", "--bootstrap-servers", topics, "--partitions", "2", "--group", group)
+    other = cli("topics", "create", "--partitions", "2", *there)
     assert other.returncode == 2
     assert "exists with 4 partitions" in other.stderr
     assert "Traceback" not in other.stderr

@@ -8,7 +8,8 @@ from bench.rig.brokers.process import wait_for
 from bench.rig.clients import Flow, Lists, Storefront, read_topic
 from bench.rig.oracle import assert_lists, folded, stored
 from export.registry.registry import Registry
-from tests.integration.conftest import ITEMS, StartWorker, ranker_of
+from tests.integration.conftest import ITEMS, StartWorker
+from tests.integration.promises import ranker_of
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(150)]
 
@@ -17,7 +18,7 @@ IDLE = 300  # sessions
 
 
 def test_sessions_idle_are_forgotten_also_after_a_crash_and_their_next_click_starts_anew(
-    topics: str, storefront: Storefront, lists: Lists, start_worker: StartWorker, registry: Registry, group: str
+    topics: str, storefront: Storefront, lists: Lists, start_worker: StartWorker, registry: Registry, changelog: str
 ) -> None:
     worker = start_worker(topics, *SHORT)
     worker.await_ready()
@@ -43,5 +44,5 @@ def test_sessions_idle_are_forgotten_also_after_a_crash_and_their_next_click_sta
     lists.await_answers(storefront.sent)
     fresh = [one for one in storefront.sent if one.click.session_id == "idle7"][-1:]
     assert_lists({"idle7": lists.last["idle7"]}, folded(fresh), ranker_of(registry, "1"))
-    left = stored(read_topic(topics, f"{group}-sessions-changelog"))
+    left = stored(read_topic(topics, changelog))
     assert {name for name in left if name.startswith("idle")} <= {"idle7"}

@@ -14,6 +14,7 @@ from bench.harness.faults import FAULTS
 from bench.harness.world import Guarantee
 from bench.rig.brokers.base import Broker
 from bench.rig.brokers.redis_server import RedisServer
+from tests.integration.promises import GUARANTEES
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(400)]
 
@@ -21,13 +22,13 @@ ROUNDS = 5
 MOST = 4  # faults of a round: as many as it takes for every kind to come
 
 
-@pytest.mark.parametrize("guarantee", ["at-least-once", "exactly-once"])
+@pytest.mark.parametrize("guarantee", GUARANTEES)
 def test_rounds_of_every_fault_nothing_is_lost_wrong_or_unanswered(
-    restartable_broker: Broker, redis_server: RedisServer, guarantee: Guarantee, tmp_path: Path
+    empty_broker: Broker, redis_server: RedisServer, guarantee: Guarantee, tmp_path: Path
 ) -> None:
     said: list[str] = []
     campaign = Campaign(rounds=ROUNDS, seed=7, guarantee=guarantee, fewest=MOST, most=MOST)
-    outcome = run_campaign(restartable_broker, tmp_path, campaign, said.append)
+    outcome = run_campaign(empty_broker, tmp_path, campaign, said.append)
     assert outcome.good, "\n".join(said)
     assert set(outcome.faults) == set(FAULTS)
     assert outcome.rounds == ROUNDS

@@ -11,7 +11,8 @@ from bench.rig.clients import Lists, Storefront, now_ms
 from bench.rig.oracle import assert_lists
 from export.registry.registry import Registry
 from stream.partition.session import SessionState, encode_state, fold_click
-from tests.integration.conftest import PARTITIONS, StartWorker, ranker_of
+from tests.integration.conftest import PARTITIONS, StartWorker
+from tests.integration.promises import ranker_of
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(200)]
 
@@ -31,13 +32,12 @@ def test_clicks_sent_during_a_recovery_get_lists_of_the_whole_state(
     lists: Lists,
     start_worker: StartWorker,
     registry: Registry,
-    group: str,
+    changelog: str,
 ) -> None:
     now = now_ms()
     whole = {f"shopper{n}": state(tuple(f"item-{n + step + 1}" for step in range(12)), now) for n in range(SHOPPERS)}
     half = {name: state(found.items[:6], now) for name, found in whole.items()}
     other = encode_state(state(("item-1", "item-2", "item-3"), now))
-    changelog = f"{group}-sessions-changelog"
     producer = Producer({"bootstrap.servers": topics, "partitioner": "murmur2_random", "linger.ms": 20})
 
     def write(name: str, row: bytes) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,24 +16,41 @@ from bench.rig.toy import toy_bundle
 from bench.rig.workers import cli
 from export.registry.registry import Registry
 from stream.messages.announcements import AnnouncementReader, announce, announcement_for
-from tests.integration.conftest import ITEMS, K_MAX, StartWorker, ranker_of, truncate
+from stream.topic_names import Topics
+from tests.integration.conftest import ITEMS, K_MAX, StartWorker, truncate
+from tests.integration.promises import ranker_of
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(150)]
 
 
-def promote(registry: Registry, version: str, bootstrap: str) -> None:
-    done = cli("models", "promote", version, "--registry", registry.url, "--bootstrap-servers", bootstrap)
+ChangeModel = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def change_model(topics: str, registry: Registry, naming: tuple[str, ...]) -> ChangeModel:
+    """A command on the registry that tells the workers: `promote VERSION` or `rollback`."""
+    there = ("--registry", registry.url, "--bootstrap-servers", topics, *naming)
+    return lambda *words: cli("models", *words, *there)
+
+
+def assert_done(done: subprocess.CompletedProcess[str]) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.container
 def test_model_promoted_in_full_flow_swaps_and_answers_every_click(
-    topics: str, storefront: Storefront, lists: Lists, start_worker: StartWorker, registry: Registry
+    topics: str,
+    storefront: Storefront,
+    lists: Lists,
+    start_worker: StartWorker,
+    registry: Registry,
+    change_model: ChangeModel,
 ) -> None:
     worker = start_worker(topics)
     worker.await_ready()
     with Flow(storefront, rate=800, sessions=150, items=ITEMS) as flow:
         flow.confirmed(500)
-        promote(registry, "2", topics)
+        assert_done(change_model("promote", "2"))
         worker.await_model("2", deadline_s=15)
         flow.confirmed(1500)
     lists.await_answers(storefront.sent)
@@ -53,13 +72,14 @@ def test_model_of_a_smaller_or_larger_catalogue_serves_the_sessions_that_are_the
     registry: Registry,
     tmp_path: Path,
     items: int,
+    change_model: ChangeModel,
 ) -> None:
     version = registry.publish(toy_bundle(tmp_path / "bundle", items=items, k_max=K_MAX, seed=2).path)
     worker = start_worker(topics)
     worker.await_ready()
     with Flow(storefront, rate=600, sessions=100, items=2 * ITEMS) as flow:
         flow.confirmed(500)
-        promote(registry, version, topics)
+        assert_done(change_model("promote", version))
         worker.await_model(version)
         flow.confirmed(1500)
     lists.await_answers(storefront.sent)
@@ -70,14 +90,18 @@ def test_model_of_a_smaller_or_larger_catalogue_serves_the_sessions_that_are_the
 
 
 def test_model_rolled_back_is_served_again_and_known_to_the_next_worker(
-    topics: str, storefront: Storefront, lists: Lists, start_worker: StartWorker, registry: Registry
+    topics: str,
+    storefront: Storefront,
+    lists: Lists,
+    start_worker: StartWorker,
+    registry: Registry,
+    change_model: ChangeModel,
 ) -> None:
     worker = start_worker(topics)
     worker.await_ready()
-    promote(registry, "2", topics)
+    assert_done(change_model("promote", "2"))
     worker.await_model("2")
-    done = cli("models", "rollback", "--registry", registry.url, "--bootstrap-servers", topics)
-    assert done.returncode == 0, done.stderr
+    assert_done(change_model("rollback"))
     worker.await_model("1")
     assert worker.stop() == 0
     start_worker(topics).await_model("1")
@@ -87,13 +111,15 @@ def test_model_rolled_back_is_served_again_and_known_to_the_next_worker(
     assert lists.last["shopper"].model == "1"
 
 
-def test_bundle_corrupted_can_not_be_promoted_and_nothing_is_announced(topics: str, registry: Registry) -> None:
+def test_bundle_corrupted_can_not_be_promoted_and_nothing_is_announced(
+    topics: str, registry: Registry, names: Topics, change_model: ChangeModel
+) -> None:
     truncate(registry.fetch("2") / "model.onnx")
-    done = cli("models", "promote", "2", "--registry", registry.url, "--bootstrap-servers", topics)
+    done = change_model("promote", "2")
     assert done.returncode == 1
     assert "truncated" in done.stderr
     assert registry.live() == "1"
-    reader, heard = AnnouncementReader(topics), []
+    reader, heard = AnnouncementReader(topics, names.models), []
     while not reader.caught_up:
         heard.append(reader.read(0.2))
     reader.close()
@@ -101,14 +127,14 @@ def test_bundle_corrupted_can_not_be_promoted_and_nothing_is_announced(topics: s
 
 
 def test_bundle_corrupted_after_its_promotion_is_refused_and_the_current_model_stays(
-    topics: str, storefront: Storefront, lists: Lists, start_worker: StartWorker, registry: Registry
+    topics: str, storefront: Storefront, lists: Lists, start_worker: StartWorker, registry: Registry, names: Topics
 ) -> None:
     worker = start_worker(topics)
     worker.await_ready()
     truncate(registry.fetch("2") / "model.onnx")
     with Flow(storefront, rate=300, sessions=50, items=ITEMS) as flow:
         flow.confirmed(100)
-        announce(topics, announcement_for(registry, "2"))
+        announce(topics, announcement_for(registry, "2"), topic=names.models)
         worker.await_log(r"2 refused.*(truncated|has \d+ bytes of)")
         flow.confirmed(300)
     lists.await_answers(storefront.sent)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 import threading
 from pathlib import Path
 
 import pytest
 
-from bench.rig.brokers.base import Broker
-from bench.rig.brokers.process import die_with_parent, free_port, wait_for
+from bench.rig.brokers.process import free_port, wait_for
 from bench.rig.clients import Lists, Storefront
 from bench.rig.oracle import folded
 from bench.rig.workers import Worker
@@ -27,6 +24,7 @@ A_LIST_S = 0.001  # so that a worker has 1,000 lists a second at most
 MAIN = """
 import logging, sys, time
 from stream.config import StreamConfig
+from stream.topic_names import Topics
 from stream.worker import run_worker
 from tests.stream.records import EchoRanker
 
@@ -36,28 +34,10 @@ class SlowRanker(EchoRanker):
         return super().rank_items(sessions, k, exclude)
 
 logging.basicConfig(level="INFO", stream=sys.stderr)
-config = StreamConfig(bootstrap_servers=sys.argv[1], registry="none", group=sys.argv[2], web_port=int(sys.argv[3]),
-                      queue_clicks=int(sys.argv[5]), max_batch=512)
+config = StreamConfig(bootstrap_servers=sys.argv[1], registry="none", web_port=int(sys.argv[3]), group="workers",
+                      topics=Topics.named(prefix=sys.argv[2]), queue_clicks=int(sys.argv[5]), max_batch=512)
 sys.exit(run_worker(config, ranker=SlowRanker()))
 """
-
-
-class SlowWorker(Worker):
-    """A worker with a ranker that takes its time."""
-
-    def __init__(self, bootstrap: str, group: str, log: Path) -> None:
-        self.log, self.port = log, free_port()
-        arguments = [bootstrap, group, str(self.port), str(A_LIST_S), str(QUEUE)]
-        root = Path(__file__).parents[2]
-        with log.open("ab") as out:
-            self.process = subprocess.Popen(
-                [sys.executable, "-c", MAIN, *arguments],
-                cwd=root,
-                env={**os.environ, "PYTHONPATH": str(root), "TMPDIR": str(log.parent)},
-                stdout=out,
-                stderr=subprocess.STDOUT,
-                preexec_fn=die_with_parent,
-            )
 
 
 class Peaks(threading.Thread):
@@ -83,9 +63,11 @@ class Peaks(threading.Thread):
 
 
 def test_burst_of_ten_times_the_capacity_is_answered_in_full_within_bounds(
-    broker: Broker, topics: str, storefront: Storefront, lists: Lists, group: str, tmp_path: Path
+    topics: str, storefront: Storefront, lists: Lists, prefix: str, tmp_path: Path
 ) -> None:
-    worker = SlowWorker(topics, group, tmp_path / "slow.log")
+    port = free_port()
+    command = [sys.executable, "-c", MAIN, topics, prefix, str(port), str(A_LIST_S), str(QUEUE)]
+    worker = Worker.of(command, tmp_path / "slow.log", port)
     try:
         worker.await_ready(PARTITIONS)
         with Peaks(worker) as peaks:

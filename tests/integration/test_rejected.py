@@ -12,7 +12,9 @@ from confluent_kafka import Message, Producer
 
 from bench.rig.brokers.process import wait_for
 from bench.rig.clients import Lists, Storefront, now_ms, read_topic
+from stream.topic_names import Topics
 from tests.integration.conftest import StartWorker
+from tests.integration.promises import GUARANTEES
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(150)]
 
@@ -62,7 +64,7 @@ def bad_messages() -> list[tuple[str, bytes | None, bytes | None]]:
 
 
 def test_malformed_clicks_arrive_on_the_rejected_topic_with_their_reasons(
-    topics: str, storefront: Storefront, lists: Lists, start_worker: StartWorker
+    topics: str, storefront: Storefront, lists: Lists, start_worker: StartWorker, names: Topics
 ) -> None:
     worker = start_worker(topics)
     worker.await_ready()
@@ -76,7 +78,7 @@ def test_malformed_clicks_arrive_on_the_rejected_topic_with_their_reasons(
     lists.await_answers(storefront.sent)
 
     def all_rejected() -> list[Message] | None:
-        found = read_topic(topics, "clicks.rejected")
+        found = read_topic(topics, names.rejected)
         return found if len(found) >= len(bad) else None
 
     rejected = wait_for("all bad messages on the rejected topic", all_rejected)
@@ -86,7 +88,7 @@ def test_malformed_clicks_arrive_on_the_rejected_topic_with_their_reasons(
         message = by_trace[number]
         headers = headers_of(message)
         assert (number, headers["reason"]) == (number, reason.encode())
-        assert headers["topic"] == b"clicks"
+        assert headers["topic"] == names.clicks.encode()
         assert headers["partition"] == b"1"
         assert int(headers["offset"]) == number
         assert headers["detail"]
@@ -96,9 +98,9 @@ def test_malformed_clicks_arrive_on_the_rejected_topic_with_their_reasons(
     assert worker.metric("nextclick_rejected_total", reason="ts_future") == 1
 
 
-@pytest.mark.parametrize("guarantee", ["at-least-once", "exactly-once"])
+@pytest.mark.parametrize("guarantee", GUARANTEES)
 def test_hostile_keys_and_headers_cost_nobody_an_answer(
-    topics: str, storefront: Storefront, lists: Lists, start_worker: StartWorker, guarantee: str
+    topics: str, storefront: Storefront, lists: Lists, start_worker: StartWorker, names: Topics, guarantee: str
 ) -> None:
     kcat = shutil.which("kcat")
     if kcat is None:
@@ -108,19 +110,19 @@ def test_hostile_keys_and_headers_cost_nobody_an_answer(
     storefront.click("before", "item-1")
     storefront.flush()
     headers: list[str | bytes] = ["-H", "no-value", "-H", b"\xff\xfe=1"]
-    send: list[str | bytes] = [kcat, "-P", "-b", topics, "-t", "clicks", "-p", "1", "-K", "|", *headers]
+    send: list[str | bytes] = [kcat, "-P", "-b", topics, "-t", names.clicks, "-p", "1", "-K", "|", *headers]
     subprocess.run(send, input=b"odd|" + value(session_id="odd") + b"\n" + b"odd|no click\n", check=True, timeout=30)
     largest = {"bootstrap.servers": topics, "message.max.bytes": 4_000_000, "compression.type": "none"}
     producer = Producer(largest)  # messages that the broker takes, and to which no header can be added
-    producer.produce("clicks", b"no click", os.urandom(1_048_480), 1)
-    producer.produce("clicks", b"no click", b"s", 1, headers=[("h", os.urandom(1_048_480))])
+    producer.produce(names.clicks, b"no click", os.urandom(1_048_480), 1)
+    producer.produce(names.clicks, b"no click", b"s", 1, headers=[("h", os.urandom(1_048_480))])
     assert producer.flush(20) == 0
     storefront.click("behind", "item-1")
     storefront.flush()
     lists.await_answers(storefront.sent)
 
     def all_rejected() -> list[Message] | None:
-        found = read_topic(topics, "clicks.rejected", committed=True)
+        found = read_topic(topics, names.rejected, committed=True)
         return found if len(found) >= 3 else None
 
     rejected = wait_for("three rejections", all_rejected)

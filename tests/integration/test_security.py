@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -19,7 +21,7 @@ from tests.integration.conftest import PARTITIONS, StartWorker
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(200)]
 
-REFUSED_S = 25.0  # for a command to say so: seconds, and the start of a process on a busy machine
+REFUSED_S = 25.0  # for a command to say so: seconds, and the start of five processes on a busy machine
 
 
 @pytest.fixture(scope="module")
@@ -32,12 +34,6 @@ def secure() -> Iterator[SecureBroker]:
     broker.start()
     yield broker
     broker.close()
-
-
-@pytest.fixture
-def clean(secure: SecureBroker) -> SecureBroker:
-    secure.clean()
-    return secure
 
 
 def client_file(folder: Path, broker: SecureBroker, mechanism: str, **changes: str) -> str:
@@ -58,20 +54,26 @@ def client_file(folder: Path, broker: SecureBroker, mechanism: str, **changes: s
 
 @pytest.mark.parametrize("mechanism", ["SCRAM-SHA-256", "PLAIN"])
 def test_every_command_works_over_sasl_ssl_and_shows_no_password_at_level_debug(
-    clean: SecureBroker, tmp_path: Path, start_worker: StartWorker, registry: Registry, group: str, mechanism: str
+    secure: SecureBroker,
+    tmp_path: Path,
+    start_worker: StartWorker,
+    registry: Registry,
+    group: str,
+    naming: tuple[str, ...],
+    mechanism: str,
 ) -> None:
-    options = ("--kafka-config", client_file(tmp_path, clean, mechanism))
-    there = ("--bootstrap-servers", clean.secure)
+    options = ("--kafka-config", client_file(tmp_path, secure, mechanism))
+    there = ("--bootstrap-servers", secure.secure)
     outputs = []
 
     def run(*command: str) -> str:
-        done = cli(*command, *there, *options)
+        done = cli(*command, *there, *options, *naming)
         assert done.returncode == 0, done.stderr
         outputs.append(done.stdout + done.stderr)
         return done.stdout
 
     run("topics", "create", "--partitions", str(PARTITIONS), "--group", group)
-    worker = start_worker(clean.secure, *options, "--log-level", "debug")
+    worker = start_worker(secure.secure, *options, "--log-level", "debug")
     worker.await_ready(PARTITIONS)
     log = tmp_path / "clicks.csv"
     rows = [f"s{number % 10},item-{number % 20 + 1},{1_700_000_000_000 + number}" for number in range(200)]
@@ -88,49 +90,56 @@ def test_every_command_works_over_sasl_ssl_and_shows_no_password_at_level_debug(
 
 
 def test_password_from_the_environment_reaches_both_clients(
-    clean: SecureBroker,
+    secure: SecureBroker,
     tmp_path: Path,
     start_worker: StartWorker,
     group: str,
+    naming: tuple[str, ...],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    file = client_file(tmp_path, clean, "PLAIN", sasl_password="overruled")
+    file = client_file(tmp_path, secure, "PLAIN", sasl_password="overruled")
     variables = {"NEXTCLICK_KAFKA_CONFIG": file, "NEXTCLICK_KAFKA_SASL_PASSWORD": PASSWORD}
     monkeypatch.setattr("bench.rig.workers._environment", lambda: {**os.environ, **variables})
-    done = cli("topics", "create", "--bootstrap-servers", clean.secure, "--group", group)
+    done = cli("topics", "create", "--bootstrap-servers", secure.secure, "--group", group, *naming)
     assert done.returncode == 0, done.stderr
-    start_worker(clean.secure).await_ready()
+    start_worker(secure.secure).await_ready()
 
 
 @pytest.mark.parametrize("wrong", ["password", "authority"])
-@pytest.mark.parametrize("command", ["worker", "topics", "watch", "replay", "promote"])
-def test_client_refused_says_so_within_seconds(
-    secure: SecureBroker, tmp_path: Path, registry: Registry, command: str, wrong: str
+def test_commands_refused_say_so_within_seconds(
+    secure: SecureBroker, tmp_path: Path, registry: Registry, wrong: str
 ) -> None:
     (tmp_path / "other").mkdir()
-    changes = {"password": {"sasl_password": "wrong-0815"}, "authority": {}}[wrong]
-    file = client_file(tmp_path, secure, "SCRAM-SHA-256", **changes)
+    changes = {"sasl_password": "wrong-0815"}
     if wrong == "authority":
-        stranger = make_authority(tmp_path / "other")
-        file = client_file(tmp_path, secure, "SCRAM-SHA-256", ssl_ca_location=str(stranger))
+        changes = {"ssl_ca_location": str(make_authority(tmp_path / "other"))}
+    file = client_file(tmp_path, secure, "SCRAM-SHA-256", **changes)
     log = tmp_path / "clicks.csv"
     log.write_text("session_id,item_id,timestamp\ns,item-1,1700000000000")
-    words = {
+    commands = {
         "worker": ("worker", "--registry", registry.url, "--web-port", "0"),
         "topics": ("topics", "create"),
         "watch": ("watch",),
         "replay": ("replay", "--data", str(log)),
         "promote": ("models", "promote", "2", "--registry", registry.url),
-    }[command]
-    begun = time.monotonic()
-    done = cli(*words, "--bootstrap-servers", secure.secure, "--kafka-config", file)
-    assert time.monotonic() - begun < REFUSED_S
-    assert done.returncode == 2, done.stderr
-    assert "do not trust each other" in done.stderr
-    assert ("uthentication" if wrong == "password" else "certificate") in done.stderr
-    assert "Traceback" not in done.stderr
-    assert "wrong-0815" not in done.stderr
-    assert_no_secret(done.stdout + done.stderr)
+    }
+    there = ("--bootstrap-servers", secure.secure, "--kafka-config", file)
+
+    def run(words: tuple[str, ...]) -> tuple[float, subprocess.CompletedProcess[str]]:
+        begun = time.monotonic()
+        done = cli(*words, *there)
+        return time.monotonic() - begun, done
+
+    with ThreadPoolExecutor() as side_by_side:
+        results = dict(zip(commands, side_by_side.map(run, commands.values()), strict=True))
+    for command, (seconds, done) in results.items():
+        assert seconds < REFUSED_S, command
+        assert done.returncode == 2, (command, done.stderr)
+        assert "do not trust each other" in done.stderr, command
+        assert ("uthentication" if wrong == "password" else "certificate") in done.stderr, command
+        assert "Traceback" not in done.stderr, command
+        assert "wrong-0815" not in done.stderr, command
+        assert_no_secret(done.stdout + done.stderr)
 
 
 def test_supervisor_of_refused_workers_ends_and_tells_it(

@@ -15,9 +15,8 @@ from bench.rig.brokers.base import Broker
 from bench.rig.brokers.process import wait_for
 from bench.rig.clients import Flow, Lists, Storefront
 from bench.rig.workers import Worker
-from export.registry.registry import Registry
 from tests.integration.conftest import ITEMS, PARTITIONS, StartWorker
-from tests.integration.test_failures import assert_nothing_lost
+from tests.integration.promises import Promise
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(200)]
 
@@ -51,8 +50,7 @@ def test_worker_of_a_supervisor_killed_in_full_flow_is_back_and_nothing_is_lost(
     storefront: Storefront,
     lists: Lists,
     start_worker: StartWorker,
-    registry: Registry,
-    group: str,
+    promise: Promise,
 ) -> None:
     port = two_free_ports()
     supervisor = start_worker(topics, "--processes", "2", "--web-port", str(port))
@@ -65,7 +63,7 @@ def test_worker_of_a_supervisor_killed_in_full_flow_is_back_and_nothing_is_lost(
         wait_for("worker 1 to be started again", lambda: len(processes(supervisor, 1)) == 2)
         wait_for("worker 1 to be ready", lambda: is_ready(supervisor.port + 1), 60)
         flow.confirmed(500)
-    assert_nothing_lost(topics, storefront, lists, registry, group)
+    promise.assert_kept(storefront.sent, lists)
     assert supervisor.stop(grace_s=60) == 0
     for number in (0, 1):
         with pytest.raises(ProcessLookupError):

@@ -14,7 +14,8 @@ from bench.rig.oracle import assert_lists, folded, stored
 from export.registry.registry import Registry
 from stream.messages.contract import Recommendation
 from stream.partition.session import decode_head, encode_state
-from tests.integration.conftest import PARTITIONS, StartWorker, ranker_of
+from tests.integration.conftest import PARTITIONS, StartWorker
+from tests.integration.promises import ranker_of
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(150)]
 
@@ -71,7 +72,7 @@ def test_zombie_continued_with_rows_queued_its_late_rows_are_written_over(
     lists: Lists,
     start_worker: StartWorker,
     registry: Registry,
-    group: str,
+    changelog: str,
 ) -> None:
     timeout = ("--broker-session-timeout-s", str(TIMEOUT_S))
     zombie = start_worker(topics, *timeout, program=("-c", SLOW_SENDER))
@@ -86,25 +87,25 @@ def test_zombie_continued_with_rows_queued_its_late_rows_are_written_over(
     lists.await_answers(storefront.sent)
     assert {one.source.offset for one in lists.all} == {one.offset for one in storefront.sent}
 
-    changelog = Tail(topics, f"{group}-sessions-changelog")
-    rows = changelog.read_to_end()
+    tail = Tail(topics, changelog)
+    rows = tail.read_to_end()
     assert not late_rows(rows), "nothing of the zombie's yet"
     zombie.resume()
 
     def landed() -> int:
-        rows.extend(changelog.read_to_end())
+        rows.extend(tail.read_to_end())
         return late_rows(rows)
 
     wait_for("rows of the zombie", landed, 20, every_s=0.02)
-    await_compacted(changelog, rows, storefront.sent)
-    changelog.close()
+    await_compacted(tail, rows, storefront.sent)
+    tail.close()
     lists.read_on()
     assert_lists(newest_lists(lists), folded(storefront.sent), ranker_of(registry, "1"))
     assert owner.process.poll() is None
 
 
 def test_late_rows_found_in_recovery_are_written_over(
-    topics: str, storefront: Storefront, lists: Lists, start_worker: StartWorker, group: str
+    topics: str, storefront: Storefront, lists: Lists, start_worker: StartWorker, changelog: str
 ) -> None:
     first = start_worker(topics)
     click_each(storefront, "item-1")
@@ -117,12 +118,12 @@ def test_late_rows_found_in_recovery_are_written_over(
     producer = Producer({"bootstrap.servers": topics})
     for name in SESSIONS[:10]:
         row = encode_state(older[name])
-        producer.produce(f"{group}-sessions-changelog", row, name.encode(), place[name])
+        producer.produce(changelog, row, name.encode(), place[name])
     assert producer.flush(10) == 0
 
-    changelog = Tail(topics, f"{group}-sessions-changelog")
-    rows = changelog.read_to_end()
+    tail = Tail(topics, changelog)
+    rows = tail.read_to_end()
     assert stored(rows) != folded(storefront.sent)
     start_worker(topics)
-    await_compacted(changelog, rows, storefront.sent)
-    changelog.close()
+    await_compacted(tail, rows, storefront.sent)
+    tail.close()

@@ -15,7 +15,6 @@ from bench.rig.brokers.process import DeadlineExceeded, wait_for
 
 __all__ = [
     "KAFKA_VERSION",
-    "SUITE_TOPICS",
     "Broker",
     "BrokerMissing",
     "as_environment",
@@ -25,7 +24,6 @@ __all__ = [
 
 KAFKA_VERSION = "4.3.0"  # as in kafka/pom.xml; a test compares them
 _DELETED_S = 2.5  # well above file.delete.delay.ms
-SUITE_TOPICS = ("clicks", "recommendations", "clicks.rejected", "models")  # the names the product works with
 
 
 class BrokerMissing(Exception):

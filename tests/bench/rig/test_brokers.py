@@ -142,15 +142,17 @@ def test_broker_test_skipped_is_a_failed_run_in_ci_only(ci: str, outcome: str) -
 
 
 @pytest.mark.broker
-def test_broker_stopped_and_started_keeps_topics_and_messages(restartable_broker: Broker) -> None:
-    _make_topic(restartable_broker, "kept")
+@pytest.mark.container
+def test_broker_stopped_and_started_keeps_topics_and_messages(restartable_broker: Broker, prefix: str) -> None:
+    kept = f"{prefix}kept"
+    _make_topic(restartable_broker, kept)
     producer = Producer({"bootstrap.servers": restartable_broker.bootstrap, "message.timeout.ms": 10_000})
-    producer.produce("kept", b"1")
+    producer.produce(kept, b"1")
     assert producer.flush(15) == 0
     restartable_broker.stop()
     restartable_broker.start()
     consumer = Consumer({"bootstrap.servers": restartable_broker.bootstrap, "group.id": "it-kept"})
-    consumer.assign([TopicPartition("kept", 0, 0)])
+    consumer.assign([TopicPartition(kept, 0, 0)])
     message = consumer.poll(15)
     consumer.close()
     assert message is not None
@@ -158,14 +160,16 @@ def test_broker_stopped_and_started_keeps_topics_and_messages(restartable_broker
 
 
 @pytest.mark.broker
-def test_broker_commits_a_transaction(real_broker: Broker) -> None:
+@pytest.mark.container
+def test_broker_commits_a_transaction(real_broker: Broker, prefix: str) -> None:
     """It writes the markers through a listener of its own; where it can't reach that, no commit ends."""
-    _make_topic(real_broker, "bought")
-    producer = Producer({"bootstrap.servers": real_broker.bootstrap, "transactional.id": "it-bought"})
+    bought = f"{prefix}bought"
+    _make_topic(real_broker, bought)
+    producer = Producer({"bootstrap.servers": real_broker.bootstrap, "transactional.id": bought})
     producer.init_transactions(15)
     for _ in range(2):  # the second begins only when the first is complete
         producer.begin_transaction()
-        producer.produce("bought", b"1")
+        producer.produce(bought, b"1")
         producer.commit_transaction(15)
 
 
@@ -187,10 +191,11 @@ def test_jvm_broker_killed_from_outside_is_named_with_its_status() -> None:
 
 
 @pytest.mark.broker
-def test_broker_cleaned_has_no_topics(real_broker: Broker) -> None:
-    _make_topic(real_broker, "clicks")
-    real_broker.clean()
-    admin = AdminClient({"bootstrap.servers": real_broker.bootstrap})
+@pytest.mark.container
+def test_broker_cleaned_has_no_topics(restartable_broker: Broker) -> None:
+    _make_topic(restartable_broker, "clicks")
+    restartable_broker.clean()
+    admin = AdminClient({"bootstrap.servers": restartable_broker.bootstrap})
     assert "clicks" not in admin.list_topics(timeout=10).topics
 
 

@@ -5,9 +5,9 @@ from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, Resourc
 
 from bench.rig.brokers.base import Broker
 from export.errors import ConfigError
-from stream.config import Topics
 from stream.errors import BrokerUnavailable, TopicError
 from stream.kafka.topics import check_topics, create_topics, partition_counts, topic_plans
+from stream.topic_names import Topics
 from tests.stream.kafka.test_clients import NOBODY
 
 GOOD = {"clicks": 3, "recommendations": 3, "clicks.rejected": 3, "models": 1, "shop-sessions-changelog": 3}
@@ -52,33 +52,36 @@ def test_create_topics_on_the_in_process_cluster_raises_topic_error(cluster: str
 
 
 @pytest.mark.broker
-def test_create_topics_on_kafka_makes_them_once(real_broker: Broker) -> None:
-    first = create_topics(real_broker.bootstrap, partitions=3, group="shop")
-    assert {report.name: report.partitions for report in first if report.created} == GOOD
-    again = create_topics(real_broker.bootstrap, partitions=3, group="shop")
+@pytest.mark.container
+def test_create_topics_on_kafka_makes_them_once(real_broker: Broker, names: Topics, prefix: str) -> None:
+    bootstrap = real_broker.bootstrap
+    first = create_topics(bootstrap, partitions=3, group="shop", topics=names)
+    wanted = {prefix + name: count for name, count in GOOD.items()}
+    assert {report.name: report.partitions for report in first if report.created} == wanted
+    again = create_topics(bootstrap, partitions=3, group="shop", topics=names)
     assert not any(report.created for report in again)
-    assert check_topics(partition_counts(real_broker.bootstrap), group="shop") == 3
-    resource = ConfigResource(ResourceType.TOPIC, "shop-sessions-changelog")
-    admin = AdminClient({"bootstrap.servers": real_broker.bootstrap})
+    assert check_topics(partition_counts(bootstrap), group="shop", topics=names) == 3
+    resource = ConfigResource(ResourceType.TOPIC, names.changelog("shop"))
+    admin = AdminClient({"bootstrap.servers": bootstrap})
     assert admin.describe_configs([resource])[resource].result()["cleanup.policy"].value == "compact"
 
 
 @pytest.mark.broker
-def test_create_topics_on_kafka_with_other_partitions_is_refused(real_broker: Broker) -> None:
-    create_topics(real_broker.bootstrap, partitions=2, group="shop")
+def test_create_topics_on_kafka_with_other_partitions_is_refused(real_broker: Broker, names: Topics) -> None:
+    create_topics(real_broker.bootstrap, partitions=2, group="shop", topics=names)
     with pytest.raises(TopicError, match=r"exists with 2 partitions, not 3.*--partitions 2"):
-        create_topics(real_broker.bootstrap, partitions=3, group="shop")
+        create_topics(real_broker.bootstrap, partitions=3, group="shop", topics=names)
 
 
 @pytest.mark.broker
-def test_create_topics_on_kafka_with_models_not_compacted_is_refused(real_broker: Broker) -> None:
+def test_create_topics_on_kafka_with_models_not_compacted_is_refused(real_broker: Broker, names: Topics) -> None:
     admin = AdminClient({"bootstrap.servers": real_broker.bootstrap})
-    admin.create_topics([NewTopic("models", 1, 1)])["models"].result(10)
+    admin.create_topics([NewTopic(names.models, 1, 1)])[names.models].result(10)
     with pytest.raises(TopicError, match=r"cleanup\.policy=compact"):
-        create_topics(real_broker.bootstrap, partitions=2)
+        create_topics(real_broker.bootstrap, partitions=2, topics=names)
 
 
 @pytest.mark.broker
-def test_create_topics_on_kafka_with_too_many_replicas_says_so(real_broker: Broker) -> None:
+def test_create_topics_on_kafka_with_too_many_replicas_says_so(real_broker: Broker, names: Topics) -> None:
     with pytest.raises(TopicError, match="could not be made"):
-        create_topics(real_broker.bootstrap, partitions=1, replication=9)
+        create_topics(real_broker.bootstrap, partitions=1, replication=9, topics=names)

@@ -14,11 +14,12 @@ from export.bundle.manifest import Manifest, TrainingWindow
 from export.bundle.vocabulary import Vocabulary
 from export.errors import BundleError, ConfigError, NextclickError, RegistryMissing
 from export.registry.registry import Registry
-from stream.config import StreamConfig, Topics
+from stream.config import StreamConfig
 from stream.messages.announcements import announce, announcement_for
 from stream.messages.contract import ModelAnnouncement
 from stream.models.follower import ModelFollower, Wanted, load_ranker
 from stream.ops.metrics import Metrics
+from stream.topic_names import Topics
 
 Eventually = Callable[[Callable[[], bool], str], None]
 

@@ -47,6 +47,7 @@ class Sick(worker.Worker):
         await asyncio.sleep(1.0)
         print("ill now", file=sys.stderr, flush=True)
         self._watchdog._patience_s = float(sys.argv[3])  # a busy machine may start slowly: only now it is short
+        self._watchdog._grace_s = float(sys.argv[3])
         if illness == "loop":
             time.sleep(10_000)
         elif illness == "fetch task":

@@ -4,7 +4,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from export.bundle.vocabulary import Vocabulary
@@ -46,6 +46,8 @@ def by_hand(clicks: list[Click], known: set[str] | None, min_support: int, min_l
     return [[item for _, item, _ in part] for part in sorted(sessions.values(), key=lambda part: part[-1][2])]
 
 
+@example(clicks=[("p", "9", 0), ("p", "10", 1)], min_support=1, min_length=1, given=False)
+@example(clicks=[("p", "9", 0), ("p", "10", 1), ("q", "a", 2)], min_support=1, min_length=1, given=False)
 @given(clicks=CLICKS, min_support=st.integers(1, 4), min_length=st.integers(1, 3), given=st.booleans())
 def test_any_log_is_filtered_and_ordered_as_by_hand(
     tmp_path_factory: pytest.TempPathFactory, clicks: list[Click], min_support: int, min_length: int, given: bool
