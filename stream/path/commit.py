@@ -32,6 +32,7 @@ from stream.messages.contract import (
     recommended,
     rejection_headers,
 )
+from stream.messages.record_time import sane_record_time_ms
 from stream.partition.expiry import Expired, Expiry, tombstone_headers
 from stream.partition.owned import OwnedPartition
 from stream.partition.reading import Record
@@ -117,7 +118,7 @@ class CommitPath:
     def prepare(self, batch: Batch) -> Prepared:
         """Steps 1 and 2. Raises BadState where a stored session cannot be read; a bad click never raises."""
         prepared = Prepared(batch)
-        stored = batch.partition.rows
+        stored, session = batch.partition.rows, self._config.session
         for record in batch.records:
             try:
                 click = decode_click(record.value, record.key, record.timestamp)  # 1.
@@ -130,10 +131,11 @@ class CommitPath:
                 row = stored.get(key)
                 prepared.before.append((key, row))
                 before = decode_state(row) if row else None
-                state = fold_click(before, click, record.offset, self._config.session)  # 2.
+                state = fold_click(before, click, record.offset, session, record.timestamp)  # 2.
                 work = prepared.sessions[click.session_id] = Work(state, [record])
             else:
-                before, work.state = work.state, fold_click(work.state, click, record.offset, self._config.session)
+                before = work.state
+                work.state = fold_click(before, click, record.offset, session, record.timestamp)
                 work.records.append(record)
             prepared.repeats += before is work.state
         for (key, _), work in zip(prepared.before, prepared.sessions.values(), strict=True):
@@ -143,7 +145,9 @@ class CommitPath:
         if self._expiry is not None:
             newest = max((work.state.last_ts for work in prepared.sessions.values()), default=0)
             keys = [key for key, _ in prepared.rows]
-            prepared.expired = self._expiry.turn(batch.partition, keys, newest, batch.records[-1].timestamp)
+            prepared.expired = self._expiry.turn(
+                batch.partition, keys, newest, sane_record_time_ms(batch.records[-1].timestamp)
+            )
         return prepared
 
     def undo(self, prepared: Prepared) -> None:
