@@ -41,6 +41,7 @@ from stream.partition.owned import OwnedPartition
 from stream.partition.ownership import Ownership
 from stream.partition.partitions import Partitions
 from stream.partition.recovery import Row
+from stream.partition.split import SplitSessions
 from stream.path.batcher import Batcher
 from stream.path.commit import CommitPath, ItemRanker
 from stream.path.pipeline import Pipeline
@@ -100,6 +101,7 @@ class Worker:
             has_ended=self._ended.is_set,
         )
         self._expiry = Expiry(config.session)
+        self._split = SplitSessions(self.partitions)
         policy = Policy(config.policy)
         self._guarantee = choose_guarantee(
             config,
@@ -112,7 +114,7 @@ class Worker:
         self._pipeline = Pipeline(
             batcher=self.batcher,
             partitions=self.partitions,
-            path=CommitPath(config, self._guarantee, policy, self._expiry),
+            path=CommitPath(config, self._guarantee, policy, self._expiry, self._split),
             publisher=self._guarantee.publisher,
             observer=self._reporter,
             current_ranker=lambda: self.ranker,
@@ -237,9 +239,13 @@ class Worker:
             joined=self._membership.joined(),
             lag=self._lag,
             partitions=self._reading(),
-            errors=[e for e in (self._follower and self._follower.error, self._guarantee.trouble, self._failure) if e],
+            errors=[said for said in self._said() if said],
             failed=self._failure is not None,
         )
+
+    def _said(self) -> list[str | None]:
+        model = self._follower.error if self._follower is not None else None
+        return [model, self._guarantee.trouble, self._split.warning, self._failure]
 
     def _vitals(self) -> Vitals:
         waiting = self.batcher.queued > 0 or self._pipeline.in_flight > 0 or any(self._lag.values())

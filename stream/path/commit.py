@@ -37,6 +37,7 @@ from stream.partition.expiry import Expired, Expiry, tombstone_headers
 from stream.partition.owned import OwnedPartition
 from stream.partition.reading import Record
 from stream.partition.session import SessionState, decode_state, encode_state, fold_click, ranking_items
+from stream.partition.split import SplitSessions
 from stream.path.batcher import Batch
 from stream.path.policy import Policy
 
@@ -101,6 +102,7 @@ class Prepared:
     before: list[tuple[bytes, bytes | None]] = field(default_factory=list)  # the rows it replaced; None: there was none
     rejected: list[tuple[Record, BadClick]] = field(default_factory=list)
     repeats: int = 0  # clicks whose offsets had been applied before
+    split: int = 0  # sessions new in this partition that another one has, too
     expired: list[Expired] = field(default_factory=list)  # idle sessions, forgotten with this batch
 
 
@@ -108,12 +110,17 @@ class CommitPath:
     """Steps 1 to 5 as functions of a batch; all state is its partition's."""
 
     def __init__(
-        self, config: StreamConfig, guarantee: WithPosition, policy: Policy, expiry: Expiry | None = None
+        self,
+        config: StreamConfig,
+        guarantee: WithPosition,
+        policy: Policy,
+        expiry: Expiry | None = None,
+        split: SplitSessions | None = None,
     ) -> None:
         self._config = config
         self._guarantee = guarantee
         self._policy = policy
-        self._expiry = expiry
+        self._expiry, self._split = expiry, split
 
     def prepare(self, batch: Batch) -> Prepared:
         """Steps 1 and 2. Raises BadState where a stored session cannot be read; a bad click never raises."""
@@ -142,6 +149,8 @@ class CommitPath:
             row = encode_state(work.state)
             stored[key] = row
             prepared.rows.append((key, row))
+        if self._split is not None:
+            prepared.split = self._split.look(batch.partition, [key for key, row in prepared.before if row is None])
         if self._expiry is not None:
             newest = max((work.state.last_ts for work in prepared.sessions.values()), default=0)
             keys = [key for key, _ in prepared.rows]
