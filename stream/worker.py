@@ -33,7 +33,7 @@ from stream.ops.redis_sink import RedisSink
 from stream.ops.reporting import Reporter, describe_health
 from stream.ops.signals import StopSignal
 from stream.ops.startup import await_topics, collect_less_garbage, quiet_libraries
-from stream.ops.watchdog import EXIT_STUCK, Vitals, Watchdog
+from stream.ops.watchdog import EXIT_STUCK, Progress, Vitals, Watchdog
 from stream.ops.web import Health, WebServer
 from stream.partition.expiry import Expiry
 from stream.partition.membership import Membership
@@ -138,6 +138,8 @@ class Worker:
         )
         self._web = WebServer(config.web_host, config.web_port, self.health, self.metrics)
         self._lag: dict[int, int] = {}
+        self._progress: dict[int, Progress] = {}
+        self._broker_at = 0.0  # its last sign of life
         self._loop_at = time.monotonic()
         self._broker_away = False
         self._failure: str | None = None
@@ -207,6 +209,7 @@ class Worker:
                 self.crash(self._app.crash_reason or RuntimeError("a service of the worker crashed"))
             if self._pipeline.finished != finished:
                 finished, self._broker_away = self._pipeline.finished, False
+                self._broker_at = self._loop_at
             self._measure()
             reading = self._reading()
             if self._membership.joined() and reading != partitions:
@@ -220,7 +223,18 @@ class Worker:
         state = self.partitions
         self.metrics.measure_state(sessions=state.sessions, size=state.state_bytes, expired=self._expiry.expired)
         self._lag = self._reporter.lag(self.partitions.reading(), self._highwater)
+        self._progress = {
+            one.number: Progress(one.finished, self._waits(one, self._membership.joined()))
+            for one in self.partitions.owned()
+        }
+        if self._progress:  # before there was an assignment, Faust has made no consumer yet
+            self._broker_at = max(self._broker_at, self._membership.consumer.heard_at)
         self.metrics.ready.set(self.health().ready)
+
+    def _waits(self, partition: OwnedPartition, joined: bool) -> bool:
+        """Whether clicks of it are to be answered. One that is not read, though the group has given it to us, is to be
+        read again."""
+        return partition.waits(self._highwater(partition)) or (joined and not partition.is_expected)
 
     def _reading(self) -> list[int]:
         return sorted(partition.number for partition in self.partitions.reading())
@@ -245,15 +259,20 @@ class Worker:
 
     def _said(self) -> list[str | None]:
         model = self._follower.error if self._follower is not None else None
-        return [model, self._guarantee.trouble, self._split.warning, self._failure]
+        return [model, self._guarantee.trouble, self._membership.recovery.trouble, self._split.warning, self._failure]
 
     def _vitals(self) -> Vitals:
-        waiting = self.batcher.queued > 0 or self._pipeline.in_flight > 0 or any(self._lag.values())
+        """In the watchdog's thread."""
+        waiting = self.batcher.queued > 0 or self._pipeline.in_flight > 0
+        waiting = waiting or any(one.waiting for one in self._progress.values())
         return Vitals(
             loop_at=self._loop_at,
             fetched_at=self._ownership.fetched_at,
             finished=self._pipeline.finished + self._ownership.restored,
             waiting=waiting or not self._membership.joined(),
+            partitions=self._progress,
+            broker_at=self._broker_at,
+            trouble=self._membership.recovery.trouble or self._repairs.last,
         )
 
     def _on_model(self, ranker: ItemRanker) -> None:

@@ -25,6 +25,7 @@ class Partitions:
         self.epoch = 0
         self._all_since = 0  # the epoch in which all partitions were given up last
         self._seeking = threading.Lock()
+        self._owned: frozenset[int] = frozenset()
         self._clicks: dict[int, OwnedPartition] = {}
         self._changelogs: dict[Partition, Reading] = {}
 
@@ -57,8 +58,15 @@ class Partitions:
 
     # -- owning --
 
+    def owned(self) -> list[OwnedPartition]:
+        """Those that the group has given us, whether they are read already or not."""
+        return [partition for partition in self if partition.number in self._owned]
+
     def assign(self, numbers: Collection[int]) -> list[OwnedPartition]:
         """These are ours from now on, and no others; those whose state was dropped, as they are no longer."""
+        self._owned = frozenset(numbers)
+        for number in numbers:
+            self.clicks(number)
         lost = [partition for partition in self if partition.number not in numbers]
         for partition in lost:
             partition.lose()
