@@ -138,6 +138,7 @@ class Worker:
         )
         self._web = WebServer(config.web_host, config.web_port, self.health, self.metrics)
         self._lag: dict[int, int] = {}
+        self._waiting = False  # clicks behind the position of a partition, or a partition to be read again
         self._progress: dict[int, Progress] = {}
         self._broker_at = 0.0  # its last sign of life
         self._loop_at = time.monotonic()
@@ -223,18 +224,13 @@ class Worker:
         state = self.partitions
         self.metrics.measure_state(sessions=state.sessions, size=state.state_bytes, expired=self._expiry.expired)
         self._lag = self._reporter.lag(self.partitions.reading(), self._highwater)
-        self._progress = {
-            one.number: Progress(one.finished, self._waits(one, self._membership.joined()))
-            for one in self.partitions.owned()
-        }
+        joined, owned = self._membership.joined(), self.partitions.owned()
+        waiting = [one for one in owned if one.waits(self._highwater(one)) or (joined and not one.is_expected)]
+        self._waiting = bool(waiting)
+        self._progress = {one.number: Progress(one.finished, one in waiting and one.is_begun) for one in owned}
         if self._progress:  # before there was an assignment, Faust has made no consumer yet
             self._broker_at = max(self._broker_at, self._membership.consumer.heard_at)
         self.metrics.ready.set(self.health().ready)
-
-    def _waits(self, partition: OwnedPartition, joined: bool) -> bool:
-        """Whether clicks of it are to be answered. One that is not read, though the group has given it to us, is to be
-        read again."""
-        return partition.waits(self._highwater(partition)) or (joined and not partition.is_expected)
 
     def _reading(self) -> list[int]:
         return sorted(partition.number for partition in self.partitions.reading())
@@ -263,8 +259,7 @@ class Worker:
 
     def _vitals(self) -> Vitals:
         """In the watchdog's thread."""
-        waiting = self.batcher.queued > 0 or self._pipeline.in_flight > 0
-        waiting = waiting or any(one.waiting for one in self._progress.values())
+        waiting = self._waiting or self.batcher.queued > 0 or self._pipeline.in_flight > 0
         return Vitals(
             loop_at=self._loop_at,
             fetched_at=self._ownership.fetched_at,

@@ -29,7 +29,7 @@ class Progress(NamedTuple):
     """Of one partition of this worker."""
 
     finished: int  # batches confirmed so far
-    waiting: bool  # clicks of it wait, or what was begun is to be read again
+    waiting: bool  # clicks of it were begun and are not answered, or it is not read: no matter of turns
 
 
 @dataclass(slots=True)

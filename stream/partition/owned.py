@@ -49,7 +49,7 @@ class OwnedPartition(Reading):
         # for good
         self.answered = 0
         self.finished = 0  # batches confirmed
-        self.unsettled = False  # something was begun or waited when it was given up, and none was confirmed since
+        self.unsettled = False  # a batch did not get through, and none was confirmed since
         self._restored = 0  # the changelog's offset up to which rows were recovered since the last confirmed batch
         self.begun = 0  # batches that are not over: those that were given up leave the pipeline by themselves
 
@@ -63,10 +63,11 @@ class OwnedPartition(Reading):
         self._forget_state()
         self.answered = 0
 
-    def give_up(self, epoch: int) -> list["Prepared"]:
+    def give_up(self, epoch: int, *, failed: bool) -> list["Prepared"]:
         """Nothing that was begun before `epoch` can be confirmed any more, nothing that waits is begun, and nothing is
-        read until a seek. The batches to be undone, newest first. The caller holds the lock."""
-        self.unsettled = self.unsettled or bool(self._open or self.line)
+        read until a seek. The batches to be undone, newest first. failed: not for the group's sake, but as a batch did
+        not get through. The caller holds the lock."""
+        self.unsettled = self.unsettled or failed
         self.forget_position(epoch)
         self._confirmed = self._committed = None
         self.line.clear()
@@ -120,6 +121,12 @@ class OwnedPartition(Reading):
         if self.is_expected and end is not None and self.position is not None:
             return self.position < end
         return self.unsettled
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether clicks of it are on their way, or were when it was given up, or it is not read. Where they only stand
+        in line, other partitions' come first, and all of them may be slow."""
+        return self.unsettled or self.begun > 0 or not self.is_expected
 
     @property
     def position(self) -> int | None:

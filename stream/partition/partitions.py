@@ -73,19 +73,20 @@ class Partitions:
         return lost
 
     def give_up(self, partition: OwnedPartition) -> list["Prepared"]:
-        """Nothing of it that was begun before counts any more; the batches to be undone, newest first."""
+        """A batch of it did not get through: nothing that was begun before counts any more; the batches to be undone,
+        newest first."""
         with self._seeking:
             self.epoch += 1
-            return partition.give_up(self.epoch)
+            return partition.give_up(self.epoch, failed=True)
 
     def give_up_all(self) -> list["Prepared"]:
-        """The same for all partitions."""
+        """The group assigns all partitions anew: the same for each of them."""
         with self._seeking:
             self.epoch += 1
             self._all_since = self.epoch
             for changelog in list(self._changelogs.values()):
                 changelog.forget_position(self.epoch)
-            return [prepared for partition in self for prepared in partition.give_up(self.epoch)]
+            return [prepared for partition in self for prepared in partition.give_up(self.epoch, failed=False)]
 
     def stop_reading(self) -> None:
         """Accept nothing until the next seek; what is under way may still be confirmed."""

@@ -131,6 +131,16 @@ def test_waits_over_rewinds_until_a_batch_is_confirmed() -> None:
     assert (clicks.waits(None), clicks.waits(5), clicks.waits(6), clicks.finished) == (False, False, True, 2)
 
 
+def test_is_begun_while_batches_are_on_their_way_or_to_be_read_again_and_not_while_clicks_stand_in_line() -> None:
+    clicks = Partitions("clicks").clicks(0)
+    assert clicks.is_begun, "not read"
+    clicks.expect(0, serial=1, epoch=0)
+    clicks.line.extend([FakeRecord(0)])
+    assert not clicks.is_begun
+    clicks.begun += 1
+    assert clicks.is_begun
+
+
 def test_restored_again_and_again_without_a_confirmed_batch_is_no_progress() -> None:
     ours, clicks = in_use()
     clicks.end(cast(Prepared, "second"))
