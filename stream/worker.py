@@ -34,7 +34,7 @@ from stream.ops.redis_sink import RedisSink
 from stream.ops.reporting import Reporter, describe_health
 from stream.ops.signals import StopSignal
 from stream.ops.startup import await_topics, collect_less_garbage, quiet_libraries
-from stream.ops.watchdog import EXIT_STUCK, Vitals, Watchdog
+from stream.ops.watchdog import EXIT_STUCK, Progress, Vitals, Watchdog
 from stream.ops.web import Health, WebServer
 from stream.partition.expiry import Expiry
 from stream.partition.membership import Membership
@@ -42,6 +42,7 @@ from stream.partition.owned import OwnedPartition
 from stream.partition.ownership import Ownership
 from stream.partition.partitions import Partitions
 from stream.partition.recovery import Row
+from stream.partition.split import SplitSessions
 from stream.path.batcher import Batcher
 from stream.path.commit import CommitPath, ItemRanker
 from stream.path.pipeline import Pipeline
@@ -102,6 +103,7 @@ class Worker:
         )
         self._expiry = Expiry(config.session)
         self._policy = Policy(config.policy)
+        self._split = SplitSessions(self.partitions)
         self._guarantee = choose_guarantee(
             config,
             self._membership,
@@ -113,7 +115,7 @@ class Worker:
         self._pipeline = Pipeline(
             batcher=self.batcher,
             partitions=self.partitions,
-            path=CommitPath(config, self._guarantee, self._policy, self._expiry),
+            path=CommitPath(config, self._guarantee, self._policy, self._expiry, self._split),
             publisher=self._guarantee.publisher,
             observer=self._reporter,
             current_ranker=lambda: self.ranker,
@@ -137,6 +139,9 @@ class Worker:
         )
         self._web = WebServer(config.web_host, config.web_port, self.health, self.metrics)
         self._lag: dict[int, int] = {}
+        self._waiting = False  # clicks behind the position of a partition, or a partition to be read again
+        self._progress: dict[int, Progress] = {}
+        self._broker_at = 0.0  # its last sign of life
         self._loop_at = time.monotonic()
         self._broker_away = False
         self._failure: str | None = None
@@ -206,6 +211,7 @@ class Worker:
                 self.crash(self._app.crash_reason or RuntimeError("a service of the worker crashed"))
             if self._pipeline.finished != finished:
                 finished, self._broker_away = self._pipeline.finished, False
+                self._broker_at = self._loop_at
             self._measure()
             reading = self._reading()
             if self._membership.joined() and reading != partitions:
@@ -219,6 +225,12 @@ class Worker:
         state = self.partitions
         self.metrics.measure_state(sessions=state.sessions, size=state.state_bytes, expired=self._expiry.expired)
         self._lag = self._reporter.lag(self.partitions.reading(), self._highwater)
+        joined, owned = self._membership.joined(), self.partitions.owned()
+        waiting = [one for one in owned if one.waits(self._highwater(one)) or (joined and not one.is_expected)]
+        self._waiting = bool(waiting)
+        self._progress = {one.number: Progress(one.finished, one in waiting and one.is_begun) for one in owned}
+        if self._progress:  # before there was an assignment, Faust has made no consumer yet
+            self._broker_at = max(self._broker_at, self._membership.consumer.heard_at)
         self.metrics.ready.set(self.health().ready)
 
     def _reading(self) -> list[int]:
@@ -238,17 +250,25 @@ class Worker:
             joined=self._membership.joined(),
             lag=self._lag,
             partitions=self._reading(),
-            errors=[e for e in (self._follower and self._follower.error, self._guarantee.trouble, self._failure) if e],
+            errors=[said for said in self._said() if said],
             failed=self._failure is not None,
         )
 
+    def _said(self) -> list[str | None]:
+        model = self._follower.error if self._follower is not None else None
+        return [model, self._guarantee.trouble, self._membership.recovery.trouble, self._split.warning, self._failure]
+
     def _vitals(self) -> Vitals:
-        waiting = self.batcher.queued > 0 or self._pipeline.in_flight > 0 or any(self._lag.values())
+        """In the watchdog's thread."""
+        waiting = self._waiting or self.batcher.queued > 0 or self._pipeline.in_flight > 0
         return Vitals(
             loop_at=self._loop_at,
             fetched_at=self._ownership.fetched_at,
             finished=self._pipeline.finished + self._ownership.restored,
             waiting=waiting or not self._membership.joined(),
+            partitions=self._progress,
+            broker_at=self._broker_at,
+            trouble=self._membership.recovery.trouble or self._repairs.last,
         )
 
     def _on_model(self, ranker: Ranker) -> None:

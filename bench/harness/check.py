@@ -143,7 +143,8 @@ class Checker:
             self._expect_rejection(message, (partition, offset), error.reason)
             return
         name = click.session_id
-        state = self.states[name] = fold_click(self.states.get(name), click, offset)
+        before, written = self.states.get(name), message.timestamp()[1]
+        state = self.states[name] = fold_click(before, click, offset, record_ms=written)
         self._history[partition, offset] = name, state
         self._rounds[-1].append((partition, offset))
         self._touched.add(name)

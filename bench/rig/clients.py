@@ -23,6 +23,7 @@ class Sent(NamedTuple):
     click: Click
     partition: int
     offset: int
+    record_ms: int  # the record's timestamp
 
 
 def now_ms() -> int:
@@ -97,7 +98,7 @@ class Storefront:
             partition, offset = message.partition(), message.offset()
             assert partition is not None
             assert offset is not None
-            self.sent.append(Sent(click, partition, offset))
+            self.sent.append(Sent(click, partition, offset, message.timestamp()[1]))
 
         return report
 

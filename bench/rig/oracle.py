@@ -22,7 +22,7 @@ def folded(sent: Iterable[Sent]) -> dict[str, SessionState]:
     states: dict[str, SessionState] = {}
     for one in sorted(sent, key=lambda one: (one.partition, one.offset)):
         name = one.click.session_id
-        states[name] = fold_click(states.get(name), one.click, one.offset)
+        states[name] = fold_click(states.get(name), one.click, one.offset, record_ms=one.record_ms)
     return states
 
 

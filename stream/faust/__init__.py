@@ -10,6 +10,6 @@ when one of the names they rely on changes.
     security.py    TLS and SASL for aiokafka, out of the options that librdkafka has
 
 What stays Faust's: membership of the group, the assignor that keeps clicks and changelog partitions together, the order
-of a rebalance (revoke, assign, recover, resume), the table, empty, that stands for the changelog topic, the
-tree of services.
+of a rebalance (revoke, assign, recover, resume), the table (empty: it stands for the changelog topic), the tree of
+services.
 """

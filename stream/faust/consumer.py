@@ -63,6 +63,11 @@ class LeanConsumer(Consumer):
         """Whether the group has heard of us within `lasts_s`: if not, another worker may own our partitions."""
         return time.monotonic() - self._thread.heartbeat_at < lasts_s
 
+    @property
+    def heard_at(self) -> float:
+        """When the group last answered, by time.monotonic()."""
+        return self._thread.heartbeat_at
+
     async def _drain_messages(self, fetcher: Any) -> None:
         """Seam: Faust makes two tasks a message here, and throws records away by generation and by flow state.
 

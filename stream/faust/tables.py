@@ -6,17 +6,17 @@ import asyncio
 import logging
 from typing import Any
 
+from aiokafka.errors import KafkaError
 from faust.tables.manager import TableManager
-from faust.tables.recovery import Recovery
+from faust.tables.recovery import RebalanceAgain, Recovery
 from mode import Service
-
-from stream.errors import TopicError
 
 __all__ = ["LeanRecovery", "LeanTableManager"]
 
 log = logging.getLogger(__name__)
 
 _POLL_S = 0.01
+_AGAIN_S = 1.0  # until a recovery begins anew
 
 
 class _Recovered:
@@ -32,13 +32,25 @@ class _Recovered:
         return True
 
 
+def _comes_and_goes(error: Exception) -> bool:
+    """Whether the same may succeed in a moment."""
+    return isinstance(error, TimeoutError) or (isinstance(error, KafkaError) and bool(error.retriable))
+
+
 class LeanRecovery(Recovery):
     """Faust's order of recovery, fed by the fetch loop instead of a queue of events."""
+
+    trouble: str | None = None  # why a recovery begins anew, until one is done
 
     @property
     def signal_recovery_end(self) -> Any:
         """Seam: see _Recovered."""
         return _Recovered(self)
+
+    async def _resume_streams(self, generation_id: int = 0) -> None:
+        """Seam: only to note that the state is recovered."""
+        await super()._resume_streams(generation_id)
+        self.trouble = None
 
     @Service.task
     async def _slurp_changelogs(self) -> None:
@@ -54,15 +66,26 @@ class LeanRecovery(Recovery):
         await super()._build_highwaters(consumer, tps, destination, title)
 
     async def _wait(self, coro: Any, timeout: Any = None) -> None:
-        """Seam: where a step times out, Faust's ends the recovery task in silence, and the worker hangs for ever."""
+        """Seam: where a step times out, Faust's ends the recovery task in silence, and the worker hangs for ever; where
+        the broker fails it, the worker crashes. Both come and go with a broker that is slow or was away: the recovery
+        begins anew, from what it has. The watchdog sees to it that this has an end."""
         step = asyncio.ensure_future(coro)
         try:
             await super()._wait(step, timeout=timeout)
-        except Exception:
-            if not (step.done() or self.should_stop or self.signal_recovery_start.is_set()):
+        except Exception as error:
+            timed_out = not step.done()
+            if self.should_stop or self.signal_recovery_start.is_set():
+                raise
+            if timed_out:
                 step.cancel()
-                raise TopicError("the state could not be recovered: the broker did not answer in time") from None
-            raise
+            elif not _comes_and_goes(error):
+                raise
+            why = "the broker did not answer in time" if timed_out else str(error) or type(error).__name__
+            self.trouble = f"the state could not be recovered yet: {why}"
+            log.warning("%s; trying again", self.trouble)
+            await asyncio.sleep(_AGAIN_S)
+            self.signal_recovery_start.set()
+            raise RebalanceAgain from None
 
     def forget(self, number: int) -> None:
         """We have nothing of this partition: its recovery starts at the beginning. Said of what is lost, too: Faust may

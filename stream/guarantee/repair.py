@@ -21,12 +21,14 @@ class Repairs:
     ) -> None:
         self._guarantee, self._crash, self._has_ended = guarantee, crash, has_ended
         self._task: asyncio.Task[None] | None = None
+        self.last = ""  # why the last one was needed
 
     def unconfirmed(self, partition: OwnedPartition, error: PublishFailed) -> None:
         """Its clicks are read again; where another owner may have taken its place, after all is taken over anew."""
         log.warning("%s; the worker %s again", error, self._guarantee.again)
         if self._has_ended():  # by the next owner
             return
+        self.last = str(error)
         self._guarantee.failed(error)
         if self._task is None or self._task.done():  # never two at once: the later seek would go back
             self._task = asyncio.create_task(self._guarantee.repair())

@@ -50,6 +50,9 @@ class Metrics:
         self.expired = self._counter("sessions_expired", "Idle sessions forgotten.")
         self.state_bytes = self._gauge("state_bytes", "Bytes of the sessions' keys and rows.")
         self.blocked_unknown = self._gauge("blocked_items_unknown", "Blocked items that the model does not know.")
+        self.split_sessions = self._counter(
+            "split_sessions", "Sessions found in a second partition: producers disagree on the partitioner."
+        )
         self.ready = self._gauge("ready", "1 while the worker answers with a model.")
         self.latency = Histogram(
             "nextclick_latency_seconds", "Time by stage.", ("stage",), buckets=_SECONDS, registry=self.registry

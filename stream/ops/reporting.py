@@ -42,6 +42,7 @@ class Reporter:
         metrics.clicks.inc(len(records))
         metrics.batches.inc()
         metrics.repeats.inc(prepared.repeats)
+        metrics.split_sessions.inc(prepared.split)
         metrics.recommendations.inc(lists)
         metrics.coalesced.inc(len(records) - len(prepared.rejected) - lost - lists)
         metrics.fallbacks.inc(sum(answer.fallback for answer in ranked.answers))

@@ -2,24 +2,34 @@
 
     the event loop stands still           nothing runs any more, not even this worker's own reports
     the fetch loop stands still           a crash in it stops only the fetcher
-    clicks wait and none is finished      whatever the reason is
+    clicks wait and none is finished      whatever the reason is: of all partitions, or of one while others go on.
+                                          Reading the same clicks or the same rows again and again is no progress
 
 The checks run in a thread of their own, which a stuck event loop cannot stop. Time that the whole process spent
-stopped, or that the broker was away, does not count.
+stopped, or that the broker was away, does not count, however it ends; it does not make the rest forgotten either. The
+broker is away where the worker's own traffic has no sign of it, and it does not answer when it is asked.
 """
 
 import logging
 import os
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
-__all__ = ["EXIT_STUCK", "Vitals", "Watchdog"]
+__all__ = ["EXIT_STUCK", "Progress", "Vitals", "Watchdog"]
 
 log = logging.getLogger(__name__)
 
 EXIT_STUCK = 3  # exit code of a worker that had to be ended from outside its event loop
+
+
+class Progress(NamedTuple):
+    """Of one partition of this worker."""
+
+    finished: int  # batches confirmed so far
+    waiting: bool  # clicks of it were begun and are not answered, or it is not read: no matter of turns
 
 
 @dataclass(slots=True)
@@ -28,8 +38,11 @@ class Vitals:
 
     loop_at: float  # the event loop's last turn
     fetched_at: float  # the fetch loop's last turn
-    finished: int  # batches finished and rows recovered so far
+    finished: int  # batches finished and rows recovered so far, those that were recovered again left out
     waiting: bool  # clicks wait, in the worker or behind the position it reads from, or partitions for their state
+    partitions: Mapping[int, Progress] = field(default_factory=dict)  # ours, by number
+    broker_at: float = 0.0  # the last sign of life of the broker: a heartbeat it answered, a batch it confirmed
+    trouble: str = ""  # why the last batch that failed did
 
 
 class Watchdog:
@@ -53,6 +66,7 @@ class Watchdog:
         self._stopped = threading.Event()
         self._finished = -1
         self._idle_s = self._loop_s = self._fetch_s = 0.0
+        self._waits: dict[int, tuple[int, float]] = {}  # partition -> batches confirmed, seconds since the last one
         self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
 
     def start(self) -> None:
@@ -70,24 +84,39 @@ class Watchdog:
         passed_s = min(passed_s, 2 * self._check_s)
         vitals = self._vitals()
         recent = 3 * self._check_s + 1.0
+        if self._in_doubt() and now - vitals.broker_at > recent and not self._broker_answers():
+            return None  # whatever stands still may be waiting for it
         self._loop_s = 0.0 if now - vitals.loop_at < recent else self._loop_s + passed_s
         self._fetch_s = 0.0 if now - vitals.fetched_at < recent else self._fetch_s + passed_s
         working = vitals.finished != self._finished or not vitals.waiting
         self._idle_s = 0.0 if working else self._idle_s + passed_s
         self._finished = vitals.finished
-        reason = self._reason()
-        if reason is not None and not self._broker_answers():
-            self._loop_s = self._fetch_s = self._idle_s = 0.0
-            return None
-        return reason
+        self._count_waits(vitals, passed_s)
+        return self._reason(vitals.trouble)
 
-    def _reason(self) -> str | None:
+    def _in_doubt(self) -> bool:
+        """Whether anything has stood still at the last check."""
+        waited = (seconds for _, seconds in self._waits.values())
+        return max(self._loop_s, self._fetch_s, self._idle_s, *waited, 0.0) > 0
+
+    def _count_waits(self, vitals: Vitals, passed_s: float) -> None:
+        waits: dict[int, tuple[int, float]] = {}
+        for number, (finished, waiting) in vitals.partitions.items():
+            before, waited_s = self._waits.get(number, (finished, 0.0))
+            waits[number] = finished, waited_s + passed_s if waiting and finished == before else 0.0
+        self._waits = waits
+
+    def _reason(self, trouble: str) -> str | None:
+        why = f"; {trouble}" if trouble else ""
         if self._loop_s >= self._patience_s:
             return f"the event loop has stood still for {self._loop_s:.0f} s"
         if self._fetch_s >= self._patience_s:
             return f"the fetch loop has stood still for {self._fetch_s:.0f} s"
         if self._idle_s >= self._patience_s:
-            return f"clicks wait, but none was finished for {self._idle_s:.0f} s"
+            return f"clicks wait, but none was finished for {self._idle_s:.0f} s{why}"
+        for number, (_, waited_s) in self._waits.items():
+            if waited_s >= self._patience_s:
+                return f"clicks of partition {number} wait, but none was finished for {waited_s:.0f} s{why}"
         return None
 
     def _run(self) -> None:

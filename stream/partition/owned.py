@@ -48,6 +48,9 @@ class OwnedPartition(Reading):
         self.old_position = False  # the changelog has a position that an exactly-once worker left
         # for good
         self.answered = 0
+        self.finished = 0  # batches confirmed
+        self.unsettled = False  # a batch did not get through, and none was confirmed since
+        self._restored = 0  # the changelog's offset up to which rows were recovered since the last confirmed batch
         self.begun = 0  # batches that are not over: those that were given up leave the pipeline by themselves
 
     def __repr__(self) -> str:
@@ -60,9 +63,11 @@ class OwnedPartition(Reading):
         self._forget_state()
         self.answered = 0
 
-    def give_up(self, epoch: int) -> list["Prepared"]:
+    def give_up(self, epoch: int, *, failed: bool) -> list["Prepared"]:
         """Nothing that was begun before `epoch` can be confirmed any more, nothing that waits is begun, and nothing is
-        read until a seek. The batches to be undone, newest first. The caller holds the lock."""
+        read until a seek. The batches to be undone, newest first. failed: not for the group's sake, but as a batch did
+        not get through. The caller holds the lock."""
+        self.unsettled = self.unsettled or failed
         self.forget_position(epoch)
         self._confirmed = self._committed = None
         self.line.clear()
@@ -73,6 +78,7 @@ class OwnedPartition(Reading):
     def lose(self) -> None:
         """It is another worker's, with its state."""
         self._forget_state()
+        self.unsettled, self._restored = False, 0
 
     def _forget_state(self) -> None:
         self.rows.clear()
@@ -96,10 +102,31 @@ class OwnedPartition(Reading):
         """The batch was confirmed."""
         first = self._open.popleft()
         assert first is prepared, "batches of a partition end in the order in which they began"
+        self.finished += 1
+        self.unsettled, self._restored = False, 0
 
     def recovered(self, next_offset: int) -> None:
         """The changelog says that all below `next_offset` was answered; 0 forgets what was known."""
         self.answered = next_offset
+
+    def restored(self, next_offset: int) -> int:
+        """The changelog was recovered up to there; how much further that is than ever since the last confirmed batch.
+        What is recovered again and again, as no batch gets through, is no progress."""
+        more = max(next_offset - self._restored, 0)
+        self._restored += more
+        return more
+
+    def waits(self, end: int | None) -> bool:
+        """Whether clicks of it are to be answered. `end`: behind the last one there is; None where that is unknown."""
+        if self.is_expected and end is not None and self.position is not None:
+            return self.position < end
+        return self.unsettled
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether clicks of it are on their way, or were when it was given up, or it is not read. Where they only stand
+        in line, other partitions' come first, and all of them may be slow."""
+        return self.unsettled or self.begun > 0 or not self.is_expected
 
     @property
     def position(self) -> int | None:

@@ -43,7 +43,7 @@ class Ownership:
         self.commit_s = max(config.delivery_timeout_s, 1.0)
         self.drain_s = config.delivery_timeout_s + 1.0
         self.fetched_at = time.monotonic()
-        self.restored = 0  # changelog rows
+        self.restored = 0  # of the changelog, in offsets; those recovered again for want of a confirmed batch left out
         self._membership, self._pipeline, self._guarantee, self._expiry = membership, pipeline, guarantee, expiry
 
     # -- the group gives and takes --
@@ -80,7 +80,7 @@ class Ownership:
         partition = self.partitions.clicks(changelog[1])
         rows = self._guarantee.restore(partition, records)
         self._expiry.restored(partition, rows)
-        self.restored += len(records)
+        self.restored += partition.restored(records[-1].offset + 1)
 
     def restored_to(self, changelog: Partition, position: int) -> None:
         """All changelog records below `position` were restored; the last of them may have been a transaction marker."""

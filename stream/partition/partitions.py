@@ -25,6 +25,7 @@ class Partitions:
         self.epoch = 0
         self._all_since = 0  # the epoch in which all partitions were given up last
         self._seeking = threading.Lock()
+        self._owned: frozenset[int] = frozenset()
         self._clicks: dict[int, OwnedPartition] = {}
         self._changelogs: dict[Partition, Reading] = {}
 
@@ -57,27 +58,35 @@ class Partitions:
 
     # -- owning --
 
+    def owned(self) -> list[OwnedPartition]:
+        """Those that the group has given us, whether they are read already or not."""
+        return [partition for partition in self if partition.number in self._owned]
+
     def assign(self, numbers: Collection[int]) -> list[OwnedPartition]:
         """These are ours from now on, and no others; those whose state was dropped, as they are no longer."""
+        self._owned = frozenset(numbers)
+        for number in numbers:
+            self.clicks(number)
         lost = [partition for partition in self if partition.number not in numbers]
         for partition in lost:
             partition.lose()
         return lost
 
     def give_up(self, partition: OwnedPartition) -> list["Prepared"]:
-        """Nothing of it that was begun before counts any more; the batches to be undone, newest first."""
+        """A batch of it did not get through: nothing that was begun before counts any more; the batches to be undone,
+        newest first."""
         with self._seeking:
             self.epoch += 1
-            return partition.give_up(self.epoch)
+            return partition.give_up(self.epoch, failed=True)
 
     def give_up_all(self) -> list["Prepared"]:
-        """The same for all partitions."""
+        """The group assigns all partitions anew: the same for each of them."""
         with self._seeking:
             self.epoch += 1
             self._all_since = self.epoch
             for changelog in list(self._changelogs.values()):
                 changelog.forget_position(self.epoch)
-            return [prepared for partition in self for prepared in partition.give_up(self.epoch)]
+            return [prepared for partition in self for prepared in partition.give_up(self.epoch, failed=False)]
 
     def stop_reading(self) -> None:
         """Accept nothing until the next seek; what is under way may still be confirmed."""

@@ -4,6 +4,10 @@
 
 Clicks count in the order of their offsets. Event time only decides where a session ends: a click more than the time-out
 after the newest one starts a new session. A click that comes late (its ts lies before the newest) joins the session.
+
+A click cannot have happened long after it was written: what its ts lies ahead of its record's timestamp by more than a
+minute (a clock that is wrong) counts as that minute. Else one such click would end its session, and the next ones would
+join what it began until its time had come. The record's timestamp is part of the log, so that a replay folds the same.
 """
 
 from dataclasses import dataclass
@@ -13,6 +17,7 @@ import msgspec
 from export.errors import ConfigError
 from stream.errors import BadState
 from stream.messages.contract import Click, ClickType
+from stream.messages.record_time import sane_record_time_ms
 
 __all__ = [
     "SessionConfig",
@@ -27,6 +32,7 @@ __all__ = [
 ]
 
 STATE_FORMAT = 1
+MAX_AHEAD_MS = 60_000  # of a click's ts before its record's timestamp; clocks differ
 _CODES: dict[ClickType, str] = {"click": "c", "cart": "a", "order": "o", "like": "l", "skip": "s", "dislike": "d"}
 _NAMES: dict[str, ClickType] = {code: name for name, code in _CODES.items()}
 
@@ -54,7 +60,7 @@ class SessionState(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
     format: int
     offset: int  # newest source offset applied
-    last_ts: int  # greatest event time seen, milliseconds since the epoch
+    last_ts: int  # greatest event time seen, ms since the epoch; of a clock ahead of its record's time, a minute more
     start_ts: int  # event time of the session's first click
     items: tuple[str, ...]  # the shop's own ids
     kinds: str  # one letter an event
@@ -80,26 +86,31 @@ _decode_head = msgspec.msgpack.Decoder(StateHead).decode
 _DEFAULT = SessionConfig()
 
 
-def fold_click(state: SessionState | None, click: Click, offset: int, config: SessionConfig = _DEFAULT) -> SessionState:
+def fold_click(
+    state: SessionState | None, click: Click, offset: int, config: SessionConfig = _DEFAULT, record_ms: int = -1
+) -> SessionState:
     """The session after `click`; the very same object where `offset` was applied before.
 
-    Offsets compare within one partition only, which holds as a session's key always goes to the same one.
+    Offsets compare within one partition only: each has its own state of a session. record_ms: the timestamp of the
+    click's record, whatever it is worth; -1 where it has none.
     """
-    ts = click.ts
+    ts = seen = click.ts
+    if seen > record_ms + MAX_AHEAD_MS and sane_record_time_ms(record_ms) is not None:
+        seen = record_ms + MAX_AHEAD_MS
     if state is None:
-        return SessionState(STATE_FORMAT, offset, ts, ts, (click.item_id,), _CODES[click.type], (0,))
+        return SessionState(STATE_FORMAT, offset, seen, ts, (click.item_id,), _CODES[click.type], (0,))
     if offset <= state.offset:
         return state
     last_ts = state.last_ts
-    if ts - last_ts > config.timeout_ms:
-        return SessionState(STATE_FORMAT, offset, ts, ts, (click.item_id,), _CODES[click.type], (0,))
+    if seen - last_ts > config.timeout_ms:
+        return SessionState(STATE_FORMAT, offset, seen, ts, (click.item_id,), _CODES[click.type], (0,))
     start_ts, keep = state.start_ts, config.max_items
     items = (*state.items, click.item_id)
     kinds = state.kinds + _CODES[click.type]
     times = (*state.times, ts - start_ts)
     if len(items) > keep:
         items, kinds, times = items[-keep:], kinds[-keep:], times[-keep:]
-    return SessionState(STATE_FORMAT, offset, ts if ts > last_ts else last_ts, start_ts, items, kinds, times)
+    return SessionState(STATE_FORMAT, offset, seen if seen > last_ts else last_ts, start_ts, items, kinds, times)
 
 
 def ranking_items(state: SessionState) -> tuple[str, ...]:

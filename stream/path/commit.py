@@ -32,10 +32,12 @@ from stream.messages.contract import (
     recommended,
     rejection_headers,
 )
+from stream.messages.record_time import sane_record_time_ms
 from stream.partition.expiry import Expired, Expiry, tombstone_headers
 from stream.partition.owned import OwnedPartition
 from stream.partition.reading import Record
 from stream.partition.session import SessionState, decode_state, encode_state, fold_click, ranking_items
+from stream.partition.split import SplitSessions
 from stream.path.batcher import Batch
 from stream.path.policy import Policy
 
@@ -100,6 +102,7 @@ class Prepared:
     before: list[tuple[bytes, bytes | None]] = field(default_factory=list)  # the rows it replaced; None: there was none
     rejected: list[tuple[Record, BadClick]] = field(default_factory=list)
     repeats: int = 0  # clicks whose offsets had been applied before
+    split: int = 0  # sessions new in this partition that another one has, too
     expired: list[Expired] = field(default_factory=list)  # idle sessions, forgotten with this batch
 
 
@@ -107,17 +110,22 @@ class CommitPath:
     """Steps 1 to 5 as functions of a batch; all state is its partition's."""
 
     def __init__(
-        self, config: StreamConfig, guarantee: WithPosition, policy: Policy, expiry: Expiry | None = None
+        self,
+        config: StreamConfig,
+        guarantee: WithPosition,
+        policy: Policy,
+        expiry: Expiry | None = None,
+        split: SplitSessions | None = None,
     ) -> None:
         self._config = config
         self._guarantee = guarantee
         self._policy = policy
-        self._expiry = expiry
+        self._expiry, self._split = expiry, split
 
     def prepare(self, batch: Batch) -> Prepared:
         """Steps 1 and 2. Raises BadState where a stored session cannot be read; a bad click never raises."""
         prepared = Prepared(batch)
-        stored = batch.partition.rows
+        stored, session = batch.partition.rows, self._config.session
         for record in batch.records:
             try:
                 click = decode_click(record.value, record.key, record.timestamp)  # 1.
@@ -130,20 +138,25 @@ class CommitPath:
                 row = stored.get(key)
                 prepared.before.append((key, row))
                 before = decode_state(row) if row else None
-                state = fold_click(before, click, record.offset, self._config.session)  # 2.
+                state = fold_click(before, click, record.offset, session, record.timestamp)  # 2.
                 work = prepared.sessions[click.session_id] = Work(state, [record])
             else:
-                before, work.state = work.state, fold_click(work.state, click, record.offset, self._config.session)
+                before = work.state
+                work.state = fold_click(before, click, record.offset, session, record.timestamp)
                 work.records.append(record)
             prepared.repeats += before is work.state
         for (key, _), work in zip(prepared.before, prepared.sessions.values(), strict=True):
             row = encode_state(work.state)
             stored[key] = row
             prepared.rows.append((key, row))
+        if self._split is not None:
+            prepared.split = self._split.look(batch.partition, [key for key, row in prepared.before if row is None])
         if self._expiry is not None:
             newest = max((work.state.last_ts for work in prepared.sessions.values()), default=0)
             keys = [key for key, _ in prepared.rows]
-            prepared.expired = self._expiry.turn(batch.partition, keys, newest, batch.records[-1].timestamp)
+            prepared.expired = self._expiry.turn(
+                batch.partition, keys, newest, sane_record_time_ms(batch.records[-1].timestamp)
+            )
         return prepared
 
     def undo(self, prepared: Prepared) -> None:

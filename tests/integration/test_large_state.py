@@ -73,7 +73,7 @@ def test_clicks_sent_during_a_recovery_get_lists_of_the_whole_state(
     compared = 0
     for one in sorted(storefront.sent, key=lambda one: (one.partition, one.offset)):
         name = one.click.session_id
-        folded[name] = fold_click(folded[name], one.click, one.offset)
+        folded[name] = fold_click(folded[name], one.click, one.offset, record_ms=one.record_ms)
         if (name, one.offset) in answered:  # clicks of a session that shared a batch share the newest's list
             assert_lists({name: answered[name, one.offset]}, {name: folded[name]}, ranker)
             compared += 1

@@ -5,7 +5,8 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import pytest
-from aiokafka.errors import KafkaConnectionError
+from aiokafka.errors import KafkaConnectionError, TopicAuthorizationFailedError
+from faust.tables.recovery import RebalanceAgain
 from faust.types import TP
 
 from stream.config import StreamConfig
@@ -308,3 +309,42 @@ def test_errors_of_requests_that_nobody_waits_for_are_quiet_only_if_they_are_kaf
         note_kafka_errors(loop, {"message": "Task exception was never retrieved", "exception": error})
     loop.close()
     assert [record.exc_info is None for record in caplog.records] == [isinstance(error, KafkaConnectionError)]
+
+
+def with_recovery(check: Any) -> None:
+    async def run() -> None:
+        app, _ = build_app(StreamConfig(bootstrap_servers="a:1", registry="nowhere"), FakeIntake)
+        await check(app.tables.recovery)
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("error", [None, KafkaConnectionError("away"), TimeoutError()])
+def test_recovery_step_that_the_broker_fails_begins_the_recovery_anew(error: Exception | None) -> None:
+    """None: it never answers. Before, the worker ended with a traceback, however short the outage was."""
+
+    async def check(recovery: Any) -> None:
+        async def step() -> None:
+            if error is not None:
+                raise error
+            await asyncio.sleep(1000)
+
+        with pytest.raises(RebalanceAgain):
+            await asyncio.wait_for(recovery._wait(step(), timeout=0.05), 10)
+        assert recovery.signal_recovery_start.is_set(), "the recovery's loop goes round"
+        assert "could not be recovered" in recovery.trouble
+
+    with_recovery(check)
+
+
+@pytest.mark.parametrize("error", [ValueError("ours"), TopicAuthorizationFailedError()])
+def test_recovery_step_that_fails_for_good_ends_the_worker(error: Exception) -> None:
+    async def check(recovery: Any) -> None:
+        async def step() -> None:
+            raise error
+
+        with pytest.raises(type(error)):
+            await recovery._wait(step(), timeout=5)
+        assert not recovery.signal_recovery_start.is_set()
+
+    with_recovery(check)

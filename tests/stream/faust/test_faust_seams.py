@@ -56,7 +56,7 @@ def test_every_override_still_overrides_with_the_same_parameters(ours: type, the
     own = {
         "intake", "lease", "rewind", "_drain_once", "_seek_clicks", "fetch", "committed", "commit_offsets", "advance",
         "_noting", "_seek_and_expect", "_fetch_with_serial", "_committed", "closing", "serial", "heartbeat_at",
-        "seek_in", "rejoin", "_rejoin", "forget", "rebalance_times", "poll_at_most", "_clicks",
+        "seek_in", "rejoin", "_rejoin", "forget", "rebalance_times", "poll_at_most", "_clicks", "heard_at",
     }  # fmt: skip
     for name, member in vars(ours).items():
         if name.startswith("__") or name in own or not (inspect.isfunction(member) or isinstance(member, property)):

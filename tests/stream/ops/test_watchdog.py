@@ -2,7 +2,7 @@
 
 import threading
 
-from stream.ops.watchdog import EXIT_STUCK, Vitals, Watchdog
+from stream.ops.watchdog import EXIT_STUCK, Progress, Vitals, Watchdog
 
 
 class Patient:
@@ -10,8 +10,9 @@ class Patient:
 
     def __init__(self, *, answers: bool = True) -> None:
         self.now = 1000.0
+        self.answers = answers
         self.vitals = Vitals(loop_at=1000.0, fetched_at=1000.0, finished=0, waiting=False)
-        self.watchdog = Watchdog(lambda: self.vitals, lambda: answers, lambda _: None, patience_s=10.0)
+        self.watchdog = Watchdog(lambda: self.vitals, lambda: self.answers, lambda _: None, patience_s=10.0)
 
     def after(self, seconds: int, *, loop: bool = True, fetch: bool = True, finish: bool = False) -> str | None:
         reason = None
@@ -53,6 +54,47 @@ def test_check_while_no_broker_answers_waits_for_it() -> None:
     patient = Patient(answers=False)
     patient.vitals.waiting = True
     assert patient.after(100) is None
+
+
+def test_check_time_without_a_broker_does_not_count_however_it_ends() -> None:
+    patient = Patient()
+    patient.vitals.waiting = True
+    assert patient.after(5) is None
+    patient.answers = False
+    assert patient.after(100) is None
+    patient.answers = True
+    assert patient.after(4) is None, "no second's wait for what the broker kept from it"
+    assert "none was finished" in str(patient.after(3)), "what it waited before is not forgotten"
+
+
+def test_check_asks_no_broker_that_the_worker_has_just_heard_of() -> None:
+    patient = Patient(answers=False)
+    patient.vitals.waiting = True
+    for _ in range(11):
+        patient.vitals.broker_at = patient.now
+        reason = patient.after(1)
+    assert "none was finished" in str(reason), "a broker that beats the heart's answers is there"
+
+
+def test_check_sees_one_partition_that_waits_in_vain_while_others_go_on() -> None:
+    patient = Patient()
+    patient.vitals.waiting = True
+    patient.vitals.trouble = "the broker did not confirm a message: unknown partition"
+    for second in range(9):
+        patient.vitals.partitions = {0: Progress(second, True), 1: Progress(7, True)}
+        assert patient.after(1, finish=True) is None
+    for second in range(9, 12):
+        patient.vitals.partitions = {0: Progress(second, True), 1: Progress(7, True)}
+        reason = patient.after(1, finish=True)
+    assert "clicks of partition 1 wait" in str(reason)
+    assert "unknown partition" in str(reason)
+
+
+def test_check_of_a_partition_that_waits_now_and_then_finds_nothing() -> None:
+    patient = Patient()
+    for second in range(60):
+        patient.vitals.partitions = {0: Progress(3, second % 8 > 0)}
+        assert patient.after(1) is None
 
 
 def test_check_after_the_process_was_stopped_does_not_count_that_time() -> None:

@@ -273,3 +273,18 @@ def test_session_forgotten_by_a_batch_that_is_undone_is_back_and_forgotten_by_a_
     assert dict(shop.partition.rows) == before
     shop.live(SILENCE_S + 2 * BUCKET_S)
     assert shop.sessions() == {"others"}
+
+
+def test_idle_sessions_of_a_partition_whose_batch_was_not_confirmed_are_forgotten_all_the_same() -> None:
+    """Between the giving up and the rewind nobody may forget who was idle: no row is recovered, nobody clicks again."""
+    ours = Partitions("clicks")
+    shop = Shop()
+    shop.click("idle", TS)
+    shop.live(10)
+    prepared = shop.path.prepare(batch(click(shop.offset, "others", "1", TS), of=shop.partition))
+    shop.partition.begin(prepared)
+    for undone in ours.give_up(shop.partition):
+        shop.path.undo(undone)
+    shop.partition.expect(shop.offset, serial=1, epoch=ours.epoch)
+    shop.live(2 * SILENCE_S)
+    assert shop.sessions() == {"others"}

@@ -113,6 +113,50 @@ def test_rows_know_their_size_after_any_changes(changes: list[tuple[bytes, bytes
     assert rows.bytes == sum(len(key) + len(row) for key, row in plain.items())
 
 
+def test_waits_over_rewinds_until_a_batch_is_confirmed() -> None:
+    """Between a rewind and the next fetch nobody knows the end: that must not look like nothing to do."""
+    ours, clicks = in_use()
+    clicks.end(cast(Prepared, "second"))
+    assert not clicks.waits(None)
+    for serial in range(2, 5):
+        ours.give_up(clicks)
+        assert clicks.waits(None), "given up, with what was begun"
+        assert clicks.waits(4), "not read yet"
+        clicks.expect(4, serial=serial, epoch=ours.epoch)
+        assert clicks.waits(None), "read again, and the end is not known yet"
+        assert (clicks.waits(6), clicks.waits(4)) == (True, False)
+        clicks.begin(cast(Prepared, serial))
+    clicks.confirm(5, epoch=ours.epoch)
+    clicks.end(cast(Prepared, 4))
+    assert (clicks.waits(None), clicks.waits(5), clicks.waits(6), clicks.finished) == (False, False, True, 2)
+
+
+def test_is_begun_while_batches_are_on_their_way_or_to_be_read_again_and_not_while_clicks_stand_in_line() -> None:
+    clicks = Partitions("clicks").clicks(0)
+    assert clicks.is_begun, "not read"
+    clicks.expect(0, serial=1, epoch=0)
+    clicks.line.extend([FakeRecord(0)])
+    assert not clicks.is_begun
+    clicks.begun += 1
+    assert clicks.is_begun
+
+
+def test_restored_again_and_again_without_a_confirmed_batch_is_no_progress() -> None:
+    ours, clicks = in_use()
+    clicks.end(cast(Prepared, "second"))
+    assert [clicks.restored(offset) for offset in (5, 9)] == [5, 4]
+    for _ in range(3):
+        ours.give_up_all()
+        clicks.take_over()
+        assert [clicks.restored(offset) for offset in (5, 9)] == [0, 0]
+    assert clicks.restored(12) == 3
+    ours.assign([])
+    assert clicks.restored(5) == 5, "another worker had it meanwhile"
+    clicks.begin(cast(Prepared, "next"))
+    clicks.end(cast(Prepared, "next"))
+    assert clicks.restored(5) == 5, "something got through"
+
+
 class Lifetimes(RuleBasedStateMachine):
     """Any order of what may happen to a partition, against what was said of it last."""
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from export.errors import ConfigError
 from stream.errors import BadState
 from stream.messages.contract import Click, ClickType
+from stream.messages.record_time import sane_record_time_ms
 from stream.partition.session import (
     SessionConfig,
     SessionState,
@@ -151,3 +152,44 @@ def test_state_encoded_is_read_back(log: list[Click], config: SessionConfig) -> 
     assert decode_state(encode_state(state)) == state
     head = decode_head(encode_state(state))
     assert (head.offset, head.last_ts) == (state.offset, state.last_ts)
+
+
+HOUR_MS = 3_600_000
+
+
+def fold_written(*clicks: tuple[str, int, int]) -> SessionState:
+    """Clicks of (item, ts after START, record timestamp) in ms."""
+    state = None
+    for offset, (item, after_ms, written_ms) in enumerate(clicks):
+        state = fold_click(state, click(item, after_ms), offset, CONFIG, written_ms)
+    assert state is not None
+    return state
+
+
+def test_fold_one_wrong_clock_neither_ends_the_session_nor_holds_it() -> None:
+    state = fold_written(("a", 0, START), ("b", 0, START), ("c", 23 * HOUR_MS, START + 1000), ("d", 2000, START + 2000))
+    assert state.items == ("a", "b", "c", "d")
+    assert state.last_ts == START + 1000 + 60_000
+    assert state.events()[2] == ("c", "click", START + 23 * HOUR_MS), "what the shop sent stays as it is"
+    later = fold_click(state, click("e", HOUR_MS), 4, CONFIG, START + HOUR_MS)
+    assert later.items == ("e",), "an hour of silence ends the session, whatever a clock said before"
+
+
+def test_fold_first_click_of_a_wrong_clock_does_not_hold_the_session() -> None:
+    state = fold_written(("a", 23 * HOUR_MS, START), ("b", HOUR_MS, START + HOUR_MS))
+    assert state.items == ("b",)
+
+
+@pytest.mark.parametrize("written", [-1, 0, START // 1000, START * 1000, -62_135_596_800_000])
+def test_fold_with_a_record_timestamp_that_is_no_time_goes_by_the_click_alone(written: int) -> None:
+    state = fold_click(fold_click(None, click("a"), 0), click("b", CONFIG.timeout_ms), 1, CONFIG, written)
+    assert (state.items, state.last_ts) == (("a", "b"), START + CONFIG.timeout_ms)
+    assert fold_click(state, click("c", 3 * CONFIG.timeout_ms), 2, CONFIG, written).items == ("c",)
+
+
+@given(st.integers(-(10**15), 10**15), st.integers(0, 10**14))
+def test_fold_sees_no_time_more_than_a_minute_ahead_of_a_sane_record(written: int, ts: int) -> None:
+    state = fold_click(None, Click("s", "a", ts), 0, CONFIG, written)
+    sane = sane_record_time_ms(written)
+    assert state.last_ts == (ts if sane is None else min(ts, sane + 60_000))
+    assert state.events() == [("a", "click", ts)]
