@@ -29,12 +29,13 @@ from bench.datasets import DATASETS, Parts, make_parts, require
 from export.errors import ConfigError, NextclickError
 from model.data.readers import ReadOptions
 from model.evaluate.baselines import BASELINES
+from model.evaluate.metrics import MAIN, SECOND, label
 from model.evaluate.report import evaluate_baseline, evaluate_bundle
 from model.presets import PRESETS
 
 ROOT = Path(__file__).parents[1]
 USUAL_DATA = ROOT.parent / "shared" / "data"
-METRICS = ("recall@20", "mrr@20", "valid_recall@20", "valid_mrr@20")
+METRICS = (MAIN, SECOND, f"valid_{MAIN}", f"valid_{SECOND}")
 WIDTH = 150  # characters of the table where there is no terminal
 COSTS = ("seconds", "sessions_per_s", "epochs")  # of a training; averaged over the seeds
 
@@ -120,7 +121,7 @@ def try_measure(job: Job, parts: Parts) -> Result | None:
     except (NextclickError, subprocess.CalledProcessError) as error:
         print(f"{name}: failed: {error}", file=sys.stderr, flush=True)
         return None
-    test = f"Recall@20 {figures['recall@20']:.4f}, MRR@20 {figures['mrr@20']:.4f}"
+    test = ", ".join(f"{label(name)} {figures[name]:.4f}" for name in (MAIN, SECOND))
     print(f"{name}: {test}, {figures['seconds']:.1f} s", file=sys.stderr, flush=True)
     return {**asdict(job), **figures, "cpus": os.cpu_count(), "commit": commit()}
 

@@ -30,6 +30,7 @@ from model.data.overlap import overlap
 from model.data.readers import RawLog, ReadOptions, build_log, read_log
 from model.data.split import split
 from model.evaluate.baselines import make_baseline
+from model.evaluate.metrics import MAIN
 from model.evaluate.protocol import evaluate, prefixes
 from model.learn import checkpoint
 from model.learn.committee import checkpoints, train_preset
@@ -57,7 +58,6 @@ __all__ = [
 ]
 
 BASELINES = ("popularity", "next-item")  # always shown beside the model
-MEASURE = "recall@20"  # by which a model should be better than these
 LIBRARIES = ("torch", "onnx", "onnxruntime", "numpy")  # whose versions the manifest records
 _COMPARED = 5_000  # lists, at least, of both ways to score; as many again where that does not divide well
 CHECKPOINTS = ".checkpoints"  # folder of a local registry
@@ -266,7 +266,7 @@ def with_figures(bundle: Bundle, valid: SessionLog, preset: Preset, on_progress:
     ranker = Ranker(bundle, RankerConfig(threads=preset.train.threads))
     figures = evaluate(ranker, valid, window=bundle.manifest.window).to_json()
     on_progress(Progress(stage="evaluate", message="the exported graph", metrics=figures))
-    if poorer := [name for name, other in bundle.manifest.baselines.items() if figures[MEASURE] < other[MEASURE]]:
+    if poorer := [name for name, other in bundle.manifest.baselines.items() if figures[MAIN] < other[MAIN]]:
         message = f"the model's lists are poorer than those of {' and '.join(poorer)}: train longer, or on more clicks"
         on_progress(Progress(stage="evaluate", message=message))
     return write_bundle(

@@ -126,7 +126,7 @@ def test_compare_prints_one_table(
             "no pos",
         ),
         (("train", "--data", "{log}", "--registry", "{tmp}/r", "--min-support", "0"), 2, "min-support"),
-        (("train", "--data", "{log}", "--registry", "{tmp}/r", "--time-unit", "us"), 2, "ms or s"),
+        (("train", "--data", "{log}", "--registry", "{tmp}/r", "--time-unit", "min"), 2, "ms, s, us, ns"),
         (("train", "--data", "{log}", "--registry", "{tmp}/r", "--init-from", "{tmp}/none"), 2, "init-from"),
         (("train", "--data", "{log}", "--registry", "{tmp}/r", "--session-gap-minutes", "-1"), 2, "session gap"),
         (("recommend", "--bundle", "file://{tmp}/none/1", "--items", "a"), 1, "no registry"),

@@ -20,7 +20,17 @@ from numpy.typing import NDArray
 from export.bundle.vocabulary import PAD
 from export.errors import ConfigError
 
-__all__ = ["Metrics", "gains"]
+__all__ = ["CUTOFF", "MAIN", "SECOND", "Metrics", "gains", "label"]
+
+CUTOFF = 20  # k where nothing else is asked for
+MAIN = f"recall@{CUTOFF}"  # by which a model must be better than others
+SECOND = f"mrr@{CUTOFF}"  # where they are equal by that
+
+
+def label(name: str) -> str:
+    """Return a metric's name as people write it: Recall@20, MRR@20."""
+    measure, _, k = name.partition("@")
+    return f"{measure.capitalize() if measure in ('recall', 'coverage') else measure.upper()}@{k}"
 
 
 def gains(k: int, places: int) -> dict[str, NDArray[np.float64]]:

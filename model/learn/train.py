@@ -20,6 +20,7 @@ from torch import Tensor
 from model.config import Preset
 from model.data.log import SessionLog
 from model.errors import CheckpointError, TrainingError
+from model.evaluate.metrics import MAIN, SECOND
 from model.learn import checkpoint
 from model.learn.batch import Batch, touched_rows
 from model.learn.distributed import ALONE, Team
@@ -40,7 +41,7 @@ from model.reports.progress import OnProgress, Progress, ignore
 __all__ = ["Trained", "Trainer", "new_encoder", "train"]
 
 REPORT_EVERY = 0.5  # seconds between reports inside an epoch
-SELECT_BY = ("recall@20", "mrr@20")  # the validation metrics that decide which epoch is kept, the first above the next
+SELECT_BY = (MAIN, SECOND)  # the validation metrics that decide which epoch is kept, the first above the next
 MOST_VALIDATIONS = 50  # of one training; more epochs than that, as a short log has, are validated now and then
 
 

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from model.config import EncoderConfig
+from model.evaluate.metrics import CUTOFF, gains
 from model.learn.batch import to_tensors
 from model.learn.masking import pack_prefixes_masked
 from model.learn.matmul import Products
@@ -26,7 +27,6 @@ from model.nets.encoder import Encoder
 
 __all__ = ["metrics", "next_click_ranks", "validate"]
 
-CUTOFF = 20  # k of recall, mrr and ndcg
 SESSIONS = 256  # sessions encoded at once, where one pass answers all prefixes
 PREFIXES = 128  # prefixes encoded at once, where each needs its own pass: up to a window of activations each
 SCORES = 1 << 22  # scores held at once, 16 MiB
@@ -40,15 +40,11 @@ def validate(encoders: Sequence[Encoder], log: Sessions, *, row: int = 64) -> di
 
 
 def metrics(ranks: Ints, cutoff: int) -> dict[str, float]:
-    """Return means over ranks (T,), best 1: recall = share <= k, mrr = 1 / rank, ndcg = 1 / log2(rank + 1), else 0."""
-    hit = ranks <= cutoff
+    """Return means over ranks (T,), best 1: recall, mrr and ndcg at k as `model.evaluate.metrics` defines them."""
+    hits = ranks[ranks <= cutoff]
     count = max(len(ranks), 1)
-    return {
-        f"recall@{cutoff}": float(hit.sum() / count),
-        f"mrr@{cutoff}": float((1.0 / ranks[hit]).sum() / count),
-        f"ndcg@{cutoff}": float((1.0 / np.log2(ranks[hit] + 1.0)).sum() / count),
-        "predictions": float(len(ranks)),
-    }
+    means = {f"{name}@{cutoff}": float(gain[hits].sum() / count) for name, gain in gains(cutoff, cutoff).items()}
+    return {**means, "predictions": float(len(ranks))}
 
 
 @torch.inference_mode()

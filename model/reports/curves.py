@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from model.errors import CheckpointError
+from model.evaluate.metrics import MAIN, SECOND, label
 from model.learn import checkpoint
 from model.learn.committee import MEMBER
 from model.reports.progress import OnProgress, Progress, ignore
@@ -46,7 +47,7 @@ __all__ = [
 
 METRICS_FILE = "metrics.jsonl"
 PLOT_FILE = "training"  # and the name of the format
-PLOTTED = {"recall@20": "Recall@20", "mrr@20": "MRR@20"}  # metrics of the lower panel
+PLOTTED = {name: label(name) for name in (MAIN, SECOND)}  # metrics of the lower panel
 DRAW_EVERY = 5.0  # seconds between two drawings of the plot
 MAX_POINTS = 2_000  # of the loss in a plot: more would not be seen
 REQUIRED: dict[str, type | tuple[type, ...]] = {  # of a line; others are not read
@@ -245,14 +246,14 @@ def draw_loss(axes: Axes, entries: Iterable[Entry]) -> None:
 def draw_validation(axes: Axes, entries: Sequence[Entry], baselines: Mapping[str, Mapping[str, float]]) -> None:
     """Draw a line for each metric in PLOTTED of each encoder, and a dashed one for each baseline's recall."""
     for member, group in by_member(entries).items():
-        for metric, label in PLOTTED.items():
+        for metric, shown in PLOTTED.items():
             found = [(entry["step"], entry[metric]) for entry in group if entry.get(metric) is not None]
             if found:
-                axes.plot(*zip(*found, strict=True), marker="o", label=f"{label}{member}")
+                axes.plot(*zip(*found, strict=True), marker="o", label=f"{shown}{member}")
     for number, (name, figures) in enumerate(baselines.items(), len(axes.lines)):
-        if "recall@20" in figures:
+        if MAIN in figures:
             axes.axhline(
-                figures["recall@20"], label=f"Recall@20 of {name}", linestyle="--", linewidth=1, color=f"C{number}"
+                figures[MAIN], label=f"{label(MAIN)} of {name}", linestyle="--", linewidth=1, color=f"C{number}"
             )
     axes.set_ylabel("validation metric")
     axes.set_xlabel("step")

@@ -1,5 +1,6 @@
 """Tests of `model.evaluate.baselines`: each against a slow count in plain Python."""
 
+import tracemalloc
 from collections import Counter
 from fractions import Fraction
 
@@ -11,7 +12,8 @@ from hypothesis import strategies as st
 from export.errors import ConfigError
 from model.data.log import SessionLog
 from model.data.readers import build_log, read_log
-from model.evaluate.baselines import BASELINES, make_baseline, merged, sum_pairs
+from model.evaluate.baselines import BASELINES, bounded, make_baseline, merged, sum_pairs
+from model.evaluate.counts import distinct_items
 from model.evaluate.protocol import evaluate
 from tests.model.logs import SHARED_DATA, session_log
 
@@ -86,6 +88,38 @@ def test_pairs_summed_in_chunks_equal_pairs_summed_at_once(monkeypatch: pytest.M
     keys, weights = sum_pairs(iter(chunks))
     assert keys.tolist() == whole[0].tolist()
     assert weights.tolist() == whole[1].tolist()
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_session_of_200_000_clicks_costs_what_as_many_clicks_cost(name: str) -> None:
+    robot = np.random.default_rng(0).integers(1, 100_001, 200_000).tolist()
+    log = session_log([robot, [1, 2, 3], [3, 1]], items=100_000)
+    tracemalloc.start()
+    baseline = make_baseline(name, log)
+    ids, _ = baseline.rank([np.array([3], np.int32), np.array(robot, np.int32)], 20)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2_500 * log.clicks  # bytes; pairs of all items of that session would take 400,000 a click
+    assert (ids > 0).all()
+
+
+@given(SESSIONS, st.integers(1, 3))
+def test_of_a_longer_session_the_newest_items_count(sessions: list[list[int]], newest: int) -> None:
+    kept = []
+    for session in sessions:
+        distinct = list(dict.fromkeys(reversed(session)))[:newest]
+        kept.append(sorted(distinct))
+    log = distinct_items(session_log(sessions, items=ITEMS), newest)
+    assert [log.session(n).tolist() for n in range(log.sessions)] == kept
+
+
+def test_bound_on_long_sessions_is_said() -> None:
+    log = session_log([list(range(1, 202)), [1] * 500, [1, 2]])
+    assert bounded("co-occurrence", log) == (
+        "co-occurrence: of sessions with more than 200 different items (1) the newest 200 count"
+    )
+    assert bounded("next-item", log) is None
+    assert bounded("vmis-knn", session_log([list(range(1, 201))])) is None
 
 
 @pytest.mark.skipif(not SHARED_DATA.exists(), reason=f"no data at {SHARED_DATA}")

@@ -1,5 +1,6 @@
 """Columns as they stand in a file -> ids, times and kinds that can be used, with a reason for every line that can't."""
 
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -8,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from model.data.readers.columns.arrow import Column
+from model.data.readers.columns.arrow import Column, decode, is_text, mask, pc
 from model.data.readers.columns.ids import as_integers, clean_ids
 from model.data.readers.columns.kinds import ALIASES, LEFT_OUT, OTTO_NUMBERS, kind_codes
 from model.data.readers.columns.times import TimeUnit, clean_times
@@ -59,7 +60,7 @@ def clean(
     session, session_faults = clean_ids(rows.session, "session")
     item, item_faults = clean_ids(rows.item, "item")
     ts, ts_faults, hints = clean_times(rows.ts, rows.unit or ts_unit)
-    report.hints.update(hints)
+    report.hints.update(hints + _undecoded(rows.session, session_faults) + _undecoded(rows.item, item_faults))
     good = np.ones(len(ts), bool)
     for reason, wrong in (*session_faults.items(), *item_faults.items(), *ts_faults.items()):
         found = np.flatnonzero(wrong & good)
@@ -74,6 +75,15 @@ def clean(
     if not keep.all():
         session, item, ts, codes = session.filter(pa.array(keep)), item.filter(pa.array(keep)), ts[keep], codes[keep]
     return Cleaned(as_integers(session), as_integers(item), ts, codes)
+
+
+def _undecoded(column: Column, faults: Mapping[str, NDArray[np.bool_]]) -> Counter[str]:
+    """Return the remedy for ids that are no UTF-8, by the number of them."""
+    if not is_text(column.type) or not any(wrong.any() for name, wrong in faults.items() if name.startswith("bad_")):
+        return Counter()
+    text, broken = decode(column)
+    number = int(np.count_nonzero(broken | mask(pc.match_substring(text, "\ufffd"))))
+    return Counter({"text that is no UTF-8: what is it (--encoding)?": number} if number else {})
 
 
 def _placed(place: tuple[int, str], reason: str) -> tuple[int, str, str]:

@@ -73,6 +73,20 @@ class _Block:
         return self.data[self.starts[place] : self.ends[place]]
 
 
+def _all_fit(data: bytes, delimiter: int, quote: int) -> bool:
+    """Tell whether all quotes of a block open and close as they should, each within its line."""
+    content = np.frombuffer(data, np.uint8)
+    quotes = np.flatnonzero(content == quote)
+    if len(quotes) % 2 or np.any(np.searchsorted(quotes, np.flatnonzero(content == NEWLINE)) % 2):
+        return False
+    beside = np.zeros(256, bool)
+    beside[[delimiter, NEWLINE, quote]] = True
+    opening, closing = quotes[0::2], quotes[1::2]
+    opening = opening[1:] if opening[0] == 0 else opening  # nothing stands before the first character of the block,
+    closing = closing[:-1] if closing[-1] == len(content) - 1 else closing  # nor behind its last
+    return bool(beside[content[opening - 1]].all() and beside[content[closing + 1]].all())
+
+
 class Mender:
     """Mends the blocks of one file."""
 
@@ -93,11 +107,10 @@ class Mender:
         """Return whole lines as records; `first_line` is the number of the first, `final` says that no more follow."""
         if not self.quote or self.quote not in data:
             return Mended(data, None, len(data))
-        block = _Block(data, self.delimiter[0], self.quote[0])
-        irregular = block.odd | block.unfit
-        if not irregular.any():
+        if _all_fit(data, self.delimiter[0], self.quote[0]):
             return Mended(data, None, len(data))
-        return self._joined(block, final) or self._one_by_one(block, irregular, first_line, final)
+        block = _Block(data, self.delimiter[0], self.quote[0])
+        return self._joined(block, final) or self._one_by_one(block, block.odd | block.unfit, first_line, final)
 
     def _joined(self, block: _Block, final: bool) -> Mended | None:
         """Return the block without the line breaks in its quotes; None where a quote may not be what it seems."""
