@@ -29,6 +29,7 @@ from stream.guarantee.guarantees import build_publisher
 from stream.kafka.topics import check_topics
 from stream.models.follower import ModelFollower
 from stream.ops.metrics import Metrics
+from stream.ops.problems import Problems
 from stream.ops.redis_sink import RedisSink
 from stream.ops.reporting import Reporter, describe_health
 from stream.ops.signals import StopSignal
@@ -81,6 +82,7 @@ class Worker:
         self.config = config
         self.ranker = ranker
         self.metrics = Metrics()
+        self.problems = Problems(self.metrics.problem)
         self.ledger = Ledger()
         self.batcher = Batcher(
             max_batch=config.max_batch, max_queued=config.queue_clicks, max_bytes=config.queue_mb * 1024 * 1024
@@ -222,6 +224,7 @@ class Worker:
             partitions=sorted(number for _, number in self._ownership.reading()),
             errors=[e for e in (self._follower and self._follower.error, self._ownership.fenced, self._failure) if e],
             failed=self._failure is not None,
+            problems=self.problems.lasting(),
         )
 
     def _vitals(self) -> Vitals:

@@ -50,6 +50,7 @@ class Metrics:
         self.expired = self._counter("sessions_expired", "Idle sessions forgotten.")
         self.state_bytes = self._gauge("state_bytes", "Bytes of the sessions' keys and rows.")
         self.ready = self._gauge("ready", "1 while the worker answers with a model.")
+        self.problem = self._gauge("problem", "1 while the worker has this problem; /health has it in words.", ("key",))
         self.latency = Histogram(
             "nextclick_latency_seconds", "Time by stage.", ("stage",), buckets=_SECONDS, registry=self.registry
         )

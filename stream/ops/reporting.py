@@ -1,11 +1,12 @@
 """What a worker tells the outside of its batches: figures, /health, and the lists for Redis."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from stream.guarantee.publisher import Outgoing
 from stream.messages.contract import RANKING_FAILED
 from stream.ops.metrics import Metrics
+from stream.ops.problems import Problem
 from stream.ops.redis_sink import RedisSink
 from stream.ops.web import Health
 from stream.partition.ledger import Ledger, Partition
@@ -74,17 +75,19 @@ def describe_health(
     partitions: list[int],
     errors: list[str],
     failed: bool,
+    problems: Sequence[Problem] = (),
 ) -> Health:
-    """What /health says; `errors` do not make a worker unready by themselves, as the model in service goes on."""
+    """What /health says. `errors` do not make a worker unready by themselves, as the model in service goes on; of the
+    problems only those do that are `unready`."""
     reasons = [] if joined else ["partitions are being assigned or recovered"]
     if ranker is None:
         reasons.append("no model: lists are empty until the registry has one")
     return Health(
-        ready=joined and ranker is not None and not failed,
+        ready=joined and ranker is not None and not failed and not any(problem.unready for problem in problems),
         model=ranker.version if ranker else None,
         variant=variant,
         partitions=partitions,
         lag=lag,
-        reasons=reasons + errors,
+        reasons=[*reasons, *errors, *map(str, problems)],
         fallback=ranker is None,
     )
