@@ -1,6 +1,6 @@
 """The worker: a Faust app, the commit path, the models and the web server, wired together; started and stopped here.
 
-    run_worker(config)   blocks until SIGTERM or SIGINT (0), or until something fails that no rule covers (1)
+    run_worker(config)   blocks until SIGTERM or SIGINT (0), or until something fails that no rule covers (its code)
 
 A clean end finishes the batches in flight, commits, and leaves the group, so that the partitions move on at once.
 """
@@ -19,7 +19,8 @@ from aiokafka.errors import KafkaConnectionError
 from confluent_kafka import KafkaError
 from faust.types import TP
 
-from export.errors import NextclickError
+from export.errors import NextclickError, RegistryError
+from export.ranking.runtime import check_provider
 from export.registry.registry import Registry
 from stream.config import StreamConfig
 from stream.errors import BrokerUnavailable
@@ -48,7 +49,7 @@ __all__ = ["Worker", "run_worker"]
 
 log = logging.getLogger(__name__)
 
-_FIRST_MODEL_S = 30.0  # for the first model to load; then clicks are answered without one
+_FIRST_LOOK_S = 30.0  # for the registry to say what there is; loading takes as long as it takes
 _STOP_S = 20.0  # for the orderly end
 _WATCH_S = 0.1
 
@@ -56,9 +57,11 @@ _WATCH_S = 0.1
 def run_worker(config: StreamConfig, *, ranker: ItemRanker | None = None) -> int:
     """Run one worker until it is stopped; the exit code of the process. With a `ranker` no models are followed.
 
-    Raises RegistryMissing, TopicError, BrokerUnavailable or ConfigError before the first click is read.
+    Raises RegistryMissing, ProviderUnavailable, TopicError, BrokerUnavailable or ConfigError before the first click is
+    read; what it was told that the models refuse (k) ends it there as well, with their exit code.
     """
     if ranker is None:
+        check_provider(config.provider)
         Registry(config.registry).versions()
     stop = StopSignal()
     quiet_libraries(config.log_level)
@@ -106,15 +109,16 @@ class Worker:
         self._app.intake = self._ownership
         self._redis = RedisSink(config.redis_url, config.redis_ttl_s, self.metrics) if config.redis_url else None
         self._reporter = Reporter(self.metrics, self.ledger, config.topics.recommendations, self._redis)
-        self._follower = ModelFollower(config, self.metrics, self._on_model) if ranker is None else None
+        self._follower = self._new_follower() if ranker is None else None
         self._web = WebServer(config.web_host, config.web_port, self.health, self.metrics)
         self._lag: dict[int, int] = {}
         self._loop_at = time.monotonic()
         self._broker_away = False
         self._failure: str | None = None
+        self._exit_code = 0
 
     async def serve(self, stop: StopSignal) -> int:
-        """Start everything, wait for the end, end everything; 0 after a signal, 1 after a failure."""
+        """Start everything, wait for the end, end everything; 0 after a signal, else the error's exit code."""
         self._loop = asyncio.get_running_loop()
         self._publisher = build_publisher(self.config, self.metrics, self._on_client_error)
         self._pipeline = self._new_pipeline()
@@ -137,13 +141,19 @@ class Worker:
         finally:
             await self._web.stop()
             shutil.rmtree(self._app.conf.datadir, ignore_errors=True)
-        return 1 if self._failure else 0
+        return (self._exit_code or 1) if self._failure else 0
 
     def crash(self, error: BaseException) -> None:
         """Something failed that no rule covers: end, with nothing more acknowledged."""
         expected = isinstance(error, NextclickError)
         log.error("%s: %s", type(error).__name__, error, exc_info=None if expected else error)
+        self._exit_code = self._exit_code or (error.exit_code if isinstance(error, NextclickError) else 1)
         self._end(f"{type(error).__name__}: {error}")
+
+    def _new_follower(self) -> ModelFollower:
+        return ModelFollower(
+            self.config, self.metrics, self._on_model, on_stand_in=self._on_model, problems=self.problems
+        )
 
     def _new_pipeline(self) -> Pipeline:
         return Pipeline(
@@ -164,14 +174,22 @@ class Worker:
             log.warning("no broker answers at %s; the worker waits for one", self.config.bootstrap_servers)
 
     async def _start_app(self) -> None:
-        """Join the group once the first model is in service: what waits is worth a ranking, not an empty list."""
-        give_up = time.monotonic() + _FIRST_MODEL_S
-        while self._follower is not None and not self._follower.looked.is_set() and time.monotonic() < give_up:
-            await asyncio.sleep(0.02)
+        """Join the group once it is known what answers: what waits is worth a ranking, not an empty list."""
+        await self._await_first_look()
         try:
             await self._app.start()
         except KafkaConnectionError as error:
             raise BrokerUnavailable(f"the broker went away while the worker started: {error}") from error
+
+    async def _await_first_look(self) -> None:
+        """Raises what makes this worker unable to serve, before it has read a click."""
+        follower, give_up = self._follower, time.monotonic() + _FIRST_LOOK_S
+        while follower is not None and not follower.looked.is_set():
+            if time.monotonic() > give_up and follower.loading is None:
+                raise RegistryError(f"no model could be looked for within {_FIRST_LOOK_S:.0f} s: {follower.error}")
+            await asyncio.sleep(0.02)
+        if follower is not None and follower.refusal is not None:
+            raise follower.refusal
 
     async def _crash_on_error(self, work: Coroutine[Any, Any, None]) -> None:
         try:
@@ -222,18 +240,20 @@ class Worker:
             joined=self._ownership.joined(),
             lag=self._lag,
             partitions=sorted(number for _, number in self._ownership.reading()),
-            errors=[e for e in (self._follower and self._follower.error, self._ownership.fenced, self._failure) if e],
+            errors=[e for e in (self._ownership.fenced, self._failure) if e],
             failed=self._failure is not None,
             problems=self.problems.lasting(),
+            loading=self._follower.loading if self._follower is not None else None,
         )
 
     def _vitals(self) -> Vitals:
         waiting = self.batcher.queued > 0 or self._pipeline.in_flight > 0 or any(self._lag.values())
+        may_join = self._follower is None or self._follower.looked.is_set()
         return Vitals(
             loop_at=self._loop_at,
             fetched_at=self._ownership.fetched_at,
             finished=self._pipeline.finished + self._ownership.restored,
-            waiting=waiting or not self._ownership.joined(),
+            waiting=waiting or (may_join and not self._ownership.joined()),
         )
 
     def _on_model(self, ranker: ItemRanker) -> None:

@@ -54,9 +54,17 @@ class Problems:
         self._lock = threading.Lock()
 
     def raise_(
-        self, key: str, what: str, remedy: str = "", *, unready: bool = False, for_s: float | None = None
+        self,
+        key: str,
+        what: str,
+        remedy: str = "",
+        *,
+        unready: bool = False,
+        for_s: float | None = None,
+        logged: bool = False,
     ) -> None:
-        """Something is wrong, now or still. `for_s`: seconds after which it is over, unless raised again."""
+        """Something is wrong, now or still. `for_s`: seconds after which it is over, unless raised again. `logged`: its
+        finder has put it into the log already, as each one of the kind is worth a line."""
         assert _KEY.fullmatch(key), f"{key!r} is no key of a problem: small letters, digits and _"
         now = self._clock()
         with self._lock:
@@ -71,7 +79,7 @@ class Problems:
             )
             self._lasting[key] = problem
             self._show(key, 1)
-        if before is None:
+        if before is None and not logged:
             log.error("%s", problem)
 
     def clear(self, key: str) -> None:

@@ -3,12 +3,13 @@
 import time
 from collections.abc import Callable, Sequence
 
+from export.ranking.popularity import PopularityRanker
 from stream.guarantee.publisher import Outgoing
 from stream.messages.contract import RANKING_FAILED
 from stream.ops.metrics import Metrics
 from stream.ops.problems import Problem
 from stream.ops.redis_sink import RedisSink
-from stream.ops.web import Health
+from stream.ops.web import Health, Serving
 from stream.partition.ledger import Ledger, Partition
 from stream.path.commit import ItemRanker, Prepared
 from stream.path.inference import Ranked
@@ -76,18 +77,29 @@ def describe_health(
     errors: list[str],
     failed: bool,
     problems: Sequence[Problem] = (),
+    loading: str | None = None,
 ) -> Health:
     """What /health says. `errors` do not make a worker unready by themselves, as the model in service goes on; of the
-    problems only those do that are `unready`."""
+    problems only those do that are `unready`. `loading`: the version that the worker waits for before it joins."""
     reasons = [] if joined else ["partitions are being assigned or recovered"]
-    if ranker is None:
-        reasons.append("no model: lists are empty until the registry has one")
+    if not joined and ranker is None:
+        reasons = [f"model {loading} is being loaded" if loading else "the first model is looked for"]
+    elif ranker is None:
+        reasons.append("the registry holds no model: lists are empty until it has one")
+    serving = _serving(ranker)
     return Health(
-        ready=joined and ranker is not None and not failed and not any(problem.unready for problem in problems),
-        model=ranker.version if ranker else None,
+        ready=serving == "model" and joined and not failed and not any(problem.unready for problem in problems),
+        serving=serving if joined and not failed else "nothing",
+        model=ranker.version if ranker and serving == "model" else None,
         variant=variant,
         partitions=partitions,
         lag=lag,
         reasons=[*reasons, *errors, *map(str, problems)],
-        fallback=ranker is None,
+        fallback=serving != "model",
     )
+
+
+def _serving(ranker: ItemRanker | None) -> Serving:
+    if ranker is None:
+        return "empty lists"
+    return "popularity" if isinstance(ranker, PopularityRanker) else "model"

@@ -1,6 +1,7 @@
 """The worker's small web server: /health, /health/live and /metrics, nothing else."""
 
 from collections.abc import Callable
+from typing import Literal
 
 import msgspec
 from aiohttp import web
@@ -8,18 +9,21 @@ from aiohttp import web
 from export.errors import ConfigError
 from stream.ops.metrics import CONTENT_TYPE, Metrics
 
-__all__ = ["Health", "WebServer"]
+__all__ = ["Health", "Serving", "WebServer"]
+
+Serving = Literal["model", "popularity", "empty lists", "nothing"]
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True):
     """What /health says: with status 200 if ready, 503 if not."""
 
-    ready: bool  # partitions are assigned, their state is recovered, and a model is in service
-    model: str | None = None  # version in service
+    ready: bool  # partitions are assigned, their state is recovered, a model is in service, and nothing forbids it
+    serving: Serving = "nothing"  # what answers clicks: the model; popular items, or lists without items; not yet any
+    model: str | None = None  # version in service; none while popular items answer
     variant: str = "default"
     partitions: list[int] = []
     lag: dict[int, int] = {}  # clicks behind the end, by partition
-    reasons: list[str] = []  # why it is not ready, or what failed last
+    reasons: list[str] = []  # why it is not ready, and all that is wrong, with what to do about it
     fallback: bool = False  # lists are of popular items, or empty, for want of a model
 
 
