@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from stream.messages.click_rules import LAST_TS_MS, MAX_ID_BYTES, TYPES
+from stream.messages.click_rules import LAST_TS_MS, MAX_ID_BYTES, SECONDS, TYPES
 from stream.messages.contract import Click, ModelAnnouncement, Recommendation
 
 __all__ = ["SCHEMAS", "schema_text", "write_schemas"]
@@ -21,7 +21,7 @@ _ID: dict[str, Any] = {
     "type": ["string", "integer"],
     "minLength": 1,
     "maxLength": MAX_ID_BYTES,
-    "pattern": r"^[^\u0000-\u001f\u007f-\u009f]+$",
+    "not": {"type": "string", "pattern": r"[\u0000-\u001f\u007f-\u009f]"},  # `$` is not the same to all readers
     "minimum": -(2**63),
     "maximum": 2**63 - 1,
 }
@@ -29,7 +29,12 @@ _ACCEPTED: dict[str, dict[str, Any]] = {  # what decode_click takes beyond, or s
     "session_id": _ID,
     "item_id": _ID,
     "user_id": {**_ID, "type": ["string", "integer", "null"]},
-    "ts": {"type": "integer", "minimum": 0, "maximum": LAST_TS_MS},
+    "ts": {
+        "type": "integer",
+        "minimum": 0,
+        "maximum": LAST_TS_MS,
+        "not": {"minimum": SECONDS.start, "exclusiveMaximum": SECONDS.stop},
+    },
     "type": {"type": "string", "enum": list(TYPES)},
     "context": {"type": ["object", "null"]},
 }
