@@ -108,7 +108,7 @@ class Worker:
         )
         self._app.intake = self._ownership
         self._redis = RedisSink(config.redis_url, config.redis_ttl_s, self.metrics) if config.redis_url else None
-        self._reporter = Reporter(self.metrics, self.ledger, config.topics.recommendations, self._redis)
+        self._reporter = Reporter(self.metrics, self.ledger, config.topics.recommendations, self._redis, self.problems)
         self._follower = self._new_follower() if ranker is None else None
         self._web = WebServer(config.web_host, config.web_port, self.health, self.metrics)
         self._lag: dict[int, int] = {}

@@ -54,6 +54,11 @@ class Metrics:
         self.latency = Histogram(
             "nextclick_latency_seconds", "Time by stage.", ("stage",), buckets=_SECONDS, registry=self.registry
         )
+        self.unmeasured = self._counter(
+            "latency_unmeasured", "Latencies not known: a record's time is none, or ahead of our clock.", ("stage",)
+        )
+        for stage in ("wait", "total"):
+            self.unmeasured.labels(stage)
         self.batch_clicks = Histogram(
             "nextclick_batch_clicks", "Clicks of a micro-batch.", buckets=_CLICKS, registry=self.registry
         )

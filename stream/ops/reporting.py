@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from export.ranking.popularity import PopularityRanker
 from stream.guarantee.publisher import Outgoing
 from stream.messages.contract import RANKING_FAILED
+from stream.messages.record_time import sane_record_time_ms
 from stream.ops.metrics import Metrics
-from stream.ops.problems import Problem
+from stream.ops.problems import Problem, Problems
 from stream.ops.redis_sink import RedisSink
 from stream.ops.web import Health, Serving
 from stream.partition.ledger import Ledger, Partition
@@ -16,19 +17,28 @@ from stream.path.inference import Ranked
 
 __all__ = ["Reporter", "describe_health"]
 
+_SAID_S = 600.0  # how long /health speaks of what was seen once
+
 
 class Reporter:
     """The pipeline's observer. Called on the event loop; nothing here waits."""
 
-    def __init__(self, metrics: Metrics, ledger: Ledger, recommendations: str, redis: RedisSink | None) -> None:
+    def __init__(
+        self,
+        metrics: Metrics,
+        ledger: Ledger,
+        recommendations: str,
+        redis: RedisSink | None,
+        problems: Problems | None = None,
+    ) -> None:
         self._metrics, self._ledger, self._redis = metrics, ledger, redis
+        self._problems = problems or Problems()
         self._recommendations = recommendations
 
     def prepared(self, prepared: Prepared, seconds: float) -> None:
         """Steps 1 and 2 are done."""
         records = prepared.batch.records
-        waited = time.time() - records[0].timestamp / 1000 - seconds
-        self._metrics.observe("wait", waited)
+        self._observe_since("wait", records[0].timestamp, seconds)
         self._metrics.observe("fold", seconds)
         self._metrics.batch_clicks.observe(len(records))
 
@@ -40,6 +50,7 @@ class Reporter:
         """Steps 5 to 7 are done: the clicks are answered."""
         metrics, records = self._metrics, prepared.batch.records
         failed = [work for work, a in zip(prepared.sessions.values(), ranked.answers, strict=True) if a.error]
+        failed_why = next((answer.error for answer in ranked.answers if answer.error), "")
         lost, lists = sum(len(work.records) for work in failed), len(ranked.answers) - len(failed)
         metrics.clicks.inc(len(records))
         metrics.batches.inc()
@@ -52,10 +63,34 @@ class Reporter:
         for _ in range(lost):
             metrics.reject(RANKING_FAILED)
         metrics.observe("confirm", seconds)
-        metrics.observe("total", time.time() - records[-1].timestamp / 1000)
+        self._observe_since("total", records[-1].timestamp)
+        if failed and not lists:
+            self._problems.raise_(
+                "ranking_fails",
+                f"the model ranks none of a batch of {len(failed)} sessions, their clicks are rejected: {failed_why}",
+                "the log has the traceback; go back by `nextclick models rollback`",
+                for_s=_SAID_S,
+            )
         if self._redis is not None:
             mine = (m for m in messages if m.topic == self._recommendations)
             self._redis.put([(m.key.decode(), m.value) for m in mine if m.key and m.value])
+
+    def _observe_since(self, stage: str, timestamp: int, less_s: float = 0.0) -> None:
+        """The time since a record was sent, unless that is unknown, or ahead of our clock."""
+        sent_ms = sane_record_time_ms(timestamp)
+        passed_s = -1.0 if sent_ms is None else time.time() - sent_ms / 1000 - less_s
+        if passed_s >= 0:
+            self._metrics.observe(stage, passed_s)
+            return
+        self._metrics.unmeasured.labels(stage).inc()
+        if sent_ms is None:
+            self._problems.raise_(
+                "record_times",
+                f"clicks come in records whose timestamp ({timestamp}) is no time in milliseconds: their latency "
+                "is not measured, and a ts of the future is not noticed",
+                "let the producer's client set it, or set message.timestamp.type=LogAppendTime for the topic",
+                for_s=_SAID_S,
+            )
 
     def lag(self, partitions: list[Partition], highwater: Callable[[Partition], int | None]) -> dict[int, int]:
         """Clicks behind the end of each partition, counted from what is confirmed; sets the figures too."""
