@@ -15,6 +15,7 @@ import time
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
+import msgspec
 from aiokafka.errors import KafkaConnectionError
 from confluent_kafka import KafkaError
 from faust.types import TP
@@ -29,6 +30,8 @@ from stream.faust.tables import TableStore
 from stream.guarantee.guarantees import build_publisher
 from stream.kafka.topics import check_topics
 from stream.models.follower import ModelFollower
+from stream.ops.descriptors import check_descriptors
+from stream.ops.folding import fold_repeats
 from stream.ops.metrics import Metrics
 from stream.ops.problems import Problems
 from stream.ops.redis_sink import RedisSink
@@ -52,6 +55,8 @@ log = logging.getLogger(__name__)
 _FIRST_LOOK_S = 30.0  # for the registry to say what there is; loading takes as long as it takes
 _STOP_S = 20.0  # for the orderly end
 _WATCH_S = 0.1
+_DESCRIPTORS_S = 5.0  # between two counts
+_STILL_S = 5.0  # of the event loop, after which /health does not repeat what it said
 
 
 def run_worker(config: StreamConfig, *, ranker: ItemRanker | None = None) -> int:
@@ -110,12 +115,13 @@ class Worker:
         self._redis = RedisSink(config.redis_url, config.redis_ttl_s, self.metrics) if config.redis_url else None
         self._reporter = Reporter(self.metrics, self.ledger, config.topics.recommendations, self._redis, self.problems)
         self._follower = self._new_follower() if ranker is None else None
-        self._web = WebServer(config.web_host, config.web_port, self.health, self.metrics)
+        self._web = WebServer(config.web_host, config.web_port, self._shown_health, self.metrics)
         self._lag: dict[int, int] = {}
         self._loop_at = time.monotonic()
         self._broker_away = False
         self._failure: str | None = None
         self._exit_code = 0
+        self._health = Health(ready=False, variant=config.variant, reasons=["the worker starts"])
 
     async def serve(self, stop: StopSignal) -> int:
         """Start everything, wait for the end, end everything; 0 after a signal, else the error's exit code."""
@@ -126,6 +132,7 @@ class Worker:
         self._watchdog = Watchdog(
             self._vitals, self._publisher.broker_answers, self._on_stuck, patience_s=self.config.watchdog_s
         )
+        unfold = fold_repeats(self.metrics.log_left_out.inc)
         try:
             port = await self._web.start()
             log.info("health and metrics on http://%s:%d", self.config.web_host, port)
@@ -140,6 +147,7 @@ class Worker:
             await self._stop(background)
         finally:
             await self._web.stop()
+            unfold()
             shutil.rmtree(self._app.conf.datadir, ignore_errors=True)
         return (self._exit_code or 1) if self._failure else 0
 
@@ -201,7 +209,7 @@ class Worker:
 
     async def _watch(self, stop: StopSignal) -> None:
         """Looks after signals, crashed services and figures, ten times a second."""
-        finished, partitions = 0, [-1]
+        finished, partitions, checked = 0, [-1], 0.0
         while not self._ended.is_set():
             self._loop_at = time.monotonic()
             if stop.event.is_set():
@@ -211,6 +219,9 @@ class Worker:
             if self._pipeline.finished != finished:
                 finished, self._broker_away = self._pipeline.finished, False
             self._measure()
+            if self._loop_at - checked >= _DESCRIPTORS_S:
+                checked = self._loop_at
+                check_descriptors(self.problems)
             owned = sorted(number for _, number in self._ownership.reading())
             if self._ownership.joined() and owned != partitions:
                 partitions = owned
@@ -224,7 +235,8 @@ class Worker:
         self.metrics.queue_bytes.set(self.batcher.queued_bytes)
         self.metrics.measure_state(sessions=len(self._store), size=self._store.bytes, expired=self._expiry.expired)
         self._lag = self._reporter.lag(self._ownership.reading(), self._highwater)
-        self.metrics.ready.set(self.health().ready)
+        self._health = self.health()
+        self.metrics.ready.set(self._health.ready)
 
     def _highwater(self, partition: Partition) -> int | None:
         with contextlib.suppress(Exception):  # no longer assigned, or nothing fetched yet
@@ -245,6 +257,17 @@ class Worker:
             problems=self.problems.lasting(),
             loading=self._follower.loading if self._follower is not None else None,
         )
+
+    def _shown_health(self) -> Health:
+        """In the web server's threads: what the event loop said last, unless that stands still."""
+        still_s = time.monotonic() - self._loop_at
+        if self._ended.is_set():
+            why = self._failure or "it was asked to"
+            return msgspec.structs.replace(self._health, ready=False, reasons=[f"the worker ends: {why}"])
+        if still_s < _STILL_S:
+            return self._health
+        reason = f"the event loop has stood still for {still_s:.0f} s"
+        return msgspec.structs.replace(self._health, ready=False, reasons=[*self._health.reasons, reason])
 
     def _vitals(self) -> Vitals:
         waiting = self.batcher.queued > 0 or self._pipeline.in_flight > 0 or any(self._lag.values())

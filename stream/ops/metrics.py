@@ -50,6 +50,7 @@ class Metrics:
         self.expired = self._counter("sessions_expired", "Idle sessions forgotten.")
         self.state_bytes = self._gauge("state_bytes", "Bytes of the sessions' keys and rows.")
         self.ready = self._gauge("ready", "1 while the worker answers with a model.")
+        self.log_left_out = self._counter("log_lines_left_out", "Lines of the log left out, as too many were alike.")
         self.problem = self._gauge("problem", "1 while the worker has this problem; /health has it in words.", ("key",))
         self.latency = Histogram(
             "nextclick_latency_seconds", "Time by stage.", ("stage",), buckets=_SECONDS, registry=self.registry
@@ -64,6 +65,7 @@ class Metrics:
         )
         self.model = Info("nextclick_model", "The model in service.", registry=self.registry)
         self._expired_before = 0
+        self._lagging: set[int] = set()
         self.stages = {stage: self.latency.labels(stage) for stage in STAGES}
 
     def observe(self, stage: str, seconds: float) -> None:
@@ -92,7 +94,9 @@ class Metrics:
 
     def set_lag(self, lag: Mapping[int, int]) -> None:
         """Replace the lag of all partitions; those not named are no longer ours."""
-        self.lag.clear()
+        for gone in self._lagging - lag.keys():  # a scrape in another thread must miss none of the others
+            self.lag.remove(str(gone))
+        self._lagging = set(lag)
         for partition, clicks in lag.items():
             self.lag.labels(str(partition)).set(clicks)
         self.partitions.set(len(lag))
