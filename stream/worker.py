@@ -112,7 +112,9 @@ class Worker:
             has_ended=self._ended.is_set,
         )
         self._app.intake = self._ownership
-        self._redis = RedisSink(config.redis_url, config.redis_ttl_s, self.metrics) if config.redis_url else None
+        self._redis = (
+            RedisSink(config.redis_url, config.redis_ttl_s, self.metrics, self.problems) if config.redis_url else None
+        )
         self._reporter = Reporter(self.metrics, self.ledger, config.topics.recommendations, self._redis, self.problems)
         self._follower = self._new_follower() if ranker is None else None
         self._web = WebServer(config.web_host, config.web_port, self._shown_health, self.metrics)
