@@ -7,7 +7,7 @@
     │   ├── RegistryMissing         there is no registry at that address
     │   └── VersionUnknown          exit code 2: the registry has no such version
     ├── ParityError                 the exported graph and PyTorch disagree
-    └── ProviderUnavailable         the execution provider asked for can't run here
+    └── ProviderUnavailable         exit code 2: the execution provider asked for can't run here
 
 `model.errors` and `stream.errors` hang their own under the same root, so that a command needs one `except`.
 """
@@ -74,3 +74,5 @@ class ParityError(NextclickError):
 
 class ProviderUnavailable(NextclickError):
     """The provider asked for can't run here: nothing falls back silently, the message says what to install."""
+
+    exit_code = 2

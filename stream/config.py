@@ -1,5 +1,6 @@
 """Everything a worker can be told, checked when it starts."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -7,6 +8,8 @@ from typing import Literal
 from export.checks import require_finite
 from export.errors import ConfigError
 from export.providers import Provider, check_provider
+from export.registry.registry import check_variant
+from stream.kafka.names import check_group
 from stream.partition.session import SessionConfig
 from stream.path.policy import PolicyConfig
 from stream.topic_names import Topics
@@ -58,7 +61,8 @@ class StreamConfig:
         require_finite(self)
         _require(bool(self.bootstrap_servers.strip()), "bootstrap servers are missing, for example localhost:9092")
         _require(bool(self.registry.strip()), "the registry is missing: a directory or a URL")
-        _require(bool(self.group.strip()) and bool(self.variant.strip()), "group and variant must not be empty")
+        check_group(self.group)
+        check_variant(self.variant)
         self.topics.changelog(self.group)  # ConfigError for a group that no topic can be named after
         _require(1 <= self.k <= 1000, f"k must be 1 to 1000, not {self.k}")
         _require(
@@ -72,14 +76,15 @@ class StreamConfig:
         _require(self.queue_mb >= 1, "the queue must hold at least a megabyte")
         _require(self.batches_in_flight >= 1, "at least one batch must be in flight")
         _require(
-            0 < self.broker_heartbeat_s * 3 <= self.broker_session_timeout_s,
+            0 < self.broker_heartbeat_s * 3 <= self.broker_session_timeout_s < math.inf,
             "the heartbeat must be at most a third of the broker session time-out",
         )
         _require(
             0 < self.delivery_timeout_s < self.broker_session_timeout_s,
             "the delivery time-out must be below the broker session time-out",
         )
-        _require(min(self.commit_interval_s, self.watchdog_s, self.models_poll_s) > 0, "intervals must be positive")
+        for interval_s in (self.commit_interval_s, self.watchdog_s, self.models_poll_s):
+            _require(0 < interval_s < math.inf, f"intervals must be positive and finite, not {interval_s} s")
         _require(self.redis_ttl_s >= 1, f"the TTL in Redis must be at least a second, not {self.redis_ttl_s}")
         _require(0 <= self.web_port <= 65_535, f"the web port must be 0 to 65535, not {self.web_port}")
         _require(

@@ -1,6 +1,6 @@
 """The worker: a Faust app, the commit path, the models and the web server, wired together; started and stopped here.
 
-    run_worker(config)   blocks until SIGTERM or SIGINT (0), or until something fails that no rule covers (1)
+    run_worker(config)   blocks until SIGTERM or SIGINT (0), or until something fails that no rule covers (its code)
 
 A clean end finishes the batches in flight, commits, and leaves the group, so that the partitions move on at once.
 """
@@ -15,12 +15,15 @@ import time
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
+import msgspec
 from aiokafka.errors import KafkaConnectionError
 from confluent_kafka import KafkaError
 from faust.types import TP
 
-from export.errors import NextclickError
+from export.errors import NextclickError, RegistryError
+from export.ranking.popularity import PopularityRanker
 from export.ranking.ranker import Ranker
+from export.ranking.runtime import try_provider
 from export.registry.registry import Registry
 from stream.config import StreamConfig
 from stream.errors import BrokerUnavailable
@@ -29,7 +32,10 @@ from stream.guarantee.choose import choose_guarantee
 from stream.guarantee.repair import Repairs
 from stream.kafka.topics import check_topics
 from stream.models.follower import ModelFollower
+from stream.ops.descriptors import check_descriptors
+from stream.ops.folding import fold_repeats
 from stream.ops.metrics import Metrics
+from stream.ops.problems import Problems
 from stream.ops.redis_sink import RedisSink
 from stream.ops.reporting import Reporter, describe_health
 from stream.ops.signals import StopSignal
@@ -52,17 +58,21 @@ __all__ = ["Worker", "run_worker"]
 
 log = logging.getLogger(__name__)
 
-_FIRST_MODEL_S = 30.0  # for the first model to load; then clicks are answered without one
+_FIRST_LOOK_S = 30.0  # for the registry to say what there is; loading takes as long as it takes
 _STOP_S = 20.0  # for the orderly end
 _WATCH_S = 0.1
+_DESCRIPTORS_S = 5.0  # between two counts
+_STILL_S = 5.0  # of the event loop, after which /health does not repeat what it said
 
 
 def run_worker(config: StreamConfig, *, ranker: ItemRanker | None = None) -> int:
     """Run one worker until it is stopped; the exit code of the process. With a `ranker` no models are followed.
 
-    Raises RegistryMissing, TopicError, BrokerUnavailable or ConfigError before the first click is read.
+    Raises RegistryMissing, ProviderUnavailable, TopicError, BrokerUnavailable or ConfigError before the first click is
+    read; what it was told that the models refuse (k) ends it there as well, with their exit code.
     """
     if ranker is None:
+        try_provider(config.provider)
         Registry(config.registry).versions()
     stop = StopSignal()
     quiet_libraries(config.log_level)
@@ -86,14 +96,19 @@ class Worker:
         self.config = config
         self.ranker = ranker
         self.metrics = Metrics()
+        self.problems = Problems(self.metrics.problem)
         self.partitions = Partitions(config.topics.clicks)
         self.batcher = Batcher(
             max_batch=config.max_batch, max_queued=config.queue_clicks, max_bytes=config.queue_mb * 1024 * 1024
         )
         self._ended = asyncio.Event()
-        self._redis = RedisSink(config.redis_url, config.redis_ttl_s, self.metrics) if config.redis_url else None
-        self._reporter = Reporter(self.metrics, config.topics.recommendations, self._redis)
-        self._follower = ModelFollower(config, self.metrics, self._on_model) if ranker is None else None
+        self._broker_away = False  # here, as clients may say so from their first moment on
+        self._failure: str | None = None
+        self._redis = (
+            RedisSink(config.redis_url, config.redis_ttl_s, self.metrics, self.problems) if config.redis_url else None
+        )
+        self._reporter = Reporter(self.metrics, config.topics.recommendations, self._redis, self.problems)
+        self._follower = self._new_follower() if ranker is None else None
         self._app, _ = build_app(config, lambda: self._ownership)
         self._membership = Membership(
             self._app,
@@ -137,18 +152,19 @@ class Worker:
         self._watchdog = Watchdog(
             self._vitals, self._guarantee.publisher.broker_answers, self._on_stuck, patience_s=config.watchdog_s
         )
-        self._web = WebServer(config.web_host, config.web_port, self.health, self.metrics)
+        self._web = WebServer(config.web_host, config.web_port, self._shown_health, self.metrics)
         self._lag: dict[int, int] = {}
         self._waiting = False  # clicks behind the position of a partition, or a partition to be read again
         self._progress: dict[int, Progress] = {}
         self._broker_at = 0.0  # its last sign of life
         self._loop_at = time.monotonic()
-        self._broker_away = False
-        self._failure: str | None = None
+        self._exit_code = 0
+        self._health = Health(ready=False, variant=config.variant, reasons=["the worker starts"])
 
     async def serve(self, stop: StopSignal) -> int:
-        """Start everything, wait for the end, end everything; 0 after a signal, 1 after a failure."""
+        """Start everything, wait for the end, end everything; 0 after a signal, else the error's exit code."""
         self._loop = asyncio.get_running_loop()
+        unfold = fold_repeats(self.metrics.log_left_out.inc)
         try:
             port = await self._web.start()
             log.info("health and metrics on http://%s:%d", self.config.web_host, port)
@@ -163,18 +179,25 @@ class Worker:
             await self._stop(background)
         finally:
             await self._web.stop()
+            unfold()
             shutil.rmtree(self._app.conf.datadir, ignore_errors=True)
-        return 1 if self._failure else 0
+        return (self._exit_code or 1) if self._failure else 0
 
     def crash(self, error: BaseException) -> None:
         """Something failed that no rule covers: end, with nothing more acknowledged."""
         expected = isinstance(error, NextclickError)
         log.error("%s: %s", type(error).__name__, error, exc_info=None if expected else error)
+        self._exit_code = self._exit_code or (error.exit_code if isinstance(error, NextclickError) else 1)
         self._end(f"{type(error).__name__}: {error}")
 
     def _note_found(self, partition: OwnedPartition, rows: Sequence[Row]) -> None:
         """A zombie may have brought back a session that was forgotten: it is, again, after another silence."""
         self._expiry.touch(partition, [row.key for row in rows if row.key and row.value is not None], time.time())
+
+    def _new_follower(self) -> ModelFollower:
+        return ModelFollower(
+            self.config, self.metrics, self._on_model, on_stand_in=self._on_model, problems=self.problems
+        )
 
     def _on_client_error(self, error: KafkaError) -> None:
         """In the producer's thread. Errors that matter arrive in delivery reports; this one says who to blame."""
@@ -183,14 +206,22 @@ class Worker:
             log.warning("no broker answers at %s; the worker waits for one", self.config.bootstrap_servers)
 
     async def _start_app(self) -> None:
-        """Join the group once the first model is in service: what waits is worth a ranking, not an empty list."""
-        give_up = time.monotonic() + _FIRST_MODEL_S
-        while self._follower is not None and not self._follower.looked.is_set() and time.monotonic() < give_up:
-            await asyncio.sleep(0.02)
+        """Join the group once it is known what answers: what waits is worth a ranking, not an empty list."""
+        await self._await_first_look()
         try:
             await self._app.start()
         except KafkaConnectionError as error:
             raise BrokerUnavailable(f"the broker went away while the worker started: {error}") from error
+
+    async def _await_first_look(self) -> None:
+        """Raises what makes this worker unable to serve, before it has read a click."""
+        follower, give_up = self._follower, time.monotonic() + _FIRST_LOOK_S
+        while follower is not None and not follower.looked.is_set():
+            if time.monotonic() > give_up and follower.loading is None:
+                raise RegistryError(f"no model could be looked for within {_FIRST_LOOK_S:.0f} s: {follower.error}")
+            await asyncio.sleep(0.02)
+        if follower is not None and follower.refusal is not None:
+            raise follower.refusal
 
     async def _crash_on_error(self, work: Coroutine[Any, Any, None]) -> None:
         try:
@@ -202,7 +233,7 @@ class Worker:
 
     async def _watch(self, stop: StopSignal) -> None:
         """Looks after signals, crashed services and figures, ten times a second."""
-        finished, partitions = 0, [-1]
+        finished, partitions, checked = 0, [-1], 0.0
         while not self._ended.is_set():
             self._loop_at = time.monotonic()
             if stop.event.is_set():
@@ -213,6 +244,9 @@ class Worker:
                 finished, self._broker_away = self._pipeline.finished, False
                 self._broker_at = self._loop_at
             self._measure()
+            if self._loop_at - checked >= _DESCRIPTORS_S:
+                checked = self._loop_at
+                check_descriptors(self.problems)
             reading = self._reading()
             if self._membership.joined() and reading != partitions:
                 partitions, sessions = reading, self.partitions.sessions
@@ -231,7 +265,8 @@ class Worker:
         self._progress = {one.number: Progress(one.finished, one in waiting and one.is_begun) for one in owned}
         if self._progress:  # before there was an assignment, Faust has made no consumer yet
             self._broker_at = max(self._broker_at, self._membership.consumer.heard_at)
-        self.metrics.ready.set(self.health().ready)
+        self._health = self.health()
+        self.metrics.ready.set(self._health.ready)
 
     def _reading(self) -> list[int]:
         return sorted(partition.number for partition in self.partitions.reading())
@@ -252,29 +287,42 @@ class Worker:
             partitions=self._reading(),
             errors=[said for said in self._said() if said],
             failed=self._failure is not None,
+            problems=self.problems.lasting(),
+            loading=self._follower.loading if self._follower is not None else None,
         )
 
     def _said(self) -> list[str | None]:
-        model = self._follower.error if self._follower is not None else None
-        return [model, self._guarantee.trouble, self._membership.recovery.trouble, self._split.warning, self._failure]
+        return [self._guarantee.trouble, self._membership.recovery.trouble, self._split.warning, self._failure]
+
+    def _shown_health(self) -> Health:
+        """In the web server's threads: what the event loop said last, unless that stands still."""
+        still_s = time.monotonic() - self._loop_at
+        if self._ended.is_set():
+            why = self._failure or "it was asked to"
+            return msgspec.structs.replace(self._health, ready=False, reasons=[f"the worker ends: {why}"])
+        if still_s < _STILL_S:
+            return self._health
+        reason = f"the event loop has stood still for {still_s:.0f} s"
+        return msgspec.structs.replace(self._health, ready=False, reasons=[*self._health.reasons, reason])
 
     def _vitals(self) -> Vitals:
         """In the watchdog's thread."""
         waiting = self._waiting or self.batcher.queued > 0 or self._pipeline.in_flight > 0
+        may_join = self._follower is None or self._follower.looked.is_set()
         return Vitals(
             loop_at=self._loop_at,
             fetched_at=self._ownership.fetched_at,
             finished=self._pipeline.finished + self._ownership.restored,
-            waiting=waiting or not self._membership.joined(),
+            waiting=waiting or (may_join and not self._membership.joined()),
             partitions=self._progress,
             broker_at=self._broker_at,
             trouble=self._membership.recovery.trouble or self._repairs.last,
         )
 
-    def _on_model(self, ranker: Ranker) -> None:
+    def _on_model(self, ranker: Ranker | PopularityRanker) -> None:
         """In the follower's thread; the next batch is ranked by it."""
         self.ranker = ranker
-        self.metrics.blocked_unknown.set(self._policy.count_unknown(ranker.vocabulary, ranker.version))
+        self.metrics.blocked_unknown.set(self._policy.count_unknown(ranker.bundle.vocabulary, ranker.version))
 
     def _on_stuck(self, reason: str) -> None:
         """In the watchdog's thread."""

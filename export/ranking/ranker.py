@@ -6,7 +6,6 @@ B sessions, L positions, E exclusions a session, V catalogue, K asked for.
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +14,7 @@ from export.bundle.bundle import Bundle
 from export.bundle.vocabulary import PAD, Vocabulary
 from export.errors import BundleError, ConfigError
 from export.providers import Provider, check_provider
+from export.ranking.popularity import PopularityRanker, RankedList
 from export.ranking.ragged import Ragged
 from export.ranking.runtime import GraphRunner
 
@@ -42,13 +42,6 @@ class RankerConfig:
             raise ConfigError("threads and max_padding must not be negative, and max_cells must be positive")
 
 
-class RankedList(NamedTuple):
-    """One list for one session."""
-
-    items: list[tuple[str, float]]  # shop id and score, best first; a popularity list has shares of clicks as scores
-    fallback: bool  # True: popularity, as no item of the session is known
-
-
 class Ranker:
     """Ranks with one bundle. Its methods may be called from any thread."""
 
@@ -59,8 +52,7 @@ class Ranker:
         self._runner = GraphRunner(
             bundle, provider=self.config.provider, threads=self.config.threads, spin=self.config.spin
         )
-        self._by_popularity = np.argsort(-bundle.popularity, kind="stable") + 1  # (V,) catalogue ids
-        self._shares = bundle.popularity / max(1, int(bundle.popularity.sum()))  # (V,) of all clicks
+        self._popularity = PopularityRanker(bundle)
         if self.config.warm_up:
             self._warm_up()
 
@@ -130,11 +122,7 @@ class Ranker:
 
     def popular(self, k: int, exclude: Collection[str] = ()) -> RankedList:
         """Return the K items with most clicks in training, score = share of those clicks; ties by catalogue id."""
-        barred = frozenset(exclude)
-        first = self._by_popularity[: k + len(barred)]
-        names = map(self.vocabulary.items.__getitem__, (first - 1).tolist())
-        shares = zip(names, self._shares[first - 1].tolist(), strict=True)
-        return RankedList([(name, share) for name, share in shares if name not in barred][:k], True)
+        return self._popularity.popular(k, exclude)
 
     def check_k(self, k: int) -> None:
         """ConfigError unless this model can return lists of K."""

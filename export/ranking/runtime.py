@@ -16,15 +16,31 @@ from export.bundle.interface import INPUTS, OUTPUTS
 from export.errors import BundleError, ProviderUnavailable
 from export.providers import Provider
 
-__all__ = ["GraphRunner"]
+__all__ = ["GraphRunner", "try_provider"]
 
 _PROVIDERS: dict[Provider, str] = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+_SMALLEST_GRAPH = (  # y = relu(x) of one number, opset 17: opened to see which provider takes it
+    b'\x08\x08:3\n\x0c\n\x01x\x12\x01y"\x04Relu\x12\x01pZ\x0f\n\x01x\x12\n\n\x08\x08\x01\x12\x04\n\x02\x08\x01'
+    b"b\x0f\n\x01y\x12\n\n\x08\x08\x01\x12\x04\n\x02\x08\x01B\x04\n\x00\x10\x11"
+)
 _OUTPUTS = list(OUTPUTS)
 _TYPES = dict.fromkeys((*INPUTS, *OUTPUTS), "tensor(int32)") | {"k": "tensor(int64)", "top_scores": "tensor(float)"}
 _CUDA_HINT = (
     "the CUDA provider can't run here ({reason}). It needs an NVIDIA GPU with its driver, and "
     "the build of ONNX Runtime for it in place of the one for CPUs (README, On a GPU); or choose the provider cpu"
 )
+
+
+def try_provider(provider: Provider) -> None:
+    """ProviderUnavailable unless graphs can run on it here; what a process is told at its start, before any model."""
+    if provider == "cuda":
+        _prepare_cuda()
+    try:
+        _session(_SMALLEST_GRAPH, provider, _options(threads=1, spin=False))
+    except ProviderUnavailable:
+        raise
+    except Exception as error:  # ONNX Runtime's own exceptions have no common type
+        raise ProviderUnavailable(f"the provider {provider} can't run the smallest graph: {error}") from error
 
 
 class GraphRunner:
@@ -93,12 +109,19 @@ def _cores() -> int:
 
 
 def _open(bundle: Bundle, provider: Provider, options: Any) -> Any:
-    wanted = _PROVIDERS[provider]
-    providers = [wanted] if provider == "cpu" else [wanted, _PROVIDERS["cpu"]]
     try:
-        session = ort.InferenceSession(str(bundle.onnx_path), options, providers=providers)
+        return _session(str(bundle.onnx_path), provider, options)
+    except ProviderUnavailable:
+        raise
     except Exception as error:  # ONNX Runtime's own exceptions have no common type
         raise BundleError("bad_model", f"ONNX Runtime can't load {bundle.onnx_path}: {error}") from error
+
+
+def _session(graph: str | bytes, provider: Provider, options: Any) -> Any:
+    """Open a file or the bytes of a graph; ProviderUnavailable where another provider would run it."""
+    wanted = _PROVIDERS[provider]
+    providers = [wanted] if provider == "cpu" else [wanted, _PROVIDERS["cpu"]]
+    session = ort.InferenceSession(graph, options, providers=providers)
     if session.get_providers()[0] != wanted:
         raise ProviderUnavailable(_CUDA_HINT.format(reason="CUDA or cuDNN libraries are missing or do not match"))
     return session

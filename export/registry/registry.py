@@ -17,7 +17,7 @@ from export.bundle.manifest import Manifest
 from export.errors import BundleError, ConfigError, NextclickError, RegistryError, RegistryMissing, VersionUnknown
 from export.registry.storage import open_storage
 
-__all__ = ["DEFAULT_VARIANT", "Registry", "local_bundle"]
+__all__ = ["DEFAULT_VARIANT", "Registry", "check_variant", "local_bundle"]
 
 DEFAULT_VARIANT = "default"  # the variant of a shop that compares nothing
 _VERSION = re.compile(r"[1-9][0-9]{0,17}")
@@ -116,7 +116,7 @@ class Registry:
 
     def history(self, variant: str = DEFAULT_VARIANT) -> tuple[str, ...]:
         """Return the versions promoted for a variant, the live one last."""
-        _checked(variant, _VARIANT, ConfigError)
+        check_variant(variant)
         self._require()
         with self._translated(f"read what is live for {variant}"):
             content = self._storage.read(_live_name(variant))
@@ -152,7 +152,7 @@ class Registry:
         return self._change(variant, drop)[-1]
 
     def _change(self, variant: str, step: Callable[[tuple[str, ...]], tuple[str, ...]]) -> tuple[str, ...]:
-        _checked(variant, _VARIANT, ConfigError)
+        check_variant(variant)
         self._require()
         with self._translated(f"change what is live for {variant}"), self._storage.lock():
             history = step(self.history(variant))[-_KEPT:]
@@ -202,6 +202,15 @@ def local_bundle(address: str | Path) -> Path:
         return Path(address)
     url, _, version = str(address).rstrip("/").rpartition("/")
     return Registry(url).fetch(version)
+
+
+def check_variant(variant: str) -> str:
+    """Return the name of a variant, or raise ConfigError: it names files, keys of messages and metrics."""
+    if not isinstance(variant, str) or not _VARIANT.fullmatch(variant):
+        raise ConfigError(
+            f"{variant!r} is no name of a variant: letters, digits, _ and - (not first), 64 at most, like new-model"
+        )
+    return variant
 
 
 def _checked(name: str, pattern: re.Pattern[str], error: type[NextclickError]) -> str:

@@ -15,6 +15,7 @@ from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, Resourc
 from export.errors import ConfigError
 from stream.errors import BrokerUnavailable, TopicError
 from stream.kafka.clients import build_client, consumer_options, wait_for_broker
+from stream.kafka.names import check_group
 from stream.topic_names import Topics
 
 __all__ = ["TopicPlan", "TopicReport", "check_topics", "create_topics", "partition_counts", "topic_plans"]
@@ -69,6 +70,7 @@ def create_topics(
     """Make what is missing and check the rest; may be repeated. TopicError says what is wrong and what to do."""
     if partitions < 1 or replication < 1:
         raise ConfigError("a topic has at least one partition and one replica")
+    check_group(group)
     wait_for_broker(bootstrap_servers, extra, timeout_s=timeout_s)
     client = _admin(bootstrap_servers, extra)
     plans = topic_plans(topics, partitions=partitions, group=group)

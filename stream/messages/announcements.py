@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from confluent_kafka import Consumer, KafkaError, Message, Producer
 
-from export.registry.registry import Registry
+from export.registry.registry import Registry, check_variant
 from stream.errors import AnnouncementError, BrokerUnavailable, PublishFailed
 from stream.kafka.clients import Options, assign_all, build_client, consumer_options, producer_options, wait_for_broker
 from stream.messages.contract import ModelAnnouncement, decode_announcement, encode
@@ -21,6 +21,7 @@ _LOOK_S = 1.0  # between two looks for a topic that is not there
 
 def announcement_for(registry: Registry, version: str, variant: str = "default") -> ModelAnnouncement:
     """The announcement of a published version, with the hash of its manifest as the registry has it."""
+    check_variant(variant)
     return ModelAnnouncement(
         version=version,
         uri=registry.uri(version),

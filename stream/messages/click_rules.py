@@ -4,30 +4,40 @@
 at once, and is the only place that words a reason.
 """
 
-from typing import Any, Literal, NamedTuple, NoReturn, cast
+import math
+import re
+import sys
+from typing import Any, Literal, NamedTuple, cast
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from export.ids import MAX_ID_BYTES, id_fault, normal_id
 from stream.errors import BadClick
+from stream.messages.record_time import FIRST_PLAUSIBLE_MS, sane_record_time_ms
 
 __all__ = [
     "LAST_TS_MS",
+    "MAX_DEPTH",
     "MAX_FUTURE_MS",
     "MAX_ID_BYTES",
     "MAX_VALUE_BYTES",
     "RANKING_FAILED",
     "REASONS",
+    "SECONDS",
     "TYPES",
     "ClickType",
     "Judged",
+    "is_too_deep",
     "judge_click",
+    "newest_ts",
 ]
 
 MAX_VALUE_BYTES = 64 * 1024
+MAX_DEPTH = 500  # objects and arrays within each other; what Python's stack takes differs by version and caller
 MAX_FUTURE_MS = 24 * 3600 * 1000  # a shop's clock may be wrong by a day, not more
 LAST_TS_MS = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z
+SECONDS = range(FIRST_PLAUSIBLE_MS // 1000, 2**32)  # 2001 to 2106 in seconds; as milliseconds, weeks of 1970
 RANKING_FAILED = "ranking_failed"
 
 ClickType = Literal["click", "cart", "order", "like", "skip", "dislike"]
@@ -35,6 +45,7 @@ ClickType = Literal["click", "cart", "order", "like", "skip", "dislike"]
 _ID_FIELDS = ("session_id", "item_id", "user_id")
 REASONS = frozenset(
     {"value_missing", "too_large", "not_utf8", "too_deep", "not_json", "not_object", "ts_negative", "ts_future"}
+    | {"ts_seconds"}
     | {"missing_session_id", "missing_item_id", "missing_ts", "unknown_type", "key_missing", "key_mismatch"}
     | {f"{rule}_{field}" for field in _ID_FIELDS for rule in ("empty", "too_long", "control_characters")}
     | {f"wrong_type_{field}" for field in (*_ID_FIELDS, "ts", "type", "context")}
@@ -76,8 +87,11 @@ TYPES: dict[Any, ClickType] = {
     "carts": "cart",
     "orders": "order",
 }
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"?', re.DOTALL)  # up to the end where it is not closed
+_BRACKET = re.compile(rb"[\[\]{}]")
 _decode_loose = msgspec.json.Decoder(_LooseClick).decode
 _decode_any = msgspec.json.Decoder().decode
+_check_json = msgspec.json.Decoder(msgspec.Raw).decode
 
 
 def judge_click(value: bytes | None, key: bytes | None, record_ts_ms: int) -> Judged:
@@ -98,6 +112,24 @@ def judge_click(value: bytes | None, key: bytes | None, record_ts_ms: int) -> Ju
     return click
 
 
+def newest_ts(record_ts_ms: int) -> int:
+    """The greatest ts a click may have, given its record's timestamp; where that is no time, only the year counts."""
+    record_ms = sane_record_time_ms(record_ts_ms)
+    return LAST_TS_MS if record_ms is None else min(record_ms + MAX_FUTURE_MS, LAST_TS_MS)
+
+
+def is_too_deep(value: bytes) -> bool:
+    """Whether objects and arrays stand more than MAX_DEPTH deep within each other; strings don't count."""
+    if value.count(b"[") + value.count(b"{") <= MAX_DEPTH:
+        return False
+    depth = 0
+    for bracket in _BRACKET.findall(_STRING.sub(b"", value)):
+        depth += 1 if bracket in b"[{" else -1
+        if depth > MAX_DEPTH:
+            return True
+    return False
+
+
 def _parse(value: bytes | None) -> _LooseClick:
     if value is None:
         raise BadClick("value_missing", "the record has no value")
@@ -105,14 +137,23 @@ def _parse(value: bytes | None) -> _LooseClick:
         raise BadClick("too_large", f"{len(value)} bytes, at most {MAX_VALUE_BYTES} are allowed")
     try:
         value.decode()
-        return _decode_loose(value)
     except UnicodeDecodeError as error:
         raise BadClick("not_utf8", f"invalid byte at position {error.start}") from error
-    except RecursionError as error:
-        raise BadClick("too_deep", "the JSON is nested too deeply") from error
-    except msgspec.ValidationError as error:
-        raise BadClick("not_object", str(error)) from error
-    except (msgspec.MsgspecError, ValueError) as error:
+    if is_too_deep(value):
+        raise BadClick("too_deep", f"the JSON is nested more than {MAX_DEPTH} levels deep")
+    try:
+        return _decode_loose(value)
+    except msgspec.ValidationError as error:  # at the first byte: what follows may still be no JSON
+        _check_well_formed(value)
+        raise BadClick("not_object", "the JSON is no object") from error
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise BadClick("not_json", str(error)) from error
+
+
+def _check_well_formed(value: bytes) -> None:
+    try:
+        _check_json(value)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise BadClick("not_json", str(error)) from error
 
 
@@ -120,16 +161,24 @@ def _value(field: str, raw: msgspec.Raw) -> Any:
     """The value of one field; its JSON is known to be well-formed."""
     try:
         return _decode_any(raw)
-    except RecursionError as error:
-        raise BadClick("too_deep", f"{field} is nested too deeply") from error
-    except msgspec.ValidationError as error:  # an integer of hundreds of digits, at any depth
-        if field == "ts":
-            _refuse_ts(negative=bytes(raw).startswith(b"-"))
-        if field == "type":
-            raise BadClick("wrong_type_type", "type must be a string, is an integer") from error
-        raise BadClick(f"out_of_range_{field}", f"an integer in {field} has too many digits") from error
-    except (msgspec.MsgspecError, ValueError) as error:
+    except msgspec.ValidationError as error:  # it is, or holds, a number too large to be read
+        return _unreadable(field, bytes(raw).strip(), error)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise BadClick("not_json", f"{field}: {error}") from error
+
+
+def _unreadable(field: str, raw: bytes, error: Exception) -> Any:
+    """What is judged in place of a value that holds too large a number: another one of its type."""
+    if raw.startswith(b"["):
+        return []
+    if raw.startswith(b"{"):
+        if field != "context":
+            return {}
+        limits = f"integers have at most {sys.get_int_max_str_digits()} digits, others are below 1.8e308"
+        raise BadClick("out_of_range_context", f"a number in context is too large: {limits}") from error
+    if any(letter in raw for letter in b".eE"):
+        return math.inf
+    return -(10**30) if raw.startswith(b"-") else 10**30
 
 
 def _required_id(field: str, raw: msgspec.Raw | UnsetType) -> str:
@@ -168,16 +217,15 @@ def _ts(raw: msgspec.Raw | UnsetType, record_ts_ms: int) -> int:
     value = _value("ts", raw)
     if type(value) is not int:
         raise BadClick("wrong_type_ts", f"ts must be an integer (milliseconds), is {_json_type(value)}")
-    newest = min(record_ts_ms + MAX_FUTURE_MS, LAST_TS_MS) if record_ts_ms > 0 else LAST_TS_MS
-    if value < 0 or value > newest:
-        _refuse_ts(negative=value < 0)
-    return value
-
-
-def _refuse_ts(*, negative: bool) -> NoReturn:
-    if negative:
+    if value < 0:
         raise BadClick("ts_negative", "ts is before the epoch")
-    raise BadClick("ts_future", "ts is more than 24 hours after the record's timestamp; is it in milliseconds?")
+    if value > LAST_TS_MS:
+        raise BadClick("ts_future", "ts is after the year 9999; is it in milliseconds?")
+    if value > newest_ts(record_ts_ms):
+        raise BadClick("ts_future", f"ts is more than 24 hours after the record's own timestamp ({record_ts_ms} ms)")
+    if value in SECONDS:
+        raise BadClick("ts_seconds", "ts is in seconds, or of the first weeks of 1970; it must be in milliseconds")
+    return value
 
 
 def _type(raw: msgspec.Raw | UnsetType) -> ClickType:

@@ -7,27 +7,30 @@ the reason with which the message goes to the rejected topic.
     value_missing               a message has a value
     too_large                   the value has at most 64 KiB (checked before anything is parsed)
     not_utf8                    the value is UTF-8
-    too_deep                    the JSON can be read without exhausting the stack
+    too_deep                    objects and arrays are nested at most 500 levels deep
     not_json                    the value is JSON (NaN and Infinity are not, nor is a byte order mark)
     not_object                  the JSON is an object
     missing_F                   session_id, item_id and ts are there
     wrong_type_F                session_id, item_id, user_id: a string or an integer (not null, true or 1.0)
                                 ts: an integer; type: a string; context: an object
-    out_of_range_F              an integer id fits into 64 bits with sign (it becomes its decimal string), and so do
-                                the integers within context
+    out_of_range_F              an integer id fits into 64 bits with sign (it becomes its decimal string); within
+                                context, integers have at most 4,300 digits and other numbers fit into a double
     empty_F                     an id says something: not NULL, nan, \\N, None or another word for nothing, nor spaces
     too_long_F                  an id has at most 256 bytes of UTF-8
     control_characters_F        an id has no control characters (U+0000-U+001F, U+007F-U+009F), nor U+FFFD
     ts_negative                 ts >= 0, in milliseconds since the epoch
     ts_future                   ts is at most 24 hours after the record's own timestamp, and before the year 10000
+    ts_seconds                  ts is no time from 2001 to 2106 in seconds (which would be weeks of 1970)
     unknown_type                type is click, cart, order, like, skip or dislike (or OTTO's clicks, carts, orders)
     key_missing                 the record has a key
     key_mismatch                the key is the session id
 
-`type` may be left out (`click`), and so may `user_id` and `context`, for which null means left out. Unknown fields are
-ignored. Ids are read by the law of `export/ids.py`, as in logs: spaces around one are no part of it, in the key
-neither, and `7.0` is `7`. A field given twice counts by its last value. `ranking_failed` is the worker's own reason:
-the click was sound, but no list could be made for it.
+The rules with an F are tried field by field, in the order session_id, item_id, ts, type, user_id, context. `type` may
+be left out (`click`), and so may `user_id` and `context`, for which null means left out. Unknown fields are ignored,
+whatever is in them. Ids are read by the law of `export/ids.py`, as in logs: spaces around one are no part of it, in the
+key neither, and `7.0` is `7`. A field given twice counts by its last value. A record's own timestamp is a hint, not a
+law: where it is no time in milliseconds (record_time.py), it bounds nothing. `ranking_failed` is the worker's own
+reason: the click was sound, but no list could be made for it.
 """
 
 from collections.abc import Iterable
@@ -40,14 +43,17 @@ from msgspec import Meta
 from export.ids import is_plain
 from stream.errors import AnnouncementError, BadClick
 from stream.messages.click_rules import (
-    LAST_TS_MS,
+    MAX_DEPTH,
     MAX_FUTURE_MS,
     MAX_ID_BYTES,
     MAX_VALUE_BYTES,
     RANKING_FAILED,
     REASONS,
+    SECONDS,
     ClickType,
+    is_too_deep,
     judge_click,
+    newest_ts,
 )
 
 __all__ = [
@@ -131,9 +137,14 @@ encode = _encoder.encode  # any message type of this module -> JSON bytes
 def decode_click(value: bytes | None, key: bytes | None, record_ts_ms: int) -> Click:
     """The click of a message, or BadClick with the first rule broken (see the module's table).
 
-    `record_ts_ms`: the record's timestamp in milliseconds; 0 or less means it has none, and only the year counts.
+    `record_ts_ms`: the record's timestamp; where it is no time in milliseconds, only the year counts.
     """
-    if value is not None and len(value) <= MAX_VALUE_BYTES and value.isascii():
+    if (
+        value is not None
+        and len(value) <= MAX_VALUE_BYTES
+        and value.isascii()
+        and (len(value) <= MAX_DEPTH or not is_too_deep(value))
+    ):
         try:
             click = _decode_strict(value)
         except (msgspec.MsgspecError, ValueError, RecursionError):
@@ -142,7 +153,7 @@ def decode_click(value: bytes | None, key: bytes | None, record_ts_ms: int) -> C
         if (
             is_plain(session_id)
             and is_plain(item_id)
-            and 0 <= click.ts <= (record_ts_ms + MAX_FUTURE_MS if record_ts_ms > 0 else LAST_TS_MS) <= LAST_TS_MS
+            and SECONDS.stop <= click.ts <= newest_ts(record_ts_ms)
             and (user_id is None or is_plain(user_id))
             and key == session_id.encode()
         ):

@@ -1,14 +1,17 @@
-"""What a record's own timestamp is worth. It is a hint, not a law: producers and brokers put anything there."""
+"""What a record's own timestamp tells: a time in milliseconds, or nothing.
 
-__all__ = ["sane_record_time_ms"]
+It is a hint, not a law. A producer's client sets it, or the broker (LogAppendTime), and what stands there may be
+milliseconds, seconds (`timestamp=int(time.time())`), 0, -1 (none) or -62135596800000 (Go's zero time).
+"""
 
-_FIRST_MS, _LAST_MS = 100_000_000_000, 100_000_000_000_000  # 1973 and the year 5138
+__all__ = ["FIRST_PLAUSIBLE_MS", "LAST_PLAUSIBLE_MS", "sane_record_time_ms"]
+
+FIRST_PLAUSIBLE_MS = 978_307_200_000  # 2001-01-01, ten years before Kafka; seconds, read as milliseconds, stay below
+LAST_PLAUSIBLE_MS = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z; nanoseconds lie above
 
 
 def sane_record_time_ms(timestamp: int | None) -> int | None:
-    """A record's timestamp where it can be a time in milliseconds since the epoch; None where it cannot.
-
-    None: no timestamp (-1, 0), seconds (whose values, until the year 5138, are below all of ours), micro- and
-    nanoseconds (which are above), and what a clock that was never set writes (-62135596800000).
-    """
-    return timestamp if timestamp is not None and _FIRST_MS <= timestamp < _LAST_MS else None
+    """The record's time in milliseconds since the epoch; None where it is unusable: absent, or no milliseconds."""
+    if timestamp is None or not FIRST_PLAUSIBLE_MS <= timestamp <= LAST_PLAUSIBLE_MS:
+        return None
+    return timestamp

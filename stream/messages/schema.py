@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from export.ids import ID_SCHEMA_PATTERN, MAX_ID_BYTES
-from stream.messages.click_rules import LAST_TS_MS, TYPES
+from stream.messages.click_rules import LAST_TS_MS, SECONDS, TYPES
 from stream.messages.contract import Click, ModelAnnouncement, Recommendation
 
 __all__ = ["SCHEMAS", "schema_text", "write_schemas"]
@@ -30,7 +30,12 @@ _ACCEPTED: dict[str, dict[str, Any]] = {  # what decode_click takes beyond, or s
     "session_id": _ID,
     "item_id": _ID,
     "user_id": {**_ID, "type": ["string", "integer", "null"]},
-    "ts": {"type": "integer", "minimum": 0, "maximum": LAST_TS_MS},
+    "ts": {
+        "type": "integer",
+        "minimum": 0,
+        "maximum": LAST_TS_MS,
+        "not": {"minimum": SECONDS.start, "exclusiveMaximum": SECONDS.stop},
+    },
     "type": {"type": "string", "enum": list(TYPES)},
     "context": {"type": ["object", "null"]},
 }

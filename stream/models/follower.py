@@ -3,55 +3,39 @@
 What is served, in this order: the newest announcement for the variant; without one, what the registry says is live;
 without that, the newest version. A worker that has no model yet also takes older versions rather than none. A bundle
 that fails is refused, reported and remembered, and the current model stays; a registry that fails is asked again.
+
+Where there are models, but none can be used:
+
+    at the start, by what the worker was told    `refusal`: k or the provider is wrong, and the worker must not answer
+    at the start, by what the models are         popular items of one of them answer; without any that is readable,
+                                                 `refusal`
+    later, and one is in service                 that one stays
+    later, and none is (the registry was empty)  popular items answer
 """
 
 import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
 
-from export.bundle.bundle import load_bundle
 from export.errors import BundleError, NextclickError, RegistryError, VersionUnknown
-from export.ranking.ranker import Ranker, RankerConfig
+from export.ranking.popularity import PopularityRanker
+from export.ranking.ranker import Ranker
 from export.registry.registry import Registry
 from stream.config import StreamConfig
 from stream.messages.announcements import AnnouncementReader
 from stream.messages.contract import ModelAnnouncement
+from stream.models.loading import Loader, Wanted, is_of_settings, load_ranker, load_stand_in
 from stream.ops.metrics import Metrics
+from stream.ops.problems import Problems
 
-__all__ = ["Loader", "ModelFollower", "Wanted", "load_ranker"]
+__all__ = ["ModelFollower"]
 
 _START_S = 5.0  # for reading the topic to its end before the first model is chosen
 _READ_S = 0.2  # one wait for an announcement; also the delay of stop()
 _BACKOFF_S = (0.5, 30.0)  # first and longest pause after the registry failed
 
 _log = logging.getLogger(__name__)
-
-
-class Wanted(NamedTuple):
-    """A version to be served. `sha256` of its manifest is empty where the registry, not an announcement, named it."""
-
-    version: str
-    sha256: str = ""
-    announced_ts: int = 0
-
-
-Loader = Callable[[Wanted], Ranker]
-
-
-def load_ranker(config: StreamConfig, registry: Registry, wanted: Wanted) -> Ranker:
-    """Fetch, verify and warm up a version.
-
-    BundleError where it is not what was announced, or not sound; ConfigError where its lists are shorter than k;
-    ProviderUnavailable where the provider can't run here.
-    """
-    bundle = load_bundle(registry.fetch(wanted.version))
-    if bundle.manifest.version != wanted.version or wanted.sha256 not in ("", bundle.manifest_sha256):
-        raise BundleError("altered", f"version {wanted.version} in {registry.url} is not the one that was announced")
-    ranker = Ranker(bundle, RankerConfig(provider=config.provider, threads=config.threads))
-    ranker.check_k(config.k)
-    return ranker
 
 
 class ModelFollower:
@@ -63,22 +47,29 @@ class ModelFollower:
         metrics: Metrics,
         on_model: Callable[[Ranker], None],
         *,
+        on_stand_in: Callable[[PopularityRanker], None] | None = None,
         on_error: Callable[[NextclickError], None] | None = None,
+        problems: Problems | None = None,
         load: Loader | None = None,
     ) -> None:
-        """`on_error` hears of every model that could not be loaded; `load` takes the place of load_ranker in tests."""
+        """`on_stand_in` is handed popular items where there is no model to be served; without it nothing stands in.
+        `on_error` hears of every model that could not be loaded; `load` takes the place of load_ranker in tests."""
         self._config, self._metrics = config, metrics
-        self._on_model, self._on_error = on_model, on_error
+        self._on_model, self._on_stand_in, self._on_error = on_model, on_stand_in, on_error
+        self._problems = problems or Problems()
         self._registry = Registry(config.registry)
         self._load = load or (lambda wanted: load_ranker(config, self._registry, wanted))
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="model-follower", daemon=True)
         self._announced: Wanted | None = None
         self._serving: Wanted | None = None
-        self._refused: set[Wanted] = set()
+        self._stand_in: Wanted | None = None
+        self._refused: dict[Wanted, NextclickError] = {}
         self._next_look = 0.0
         self._pause = _BACKOFF_S[0]
-        self.looked = threading.Event()  # the first look is over: a model is in service, or none could be had
+        self.looked = threading.Event()  # the registry was read, and what it holds was tried, once
+        self.loading: str | None = None  # the version that is being loaded now
+        self.refusal: NextclickError | None = None  # why the worker must not answer: set before `looked`, or never
         self.error: str | None = None  # why the newest wanted model is not in service
 
     @property
@@ -116,7 +107,6 @@ class ModelFollower:
             if time.monotonic() >= self._next_look:
                 self._next_look = time.monotonic() + self._config.models_poll_s
                 self._look()
-                self.looked.set()
             self._read(reader)
 
     def _read(self, reader: AnnouncementReader) -> None:
@@ -135,12 +125,49 @@ class ModelFollower:
     def _look(self) -> None:
         """Serve the first candidate that can be had, unless it is in service."""
         try:
-            for wanted in self._candidates():
-                if self._is_served(wanted) or (wanted not in self._refused and self._serve_if_there(wanted)):
-                    return
+            if not self._choose() and self._serving is None:
+                self._do_without()
         except (RegistryError, OSError) as error:
-            self._report(error, "registry")
+            self._report_registry(error)
             self._back_off()
+            return
+        self._problems.clear("registry")
+        self.looked.set()
+
+    def _choose(self) -> bool:
+        """Whether one of the candidates is in service."""
+        for place, wanted in enumerate(self._candidates()):
+            if self._is_served(wanted) or (wanted not in self._refused and self._serve_if_there(wanted)):
+                if place == 0:
+                    self.error = None
+                    self._problems.clear("model_refused")
+                return True
+        return False
+
+    def _do_without(self) -> None:
+        """No model is in service. An empty registry is waited for; one that holds models is another matter."""
+        if not self._refused or self.refusal is not None or self._stand_in is not None:
+            return
+        if not self.looked.is_set():
+            self.refusal = next(filter(is_of_settings, self._refused.values()), None)
+        if self.refusal is None and self._on_stand_in is not None and not self._serve_stand_in(self._on_stand_in):
+            self.refusal = next(iter(self._refused.values())) if not self.looked.is_set() else None
+
+    def _serve_stand_in(self, on_stand_in: Callable[[PopularityRanker], None]) -> bool:
+        for wanted in self._refused:
+            try:
+                ranker = load_stand_in(self._registry, wanted)
+            except (BundleError, VersionUnknown):  # said before, when the whole of it was refused
+                continue
+            self._stand_in = wanted
+            self._problems.raise_(
+                "no_model",
+                f"no model can be served; the most popular items of version {wanted.version} answer in its place",
+                "the reason of the refusal says what to do",
+            )
+            on_stand_in(ranker)
+            return True
+        return False
 
     def _back_off(self) -> None:
         self._next_look = time.monotonic() + self._pause
@@ -168,34 +195,50 @@ class ModelFollower:
         except VersionUnknown as error:
             if self._serving is not None:
                 raise
-            self._report(error, "registry")
+            self._report_registry(error)
             self._back_off()  # in case none of the others can be had
             return False
 
     def _serve(self, wanted: Wanted) -> bool:
         """Whether the model is in service now. RegistryError and OSError pass through: they may go away."""
-        begun = time.monotonic()
+        begun, self.loading = time.monotonic(), wanted.version
         try:
             ranker = self._load(wanted)
         except (RegistryError, OSError):
             raise
         except Exception as error:  # whatever a damaged graph does to ONNX Runtime
-            self._refused.add(wanted)
-            self._report(error, error.reason if isinstance(error, BundleError) else _slug(error), wanted.version)
+            self._refuse(wanted, error)
             return False
+        finally:
+            self.loading = None
         if self._stopped.is_set():
             return False
         sha256 = ranker.bundle.manifest_sha256
         self._on_model(ranker)
-        self._serving, self.error, self._pause = Wanted(wanted.version, sha256), None, _BACKOFF_S[0]
+        self._serving, self._stand_in, self._pause = Wanted(wanted.version, sha256), None, _BACKOFF_S[0]
+        self._problems.clear("no_model")
         self._metrics.set_model(wanted.version, self._config.variant, sha256)
         _log.info("model %s is in service, loaded in %.2f s", wanted.version, time.monotonic() - begun)
         return True
 
-    def _report(self, error: Exception, reason: str, version: str = "") -> None:
-        self._metrics.model_failures.labels(reason).inc()
-        self.error = f"model {version} refused: {error}" if version else str(error)
-        _log.error("%s; %s stays in service", self.error, f"model {self.version}" if self.version else "no model")
+    def _refuse(self, wanted: Wanted, error: Exception) -> None:
+        self._metrics.model_failures.labels(error.reason if isinstance(error, BundleError) else _slug(error)).inc()
+        self.error = f"model {wanted.version} refused: {error}"
+        self._refused[wanted] = error if isinstance(error, NextclickError) else NextclickError(self.error)
+        now = f"model {self.version} stays in service" if self.version else "no model is in service"
+        remedy = "start the workers with other settings, or promote another model"
+        if not is_of_settings(error):
+            remedy = "publish it again and promote it, or go back by `nextclick models rollback`"
+        _log.error("%s; %s: %s", self.error, now, remedy)
+        self._problems.raise_("model_refused", self.error, remedy, logged=True)
+        if self._on_error is not None:
+            self._on_error(self._refused[wanted])
+
+    def _report_registry(self, error: Exception) -> None:
+        """It may go away: it is asked again, less and less often."""
+        self._metrics.model_failures.labels("registry").inc()
+        self.error = str(error)
+        self._problems.raise_("registry", f"the registry does not give what is to be served: {error}")
         if self._on_error is not None:
             self._on_error(error if isinstance(error, NextclickError) else NextclickError(self.error))
 

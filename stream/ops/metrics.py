@@ -40,7 +40,9 @@ class Metrics:
         self.model_failures = self._counter("model_failures", "Models that were refused or not loaded.", ("reason",))
         self.announcement_errors = self._counter("announcement_errors", "Unreadable messages on the models topic.")
         self.redis_written = self._counter("redis_written", "Lists written to Redis.")
-        self.redis_dropped = self._counter("redis_dropped", "Lists not written to Redis: too many waiting, or too old.")
+        self.redis_dropped = self._counter("redis_dropped", "Lists not written: too many waiting, too old, or refused.")
+        self.redis_refused = self._counter("redis_refused", "Lists that Redis did not take, each try.", ("reason",))
+        self.redis_evicted = self._counter("redis_evicted", "Keys that Redis evicted for want of memory, by its count.")
         self.redis_errors = self._counter("redis_errors", "Failed attempts to write to Redis.")
         self.lag = self._gauge("lag_clicks", "Clicks behind the end of the partition.", ("partition",))
         self.queue = self._gauge("queue_clicks", "Clicks waiting in the worker.")
@@ -54,14 +56,22 @@ class Metrics:
             "split_sessions", "Sessions found in a second partition: producers disagree on the partitioner."
         )
         self.ready = self._gauge("ready", "1 while the worker answers with a model.")
+        self.log_left_out = self._counter("log_lines_left_out", "Lines of the log left out, as too many were alike.")
+        self.problem = self._gauge("problem", "1 while the worker has this problem; /health has it in words.", ("key",))
         self.latency = Histogram(
             "nextclick_latency_seconds", "Time by stage.", ("stage",), buckets=_SECONDS, registry=self.registry
         )
+        self.unmeasured = self._counter(
+            "latency_unmeasured", "Latencies not known: a record's time is none, or ahead of our clock.", ("stage",)
+        )
+        for stage in ("wait", "total"):
+            self.unmeasured.labels(stage)
         self.batch_clicks = Histogram(
             "nextclick_batch_clicks", "Clicks of a micro-batch.", buckets=_CLICKS, registry=self.registry
         )
         self.model = Info("nextclick_model", "The model in service.", registry=self.registry)
         self._expired_before = 0
+        self._lagging: set[int] = set()
         self.stages = {stage: self.latency.labels(stage) for stage in STAGES}
 
     def observe(self, stage: str, seconds: float) -> None:
@@ -90,7 +100,9 @@ class Metrics:
 
     def set_lag(self, lag: Mapping[int, int]) -> None:
         """Replace the lag of all partitions; those not named are no longer ours."""
-        self.lag.clear()
+        for gone in self._lagging - lag.keys():  # a scrape in another thread must miss none of the others
+            self.lag.remove(str(gone))
+        self._lagging = set(lag)
         for partition, clicks in lag.items():
             self.lag.labels(str(partition)).set(clicks)
         self.partitions.set(len(lag))

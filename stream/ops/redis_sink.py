@@ -1,10 +1,12 @@
 """The same lists in Redis: `rec:{session}` with a time to live, beside the topic and never in its way.
 
 A thread of its own writes what waits, many lists a pipeline. Redis may be away at start or later: lists wait a little,
-the oldest are dropped and counted, and writing goes on by itself when it is back.
+the oldest are dropped and counted, and writing goes on by itself when it is back. Each list of a pipeline has an
+answer of its own: where some are taken, those refused (another node's keys in a cluster, no memory left) are dropped
+and counted by their reason; where none is, all wait as in an outage, unless they would be refused again. Lists that
+Redis took and evicted before their time are told by its own figures. All of it is in /health with the remedy.
 """
 
-import logging
 import threading
 import time
 from collections import deque
@@ -15,6 +17,8 @@ import redis
 
 from export.errors import ConfigError
 from stream.ops.metrics import Metrics
+from stream.ops.problems import Problems
+from stream.ops.redis_errors import is_for_good, reason_of, remedy_for
 
 __all__ = ["PREFIX", "RedisSink"]
 
@@ -24,8 +28,8 @@ _MAX_AGE_S = 10.0  # an older list could overwrite a newer one of the partition'
 _PIPELINE_LISTS = 1_024  # at least so many in one pipeline, if they wait
 _BACKOFF_S = (0.1, 2.0)  # first and longest pause after a failure
 _TIMEOUT_S = 1.0  # of a connection attempt and of an answer
-
-_log = logging.getLogger(__name__)
+_LOOK_S = 10.0  # between two looks at what Redis evicted
+_SAID_S = 60.0  # how long a loss is spoken of after it
 
 
 class _Batch(NamedTuple):
@@ -36,14 +40,16 @@ class _Batch(NamedTuple):
 class RedisSink:
     """Writes lists to the Redis at `url` (redis://, rediss:// or unix://); ConfigError if that is no such URL."""
 
-    def __init__(self, url: str, ttl_s: int, metrics: Metrics) -> None:
+    def __init__(self, url: str, ttl_s: int, metrics: Metrics, problems: Problems | None = None) -> None:
         try:
             self._client = redis.Redis.from_url(
                 url, socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S, health_check_interval=30
             )
         except ValueError as error:
             raise ConfigError(f"not a Redis URL (redis://host:port/0): {error}") from error
-        self._ttl_s, self._metrics = ttl_s, metrics
+        self._ttl_s, self._metrics, self._problems = ttl_s, metrics, problems or Problems()
+        self._evicted: int | None = None  # keys, by Redis' own count, at the last look
+        self._next_look = 0.0
         self._waiting: deque[_Batch] = deque()
         self._lists = 0  # that wait
         self._writing = False
@@ -61,7 +67,7 @@ class RedisSink:
             self._waiting.append(_Batch(lists, time.monotonic()))
             self._lists += len(lists)
             while self._lists > _MAX_LISTS:
-                self._metrics.redis_dropped.inc(self._pop())
+                self._drop(self._pop(), f"more than {_MAX_LISTS} waited")
             self._changed.notify()
 
     def close(self, timeout_s: float = 2.0) -> None:
@@ -75,7 +81,7 @@ class RedisSink:
         self._thread.join(max(deadline - time.monotonic(), 0.0) + 2 * _TIMEOUT_S)
         with self._changed:
             while self._waiting:
-                self._metrics.redis_dropped.inc(self._pop())
+                self._drop(self._pop(), "the worker ended")
         self._client.close()
 
     def _pop(self) -> int:
@@ -106,28 +112,67 @@ class RedisSink:
         pause = _BACKOFF_S[0]
         while batches:
             if self._stopped.is_set() or time.monotonic() - batches[0].queued_at > _MAX_AGE_S:
-                self._metrics.redis_dropped.inc(len(batches.popleft().lists))
+                why = "the worker ended" if self._stopped.is_set() else f"they waited for more than {_MAX_AGE_S:.0f} s"
+                self._drop(len(batches.popleft().lists), why)
                 continue
-            lists = [one for batch in batches for one in batch.lists]
-            if self._write(lists):
-                self._metrics.redis_written.inc(len(lists))
+            if self._write([one for batch in batches for one in batch.lists]):
                 return
             self._stopped.wait(pause)
             pause = min(2 * pause, _BACKOFF_S[1])
 
     def _write(self, lists: Sequence[tuple[str, bytes]]) -> bool:
+        """Whether Redis has answered for good; False where all of it is to be tried again."""
         try:
             with self._client.pipeline(transaction=False) as pipeline:
                 for session_id, message in lists:
                     pipeline.set(PREFIX + session_id, message, ex=self._ttl_s)
-                pipeline.execute()
+                answers = pipeline.execute(raise_on_error=False)
+            self._look_at_evictions()
         except (redis.RedisError, OSError) as error:
+            return self._failed(error)
+        refused = [answer for answer in answers if isinstance(answer, Exception)]
+        for one in refused:
+            self._metrics.redis_refused.labels(reason_of(one)).inc()
+        if len(refused) == len(lists) and not any(map(is_for_good, refused)):
+            return self._failed(refused[0])
+        self._metrics.redis_written.inc(len(lists) - len(refused))
+        if refused:
             self._metrics.redis_errors.inc()
-            if self._healthy:
-                _log.warning("Redis does not take lists, they go to Kafka only: %s", error)
-            self._healthy = False
-            return False
-        if not self._healthy:
-            _log.info("Redis takes lists again")
+            self._drop(len(refused), "they were refused")
+            what = f"Redis refuses lists ({len(refused)} of the last {len(lists)}): {refused[0]}"
+            self._problems.raise_("redis_refuses", what, remedy_for(refused[0]), for_s=_SAID_S)
         self._healthy = True
+        self._problems.clear("redis_away")
         return True
+
+    def _failed(self, error: Exception) -> bool:
+        self._metrics.redis_errors.inc()
+        self._healthy = False
+        self._problems.raise_(
+            "redis_away", f"Redis does not take lists, they go to Kafka only: {error}", remedy_for(error)
+        )
+        return False
+
+    def _drop(self, lists: int, why: str) -> None:
+        self._metrics.redis_dropped.inc(lists)
+        if lists and not self._stopped.is_set():
+            self._problems.raise_("redis_drops", f"lists are not written to Redis, as {why}", for_s=_SAID_S)
+
+    def _look_at_evictions(self) -> None:
+        """Redis forgets keys before their time to live where its memory is full, and tells nobody."""
+        if time.monotonic() < self._next_look:
+            return
+        self._next_look = time.monotonic() + _LOOK_S
+        try:
+            evicted = int(self._client.info("stats").get("evicted_keys", 0))
+        except (redis.ResponseError, TypeError, ValueError):  # no right to ask, or a proxy that does not know
+            return
+        if self._evicted is not None and evicted > self._evicted:
+            self._metrics.redis_evicted.inc(evicted - self._evicted)
+            self._problems.raise_(
+                "redis_evicts",
+                f"Redis evicted {evicted - self._evicted} keys for want of memory, lists may be gone before their time",
+                "raise its maxmemory, or shorten --redis-ttl",
+                for_s=_SAID_S,
+            )
+        self._evicted = evicted

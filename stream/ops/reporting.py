@@ -1,32 +1,39 @@
 """What a worker tells the outside of its batches: figures, /health, and the lists for Redis."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from export.ranking.popularity import PopularityRanker
 from stream.guarantee.publisher import Outgoing
 from stream.messages.contract import RANKING_FAILED
+from stream.messages.record_time import sane_record_time_ms
 from stream.ops.metrics import Metrics
+from stream.ops.problems import Problem, Problems
 from stream.ops.redis_sink import RedisSink
-from stream.ops.web import Health
+from stream.ops.web import Health, Serving
 from stream.partition.owned import OwnedPartition
 from stream.path.commit import ItemRanker, Prepared
 from stream.path.inference import Ranked
 
 __all__ = ["Reporter", "describe_health"]
 
+_SAID_S = 600.0  # how long /health speaks of what was seen once
+
 
 class Reporter:
     """The pipeline's observer. Called on the event loop; nothing here waits."""
 
-    def __init__(self, metrics: Metrics, recommendations: str, redis: RedisSink | None) -> None:
+    def __init__(
+        self, metrics: Metrics, recommendations: str, redis: RedisSink | None, problems: Problems | None = None
+    ) -> None:
         self._metrics, self._redis = metrics, redis
+        self._problems = problems or Problems()
         self._recommendations = recommendations
 
     def prepared(self, prepared: Prepared, seconds: float) -> None:
         """Steps 1 and 2 are done."""
         records = prepared.batch.records
-        waited = time.time() - records[0].timestamp / 1000 - seconds
-        self._metrics.observe("wait", waited)
+        self._observe_since("wait", records[0].timestamp, seconds)
         self._metrics.observe("fold", seconds)
         self._metrics.batch_clicks.observe(len(records))
 
@@ -38,6 +45,7 @@ class Reporter:
         """Steps 5 to 7 are done: the clicks are answered."""
         metrics, records = self._metrics, prepared.batch.records
         failed = [work for work, a in zip(prepared.sessions.values(), ranked.answers, strict=True) if a.error]
+        failed_why = next((answer.error for answer in ranked.answers if answer.error), "")
         lost, lists = sum(len(work.records) for work in failed), len(ranked.answers) - len(failed)
         metrics.clicks.inc(len(records))
         metrics.batches.inc()
@@ -51,10 +59,34 @@ class Reporter:
         for _ in range(lost):
             metrics.reject(RANKING_FAILED)
         metrics.observe("confirm", seconds)
-        metrics.observe("total", time.time() - records[-1].timestamp / 1000)
+        self._observe_since("total", records[-1].timestamp)
+        if failed and not lists:
+            self._problems.raise_(
+                "ranking_fails",
+                f"the model ranks none of a batch of {len(failed)} sessions, their clicks are rejected: {failed_why}",
+                "the log has the traceback; go back by `nextclick models rollback`",
+                for_s=_SAID_S,
+            )
         if self._redis is not None:
             mine = (m for m in messages if m.topic == self._recommendations)
             self._redis.put([(m.key.decode(), m.value) for m in mine if m.key and m.value])
+
+    def _observe_since(self, stage: str, timestamp: int, less_s: float = 0.0) -> None:
+        """The time since a record was sent, unless that is unknown, or ahead of our clock."""
+        sent_ms = sane_record_time_ms(timestamp)
+        passed_s = -1.0 if sent_ms is None else time.time() - sent_ms / 1000 - less_s
+        if passed_s >= 0:
+            self._metrics.observe(stage, passed_s)
+            return
+        self._metrics.unmeasured.labels(stage).inc()
+        if sent_ms is None:
+            self._problems.raise_(
+                "record_times",
+                f"clicks come in records whose timestamp ({timestamp}) is no time in milliseconds: their latency "
+                "is not measured, and a ts of the future is not noticed",
+                "let the producer's client set it, or set message.timestamp.type=LogAppendTime for the topic",
+                for_s=_SAID_S,
+            )
 
     def lag(
         self, partitions: list[OwnedPartition], highwater: Callable[[OwnedPartition], int | None]
@@ -77,17 +109,30 @@ def describe_health(
     partitions: list[int],
     errors: list[str],
     failed: bool,
+    problems: Sequence[Problem] = (),
+    loading: str | None = None,
 ) -> Health:
-    """What /health says; `errors` do not make a worker unready by themselves, as the model in service goes on."""
+    """What /health says. `errors` do not make a worker unready by themselves, as the model in service goes on; of the
+    problems only those do that are `unready`. `loading`: the version that the worker waits for before it joins."""
     reasons = [] if joined else ["partitions are being assigned or recovered"]
-    if ranker is None:
-        reasons.append("no model: lists are empty until the registry has one")
+    if not joined and ranker is None:
+        reasons = [f"model {loading} is being loaded" if loading else "the first model is looked for"]
+    elif ranker is None:
+        reasons.append("the registry holds no model: lists are empty until it has one")
+    serving = _serving(ranker)
     return Health(
-        ready=joined and ranker is not None and not failed,
-        model=ranker.version if ranker else None,
+        ready=serving == "model" and joined and not failed and not any(problem.unready for problem in problems),
+        serving=serving if joined and not failed else "nothing",
+        model=ranker.version if ranker and serving == "model" else None,
         variant=variant,
         partitions=partitions,
         lag=lag,
-        reasons=reasons + errors,
-        fallback=ranker is None,
+        reasons=[*reasons, *errors, *map(str, problems)],
+        fallback=serving != "model",
     )
+
+
+def _serving(ranker: ItemRanker | None) -> Serving:
+    if ranker is None:
+        return "empty lists"
+    return "popularity" if isinstance(ranker, PopularityRanker) else "model"

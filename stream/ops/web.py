@@ -1,64 +1,186 @@
-"""The worker's small web server: /health, /health/live and /metrics, nothing else."""
+"""The worker's small web server: /health, /health/live and /metrics, nothing else.
 
+It lives in threads of its own and can't slow the clicks down, whoever asks and however: a connection gets one answer
+and is closed, there are a few of them at a time, for a few seconds at most, some hundred a second, and the figures are
+put into text four times a second at most.
+"""
+
+import asyncio
+import contextlib
+import errno
+import logging
+import socket
+import threading
+import time
 from collections.abc import Callable
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Literal
 
 import msgspec
-from aiohttp import web
 
 from export.errors import ConfigError
 from stream.ops.metrics import CONTENT_TYPE, Metrics
 
-__all__ = ["Health", "WebServer"]
+__all__ = ["Health", "Serving", "WebServer"]
+
+log = logging.getLogger(__name__)
+
+Serving = Literal["model", "popularity", "empty lists", "nothing"]
+
+_CONNECTIONS = 64  # at a time; more are closed at once
+_CONNECTION_S = 10.0  # from the first byte to the last
+_SILENCE_S = 5.0  # of a client that does not send or does not read
+_TURN_S = 0.005  # between two connections taken
+_FRESH_S = 0.25  # how long a text of the figures is shown
+_POLL_S = 0.1  # how late the end is noticed
+_NO_DESCRIPTORS_S = 0.5  # pause where the process may open no more files
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True):
     """What /health says: with status 200 if ready, 503 if not."""
 
-    ready: bool  # partitions are assigned, their state is recovered, and a model is in service
-    model: str | None = None  # version in service
+    ready: bool  # partitions are assigned, their state is recovered, a model is in service, and nothing forbids it
+    serving: Serving = "nothing"  # what answers clicks: the model; popular items, or lists without items; not yet any
+    model: str | None = None  # version in service; none while popular items answer
     variant: str = "default"
     partitions: list[int] = []
     lag: dict[int, int] = {}  # clicks behind the end, by partition
-    reasons: list[str] = []  # why it is not ready, or what failed last
+    reasons: list[str] = []  # why it is not ready, and all that is wrong, with what to do about it
     fallback: bool = False  # lists are of popular items, or empty, for want of a model
 
 
 class WebServer:
-    """Serves on the event loop that start() is called on."""
+    """`health` is called in the server's threads."""
 
     def __init__(self, host: str, port: int, health: Callable[[], Health], metrics: Metrics) -> None:
         self._host, self._port = host, port
         self._health, self._metrics = health, metrics
-        self._runner: web.AppRunner | None = None
+        self._server: _Server | None = None
+        self._text, self._text_at = b"", -_FRESH_S
+        self._rendering = threading.Lock()
 
     async def start(self) -> int:
         """Listen and return the port (chosen by the system where 0 was asked for); ConfigError if it can't be had."""
-        app = web.Application()
-        routes = {"/health": self._get_health, "/health/live": self._get_live, "/metrics": self._get_metrics}
-        app.add_routes([web.get(path, handler) for path, handler in routes.items()])
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
-        await self._runner.setup()
         try:
-            await web.TCPSite(self._runner, self._host, self._port).start()
-        except OSError as error:
-            await self.stop()
-            raise ConfigError(f"can't listen on {self._host}:{self._port}: {error.strerror or error}") from error
-        return int(self._runner.addresses[0][1])
+            self._server = await asyncio.to_thread(_Server, self._host, self._port, self._answer)
+        except (OSError, OverflowError) as error:
+            why = getattr(error, "strerror", None) or error
+            raise ConfigError(f"can't listen on {self._host}:{self._port}: {why}") from error
+        threading.Thread(target=self._server.serve_forever, args=(_POLL_S,), name="web", daemon=True).start()
+        return int(self._server.server_address[1])
 
     async def stop(self) -> None:
-        """Stop listening; may be repeated."""
-        if self._runner is not None:
-            await self._runner.cleanup()
-            self._runner = None
+        """Stop listening and close every connection, answered or not; may be repeated."""
+        server, self._server = self._server, None
+        if server is not None:
+            await asyncio.to_thread(server.end)
 
-    async def _get_health(self, _request: web.Request) -> web.Response:
-        health = self._health()
-        body = msgspec.json.encode(health)
-        return web.Response(body=body, status=200 if health.ready else 503, content_type="application/json")
+    def _answer(self, path: str) -> tuple[HTTPStatus, str, bytes]:
+        """Status, content type and body."""
+        if path == "/health":
+            health = self._health()
+            status = HTTPStatus.OK if health.ready else HTTPStatus.SERVICE_UNAVAILABLE
+            return status, "application/json; charset=utf-8", msgspec.json.encode(health)
+        if path == "/health/live":  # that it answers at all is the answer: one not ready must not be started anew
+            return HTTPStatus.OK, "text/plain; charset=utf-8", b"alive\n"
+        if path == "/metrics":
+            return HTTPStatus.OK, CONTENT_TYPE, self._figures()
+        return HTTPStatus.NOT_FOUND, "text/plain; charset=utf-8", b"/health, /health/live or /metrics\n"
 
-    async def _get_live(self, _request: web.Request) -> web.Response:
-        """That it answers at all is the answer: a worker that is not ready must not be started anew for it."""
-        return web.Response(text="alive\n")
+    def _figures(self) -> bytes:
+        with self._rendering:
+            if time.monotonic() - self._text_at >= _FRESH_S:
+                self._text, self._text_at = self._metrics.render(), time.monotonic()
+            return self._text
 
-    async def _get_metrics(self, _request: web.Request) -> web.Response:
-        return web.Response(body=self._metrics.render(), headers={"Content-Type": CONTENT_TYPE})
+
+class _Handler(BaseHTTPRequestHandler):
+    """One request of one connection; HTTP 1.0, so that what a client sent behind it is never read."""
+
+    timeout = _SILENCE_S
+    server: "_Server"
+
+    def do_GET(self) -> None:
+        status, kind, body = self.server.answer(self.path.partition("?")[0])
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    do_HEAD = do_GET  # noqa: N815 - the name that the library looks for
+
+    def version_string(self) -> str:
+        return "nextclick"
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Nothing: an operator's log is no access log."""
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = _CONNECTIONS
+
+    def __init__(self, host: str, port: int, answer: Callable[[str], tuple[HTTPStatus, str, bytes]]) -> None:
+        found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        self.address_family = found[0][0]
+        self.answer = answer
+        self._open: dict[socket.socket, float] = {}  # when each connection was taken
+        self._changes = threading.Lock()
+        self._next_turn = 0.0
+        super().__init__((host, port), _Handler)
+
+    def server_bind(self) -> None:
+        """As HTTPServer does, but for its look-up of our own name, which may hang where there is no DNS."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.socket.bind(self.server_address)
+        self.server_address = self.socket.getsockname()
+        self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
+
+    def end(self) -> None:
+        """Called in another thread than serve_forever's."""
+        self.shutdown()
+        self._close_older_than(0.0)
+        self.socket.close()
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        time.sleep(max(self._next_turn - time.monotonic(), 0.0))
+        self._next_turn = time.monotonic() + _TURN_S
+        try:
+            return super().get_request()
+        except OSError as error:
+            if error.errno in (errno.EMFILE, errno.ENFILE):
+                log.error("no file descriptor is left for a connection: raise the limit (ulimit -n, LimitNOFILE)")
+                time.sleep(_NO_DESCRIPTORS_S)
+            raise
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        with self._changes:
+            full = len(self._open) >= _CONNECTIONS
+            if not full:
+                self._open[request] = time.monotonic()
+        if full:
+            self.shutdown_request(request)
+        else:
+            super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        with self._changes:
+            self._open.pop(request, None)
+        super().shutdown_request(request)
+
+    def service_actions(self) -> None:
+        self._close_older_than(_CONNECTION_S)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that went away or stood still is nobody's fault here."""
+        log.debug("a request failed", exc_info=True)
+
+    def _close_older_than(self, age_s: float) -> None:
+        with self._changes:
+            old = [request for request, at in self._open.items() if time.monotonic() - at >= age_s]
+        for request in old:
+            with contextlib.suppress(OSError):  # its thread wakes up and closes it
+                request.shutdown(socket.SHUT_RDWR)

@@ -24,7 +24,13 @@ def test_docstring_tree_names_every_error(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("error", "code"),
-    [(errors.ConfigError, 2), (errors.VersionUnknown, 2), (errors.RegistryMissing, 1), (errors.BundleError, 1)],
+    [
+        (errors.ConfigError, 2),
+        (errors.VersionUnknown, 2),
+        (errors.ProviderUnavailable, 2),
+        (errors.RegistryMissing, 1),
+        (errors.BundleError, 1),
+    ],
 )
 def test_exit_code_tells_wrong_input_from_failure(error: type[errors.NextclickError], code: int) -> None:
     assert error.exit_code == code

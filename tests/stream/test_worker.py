@@ -6,9 +6,12 @@ What needs a real broker (two workers, rebalances, restarts of the broker) is in
 import asyncio
 import json
 import os
+import resource
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -207,6 +210,82 @@ def test_worker_asked_to_end_twice_ends_orderly_and_the_next_repeats_nothing(wor
     workplace.flush()
     workplace.answered({"new": "j"})
     assert len(workplace.read("recommendations")) == published + 1
+
+
+def test_worker_under_clients_that_pipeline_metrics_and_read_nothing_answers_and_ends_at_once(
+    workplace: Workplace,
+) -> None:
+    workplace.start()
+    host, _, port = workplace.address.rpartition(":")
+    with Pipelining(host, int(port)):
+        for number in range(400):
+            workplace.click(f"s{number % 20}", f"i{number}")
+        workplace.flush()
+        workplace.answered({f"s{n}": f"i{380 + n}" for n in range(20)})
+        begun = time.monotonic()
+        assert workplace.end(signal.SIGTERM) == 0
+        assert time.monotonic() - begun < 15, "the end waits for no client of /metrics"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the limit of another process is set on Linux only")
+def test_worker_out_of_file_descriptors_says_so_in_few_lines_and_goes_on(workplace: Workplace) -> None:
+    workplace.start()
+    assert workplace.process is not None
+    pid = workplace.process.pid
+    hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)[1]
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (len(os.listdir(f"/proc/{pid}/fd")) + 8, hard))
+    host, _, port = workplace.address.rpartition(":")
+    with Pipelining(host, int(port)):
+        idle = [socket.create_connection((host, int(port)), timeout=10) for _ in range(40)]
+        deadline = time.monotonic() + 30
+        while "ulimit -n" not in workplace.log.read_text():
+            assert time.monotonic() < deadline, workplace.log.read_text()
+            time.sleep(0.1)
+        workplace.click("a", "1")
+        workplace.flush()
+        workplace.answered({"a": "1"})
+    for client in idle:
+        client.close()
+    assert len(workplace.log.read_text().splitlines()) < 500
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (hard, hard))
+    assert workplace.end(signal.SIGTERM) == 0
+
+
+class Pipelining:
+    """Sixty clients that ask for /metrics as fast as they can and read nothing; who is closed comes again."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._address, self._stopped = (host, port), threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._stopped.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        clients: dict[int, socket.socket | None] = dict.fromkeys(range(60))
+        while not self._stopped.wait(0.01):
+            for number, client in clients.items():
+                clients[number] = self._send(client)
+        for client in filter(None, clients.values()):
+            client.close()
+
+    def _send(self, client: socket.socket | None) -> socket.socket | None:
+        try:
+            if client is None:
+                client = socket.create_connection(self._address, timeout=1)
+                client.setblocking(False)
+            client.send(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 1000)
+        except BlockingIOError:
+            return client
+        except OSError:
+            if client is not None:
+                client.close()
+            return None
+        return client
 
 
 def test_run_worker_with_a_web_port_in_use_fails_with_the_reason(workplace: Workplace) -> None:

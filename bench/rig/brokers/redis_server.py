@@ -15,13 +15,16 @@ __all__ = ["RedisServer"]
 
 
 class RedisServer:
-    """A server that can be stopped and started again at the same address, empty. BrokerMissing without the program."""
+    """A server that can be stopped and started again at the same address, empty. BrokerMissing without the program.
 
-    def __init__(self) -> None:
+    `options` are more words of its command line.
+    """
+
+    def __init__(self, *options: str) -> None:
         program = shutil.which("redis-server")
         if program is None:
             raise BrokerMissing("redis-server is not on the PATH (Debian: apt-get install redis-server)")
-        self._program = program
+        self._program, self._options = program, options
         self._port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self.url = f"redis://127.0.0.1:{self._port}/0"
@@ -29,6 +32,7 @@ class RedisServer:
     def start(self) -> None:
         """Start it and return when it answers."""
         command = [self._program, "--port", str(self._port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+        command += self._options
         self._process = subprocess.Popen(
             command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=die_with_parent
         )

@@ -14,6 +14,7 @@ from bench.rig.toy import toy_manifest
 from export.bundle.bundle import Bundle, write_bundle
 from export.errors import BundleError, ProviderUnavailable
 from export.ranking.ranker import Ranker, RankerConfig
+from export.ranking.runtime import _SMALLEST_GRAPH, try_provider
 
 K = 10
 
@@ -99,6 +100,13 @@ def test_cuda_on_a_build_without_it_says_what_to_install(bundle: Bundle) -> None
         pytest.skip("this ONNX Runtime has the CUDA provider")
     with pytest.raises(ProviderUnavailable, match="On a GPU"):
         Ranker(bundle, RankerConfig(provider="cuda"))
+    with pytest.raises(ProviderUnavailable, match="On a GPU"):
+        try_provider("cuda")
+
+
+def test_check_provider_cpu_runs_the_smallest_graph() -> None:
+    onnx.checker.check_model(onnx.load_from_string(_SMALLEST_GRAPH))
+    try_provider("cpu")
 
 
 def test_cuda_whose_libraries_do_not_load_never_falls_back_silently(
@@ -107,7 +115,7 @@ def test_cuda_whose_libraries_do_not_load_never_falls_back_silently(
     both = ["CUDAExecutionProvider", "CPUExecutionProvider"]
     real = ort.InferenceSession
 
-    def fall_back(path: str, options: Any, providers: list[str]) -> Any:
+    def fall_back(path: str | bytes, options: Any, providers: list[str]) -> Any:
         assert providers == both
         return real(path, options, providers=["CPUExecutionProvider"])
 
@@ -115,3 +123,5 @@ def test_cuda_whose_libraries_do_not_load_never_falls_back_silently(
     monkeypatch.setattr("export.ranking.runtime.ort.InferenceSession", fall_back)
     with pytest.raises(ProviderUnavailable, match="CUDA or cuDNN"):
         Ranker(bundle, RankerConfig(provider="cuda"))
+    with pytest.raises(ProviderUnavailable, match="CUDA or cuDNN"):
+        try_provider("cuda")

@@ -12,13 +12,16 @@ import pytest
 from export.bundle.bundle import load_bundle, write_bundle
 from export.bundle.manifest import Manifest, TrainingWindow
 from export.bundle.vocabulary import Vocabulary
-from export.errors import BundleError, ConfigError, NextclickError, RegistryMissing
+from export.errors import BundleError, ConfigError, NextclickError, ProviderUnavailable, RegistryMissing
+from export.ranking.popularity import PopularityRanker
 from export.registry.registry import Registry
 from stream.config import StreamConfig
 from stream.messages.announcements import announce, announcement_for
 from stream.messages.contract import ModelAnnouncement
-from stream.models.follower import ModelFollower, Wanted, load_ranker
+from stream.models.follower import ModelFollower
+from stream.models.loading import Wanted, load_ranker
 from stream.ops.metrics import Metrics
+from stream.ops.problems import Problems
 from stream.topic_names import Topics
 
 Eventually = Callable[[Callable[[], bool], str], None]
@@ -53,12 +56,23 @@ class Followed:
         self.errors: list[NextclickError] = []
         self.loads: list[Wanted] = []
         self.broken: dict[str, Exception] = {}
+        self.problems = Problems(self.metrics.problem)
+        self.stand_ins: list[PopularityRanker] = []
         config = StreamConfig(bootstrap_servers=cluster, registry=str(directory / "registry"),
                               topics=Topics(models=topic), models_poll_s=0.05)  # fmt: skip
         self.follower = ModelFollower(
             config, self.metrics, lambda ranker: self.models.append(ranker.version),
             on_error=self.errors.append, load=self.load,
         )  # fmt: skip
+        self.serving = ModelFollower(  # as a worker has it
+            config,
+            self.metrics,
+            lambda ranker: self.models.append(ranker.version),
+            on_stand_in=self.stand_ins.append,
+            on_error=self.errors.append,
+            problems=self.problems,
+            load=self.load,
+        )
 
     def load(self, wanted: Wanted) -> Any:
         self.loads.append(wanted)
@@ -73,6 +87,9 @@ class Followed:
         one = announcement_for(self.registry, version)
         fields = {name: getattr(one, name) for name in one.__struct_fields__}
         announce(self.cluster, ModelAnnouncement(**{**fields, **changes}), topic=self.topic)
+
+    def wrong(self) -> dict[str, str]:
+        return {problem.key: str(problem) for problem in self.problems.lasting()}
 
     def failures(self, reason: str) -> float:
         found = self.metrics.registry.get_sample_value("nextclick_model_failures_total", {"reason": reason})
@@ -93,6 +110,7 @@ def followed(tmp_path: Path, cluster: str, topic: str) -> Iterator[Make]:
     yield make
     for one in made:
         one.follower.stop()
+        one.serving.stop()
 
 
 def test_follower_registry_missing_raises_at_start(tmp_path: Path, cluster: str) -> None:
@@ -244,6 +262,93 @@ def test_follower_nothing_to_serve_and_the_announced_lost_asks_less_and_less_oft
     eventually(thrice, "the lost version asked for three times")
     assert asked[2] - asked[0] > 0.7
     assert one.models == []
+
+
+TOO_SHORT = ConfigError("k is 60; model 2 returns lists of 1 to 50")
+NO_CUDA = ProviderUnavailable("the CUDA provider can't run here")
+
+
+@pytest.mark.parametrize("error", [TOO_SHORT, NO_CUDA, BundleError("bad_model", "an operator it does not know")])
+def test_follower_later_model_unfit_for_this_worker_is_said_and_the_current_stays(
+    followed: Make, eventually: Eventually, error: NextclickError
+) -> None:
+    one = followed(3)
+    one.registry.promote("1")
+    one.broken["2"] = error
+    one.serving.start()
+    eventually(lambda: one.models == ["1"], "the first model")
+    one.announce("2")
+    eventually(lambda: "model_refused" in one.wrong(), "the refusal")
+    assert str(error) in one.wrong()["model_refused"]
+    assert one.serving.version == "1"
+    assert (one.stand_ins, one.serving.refusal) == ([], None)
+    one.announce("3")
+    eventually(lambda: one.models == ["1", "3"], "the next one")
+    eventually(lambda: one.wrong() == {}, "nothing wrong any more")
+
+
+@pytest.mark.parametrize("error", [TOO_SHORT, NO_CUDA])
+def test_follower_every_model_refused_at_start_for_its_settings_is_a_refusal_to_serve(
+    followed: Make, error: NextclickError
+) -> None:
+    one = followed(2)
+    one.broken = {"1": BundleError("altered", "damaged"), "2": error}
+    one.serving.start()
+    assert one.serving.looked.wait(10)
+    assert one.serving.refusal is error
+    assert (one.models, one.stand_ins) == ([], [])
+
+
+def test_follower_graph_that_cannot_run_at_start_makes_its_popular_items_stand_in(
+    followed: Make, eventually: Eventually
+) -> None:
+    one = followed(1)
+    one.broken["1"] = BundleError("bad_model", "an operator it does not know")
+    one.serving.start()
+    assert one.serving.looked.wait(10)
+    assert one.serving.refusal is None
+    assert [ranker.version for ranker in one.stand_ins] == ["1"]
+    assert set(one.wrong()) == {"model_refused", "no_model"}
+    assert one.serving.version is None
+    one.registry.publish(one.staging)
+    eventually(lambda: one.models == ["2"], "the model that can run")
+    eventually(lambda: one.wrong() == {}, "nothing wrong any more")
+
+
+def test_follower_nothing_readable_at_start_is_a_refusal_to_serve(followed: Make) -> None:
+    one = followed(1)
+    (one.registry.fetch("1") / "items.json").unlink()
+    one.serving.start()
+    assert one.serving.looked.wait(10)
+    assert isinstance(one.serving.refusal, BundleError)
+    assert one.stand_ins == []
+
+
+def test_follower_first_model_after_the_start_unfit_for_this_worker_makes_popular_items_stand_in(
+    followed: Make, eventually: Eventually
+) -> None:
+    one = followed(0)
+    one.broken["1"] = TOO_SHORT
+    one.serving.start()
+    assert one.serving.looked.wait(10)
+    assert (one.serving.refusal, one.wrong()) == (None, {})
+    one.registry.publish(one.staging)
+    eventually(lambda: len(one.stand_ins) == 1, "the popular items")
+    assert one.serving.refusal is None
+    assert "k is 60" in one.wrong()["model_refused"]
+
+
+def test_follower_registry_that_fails_at_start_is_no_empty_registry(followed: Make, eventually: Eventually) -> None:
+    one = followed(1)
+    one.broken["1"] = OSError("the storage is away")
+    one.serving.start()
+    eventually(lambda: one.failures("registry") >= 2, "two attempts")
+    assert not one.serving.looked.is_set()
+    assert "the storage is away" in one.wrong()["registry"]
+    del one.broken["1"]
+    eventually(lambda: one.models == ["1"], "the model")
+    assert one.serving.looked.wait(10)
+    assert one.wrong() == {}
 
 
 def test_load_ranker_version_or_hash_unlike_the_wanted_raises_bundle_error(followed: Make) -> None:

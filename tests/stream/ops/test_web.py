@@ -1,6 +1,10 @@
 """/health and /metrics."""
 
 import asyncio
+import contextlib
+import socket
+import time
+import urllib.request
 from typing import Any
 
 import aiohttp
@@ -32,7 +36,7 @@ def test_health_ready_is_200_with_model_partitions_and_lag() -> None:
     health = Health(ready=True, model="7", partitions=[0, 2], lag={0: 3, 2: 0})
     status, kind, body = ask(health, "/health")
     assert (status, kind) == (200, "application/json")
-    assert body == {"ready": True, "model": "7", "variant": "default", "partitions": [0, 2],
+    assert body == {"ready": True, "serving": "nothing", "model": "7", "variant": "default", "partitions": [0, 2],
                     "lag": {"0": 3, "2": 0}, "reasons": [], "fallback": False}  # fmt: skip
 
 
@@ -67,3 +71,94 @@ def test_web_port_taken_raises_config_error() -> None:
             await first.stop()
 
     asyncio.run(run())
+
+
+def test_health_head_and_query_are_understood() -> None:
+    async def run() -> tuple[int, bytes]:
+        server = WebServer("127.0.0.1", 0, lambda: Health(ready=True), Metrics())
+        url = f"http://127.0.0.1:{await server.start()}/health?verbose=1"
+        try:
+            async with aiohttp.ClientSession() as session, session.head(url) as answer:
+                return answer.status, await answer.read()
+        finally:
+            await server.stop()
+
+    assert asyncio.run(run()) == (200, b"")
+
+
+class CountingMetrics(Metrics):
+    """Counts how often it was put into text, of the size that a busy worker's has."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.renders = 0
+
+    def render(self) -> bytes:
+        self.renders += 1
+        return super().render() + b"# padding\n" * 20_000
+
+
+def open_clients(port: int, number: int, sent: bytes) -> list[socket.socket]:
+    """Connections that send and never read."""
+    clients = []
+    for _ in range(number):
+        client = socket.create_connection(("127.0.0.1", port), timeout=10)
+        client.setblocking(False)
+        with contextlib.suppress(OSError):  # as much as the other side takes
+            client.send(sent)
+        clients.append(client)
+    return clients
+
+
+@pytest.mark.parametrize(
+    "sent", [b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 5_000, b"GET /metrics HTTP/1.1\r\nX-Slow: "]
+)
+def test_web_clients_that_pipeline_and_do_not_read_cost_little_and_do_not_hold_up_the_end(sent: bytes) -> None:
+    async def run() -> None:
+        metrics = CountingMetrics()
+        server = WebServer("127.0.0.1", 0, lambda: Health(ready=True), metrics)
+        port = await server.start()
+        begun = time.monotonic()
+        clients = await asyncio.to_thread(open_clients, port, 60, sent)
+        for path in ("/health", "/metrics", "/health/live"):
+            assert (await get(port, path))[0] == 200
+        assert metrics.renders <= 2 + (time.monotonic() - begun) / 0.25
+        begun = time.monotonic()
+        await server.stop()
+        assert time.monotonic() - begun < 5, "the end waits for no client"
+        for client in clients:
+            client.close()
+
+    asyncio.run(run())
+
+
+def test_web_more_clients_than_it_takes_are_closed_and_it_answers_again_when_they_are_gone() -> None:
+    async def run() -> None:
+        server = WebServer("127.0.0.1", 0, lambda: Health(ready=True), Metrics())
+        port = await server.start()
+        clients = await asyncio.to_thread(open_clients, port, 150, b"GET ")
+        deadline = time.monotonic() + 30
+        while True:  # silent ones are closed by and by
+            with contextlib.suppress(aiohttp.ClientError, OSError):
+                if (await get(port, "/health"))[0] == 200:
+                    break
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.1)
+        for client in clients:
+            client.close()
+        await server.stop()
+
+    asyncio.run(run())
+
+
+def test_web_loop_of_the_clicks_standing_still_is_answered_all_the_same() -> None:
+    async def run() -> int:
+        server = WebServer("127.0.0.1", 0, lambda: Health(ready=True), Metrics())
+        url = f"http://127.0.0.1:{await server.start()}/health"
+        try:
+            with urllib.request.urlopen(url, timeout=5) as answer:  # blocks this loop
+                return int(answer.status)
+        finally:
+            await server.stop()
+
+    assert asyncio.run(run()) == 200

@@ -1,0 +1,114 @@
+"""What a worker says of its batches and of itself: latencies only where times are known, and what serves or why not."""
+
+import time
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from export.bundle.bundle import Bundle
+from export.ranking.popularity import PopularityRanker
+from stream.ops.metrics import Metrics
+from stream.ops.problems import Problems
+from stream.ops.reporting import Reporter, describe_health
+from stream.path.commit import Answer, Prepared, Work
+from stream.path.inference import Ranked
+from tests.stream.records import EchoRanker, batch, click
+
+
+class Reported:
+    """A reporter that hears of one batch, whose records all have this timestamp."""
+
+    def __init__(self, timestamp: int, answers: list[Answer] | None = None) -> None:
+        self.metrics = Metrics()
+        self.problems = Problems(self.metrics.problem)
+        reporter = Reporter(self.metrics, "recommendations", None, self.problems)
+        records = [replace(click(offset, f"s{offset}", "i"), timestamp=timestamp) for offset in range(2)]
+        prepared = Prepared(batch(*records))
+        if answers:
+            prepared.sessions = {f"s{n}": Work(None, [record]) for n, record in enumerate(records)}  # type: ignore[arg-type]
+        reporter.prepared(prepared, 0.001)
+        reporter.confirmed(prepared, Ranked(answers or [], "7", 0.001), [], 0.001)
+
+    def sample(self, name: str, stage: str) -> float:
+        return self.metrics.registry.get_sample_value(name, {"stage": stage}) or 0.0
+
+    def keys(self) -> list[str]:
+        return [problem.key for problem in self.problems.lasting()]
+
+
+@pytest.mark.parametrize("timestamp", [-1, 0, -62_135_596_800_000, 1_700_000_000, 2**62])
+@pytest.mark.parametrize("stage", ["wait", "total"])
+def test_reporter_record_without_a_time_is_in_no_latency_and_is_said(timestamp: int, stage: str) -> None:
+    reported = Reported(timestamp)
+    assert reported.sample("nextclick_latency_seconds_count", stage) == 0
+    assert reported.sample("nextclick_latency_unmeasured_total", stage) == 1
+    assert reported.keys() == ["record_times"]
+
+
+@pytest.mark.parametrize("stage", ["wait", "total"])
+def test_reporter_record_ahead_of_the_clock_is_in_no_latency(stage: str) -> None:
+    reported = Reported(int((time.time() + 60) * 1000))
+    assert reported.sample("nextclick_latency_seconds_count", stage) == 0
+    assert reported.sample("nextclick_latency_unmeasured_total", stage) == 1
+    assert reported.keys() == []
+
+
+@pytest.mark.parametrize("stage", ["wait", "total"])
+def test_reporter_record_with_a_time_is_in_the_latency(stage: str) -> None:
+    reported = Reported(int((time.time() - 5) * 1000))
+    assert reported.sample("nextclick_latency_seconds_count", stage) == 1
+    assert 4.9 < reported.sample("nextclick_latency_seconds_sum", stage) < 60
+    assert reported.sample("nextclick_latency_unmeasured_total", stage) == 0
+
+
+def test_reporter_model_that_ranks_nobody_is_a_problem_and_one_poisoned_session_is_none() -> None:
+    now = int(time.time() * 1000)
+    bad, good = Answer((), fallback=False, error="CUDA error"), Answer((("a", 1.0),), fallback=False)
+    assert Reported(now, [bad, good]).keys() == []
+    failing = Reported(now, [bad, bad])
+    assert failing.keys() == ["ranking_fails"]
+    assert "CUDA error" in str(failing.problems.lasting()[0])
+
+
+def health(**changes: Any) -> Any:
+    settings: dict[str, Any] = {"ranker": EchoRanker(), "variant": "default", "joined": True, "lag": {},
+                                "partitions": [0], "errors": [], "failed": False}  # fmt: skip
+    return describe_health(**{**settings, **changes})
+
+
+def test_health_with_a_model_is_ready_whatever_else_is_wrong_but_for_what_forbids_it() -> None:
+    problems = Problems()
+    problems.raise_("model_refused", "model 8 refused", "promote another")
+    found = health(problems=problems.lasting())
+    assert (found.ready, found.serving, found.model, found.fallback) == (True, "model", "7", False)
+    assert found.reasons == ["model 8 refused: promote another"]
+    problems.raise_("topic_deleted", "clicks is gone", unready=True)
+    found = health(problems=problems.lasting())
+    assert not found.ready
+    assert found.reasons == ["model 8 refused: promote another", "clicks is gone"]
+
+
+def test_health_tells_popular_items_from_a_model(popularity: PopularityRanker) -> None:
+    found = health(ranker=popularity)
+    assert (found.ready, found.serving, found.model, found.fallback) == (False, "popularity", None, True)
+
+
+def test_health_tells_an_empty_registry_from_a_first_look() -> None:
+    found = health(ranker=None)
+    assert (found.ready, found.serving, found.fallback) == (False, "empty lists", True)
+    assert "the registry holds no model" in found.reasons[0]
+    found = health(ranker=None, joined=False)
+    assert (found.serving, found.reasons) == ("nothing", ["the first model is looked for"])
+    assert health(ranker=None, joined=False, loading="7").reasons == ["model 7 is being loaded"]
+    assert health(joined=False).reasons == ["partitions are being assigned or recovered"]
+    assert health(failed=True).serving == "nothing"
+
+
+@pytest.fixture
+def popularity(tmp_path: Any) -> PopularityRanker:
+    from export.bundle.bundle import load_bundle
+    from tests.stream.models.test_follower import bundle_in
+
+    bundle: Bundle = load_bundle(bundle_in(tmp_path / "bundle"))
+    return PopularityRanker(bundle)
