@@ -62,6 +62,7 @@ def callbacks(part: typer.Typer, path: tuple[str, ...] = ()) -> Iterator[tuple[t
         yield from callbacks(group.typer_instance, (*path, group.name) if group.name else path)
 
 
+FILLED = {"path": ("log.csv",)}  # arguments, which have no name on the command line
 FILL = {"--bootstrap-servers": "127.0.0.1:1", "--registry": "r", "--data": "log.csv"}
 
 
@@ -72,8 +73,8 @@ def test_there_are_options_with_fractions() -> None:
 @pytest.mark.parametrize("arguments", float_options(), ids=" ".join)
 def test_nan_and_infinities_are_no_values_of_an_option(arguments: tuple[str, ...]) -> None:
     *path, name, value = arguments
-    required = [parameter.opts[0] for parameter in COMMANDS[tuple(path)].params if parameter.required]
-    filled = [word for one in required for word in (one, FILL[one])]
+    required = [parameter for parameter in COMMANDS[tuple(path)].params if parameter.required]
+    filled = [word for one in required for word in (FILLED.get(one.opts[0]) or (one.opts[0], FILL[one.opts[0]]))]
     found = CliRunner().invoke(app, [*path, *filled, name, value])
     assert isinstance(found.exception, ConfigError)
     assert name in str(found.exception)
