@@ -126,6 +126,26 @@ def test_pipeline_valid_file_is_used_whole(tmp_path: Path) -> None:
     assert held_out.vocabulary is log.vocabulary
 
 
+def test_pipeline_valid_file_that_overlaps_is_said_with_the_share(tmp_path: Path) -> None:
+    seen: list[Progress] = []
+    asked = request(tmp_path)
+    read_and_split(dataclasses.replace(asked, valid=asked.data), seen.append)
+    assert any("100.0% of the rows of the held-out log" in progress.message for progress in seen)
+    seen.clear()
+    read_and_split(asked, seen.append)
+    assert not any("held-out log" in progress.message for progress in seen)
+
+
+def test_pipeline_bad_lines_are_shown(tmp_path: Path) -> None:
+    seen: list[Progress] = []
+    asked = request(tmp_path)
+    table = pq.read_table(asked.data)
+    items = pa.array(["[bad]\n", *table["item_id"].to_pylist()[1:]])
+    pq.write_table(table.set_column(1, "item_id", items), asked.data)
+    read_and_split(asked, seen.append)
+    assert any("bad_item at clicks.parquet:1: 0, [bad]\\n, " in progress.message for progress in seen)
+
+
 def test_pipeline_warm_start_from_an_earlier_training(tmp_path: Path) -> None:
     start, short = tmp_path / "start", tiny_preset(epochs=1, layers=1)
     asked = request(tmp_path, short, init_from=start)

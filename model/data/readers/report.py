@@ -59,7 +59,7 @@ class ReadReport:
         """Keep a bad line, unless there are enough of its reason."""
         if self.wants_sample(reason):
             shown = text if len(text) <= SAMPLE_CHARS else f"{text[:SAMPLE_CHARS]}…"
-            self.samples.append(Sample(str(file), line, reason, shown.encode(errors="replace").decode()))
+            self.samples.append(Sample(str(file), line, reason, "".join(map(_printable, shown))))
 
     def refuse(self, reason: str, file: Path, line: int, text: str, events: int = 1) -> None:
         """Count a bad line, or all `events` of it, that no column will hold."""
@@ -103,6 +103,11 @@ class ReadReport:
         if self.open_quotes:
             found.append(f"{self.open_quotes:,} quotes never close: those lines were taken as they stand")
         return found + self.remedies()
+
+
+def _printable(character: str) -> str:
+    """Return a character as a terminal may show it: no line break, no control sequence, no half of a pair."""
+    return character if character.isprintable() else character.encode("unicode_escape").decode()
 
 
 def counts(counter: Counter[str]) -> str:
