@@ -68,7 +68,9 @@ def test_replay_rate_is_kept(cluster: str, topic: str) -> None:
     assert report.clicks_per_s <= 450
 
 
-@pytest.mark.parametrize("wrong", [{"rate": 0.0}, {"rate": -1.0}, {"rate": float("nan")}, {"rate": float("inf")}, {"limit": -1}])
+@pytest.mark.parametrize(
+    "wrong", [{"rate": 0.0}, {"rate": -1.0}, {"rate": float("nan")}, {"rate": float("inf")}, {"limit": -1}]
+)
 def test_replay_bad_rate_or_limit_raises_config_error(wrong: dict[str, float]) -> None:
     with pytest.raises(ConfigError):
         replay(log(1), bootstrap_servers=NOBODY, **wrong)  # type: ignore[arg-type]
