@@ -11,7 +11,7 @@ from cli.options.common import Json
 from cli.options.group import command, option
 from cli.options.kafka import Kafka
 from cli.options.reading import Data, WholeReading
-from cli.output import report, stderr
+from cli.output import report, say
 
 if TYPE_CHECKING:
     from stream.kafka.replay import LoggedClick
@@ -39,7 +39,7 @@ def replay(
     options = dataclasses.replace(read.options(), kinds=frozenset(KINDS))
     client = kafka.client()
     raw = read_log(data, options)
-    stderr.print(raw.report.summary(), highlight=False)
+    say(raw.report.summary())
     clicks = cast("Iterator[LoggedClick]", iter_clicks(raw))
     sent = send(
         clicks, bootstrap_servers=kafka.bootstrap_servers, rate=rate or None, limit=limit, now=now, extra=client
