@@ -35,6 +35,7 @@ class Wanted(NamedTuple):
     version: str
     sha256: str = ""
     announced_ts: int = 0
+    uri: str = ""  # where the announcement says it is; workers fetch from the registry they were given
 
 
 Loader = Callable[[Wanted], Ranker]
@@ -43,10 +44,17 @@ Loader = Callable[[Wanted], Ranker]
 def load_ranker(config: StreamConfig, registry: Registry, wanted: Wanted) -> Ranker:
     """Fetch, verify and warm up a version.
 
-    BundleError where it is not what was announced, or not sound; ConfigError where its lists are shorter than k;
-    ProviderUnavailable where the provider can't run here.
+    BundleError where it is not what was announced, or not sound; VersionUnknown where it lies elsewhere; ConfigError
+    where its lists are shorter than k; ProviderUnavailable where the provider can't run here.
     """
-    bundle = load_bundle(registry.fetch(wanted.version))
+    try:
+        bundle = load_bundle(registry.fetch(wanted.version))
+    except VersionUnknown as error:
+        if not wanted.uri:
+            raise
+        raise VersionUnknown(
+            f"{error}. It was announced as {wanted.uri}: give the worker that registry, or publish the version here too"
+        ) from error
     if bundle.manifest.version != wanted.version or wanted.sha256 not in ("", bundle.manifest_sha256):
         raise BundleError("altered", f"version {wanted.version} in {registry.url} is not the one that was announced")
     ranker = Ranker(bundle, RankerConfig(provider=config.provider, threads=config.threads))
@@ -129,7 +137,7 @@ class ModelFollower:
             self._hear(announcement)
 
     def _hear(self, announcement: ModelAnnouncement) -> None:
-        self._announced = Wanted(announcement.version, announcement.sha256, announcement.announced_ts)
+        self._announced = Wanted(announcement.version, announcement.sha256, announcement.announced_ts, announcement.uri)
         self._next_look, self._pause = 0.0, _BACKOFF_S[0]
 
     def _look(self) -> None:
