@@ -286,3 +286,10 @@ def test_rejection_headers_name_where_and_why() -> None:
     headers = dict(rejection_headers(BadClick("ts_future", "größer"), "clicks", 2, 99))
     expected = {"reason": "ts_future", "detail": "größer", "topic": "clicks", "partition": "2", "offset": "99"}
     assert headers == {name: text.encode() for name, text in expected.items()}
+
+
+@pytest.mark.parametrize("number", [19_608_239_481_507_264_021, 2**64 + 1, 2**65 - 1, -(2**64) - 1])
+def test_integers_of_65_bits_are_never_taken_for_other_numbers(number: int) -> None:
+    assert msgspec.json.decode(str(number)) == number
+    with pytest.raises(BadClick, match="out_of_range_item_id"):
+        decode_click(b'{"session_id":"s","item_id":%d,"ts":%d}' % (number, NOW), b"s", NOW)
