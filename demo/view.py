@@ -109,7 +109,7 @@ class PlainView:
                     self._print(line)
 
     def _print(self, text: str) -> None:
-        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self._console.print(text, markup=False, emoji=False, highlight=False, soft_wrap=True)
 
 
 def render(snapshot: Snapshot, describe: Callable[[str], str], height: int = _SMALL) -> RenderableType:

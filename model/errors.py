@@ -4,14 +4,15 @@
     ├── DataError               exit code 2: the click log can't be used
     │   └── BadLines            exit code 2: too large a share of its lines is bad
     ├── TrainingError           exit code 1: training can't go on
-    └── CheckpointError         exit code 1: a checkpoint can't be used
+    ├── CheckpointError         exit code 1: a checkpoint can't be used
+    └── Interrupted             exit code 130 or 143: the training was ended by Ctrl-C or SIGTERM
 
 Each message is for the person who runs the command.
 """
 
 from export.errors import NextclickError
 
-__all__ = ["BadLines", "CheckpointError", "DataError", "TrainingError"]
+__all__ = ["BadLines", "CheckpointError", "DataError", "Interrupted", "TrainingError"]
 
 
 class DataError(NextclickError):
@@ -30,3 +31,13 @@ class TrainingError(NextclickError):
 
 class CheckpointError(NextclickError):
     """A checkpoint can't be used (truncated, altered, of another run): remove it, or train without resuming."""
+
+
+class Interrupted(NextclickError):
+    """The training was ended by a signal: nothing is published; the message says what is kept, and how to go on."""
+
+    exit_code = 130
+
+    def __init__(self, message: str, exit_code: int = 130) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code

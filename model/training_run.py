@@ -7,6 +7,8 @@ import json
 import platform
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -29,6 +31,7 @@ from model.data.log import SessionLog
 from model.data.overlap import overlap
 from model.data.readers import RawLog, ReadOptions, build_log, read_log
 from model.data.split import split
+from model.errors import Interrupted
 from model.evaluate.baselines import make_baseline
 from model.evaluate.metrics import MAIN
 from model.evaluate.protocol import evaluate, prefixes
@@ -87,15 +90,14 @@ def train_to_registry(request: TrainRequest, on_progress: OnProgress = ignore) -
 
     Steps: 1 read and split, 2 baselines, 3 train, 4 export, 5 parity, 6 bundle, 7 evaluate the graph, 8 publish.
     Nothing is published unless all before it went well. Raises DataError, ConfigError, TrainingError, CheckpointError,
-    ParityError, ProviderUnavailable and RegistryError.
+    ParityError, ProviderUnavailable and RegistryError; Interrupted, after a signal, with what to do to go on.
     """
     if request.init_from is not None and not all(map(checkpoint.exists, checkpoints(request.init_from))):
         raise ConfigError(f"--init-from: there is no checkpoint in {request.init_from}")
     check_device(request.preset.train.device)
-    if request.checkpoint_dir is not None:
-        checkpoint.make_folder(request.checkpoint_dir)
     registry = Registry(str(request.registry))
     registry.create()
+    checkpoint.make_folder(request.checkpoint_dir or default_checkpoint_dir(request.registry, ""))
     use_threads(request.preset.train.threads)
     team = join_team(request.preset.train.device)
     log, valid = read_and_split(request, on_progress)  # 1
@@ -105,28 +107,29 @@ def train_to_registry(request: TrainRequest, on_progress: OnProgress = ignore) -
     run = run_digest(request, log, valid)
     directory = request.checkpoint_dir or default_checkpoint_dir(request.registry, run)
     curves = Curves(directory, on_progress, baselines=baselines, resume=request.resume, formats=request.plots)
-    trained = train_preset(  # 3
-        log,
-        valid,
-        request.preset,
-        run=run,
-        directory=directory,
-        resume=request.resume,
-        init_from=request.init_from,
-        on_progress=curves if team.leads else ignore,
-        team=team,
-    )
-    leave_team()
-    if not team.leads:
-        return None
-    curves.finish()
-    release_memory()
-    with tempfile.TemporaryDirectory(prefix="nextclick-") as staging:
-        bundle = export_bundle(  # 4, 5, 6
-            trained, log, valid, request.preset, baselines, Path(staging), on_progress, scoring=request.scoring
+    with _saying_how_to_go_on(directory, request.resume):
+        trained = train_preset(  # 3
+            log,
+            valid,
+            request.preset,
+            run=run,
+            directory=directory,
+            resume=request.resume,
+            init_from=request.init_from,
+            on_progress=curves if team.leads else ignore,
+            team=team,
         )
-        bundle = with_figures(bundle, valid, request.preset, on_progress)  # 7
-        number = registry.publish(bundle.path)  # 8
+        leave_team()
+        if not team.leads:
+            return None
+        curves.finish()
+        release_memory()
+        with tempfile.TemporaryDirectory(prefix="nextclick-") as staging:
+            bundle = export_bundle(  # 4, 5, 6
+                trained, log, valid, request.preset, baselines, Path(staging), on_progress, scoring=request.scoring
+            )
+            bundle = with_figures(bundle, valid, request.preset, on_progress)  # 7
+            number = registry.publish(bundle.path)  # 8
     on_progress(Progress(stage="publish", message=f"version {number} in {request.registry}"))
     if request.checkpoint_dir is None:
         checkpoint.prune(directory.parent, keep=KEPT_CHECKPOINTS, idle_s=IDLE_S)
@@ -143,6 +146,22 @@ def train_to_registry(request: TrainRequest, on_progress: OnProgress = ignore) -
         metrics_file=curves.metrics_file,
         plot=curves.plot,
     )
+
+
+@contextmanager
+def _saying_how_to_go_on(directory: Path, resume: bool) -> Iterator[None]:
+    """Let an interruption in the block say what is kept."""
+    again = "the same command" if resume else "the same command without --no-resume"
+    try:
+        yield
+    except Interrupted as error:
+        kept = f"{error}; the checkpoint is in {directory}, {again} goes on from there"
+        raise Interrupted(kept, error.exit_code) from None
+    except KeyboardInterrupt:
+        if not any(map(checkpoint.exists, checkpoints(directory))):
+            raise
+        kept = f"interrupted, nothing was published; the checkpoint is in {directory}, {again} goes on from there"
+        raise Interrupted(kept) from None
 
 
 def check_device(device: Provider) -> None:

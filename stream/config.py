@@ -7,7 +7,7 @@ from typing import Literal
 
 from export.checks import require_finite
 from export.errors import ConfigError
-from export.providers import Provider, check_provider
+from export.providers import Provider, require_provider
 from export.registry.registry import check_variant
 from stream.kafka.names import check_group
 from stream.partition.session import SessionConfig
@@ -69,7 +69,7 @@ class StreamConfig:
             self.guarantee in ("at-least-once", "exactly-once"),
             f"the guarantee must be at-least-once or exactly-once, not {self.guarantee!r}",
         )
-        check_provider(self.provider)
+        require_provider(self.provider)
         _require(self.threads >= 0, f"threads must be 0 (one a core) or more, not {self.threads}")
         _require(self.max_batch >= 1, f"a batch holds at least one click, not {self.max_batch}")
         _require(self.queue_clicks >= self.max_batch, "the queue must hold at least one batch")

@@ -5,6 +5,7 @@ import importlib
 import inspect
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -77,3 +78,10 @@ def test_exports_are_the_public_names(module: str) -> None:
     }
     assert defined <= set(loaded.__all__)
     assert all(hasattr(loaded, name) for name in loaded.__all__)
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_part_says_that_its_types_can_be_relied_on_and_ships_so(part: str) -> None:
+    assert (ROOT / part / "py.typed").is_file()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert project["tool"]["setuptools"]["package-data"]["*"] == ["py.typed"]

@@ -8,7 +8,7 @@ import typer
 from cli.options.common import Json, Threads
 from cli.options.group import command, option
 from cli.options.reading import Data, Reading
-from cli.output import print_json, report, say, stderr
+from cli.output import output_kept, print_json, report, say, stdout
 from export.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -63,10 +63,9 @@ def evaluate(
     else:
         metrics = evaluate_baseline(str(baseline), train, data, read.options(), cuts, say=say)
     if metrics["left_out"]:
-        stderr.print(
+        say(
             f"left out {metrics['left_out']:,.0f} of {metrics['clicks']:,.0f} clicks: on items that are not known, or "
-            "in sessions of fewer than two known ones",
-            highlight=False,
+            "in sessions of fewer than two known ones"
         )
     return report(metrics, json)
 
@@ -86,7 +85,9 @@ def _compare(
     found = compare_systems(systems, data, read, train=train, cutoffs=cutoffs, threads=threads, say=say)
     if json:
         return print_json(found.to_json())
-    return print_comparison(found)
+    with output_kept():
+        print_comparison(found, stdout())
+    return None
 
 
 def _cutoffs(text: str) -> tuple[int, ...]:

@@ -7,7 +7,7 @@ import typer
 
 from cli.options.common import BundleAddress, Json, ListLength
 from cli.options.group import command, option
-from cli.output import print_table, report, stderr
+from cli.output import print_table, report, say
 from export.errors import ConfigError
 from export.id_lists import read_id_list
 
@@ -46,7 +46,7 @@ def recommend(
         ["rank", "item", "score"], [[n, row["item_id"], f"{row['score']:.4f}"] for n, row in enumerate(rows, 1)]
     )
     if ranked.fallback:
-        stderr.print("the bundle knows none of these items: this is the popularity list")
+        say("the bundle knows none of these items: this is the popularity list")
     return None
 
 

@@ -8,7 +8,7 @@ import typer
 from cli.options.common import Json
 from cli.options.group import command, option
 from cli.options.kafka import Kafka
-from cli.output import print_json
+from cli.output import print_json, print_line
 
 __all__ = ["app"]
 
@@ -33,4 +33,4 @@ def watch(
             print_json(msgspec.to_builtins(one))
             continue
         top = "  ".join(f"{item.item_id} {item.score:.2f}" for item in one.items[:5])
-        print(f"{one.session_id}  model {one.model or '-'}{'  fallback' if one.fallback else ''}  {top}", flush=True)
+        print_line(f"{one.session_id}  model {one.model or '-'}{'  fallback' if one.fallback else ''}  {top}")

@@ -13,8 +13,10 @@ Typer sees `train(format=…, seed=…)`; the command gets a `Reading`.
 import functools
 import inspect
 import math
+import re
 from collections.abc import Callable
 from dataclasses import MISSING, fields, is_dataclass
+from pathlib import Path
 from typing import Any, get_type_hints
 
 import typer
@@ -22,6 +24,8 @@ import typer
 from export.errors import ConfigError
 
 __all__ = ["command", "option"]
+
+_URL = re.compile(r"([a-z][a-z0-9+.-]+):/")  # what pathlib leaves of URLs: s3:/shop/log.csv
 
 
 def option(*names: str, **settings: Any) -> Any:
@@ -32,7 +36,7 @@ def option(*names: str, **settings: Any) -> Any:
 def command(app: typer.Typer, name: str | None = None, **settings: Any) -> Callable[[Callable[..., None]], None]:
     """Register a function as a command of `app`, its groups of options spread out, with rules that hold for all.
 
-    NaN and infinities are no values of an option: ConfigError.
+    NaN and infinities are no values of an option, and URLs are no paths: ConfigError.
     """
 
     def register(function: Callable[..., None]) -> None:
@@ -58,7 +62,7 @@ def _spread(function: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(function)
     def spread(**given: Any) -> None:
-        _refuse_infinite(given)
+        _refuse(given)
         for name, (kind, names) in groups.items():
             given[name] = kind(**{option: given.pop(option) for option in names})
         function(**given)
@@ -73,7 +77,12 @@ def _keyword(name: str, annotation: Any, default: Any) -> inspect.Parameter:
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=default)
 
 
-def _refuse_infinite(given: dict[str, Any]) -> None:
+def _refuse(given: dict[str, Any]) -> None:
     for name, value in given.items():
         if isinstance(value, float) and not math.isfinite(value):
             raise ConfigError(f"--{name.replace('_', '-')} must be a finite number, not {value}")
+        if isinstance(value, Path) and (found := _URL.match(str(value))):
+            raise ConfigError(
+                f"--{name.replace('_', '-')} is a path on this machine, not a URL of {found[1]}; "
+                "of a folder that is called so give the whole path"
+            )

@@ -20,6 +20,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from export.bundle.files import open_regular, read_small, sha256_of
 from export.bundle.manifest import FileEntry, Manifest
 from export.bundle.vocabulary import Vocabulary
 from export.errors import BundleError
@@ -27,12 +28,14 @@ from export.errors import BundleError
 __all__ = [
     "ITEMS",
     "MANIFEST",
+    "MAX_MANIFEST",
     "MODEL",
     "POPULARITY",
     "Bundle",
     "is_whole",
     "load_bundle",
     "replace_file",
+    "stated_sizes",
     "write_bundle",
 ]
 
@@ -40,6 +43,7 @@ MODEL = "model.onnx"
 ITEMS = "items.json"
 POPULARITY = "popularity.npy"
 MANIFEST = "manifest.json"
+MAX_MANIFEST = 16 << 20  # bytes; real ones have a few thousand
 _HASHED = (MODEL, ITEMS, POPULARITY)
 
 
@@ -93,30 +97,37 @@ def write_bundle(
 def load_bundle(path: Path | str) -> Bundle:
     """Return the bundle in directory `path`, after verifying format version, presence, size and sha256 of every file.
 
-    BundleError with its `reason` when anything is amiss. No file is ever unpickled.
+    BundleError with its `reason` when anything is amiss, in a time and memory that the manifest bounds. No file is ever
+    unpickled.
     """
     directory = Path(path)
     if not directory.is_dir():
         raise BundleError("missing_directory", f"there is no bundle directory {directory}")
-    content = _read(directory / MANIFEST)
+    content = _read(directory / MANIFEST, MAX_MANIFEST)
     manifest = Manifest.from_bytes(content)
     for name in _HASHED:
         _verify(directory / name, manifest)
-    vocabulary = _vocabulary(_read(directory / ITEMS), manifest)
+    vocabulary = _vocabulary(_read(directory / ITEMS, _expected(ITEMS, manifest).bytes), manifest)
     return Bundle(
         path=directory,
         manifest=manifest,
         vocabulary=vocabulary,
-        popularity=_popularity(_read(directory / POPULARITY), manifest),
+        popularity=_popularity(_read(directory / POPULARITY, _expected(POPULARITY, manifest).bytes), manifest),
         onnx_path=directory / MODEL,
         manifest_sha256=hashlib.sha256(content).hexdigest(),
     )
 
 
+def stated_sizes(manifest: bytes) -> dict[str, int]:
+    """Return the bytes of each file beside `manifest.json`, by its content; BundleError where it doesn't say."""
+    read = Manifest.from_bytes(manifest)
+    return {name: _expected(name, read).bytes for name in _HASHED}
+
+
 def is_whole(directory: Path) -> bool:
     """Return whether every file is there, as the manifest beside it describes it."""
     try:
-        manifest = Manifest.from_bytes(_read(directory / MANIFEST))
+        manifest = Manifest.from_bytes(_read(directory / MANIFEST, MAX_MANIFEST))
         for name in _HASHED:
             _verify(directory / name, manifest)
     except BundleError:
@@ -155,27 +166,37 @@ def _entry(path: Path) -> FileEntry:
         return FileEntry(sha256=hashlib.file_digest(file, "sha256").hexdigest(), bytes=path.stat().st_size)
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path, limit: int) -> bytes:
     try:
-        return path.read_bytes()
+        return read_small(path, limit)
     except FileNotFoundError as error:
         raise BundleError("missing_file", f"{path} is missing") from error
     except OSError as error:
         raise BundleError("missing_file", f"{path} can't be read: {error}") from error
 
 
-def _verify(path: Path, manifest: Manifest) -> None:
-    expected = manifest.files.get(path.name)
+def _expected(name: str, manifest: Manifest) -> FileEntry:
+    expected = manifest.files.get(name)
     if expected is None:
-        raise BundleError("bad_manifest", f"manifest.json says nothing about {path.name}")
+        raise BundleError("bad_manifest", f"manifest.json says nothing about {name}")
+    return expected
+
+
+def _verify(path: Path, manifest: Manifest) -> None:
+    """Raise BundleError unless it is the file of its manifest; what can't be is found before anything is read."""
+    expected = _expected(path.name, manifest)
     try:
-        found = _entry(path)
+        with open_regular(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            found = sha256_of(file, expected.bytes) if size == expected.bytes else ""
     except OSError as error:
         raise BundleError("missing_file", f"{path} is missing or can't be read: {error}") from error
-    if found.bytes < expected.bytes:
-        raise BundleError("truncated", f"{path} has {found.bytes} bytes of {expected.bytes}")
-    if found != expected:
-        raise BundleError("altered", f"{path} is not the file its manifest describes (sha256 or size differ)")
+    if size < expected.bytes:
+        raise BundleError("truncated", f"{path} has {size} bytes of {expected.bytes}")
+    if size > expected.bytes:
+        raise BundleError("altered", f"{path} has {size} bytes, its manifest says {expected.bytes}")
+    if found != expected.sha256:
+        raise BundleError("altered", f"{path} is not the file its manifest describes (sha256 differs)")
 
 
 def _vocabulary(content: bytes, manifest: Manifest) -> Vocabulary:

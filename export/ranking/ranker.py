@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from export.bundle.bundle import Bundle
 from export.bundle.vocabulary import PAD, Vocabulary
 from export.errors import BundleError, ConfigError
-from export.providers import Provider, check_provider
+from export.providers import Provider, require_provider
 from export.ranking.popularity import PopularityRanker, RankedList
 from export.ranking.ragged import Ragged
 from export.ranking.runtime import GraphRunner
@@ -37,7 +37,7 @@ class RankerConfig:
 
     def __post_init__(self) -> None:
         """ConfigError for a value that can't be."""
-        check_provider(self.provider)
+        require_provider(self.provider)
         if self.threads < 0 or self.max_padding < 0 or self.max_cells < 1:
             raise ConfigError("threads and max_padding must not be negative, and max_cells must be positive")
 

@@ -13,9 +13,10 @@ from pathlib import Path
 import msgspec
 
 from export.bundle.bundle import MANIFEST, load_bundle
+from export.bundle.files import UnusableFile
 from export.bundle.manifest import Manifest
 from export.errors import BundleError, ConfigError, NextclickError, RegistryError, RegistryMissing, VersionUnknown
-from export.registry.storage import open_storage
+from export.registry.storage import open_storage, refuse_half_a_url
 
 __all__ = ["DEFAULT_VARIANT", "Registry", "check_variant", "local_bundle"]
 
@@ -51,8 +52,9 @@ class Registry:
         return f"Registry({self.url!r})"
 
     def create(self) -> None:
-        """Make an empty registry; one that exists is left as it is."""
+        """Make an empty registry; one that exists is left as it is, but RegistryError if it can't be written."""
         with self._translated("create it"):
+            self._refuse_a_version()
             self._storage.create()
 
     def exists(self) -> bool:
@@ -65,14 +67,16 @@ class Registry:
         self._require()
         with self._translated("list its versions"):
             taken = sorted(self._storage.numbers())
-            return [str(n) for n in taken if self._storage.read(f"{n}/{MANIFEST}") is not None]
+            if not taken:
+                self._refuse_a_version()
+            return [str(n) for n in taken if self._storage.has(f"{n}/{MANIFEST}")]
 
     def newest(self) -> str | None:
         """Return the newest published version, None while there is none."""
         self._require()
         with self._translated("list its versions"):
             for number in sorted(self._storage.numbers(), reverse=True):
-                if self._storage.read(f"{number}/{MANIFEST}") is not None:
+                if self._storage.has(f"{number}/{MANIFEST}"):
                     return str(number)
         return None
 
@@ -92,10 +96,15 @@ class Registry:
         raise RegistryError(f"registry {self.url}: other publishers took {_ATTEMPTS} versions in a row")
 
     def fetch(self, version: str) -> Path:
-        """Return a local directory with the version's bundle, downloaded if it must be. It is not verified here."""
+        """Return a local directory with the version's bundle, downloaded if it must be. BundleError where a
+        file is larger than the manifest says; more is not verified here.
+        """
         self._content(version)
         with self._translated(f"fetch version {version}"):
-            return self._storage.fetch(version)
+            try:
+                return self._storage.fetch(version)
+            except UnusableFile as error:
+                raise BundleError("altered", f"version {version}: {error}") from error
 
     def manifest(self, version: str) -> Manifest:
         """Return the manifest of a version; BundleError when it can't be read."""
@@ -126,8 +135,8 @@ class Registry:
             raise RegistryError(f"registry {self.url}: {_live_name(variant)} can't be read: {error}") from error
 
     def promote(self, version: str, variant: str = DEFAULT_VARIANT) -> None:
-        """Make a version live for a variant; VersionUnknown or BundleError when it isn't published, or isn't sound."""
-        load_bundle(self.fetch(version))
+        """Make a version live for a variant; VersionUnknown or BundleError when it isn't published, or can't be run."""
+        _try_out(self.fetch(version))
 
         def append(history: tuple[str, ...]) -> tuple[str, ...]:
             return history if history[-1:] == (version,) else (*history, version)
@@ -137,7 +146,8 @@ class Registry:
     def rollback(self, variant: str = DEFAULT_VARIANT) -> str:
         """Make the version promoted before the live one live again and return it.
 
-        Versions since removed or damaged are skipped. RegistryError when there is none to go back to.
+        Versions since removed or damaged are skipped. RegistryError, with what to do instead, when there is none to go
+        back to.
         """
         published = set(self.versions())
 
@@ -146,7 +156,7 @@ class Registry:
             while kept and (kept[-1] not in published or kept[-1] == history[-1] or not self._is_sound(kept[-1])):
                 kept = kept[:-1]
             if not kept:
-                raise RegistryError(f"registry {self.url}: variant {variant} has no earlier version to go back to")
+                raise RegistryError(self._nowhere_to_go(variant, history))
             return kept
 
         return self._change(variant, drop)[-1]
@@ -161,16 +171,31 @@ class Registry:
 
     def _is_sound(self, version: str) -> bool:
         try:
-            load_bundle(self.fetch(version))
+            _try_out(self.fetch(version))
         except BundleError:
             return False
         return True
+
+    def _nowhere_to_go(self, variant: str, history: tuple[str, ...]) -> str:
+        if not history:
+            what = f"nothing was promoted for variant {variant} yet"
+        elif len(set(history)) == 1:
+            what = f"version {history[-1]} is the only one promoted for variant {variant}"
+        else:
+            what = f"of the versions promoted for variant {variant} before {history[-1]} none is left that can be run"
+        return (
+            f"registry {self.url}: there is no earlier version to go back to: {what}. `nextclick models list` shows "
+            "what there is, `nextclick models promote VERSION` makes another one live"
+        )
 
     def _content(self, version: str) -> bytes:
         _checked(version, _VERSION, VersionUnknown)
         self._require()
         with self._translated(f"read version {version}"):
-            content = self._storage.read(f"{version}/{MANIFEST}")
+            try:
+                content = self._storage.read(f"{version}/{MANIFEST}")
+            except UnusableFile as error:
+                raise BundleError("bad_manifest", f"version {version}: {MANIFEST} can't be read: {error}") from error
         if content is None:
             raise VersionUnknown(f"registry {self.url} has no version {version}")
         return content
@@ -184,6 +209,10 @@ class Registry:
         if not self.exists():
             raise RegistryMissing(f"there is no registry at {self.url}; `nextclick train --registry` makes one")
 
+    def _refuse_a_version(self) -> None:
+        if self._storage.has(MANIFEST):
+            raise RegistryMissing(f"{self.url} is one version, not a registry: name the folder above it")
+
     @contextlib.contextmanager
     def _translated(self, action: str) -> Iterator[None]:
         """Translate what storage raises, once, with its cause."""
@@ -196,11 +225,17 @@ class Registry:
 def local_bundle(address: str | Path) -> Path:
     """Return the folder of a bundle; `address` is that, or the URL of a version in a registry, which is fetched.
 
-    Raises RegistryError where it can't be fetched. Nothing is verified here.
+    Raises RegistryError where it can't be fetched, ConfigError where it is a registry. Nothing is verified here.
     """
-    if "://" not in str(address):
-        return Path(address)
-    url, _, version = str(address).rstrip("/").rpartition("/")
+    text = str(address)
+    if "://" not in text:
+        refuse_half_a_url(text)
+        if not (Path(text) / MANIFEST).exists():
+            _refuse_a_registry(text)
+        return Path(text)
+    url, _, version = text.rstrip("/").rpartition("/")
+    if not _VERSION.fullmatch(version):
+        _refuse_a_registry(text)
     return Registry(url).fetch(version)
 
 
@@ -211,6 +246,26 @@ def check_variant(variant: str) -> str:
             f"{variant!r} is no name of a variant: letters, digits, _ and - (not first), 64 at most, like new-model"
         )
     return variant
+
+
+def _refuse_a_registry(address: str) -> None:
+    """ConfigError where `address` is a registry, and a version of it is wanted."""
+    registry = Registry(address)
+    if not registry.exists() or not (versions := registry.versions()):
+        return
+    version = registry.live() or versions[-1]
+    which = "live" if version == registry.live() else "the newest"
+    name = f"{address.rstrip('/')}/{version}"
+    raise ConfigError(
+        f"{address} is a registry of {len(versions)} versions: name one of them, such as {name} ({which})"
+    )
+
+
+def _try_out(directory: Path) -> None:
+    """BundleError unless the bundle is sound and its graph runs here."""
+    from export.ranking.ranker import Ranker, RankerConfig  # ONNX Runtime, which those who list and fetch don't need
+
+    Ranker(load_bundle(directory), RankerConfig(threads=1))
 
 
 def _checked(name: str, pattern: re.Pattern[str], error: type[NextclickError]) -> str:

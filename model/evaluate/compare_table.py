@@ -10,9 +10,9 @@ from model.evaluate.compare import Comparison, SystemFigures
 __all__ = ["comparison_table", "print_comparison"]
 
 
-def print_comparison(comparison: Comparison) -> None:
-    """Print the table on stdout; where that is no terminal it is as wide as it needs to be."""
-    console, table = Console(), comparison_table(comparison)
+def print_comparison(comparison: Comparison, console: Console) -> None:
+    """Print the table; where the console is no terminal it is as wide as it needs to be."""
+    table = comparison_table(comparison)
     if not console.is_terminal:
         console.width = max(console.width, Measurement.get(console, console.options.update(width=1000), table).maximum)
     console.print(table)

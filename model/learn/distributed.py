@@ -60,6 +60,14 @@ class Team:
         if any(other != values[0] for other in values):
             raise TrainingError(f"the {self.size} processes differ in {what}: {', '.join(map(str, values))}")
 
+    def any(self, flag: bool) -> bool:
+        """Return whether the flag is true in any process; all of them must ask."""
+        if self.size == 1:
+            return flag
+        flags: list[bool] = [False] * self.size
+        dist.all_gather_object(flags, flag)
+        return True in flags
+
     def wait(self) -> None:
         """Wait until all processes are here."""
         if self.size > 1:

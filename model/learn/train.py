@@ -19,7 +19,7 @@ from torch import Tensor
 
 from model.config import Preset
 from model.data.log import SessionLog
-from model.errors import CheckpointError, TrainingError
+from model.errors import CheckpointError, Interrupted, TrainingError
 from model.evaluate.metrics import MAIN, SECOND
 from model.learn import checkpoint
 from model.learn.batch import Batch, touched_rows
@@ -33,6 +33,7 @@ from model.learn.optimizer import Average, Optimizer, is_lazy
 from model.learn.seeds import DROPOUT, POOL, WEIGHTS, seed_of
 from model.learn.validation import validate
 from model.learn.warm_start import start_from
+from model.machine.interrupt import noting_end_signals
 from model.machine.threads import use_threads
 from model.nets.encoder import Encoder
 from model.nets.encoders import build_encoder
@@ -105,20 +106,24 @@ class Trainer:
         self._began = self._saved_at = self._reported_at = time.monotonic()
 
     def run(self) -> Trained:
-        """Train to the last step or the time limit, and return the best model.
+        """Train to the last step or the time limit, and return the best model; saved, then Interrupted by a signal.
 
         The time that earlier parts of a resumed training took counts: the same command again gives the same model.
         """
-        self._began, limit = time.monotonic() - self._spent, self.preset.train.max_seconds
-        stop = limit is not None and self._spent >= limit
-        while self.step < self.total and not stop:
-            stop = self.train_step(stop=limit is not None and time.monotonic() - self._began >= limit)
-            if self.validates():
-                self.end_epoch()
-            elif time.monotonic() - self._saved_at >= self.preset.train.checkpoint_every:
+        self._began, limit = time.monotonic() - self._spent, self.preset.train.max_seconds or float("inf")
+        stop = self._spent >= limit
+        with noting_end_signals() as signal:
+            while self.step < self.total and not stop:
+                stop = self.train_step(stop=bool(signal) or time.monotonic() - self._began >= limit)
+                if self.validates():
+                    self.end_epoch()
+                elif time.monotonic() - self._saved_at >= self.preset.train.checkpoint_every:
+                    self.save()
+            if self.team.any(bool(signal)):
                 self.save()
-        if not self.history or self.history[-1]["epoch"] != self.passes():  # the time limit, or a part of an epoch
-            self.end_epoch()
+                raise Interrupted(f"interrupted after step {self.step:,} of {self.total:,}", signal.exit_code)
+            if not self.history or self.history[-1]["epoch"] != self.passes():  # the time limit, or a part of an epoch
+                self.end_epoch()
         return self.result()
 
     def validates(self) -> bool:
@@ -283,19 +288,16 @@ class Trainer:
             return
         counters = {"step": self.step, "seconds": self.seconds, "loss_sum": self.loss_sum, "history": self.history}
         counters["spent"] = self._saved_at - self._began
-        checkpoint.save(
-            self.directory,
-            {
-                "run": self.run_id,
-                "preset": self.preset.to_dict(),
-                "best": self.best,
-                "vocabulary": self.log.vocabulary.to_bytes(),
-                "weights": self.encoder.state_dict(),
-                "optimizer": self.optimizer.state_dict(),
-                "average": self.average.state_dict() if self.average is not None else None,
-                **counters,
-            },
-        )
+        state = {
+            "run": self.run_id,
+            "preset": self.preset.to_dict(),
+            "best": self.best,
+            "vocabulary": self.log.vocabulary.to_bytes(),
+            "weights": self.encoder.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "average": self.average.state_dict() if self.average is not None else None,
+        }
+        checkpoint.save(self.directory, state | counters)
 
     def resume(self) -> bool:
         """Continue from this run's checkpoint, if there is one. CheckpointError for a bad one or another run's."""

@@ -49,7 +49,7 @@ class _Bar:
                 self._task = self._bar.add_task("train", total=1.0, figures="")
             self._bar.update(self._task, description=_where(report), completed=report.done, figures=_figures(report))
         elif text := _text(report):
-            self._bar.console.print(text, markup=False, highlight=False)
+            self._bar.console.print(text, markup=False, emoji=False, highlight=False)
 
 
 class _Lines:
@@ -68,7 +68,7 @@ class _Lines:
         else:
             text = _text(report)
         if text:
-            self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+            self._console.print(text, markup=False, emoji=False, highlight=False, soft_wrap=True)
 
 
 def _where(report: Report) -> str:

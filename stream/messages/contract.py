@@ -120,10 +120,9 @@ class ModelAnnouncement(msgspec.Struct, frozen=True):
     """What a worker is to serve for a variant, on the compacted topic `models`, keyed by variant."""
 
     version: str
-    uri: Annotated[str, Meta(description="where the bundle lies: <registry>/<version>")]
+    uri: Annotated[str, Meta(description="where the bundle lies: <registry>/<version>; said where it can't be found")]
     sha256: Annotated[str, Meta(description="of the bundle's manifest.json, in hexadecimal")]
     variant: str = "default"
-    share: Annotated[float, Meta(description="share of the sessions, 0 to 1", ge=0.0, le=1.0)] = 1.0
     announced_ts: Annotated[int, Meta(description="milliseconds since the epoch")] = 0
 
 

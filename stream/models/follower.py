@@ -119,7 +119,7 @@ class ModelFollower:
             self._hear(announcement)
 
     def _hear(self, announcement: ModelAnnouncement) -> None:
-        self._announced = Wanted(announcement.version, announcement.sha256, announcement.announced_ts)
+        self._announced = Wanted(announcement.version, announcement.sha256, announcement.announced_ts, announcement.uri)
         self._next_look, self._pause = 0.0, _BACKOFF_S[0]
 
     def _look(self) -> None:

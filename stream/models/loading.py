@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from export.bundle.bundle import Bundle, load_bundle
-from export.errors import BundleError, ConfigError, ProviderUnavailable
+from export.errors import BundleError, ConfigError, ProviderUnavailable, VersionUnknown
 from export.ranking.popularity import PopularityRanker
 from export.ranking.ranker import Ranker, RankerConfig
 from export.registry.registry import Registry
@@ -19,6 +19,7 @@ class Wanted(NamedTuple):
     version: str
     sha256: str = ""
     announced_ts: int = 0
+    uri: str = ""  # where the announcement says it is; workers fetch from the registry they were given
 
 
 Loader = Callable[[Wanted], Ranker]
@@ -27,8 +28,8 @@ Loader = Callable[[Wanted], Ranker]
 def load_ranker(config: StreamConfig, registry: Registry, wanted: Wanted) -> Ranker:
     """Fetch, verify and warm up a version.
 
-    BundleError where it is not what was announced, or not sound; ConfigError where its lists are shorter than k;
-    ProviderUnavailable where the provider can't run here.
+    BundleError where it is not what was announced, or not sound; VersionUnknown where it lies elsewhere; ConfigError
+    where its lists are shorter than k; ProviderUnavailable where the provider can't run here.
     """
     ranker = Ranker(_load(registry, wanted), RankerConfig(provider=config.provider, threads=config.threads))
     try:
@@ -51,7 +52,14 @@ def is_of_settings(error: Exception) -> bool:
 
 
 def _load(registry: Registry, wanted: Wanted) -> Bundle:
-    bundle = load_bundle(registry.fetch(wanted.version))
+    try:
+        bundle = load_bundle(registry.fetch(wanted.version))
+    except VersionUnknown as error:
+        if not wanted.uri:
+            raise
+        raise VersionUnknown(
+            f"{error}. It was announced as {wanted.uri}: give the worker that registry, or publish the version here too"
+        ) from error
     if bundle.manifest.version != wanted.version or wanted.sha256 not in ("", bundle.manifest_sha256):
         raise BundleError("altered", f"version {wanted.version} in {registry.url} is not the one that was announced")
     return bundle

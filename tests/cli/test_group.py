@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Any, get_args
 
 import pytest
@@ -62,8 +63,20 @@ def callbacks(part: typer.Typer, path: tuple[str, ...] = ()) -> Iterator[tuple[t
         yield from callbacks(group.typer_instance, (*path, group.name) if group.name else path)
 
 
-FILLED = {"path": ("log.csv",)}  # arguments, which have no name on the command line
-FILL = {"--bootstrap-servers": "127.0.0.1:1", "--registry": "r", "--data": "log.csv"}
+FILL = {
+    "path": "log.csv",
+    "--bundle": "b",
+    "version": "1",
+    "--bootstrap-servers": "127.0.0.1:1",
+    "--registry": "r",
+    "--data": "log.csv",
+}
+
+
+def filled_in(path: tuple[str, ...]) -> list[str]:
+    """What a command can't do without."""
+    required = [parameter.opts[0] for parameter in COMMANDS[path].params if parameter.required]
+    return [word for one in required for word in ((one, FILL[one]) if one.startswith("-") else (FILL[one],))]
 
 
 def test_there_are_options_with_fractions() -> None:
@@ -73,8 +86,33 @@ def test_there_are_options_with_fractions() -> None:
 @pytest.mark.parametrize("arguments", float_options(), ids=" ".join)
 def test_nan_and_infinities_are_no_values_of_an_option(arguments: tuple[str, ...]) -> None:
     *path, name, value = arguments
-    required = [parameter for parameter in COMMANDS[tuple(path)].params if parameter.required]
-    filled = [word for one in required for word in (FILLED.get(one.opts[0]) or (one.opts[0], FILL[one.opts[0]]))]
+    filled = filled_in(tuple(path))
     found = CliRunner().invoke(app, [*path, *filled, name, value])
     assert isinstance(found.exception, ConfigError)
     assert name in str(found.exception)
+
+
+def path_options() -> list[tuple[str, ...]]:
+    """Every command with one option that takes a path."""
+    return [
+        (*path, f"--{name.replace('_', '-')}")
+        for path, spread in callbacks(app)
+        for name, annotation in spread.__annotations__.items()
+        if re.search(r"\bPath\b", str(get_args(annotation)[0])) and name != "out"
+    ]
+
+
+def test_there_are_options_with_paths() -> None:
+    names = {arguments[-1] for arguments in path_options()}
+    assert names >= {"--data", "--checkpoint-dir", "--init-from", "--blocked-items", "--kafka-config"}
+
+
+@pytest.mark.parametrize("arguments", path_options(), ids=" ".join)
+def test_urls_are_no_paths(arguments: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    *path, name = arguments
+    filled = filled_in(tuple(path))
+    found = CliRunner().invoke(app, [*path, *filled, name, "s3://shop/x"])
+    assert isinstance(found.exception, ConfigError)
+    assert f"{name} is a path on this machine" in str(found.exception)
+    assert not list(tmp_path.iterdir())

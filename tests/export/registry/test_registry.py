@@ -11,14 +11,15 @@ import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import fsspec
 import pytest
 
 from export.bundle.bundle import ITEMS, MANIFEST, MODEL, Bundle, load_bundle
 from export.errors import BundleError, ConfigError, RegistryError, RegistryMissing, VersionUnknown
+from export.registry.local_storage import LocalStorage
 from export.registry.registry import Registry, local_bundle
-from export.registry.storage import LocalStorage
 
 
 @pytest.fixture(params=["local", "file", "memory"])
@@ -197,7 +198,7 @@ def test_publish_that_fails_midway_shows_nothing_and_leaves_no_litter(
             raise OSError("disk full")
         copy(source, target)
 
-    monkeypatch.setattr("export.registry.storage.shutil.copyfile", fail)
+    monkeypatch.setattr("export.registry.local_storage.shutil.copyfile", fail)
     with pytest.raises(RegistryError, match="disk full"):
         local.publish(bundle.path)
     assert local.versions() == []
@@ -313,11 +314,11 @@ def test_fetch_from_elsewhere_repeats_a_download_that_comes_damaged(
     registry = Registry(f"memory://{uuid.uuid4().hex}", cache=tmp_path / "cache")
     registry.create()
     registry.publish(bundle.path)
-    filesystem = registry._storage._fs  # type: ignore[attr-defined]
+    filesystem = registry._storage._files._fs  # type: ignore[attr-defined]
     whole, downloads = filesystem.get_file, []
 
-    def get_file(source: str, target: str) -> None:
-        whole(source, target)
+    def get_file(source: str, target: str, **options: Any) -> None:
+        whole(source, target, **options)
         downloads.append(source)
         if len(downloads) == 1:
             Path(target).write_bytes(b"")

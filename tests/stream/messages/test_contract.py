@@ -267,7 +267,7 @@ def test_recommendation_encoded_is_read_back() -> None:
 
 
 def test_announcement_encoded_is_read_back() -> None:
-    sent = ModelAnnouncement("7", "file:///r/7", "ab" * 32, "b", 0.5, NOW)
+    sent = ModelAnnouncement("7", "file:///r/7", "ab" * 32, "b", NOW)
     assert decode_announcement(encode(sent)) == sent
 
 
@@ -277,12 +277,19 @@ def test_announcement_unreadable_raises_announcement_error(value: bytes) -> None
         decode_announcement(value)
 
 
-def test_announcement_share_out_of_range_raises_announcement_error() -> None:
-    with pytest.raises(AnnouncementError):
-        decode_announcement(encode(ModelAnnouncement("7", "u", "s", share=1.5)))
+def test_announcement_of_an_earlier_release_with_a_share_is_read() -> None:
+    value = b'{"version":"7","uri":"u","sha256":"s","variant":"default","share":1.0,"announced_ts":5}'
+    assert decode_announcement(value) == ModelAnnouncement("7", "u", "s", "default", 5)
 
 
 def test_rejection_headers_name_where_and_why() -> None:
     headers = dict(rejection_headers(BadClick("ts_future", "größer"), "clicks", 2, 99))
     expected = {"reason": "ts_future", "detail": "größer", "topic": "clicks", "partition": "2", "offset": "99"}
     assert headers == {name: text.encode() for name, text in expected.items()}
+
+
+@pytest.mark.parametrize("number", [19_608_239_481_507_264_021, 2**64 + 1, 2**65 - 1, -(2**64) - 1])
+def test_integers_of_65_bits_are_never_taken_for_other_numbers(number: int) -> None:
+    assert msgspec.json.decode(str(number)) == number
+    with pytest.raises(BadClick, match="out_of_range_item_id"):
+        decode_click(b'{"session_id":"s","item_id":%d,"ts":%d}' % (number, NOW), b"s", NOW)

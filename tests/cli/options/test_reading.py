@@ -1,5 +1,6 @@
 """The options of reading, on every command that reads a log, and what those commands say of it."""
 
+import dataclasses
 import json
 import sys
 from pathlib import Path
@@ -8,24 +9,10 @@ from typing import Any
 import pytest
 
 import nextclick
-from cli.reading import read_options
+from cli.options.reading import Reading
 from export.errors import ConfigError
 
 T0 = 1_700_000_000_000
-DEFAULTS: dict[str, Any] = {
-    "format": None,
-    "session_column": None,
-    "item_column": None,
-    "time_column": None,
-    "type_column": None,
-    "type_map": None,
-    "time_unit": "ms",
-    "delimiter": None,
-    "no_header": False,
-    "encoding": None,
-    "max_bad_share": 0.01,
-    "session_gap_minutes": None,
-}
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
@@ -59,7 +46,7 @@ def test_every_command_that_reads_a_log_has_the_options(
     monkeypatch.setenv("COLUMNS", "200")
     assert run(monkeypatch, command, "--help") == 0
     shown = capsys.readouterr().out
-    for name in DEFAULTS:
+    for name in (field.name for field in dataclasses.fields(Reading)):
         assert f"--{name.replace('_', '-')}" in shown
 
 
@@ -120,7 +107,7 @@ def test_evaluate_says_what_it_read_and_what_overlaps(
     ],
 )
 def test_options_mean_what_they_say(given: dict[str, Any], part: str, value: object) -> None:
-    assert getattr(read_options(**{**DEFAULTS, **given}), part) == value
+    assert getattr(Reading(**given).options(), part) == value
 
 
 @pytest.mark.parametrize(
@@ -129,4 +116,4 @@ def test_options_mean_what_they_say(given: dict[str, Any], part: str, value: obj
 )
 def test_options_that_cannot_be_meant_are_refused(given: dict[str, Any]) -> None:
     with pytest.raises(ConfigError):
-        read_options(**{**DEFAULTS, **given})
+        Reading(**given).options()

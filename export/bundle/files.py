@@ -1,0 +1,56 @@
+"""Files that others wrote, opened so that none of them can hold a reader for ever or fill its memory."""
+
+import errno
+import hashlib
+import os
+import stat
+from pathlib import Path
+from typing import BinaryIO
+
+__all__ = ["UnusableFile", "open_regular", "read_small", "sha256_of"]
+
+_CHUNK = 1 << 20
+
+
+class UnusableFile(OSError):
+    """What is there is no file, or larger than a file of its kind can be. Asking again will not help."""
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a regular file; UnusableFile for anything else: a FIFO waits for its writer, a device may never end."""
+    _require_regular(os.stat(path), path)
+    file = open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")  # noqa: SIM115  # the caller closes it
+    try:
+        _require_regular(os.fstat(file.fileno()), path)  # it may have been replaced meanwhile
+    except UnusableFile:
+        file.close()
+        raise
+    return file
+
+
+def read_small(path: Path, limit: int) -> bytes:
+    """Return the content of a regular file of at most `limit` bytes; UnusableFile for a larger one."""
+    with open_regular(path) as file:
+        content = file.read(limit + 1)
+    if len(content) > limit:
+        raise UnusableFile(errno.EFBIG, f"larger than the {limit:,} bytes it may have", str(path))
+    return content
+
+
+def sha256_of(file: BinaryIO, size: int) -> str:
+    """Return the hash of the next `size` bytes, in hexadecimal; of fewer where the file ends before."""
+    digest = hashlib.sha256()
+    while size > 0 and (chunk := file.read(min(size, _CHUNK))):
+        digest.update(chunk)
+        size -= len(chunk)
+    return digest.hexdigest()
+
+
+def _require_regular(status: os.stat_result, path: Path) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise UnusableFile(errno.EINVAL, f"a {_kind(status.st_mode)}, not a file", str(path))
+
+
+def _kind(mode: int) -> str:
+    kinds = ((stat.S_ISDIR, "folder"), (stat.S_ISFIFO, "FIFO"), (stat.S_ISSOCK, "socket"))
+    return next((name for test, name in kinds if test(mode)), "device")

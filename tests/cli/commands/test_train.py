@@ -1,0 +1,130 @@
+"""`train` that is interrupted, or has no room: one line, and what to do."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+LIMITED = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv.pop(1)), resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+from nextclick import main
+main()
+"""
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    path = tmp_path / "log.csv"
+    rows = [
+        f"{session},{(session + step) % 97},{1_600_000_000_000 + session * 1000 + step}"
+        for session in range(2_000)
+        for step in range(6)
+    ]
+    path.write_text("\n".join(["session_id,item_id,timestamp", *rows]) + "\n")
+    return path
+
+
+def arguments(log: Path, *more: str) -> list[str]:
+    registry = str(log.parent / "registry")
+    return ["train", "--data", str(log), "--registry", registry, "--preset", "tron-fast", "--threads", "1", *more]
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize("resume", [True, False])
+def test_interrupted_training_leaves_a_checkpoint_and_says_how_to_go_on(
+    log: Path, number: int, code: int, resume: bool
+) -> None:
+    more = ("--epochs", "200", *(() if resume else ("--no-resume",)))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "nextclick", *arguments(log, *more)], stderr=subprocess.PIPE, text=True, cwd=ROOT
+    )
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.startswith("train "):
+            break
+    process.send_signal(number)
+    *_, said = process.stderr.read().splitlines()
+    assert process.wait(120) == code
+    found = re.match(r"interrupted after step ([\d,]+) of ([\d,]+); the checkpoint is in (\S+), the same command", said)
+    assert found is not None, said
+    assert ("without --no-resume" in said) is not resume
+    step = int(found[1].replace(",", ""))
+    assert 0 < step < int(found[2].replace(",", ""))
+    assert not list((log.parent / "registry").glob("[0-9]*"))
+    directory = Path(found[3])
+    assert (directory / "checkpoint.pt").is_file()
+    assert resumed_step(log, directory) >= step
+
+
+def resumed_step(log: Path, directory: Path) -> int:
+    """The step that the same command goes on from: the first it reports."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "nextclick", *arguments(log, "--epochs", "200")],
+        stderr=subprocess.PIPE, text=True, cwd=ROOT,
+    )  # fmt: skip
+    try:
+        before = (directory / "metrics.jsonl").read_bytes()
+        deadline = time.monotonic() + 120
+        while (now := (directory / "metrics.jsonl").read_bytes()) == before or not now.endswith(b"\n"):
+            assert time.monotonic() < deadline
+            assert process.poll() is None
+            time.sleep(0.1)
+        return int(json.loads(now.splitlines()[-1])["step"])
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def limited(log: Path, size: int, *more: str) -> "subprocess.CompletedProcess[str]":
+    """Train where no file can grow larger than `size` bytes, as on a disk that is full by then."""
+    return subprocess.run(
+        [sys.executable, "-c", LIMITED, str(size), *arguments(log, "--epochs", "1", *more)],
+        capture_output=True, text=True, cwd=ROOT, timeout=280, check=False,
+    )  # fmt: skip
+
+
+def test_no_room_for_a_checkpoint_is_one_line(log: Path) -> None:
+    ended = limited(log, 20_000)
+    assert ended.returncode == 1
+    assert "Traceback" not in ended.stderr
+    assert re.match(r"error: cannot write a checkpoint into \S+: .*File too large", ended.stderr.splitlines()[-1])
+
+
+def test_no_room_for_a_bundle_is_one_line(log: Path) -> None:
+    assert limited(log, 1 << 40).returncode == 0
+    ended = limited(log, 20_000)  # it was trained: only the export is left
+    assert ended.returncode == 1
+    assert "Traceback" not in ended.stderr
+    assert re.match("error: .*File too large", ended.stderr.splitlines()[-1])
+
+
+def test_registry_that_cannot_be_written_is_found_before_the_log_is_read(
+    log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import model.training_run
+    from export.errors import RegistryError
+    from model.presets import preset
+    from model.training_run import TrainRequest, train_to_registry
+
+    registry = log.parent / "registry"
+    registry.mkdir()
+
+    def refuse(path: Path, *_: object, **__: object) -> None:
+        if not os.path.isdir(path):
+            raise OSError(30, "Read-only file system", str(path))
+
+    def read(*_: object) -> None:
+        raise AssertionError("the log was read")
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    monkeypatch.setattr(model.training_run, "read_and_split", read)
+    with pytest.raises(RegistryError, match="Read-only"):
+        train_to_registry(TrainRequest(data=log, registry=registry, preset=preset("tron-fast")))
