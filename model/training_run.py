@@ -95,9 +95,12 @@ def train_to_registry(request: TrainRequest, on_progress: OnProgress = ignore) -
     if request.init_from is not None and not all(map(checkpoint.exists, checkpoints(request.init_from))):
         raise ConfigError(f"--init-from: there is no checkpoint in {request.init_from}")
     check_device(request.preset.train.device)
+    if request.checkpoint_dir is not None:
+        checkpoint.make_folder(request.checkpoint_dir)
     registry = Registry(str(request.registry))
     registry.create()
-    checkpoint.make_folder(request.checkpoint_dir or default_checkpoint_dir(request.registry, ""))
+    if request.checkpoint_dir is None:
+        checkpoint.make_folder(default_checkpoint_dir(request.registry, ""))
     use_threads(request.preset.train.threads)
     team = join_team(request.preset.train.device)
     log, valid = read_and_split(request, on_progress)  # 1
