@@ -6,6 +6,7 @@ its own there; a test that stops or empties a broker gets one that only its own 
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import tempfile
@@ -140,6 +141,16 @@ def prefix() -> str:
 def names(prefix: str) -> Topics:
     """The names of this test's topics."""
     return Topics.named(prefix=prefix)
+
+
+@pytest.fixture(autouse=True)
+def log_levels() -> Iterator[None]:
+    """Commands that a test runs in this process set levels, and other tests look at what is logged."""
+    loggers = [logging.getLogger(name) for name in (None, "faust", "mode", "stream.faust", "aiokafka")]
+    before = [logger.level for logger in loggers]
+    yield
+    for logger, level in zip(loggers, before, strict=True):
+        logger.setLevel(level)
 
 
 @pytest.fixture

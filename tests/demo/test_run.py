@@ -15,6 +15,8 @@ from demo.refresh import RefreshConfig
 from demo.run import DemoConfig, run_demo
 from demo.training import TrainerConfig
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("torch", reason="the demo trains: install nextclick[train]")
 ROOT = Path(__file__).parents[2]
 SMALL = DemoConfig(

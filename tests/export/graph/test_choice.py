@@ -16,6 +16,8 @@ from export.graph.choice import LEAST_IDENTICAL, LEAST_SESSIONS, MARGINS, descri
 from export.graph.parity import check_parity
 from tests.export.toy import ToyServing
 
+pytestmark = pytest.mark.slow
+
 V, WINDOW, K = 4_096, 6, 10
 
 

@@ -18,6 +18,8 @@ from export.graph.onnx import export_onnx
 from export.graph.topk import TopK
 from tests.export.toy import ToyServing
 
+pytestmark = pytest.mark.slow
+
 V, WINDOW, K = 600, 6, 10
 
 

@@ -16,6 +16,8 @@ from export.graph.onnx import export_onnx
 from export.graph.parity import check_parity
 from tests.export.toy import ITEMS, WINDOW, ToyServing
 
+pytestmark = pytest.mark.slow
+
 K = 10
 
 

@@ -88,6 +88,7 @@ def test_pairs_summed_in_chunks_equal_pairs_summed_at_once(monkeypatch: pytest.M
     assert weights.tolist() == whole[1].tolist()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not SHARED_DATA.exists(), reason=f"no data at {SHARED_DATA}")
 def test_published_table_on_yoochoose_test_day_is_reproduced() -> None:
     raw = read_log(SHARED_DATA / "yoochoose.parquet")

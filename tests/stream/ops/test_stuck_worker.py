@@ -17,6 +17,8 @@ from stream.config import StreamConfig
 from stream.ops.startup import worker_topics
 from stream.ops.watchdog import EXIT_STUCK
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[3]
 PATIENCE_S = 3
 
@@ -26,6 +28,7 @@ import asyncio, logging, sys, time
 import stream.worker as worker
 from stream.config import StreamConfig
 from tests.stream.records import EchoRanker
+
 
 illness = sys.argv[2]
 logging.basicConfig(level="INFO", stream=sys.stderr)
