@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from bench.rig.brokers.base import Broker, BrokerMissing
 from bench.rig.brokers.choose import choose_broker
@@ -23,6 +24,10 @@ from bench.rig.brokers.external import TEST_GROUPS
 from bench.rig.brokers.redis_server import RedisServer
 from bench.rig.brokers.shared import BrokerHost, Shared, SharedBroker, ask_for_broker
 from stream.topic_names import Topics
+
+# A slow, busy machine is no failure
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 _FOLDER = "NEXTCLICK_TEST_RUN"  # variable of the folder where the processes of a run meet
 _host = pytest.StashKey[BrokerHost]()
