@@ -3,14 +3,18 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# Tests side by side: one process more than cores, as many of them wait. With -n 0 in ARGS one after the other
+JOBS ?= $(shell cores=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); [ $$cores -le 5 ] || cores=5; echo $$((cores + 1)))
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS)
 SECONDS_OF_DEMO := $(if $(SECONDS),--seconds $(SECONDS))
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint bench clean
+.PHONY: help install demo test test-fast lint bench clean
 
 help:
 	@echo "make demo   a simulated shop, live, in about a minute    (SECONDS=30 ends it by itself)"
 	@echo "make test   all tests; the broker tests use what this machine has and say what is missing"
+	@echo "make test-fast   what matters while editing, in less than a minute and without a broker"
 	@echo "make lint   ruff and mypy"
 	@echo "make bench  the figures of the main path, in short form; the README names the others"
 	@echo "make clean  remove what the targets made, the virtual environment too"
@@ -27,7 +31,10 @@ demo: $(STAMP)
 	$(BIN)/python -m nextclick demo $(SECONDS_OF_DEMO)
 
 test: $(STAMP)
-	$(BIN)/python -m pytest $(ARGS)
+	$(PYTEST) $(ARGS)
+
+test-fast: $(STAMP)
+	$(PYTEST) -q -m "not broker and not slow" $(ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.rig.workers import Worker
+
 _END_S = 30.0
 
 
@@ -77,23 +79,14 @@ def _threads(workers: int) -> list[str]:
 @contextmanager
 def processes(command: list[str], count: int, log: Path) -> Iterator[list[subprocess.Popen[bytes]]]:
     """Run `count` of a command, ended with the block; their output goes to `log`."""
-    with log.open("ab") as out:
-        running = [subprocess.Popen(command, stdout=out, stderr=out) for _ in range(count)]
-        try:
-            yield running
-        finally:
-            for process in running:
-                process.terminate()
-            for process in running:
-                _await_end(process)
-
-
-def _await_end(process: subprocess.Popen[bytes]) -> None:
+    running = [Worker.of(command, log) for _ in range(count)]
     try:
-        process.wait(_END_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+        yield [one.process for one in running]
+    finally:
+        for one in running:
+            one.process.terminate()
+        for one in running:
+            one.stop(_END_S)
 
 
 def last_words(log: Path, lines: int = 15) -> str:

@@ -6,6 +6,7 @@ its own there; a test that stops or empties a broker gets one that only its own 
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import tempfile
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from bench.rig.brokers.base import Broker, BrokerMissing
 from bench.rig.brokers.choose import choose_broker
@@ -24,7 +25,8 @@ from bench.rig.brokers.redis_server import RedisServer
 from bench.rig.brokers.shared import BrokerHost, Shared, SharedBroker, ask_for_broker
 from stream.topic_names import Topics
 
-settings.register_profile("patient", deadline=None)  # how long an example takes on a busy machine is no test
+# A slow, busy machine is no failure
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
 
 _FOLDER = "NEXTCLICK_TEST_RUN"  # variable of the folder where the processes of a run meet
@@ -144,6 +146,16 @@ def prefix() -> str:
 def names(prefix: str) -> Topics:
     """The names of this test's topics."""
     return Topics.named(prefix=prefix)
+
+
+@pytest.fixture(autouse=True)
+def log_levels() -> Iterator[None]:
+    """Commands that a test runs in this process set levels, and other tests look at what is logged."""
+    loggers = [logging.getLogger(name) for name in (None, "faust", "mode", "stream.faust", "aiokafka")]
+    before = [logger.level for logger in loggers]
+    yield
+    for logger, level in zip(loggers, before, strict=True):
+        logger.setLevel(level)
 
 
 @pytest.fixture

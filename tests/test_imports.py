@@ -56,6 +56,7 @@ def test_faust_is_overridden_in_one_folder(module: str) -> None:
     assert seams <= {"faust.types", "aiokafka.errors"}  # a name and an error; no class of theirs
 
 
+@pytest.mark.slow
 def test_worker_and_readers_load_without_torch_and_the_model() -> None:
     names = [module for module in MODULES if module.startswith(TORCH_FREE)]
     program = f"import sys, {', '.join(names)}; print(*sorted({{n.split('.')[0] for n in sys.modules}} & {{'torch'}}))"

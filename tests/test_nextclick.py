@@ -151,20 +151,14 @@ def test_wrong_use_ends_with_its_code_and_says_why(
     assert "Traceback" not in shown.err
 
 
+@pytest.mark.slow
 def test_train_again_goes_on_from_its_checkpoint(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, log: Path
 ) -> None:
-    arguments = (
-        "train",
-        "--data",
-        str(log),
-        "--registry",
-        str(tmp_path / "r"),
-        "--preset",
-        "tron-fast",
-        "--threads",
-        "1",
-    )
+    small = PRESETS["tron-fast"]().override(hidden=16, feed_forward=16, layers=1)
+    monkeypatch.setitem(PRESETS, "tron-fast", lambda: small)
+    where = ("--data", str(log), "--registry", str(tmp_path / "r"))
+    arguments = ("train", *where, "--preset", "tron-fast", "--threads", "1")
 
     def train() -> dict[str, Any]:
         assert run(monkeypatch, *arguments, "--epochs", "1.5", "--json") == 0

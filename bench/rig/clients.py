@@ -50,7 +50,7 @@ class Storefront:
                 "partitioner": "murmur2_random",
                 "linger.ms": 2,
                 "enable.idempotence": True,
-                "message.timeout.ms": 60_000,
+                "message.timeout.ms": 120_000,  # a broker that restarts on a busy machine takes its time
                 "compression.type": compression,
                 "log_level": 0,
                 **({"transactional.id": transactional_id} if transactional_id else {}),
@@ -87,7 +87,7 @@ class Storefront:
 
     def flush(self) -> None:
         """Return when all that was sent is confirmed."""
-        assert self._producer.flush(70) == 0, "the broker did not confirm the clicks"
+        assert self._producer.flush(130) == 0, "the broker did not confirm the clicks"
         assert not self.failed, self.failed[:3]
 
     def _delivered(self, click: Click) -> Callable[[KafkaError | None, Message], None]:
@@ -127,7 +127,7 @@ class Flow:
     def confirmed(self, more: int) -> None:
         """Return when `more` clicks than now are confirmed."""
         goal = len(self._storefront.sent) + more
-        wait_for(f"{more} more clicks to be confirmed", lambda: len(self._storefront.sent) >= goal)
+        wait_for(f"{more} more clicks to be confirmed", lambda: len(self._storefront.sent) >= goal, 90)
 
     def _run(self) -> None:
         begun, number = time.monotonic(), 0

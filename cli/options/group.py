@@ -14,12 +14,13 @@ import functools
 import inspect
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
 
 import typer
+from typer.models import ArgumentInfo
 
 from export.errors import ConfigError
 
@@ -60,9 +61,11 @@ def _spread(function: Callable[..., None]) -> Callable[..., None]:
             default = inspect.Parameter.empty if field.default is MISSING else field.default
             parameters.append(_keyword(field.name, options[field.name], default))
 
+    arguments = {p.name for p in parameters if _is_argument(p.annotation)}
+
     @functools.wraps(function)
     def spread(**given: Any) -> None:
-        _refuse(given)
+        _refuse(given, arguments)
         for name, (kind, names) in groups.items():
             given[name] = kind(**{option: given.pop(option) for option in names})
         function(**given)
@@ -77,12 +80,17 @@ def _keyword(name: str, annotation: Any, default: Any) -> inspect.Parameter:
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=default)
 
 
-def _refuse(given: dict[str, Any]) -> None:
+def _is_argument(annotation: Any) -> bool:
+    return any(isinstance(part, ArgumentInfo) for part in getattr(annotation, "__metadata__", ()))
+
+
+def _refuse(given: dict[str, Any], arguments: Collection[str]) -> None:
     for name, value in given.items():
+        label = name.upper() if name in arguments else f"--{name.replace('_', '-')}"
         if isinstance(value, float) and not math.isfinite(value):
-            raise ConfigError(f"--{name.replace('_', '-')} must be a finite number, not {value}")
+            raise ConfigError(f"{label} must be a finite number, not {value}")
         if isinstance(value, Path) and (found := _URL.match(str(value))):
             raise ConfigError(
-                f"--{name.replace('_', '-')} is a path on this machine, not a URL of {found[1]}; "
+                f"{label} is a path on this machine, not a URL of {found[1]}; "
                 "of a folder that is called so give the whole path"
             )

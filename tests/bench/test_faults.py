@@ -143,6 +143,7 @@ def test_checker_of_right_answers_finds_nothing(stage: Stage) -> None:
     assert (checker.wrong, checker.unanswered(), checker.clicks, checker.lists) == ([], 0, 2, 2)
 
 
+@pytest.mark.slow
 def test_checker_click_without_a_list_is_unanswered(stage: Stage) -> None:
     answered(stage)
     stage.click("s", "c")
@@ -152,6 +153,7 @@ def test_checker_click_without_a_list_is_unanswered(stage: Stage) -> None:
     assert checker.describe_unanswered() == ["s at 2"]
 
 
+@pytest.mark.slow
 def test_checker_waits_for_an_answer_that_comes_late(stage: Stage) -> None:
     stage.click("s", "a")
 
@@ -196,6 +198,7 @@ def test_checker_older_list_behind_the_newest_is_wrong(stage: Stage) -> None:
     assert "its last list is for offset 0" in stage.check().wrong[0]
 
 
+@pytest.mark.slow
 def test_checker_repeated_list_is_counted_and_wrong_only_where_each_comes_once(stage: Stage) -> None:
     answered(stage)
     stage.answer("s")
@@ -216,6 +219,7 @@ def test_checker_list_with_the_key_of_another_session_is_wrong(stage: Stage) -> 
     assert "has the key b'other'" in stage.check().wrong[0]
 
 
+@pytest.mark.slow
 def test_checker_rejection_that_is_missing_or_of_another_reason_is_found(stage: Stage) -> None:
     first = stage.hostile("missing_session_id")
     assert stage.check().unanswered() == 1

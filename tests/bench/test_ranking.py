@@ -10,6 +10,8 @@ import pytest
 
 from bench.ranking import bundles, measure, sessions, table, ticking
 
+pytestmark = pytest.mark.slow
+
 
 def rows_of(**options: Any) -> list[dict[str, Any]]:
     args = {"preset": ["tron+"], "bundle": [], "items": 60, "batch": [4], "seconds": 0.01, "threads": [1]}

@@ -92,13 +92,16 @@ def test_nan_and_infinities_are_no_values_of_an_option(arguments: tuple[str, ...
     assert name in str(found.exception)
 
 
+ARGUMENTS = ("out", "path")
+
+
 def path_options() -> list[tuple[str, ...]]:
     """Every command with one option that takes a path."""
     return [
         (*path, f"--{name.replace('_', '-')}")
         for path, spread in callbacks(app)
         for name, annotation in spread.__annotations__.items()
-        if re.search(r"\bPath\b", str(get_args(annotation)[0])) and name != "out"
+        if re.search(r"\bPath\b", str(get_args(annotation)[0])) and name not in ARGUMENTS
     ]
 
 
@@ -115,4 +118,13 @@ def test_urls_are_no_paths(arguments: tuple[str, ...], tmp_path: Path, monkeypat
     found = CliRunner().invoke(app, [*path, *filled, name, "s3://shop/x"])
     assert isinstance(found.exception, ConfigError)
     assert f"{name} is a path on this machine" in str(found.exception)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("command", ["log", "simulate"])
+def test_url_is_no_path_as_an_argument_either(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = CliRunner().invoke(app, [command, "s3://shop/x"])
+    assert isinstance(found.exception, ConfigError)
+    assert re.match("(PATH|OUT) is a path on this machine", str(found.exception))
     assert not list(tmp_path.iterdir())

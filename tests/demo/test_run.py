@@ -16,6 +16,8 @@ from demo.refresh import RefreshConfig
 from demo.run import run_demo
 from demo.training import TrainerConfig
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("torch", reason="the demo trains: install nextclick[train]")
 ROOT = Path(__file__).parents[2]
 SMALL = DemoConfig(

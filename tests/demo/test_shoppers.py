@@ -70,6 +70,7 @@ def live(bootstrap: str, join: ClickJoin) -> LiveShoppers:
     return LiveShoppers(bootstrap, Shoppers(SHOP, habits), join)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("coalesce", [1, 50])
 def test_every_click_is_sent_and_answered(cluster: LocalCluster, coalesce: int) -> None:
     join = ClickJoin(())
@@ -122,6 +123,7 @@ def test_drain_without_answers_says_how_many_are_missing(cluster: LocalCluster) 
     assert left == join.pending == join.figures().clicks > 0
 
 
+@pytest.mark.slow
 def test_check_reports_a_message_that_is_no_recommendation(cluster: LocalCluster) -> None:
     shoppers = live(cluster.bootstrap, ClickJoin(()))
     shoppers.start()

@@ -116,6 +116,7 @@ def recall(lists: Ints, at: Ints, targets: Ints) -> float:
     return float((lists[at] == targets[:, None]).any(axis=1).mean())
 
 
+@pytest.mark.slow
 def test_next_item_counts_beat_popularity_and_a_longer_memory_beats_them() -> None:
     """Counts over the last two items, alone, already know more than the last one: the history carries the intent."""
     log = by_session(clicks(sessions=40_000))

@@ -17,6 +17,8 @@ from model.nets.serving import ServingModel
 from model.presets import PRESETS, preset
 from tests.model.tiny import ITEMS, tiny_log
 
+pytestmark = pytest.mark.slow
+
 FEWER = {"uniform": 30, "popular": 12, "popular_at_end": 20, "in_batch": 8, "top": 12}  # the catalogue has 40 items
 
 

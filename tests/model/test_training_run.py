@@ -27,6 +27,8 @@ from model.reports.summary import TrainSummary
 from model.training_run import TrainRequest, default_checkpoint_dir, read_and_split, run_digest, train_to_registry
 from tests.model.tiny import tiny_committee, tiny_log, tiny_logq, tiny_preset
 
+pytestmark = pytest.mark.slow
+
 KEYS = {"version", "bundle", "epochs", "seconds", "sessions_per_s", "peak_memory_mb", "valid", "baselines"}
 
 

@@ -6,12 +6,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from confluent_kafka import Producer
-from hypothesis import HealthCheck, settings
 
 from bench.rig.brokers.in_process import InProcessBroker
-
-settings.register_profile("stream", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("stream")
 
 _numbers = itertools.count()
 

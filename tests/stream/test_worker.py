@@ -148,6 +148,7 @@ def workplace(tmp_path: Path) -> Iterator[Workplace]:
     place.close()
 
 
+@pytest.mark.slow
 def test_worker_with_good_and_bad_clicks_answers_or_rejects_each(workplace: Workplace) -> None:
     workplace.start()
     for number in range(200):
@@ -167,6 +168,7 @@ def test_worker_with_good_and_bad_clicks_answers_or_rejects_each(workplace: Work
     assert workplace.states()["s3"].items == tuple(f"i{n}" for n in range(3, 200, 20))
 
 
+@pytest.mark.slow
 def test_worker_reports_partitions_lag_and_figures(workplace: Workplace) -> None:
     workplace.start()
     workplace.click("a", "1")
@@ -179,6 +181,7 @@ def test_worker_reports_partitions_lag_and_figures(workplace: Workplace) -> None
     assert "nextclick_recommendations_total 1.0" in metrics
 
 
+@pytest.mark.slow
 def test_worker_killed_in_flow_and_restarted_keeps_every_state_and_answers_every_click(workplace: Workplace) -> None:
     workplace.start()
     for number in range(3000):
@@ -195,6 +198,7 @@ def test_worker_killed_in_flow_and_restarted_keeps_every_state_and_answers_every
         assert lists[f"s{n}"].source.offset == states[f"s{n}"].offset
 
 
+@pytest.mark.slow
 def test_worker_asked_to_end_twice_ends_orderly_and_the_next_repeats_nothing(workplace: Workplace) -> None:
     workplace.start()
     for number in range(100):
@@ -288,6 +292,7 @@ class Pipelining:
         return client
 
 
+@pytest.mark.slow
 def test_run_worker_with_a_web_port_in_use_fails_with_the_reason(workplace: Workplace) -> None:
     workplace.start()
     port = workplace.address.rpartition(":")[2]

@@ -85,6 +85,7 @@ def test_choose_broker_unknown_kind_is_an_error() -> None:
         choose_broker({"NEXTCLICK_BROKER": "pulsar"})
 
 
+@pytest.mark.slow
 def test_choose_broker_dead_address_is_missing_within_seconds() -> None:
     address = f"127.0.0.1:{free_port()}"
     choice = choose_broker({"KAFKA_BOOTSTRAP_SERVERS": address})
@@ -117,6 +118,7 @@ def test_image_entry_point_turns_variables_into_properties(tmp_path: Path) -> No
     assert sorted(properties) == ["a_b.c-d=x=y z", "node.id=1"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("ci", "outcome"), [("true", "1 error"), ("", "1 skipped")])
 def test_broker_test_skipped_is_a_failed_run_in_ci_only(ci: str, outcome: str) -> None:
     command = [

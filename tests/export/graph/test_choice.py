@@ -1,5 +1,6 @@
 """Tests of export/graph/choice.py: int8 scoring is taken where it was seen to give the same lists, and only there."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,10 @@ from bench.rig.toy import ToyServing
 from export.errors import ParityError
 from export.graph import choice
 from export.graph.choice import LEAST_IDENTICAL, LEAST_SESSIONS, MARGINS, describe, export_chosen
+from export.graph.onnx import export_onnx
 from export.graph.parity import check_parity
+
+pytestmark = pytest.mark.slow
 
 V, WINDOW, K = 4_096, 6, 10
 
@@ -43,6 +47,28 @@ class Missing(ToyServing):
 def chosen(path: Path, build: Any = toy, **changes: Any) -> dict[str, Any]:
     sizes: dict[str, Any] = {"window": WINDOW, "items": V, "k": K, "sessions": sessions()}
     return export_chosen(build, path, **{**sizes, **changes})
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[object, ...], Path]:
+    """The graphs made so far."""
+    return {(): tmp_path_factory.mktemp("graphs")}
+
+
+@pytest.fixture(autouse=True)
+def export_once(exported: dict[tuple[object, ...], Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exporting takes seconds, and gives the same graph each time: test_onnx.py compares the bytes."""
+
+    def export(module: ToyServing, path: Path, *, window: int) -> None:
+        of = (type(module), type(module.head), module.table.shape, getattr(module.head, "margin", None), window)
+        if of not in exported:
+            kept = exported[()] / str(len(exported))
+            kept.mkdir()
+            export_onnx(module, kept / path.name, window=window)
+            exported[of] = kept / path.name
+        shutil.copyfile(exported[of], path)
+
+    monkeypatch.setattr(choice, "export_onnx", export)
 
 
 def in_int8(path: Path) -> bool:

@@ -18,6 +18,8 @@ from export.graph.int8 import Int8TopK
 from export.graph.onnx import export_onnx
 from export.graph.topk import TopK
 
+pytestmark = pytest.mark.slow
+
 V, WINDOW, K = 600, 6, 10
 
 

@@ -14,6 +14,8 @@ from export.bundle.bundle import Bundle
 from export.errors import ConfigError, ParityError
 from export.graph.onnx import export_onnx
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("batch", [1, 2, 3, 17])
 @pytest.mark.parametrize("length", [1, 4, 5, WINDOW])

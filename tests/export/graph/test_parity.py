@@ -16,6 +16,8 @@ from export.graph import parity
 from export.graph.onnx import export_onnx
 from export.graph.parity import check_parity
 
+pytestmark = pytest.mark.slow
+
 K = 10
 
 

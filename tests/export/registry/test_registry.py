@@ -156,6 +156,7 @@ def test_concurrent_publishers_never_get_the_same_version(registry: Registry, bu
         assert load_bundle(registry.fetch(version)).version == version
 
 
+@pytest.mark.slow
 def test_publishers_in_several_processes_never_get_the_same_version(local: Registry, bundle: Bundle) -> None:
     code = (
         "import sys; from export.registry.registry import Registry; print(Registry(sys.argv[1]).publish(sys.argv[2]))"

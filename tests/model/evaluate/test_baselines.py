@@ -122,6 +122,7 @@ def test_bound_on_long_sessions_is_said() -> None:
     assert bounded("vmis-knn", session_log([list(range(1, 201))])) is None
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not SHARED_DATA.exists(), reason=f"no data at {SHARED_DATA}")
 def test_published_table_on_yoochoose_test_day_is_reproduced() -> None:
     raw = read_log(SHARED_DATA / "yoochoose.parquet")

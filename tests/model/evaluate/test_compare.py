@@ -42,6 +42,7 @@ def letters_bundle(directory: Path, names: str) -> Path:
     return directory
 
 
+@pytest.mark.slow
 def test_figures_equal_those_of_each_system_by_itself(train: Path, held_out: Path, tmp_path: Path) -> None:
     bundle = letters_bundle(tmp_path / "bundle", "cab")  # the same items in another order
     found = compare_systems(["next-item", str(bundle), "vmis-knn"], held_out, READ, train=train, cutoffs=(1, 2))
@@ -75,6 +76,7 @@ def test_system_beside_itself_differs_by_nothing(train: Path, held_out: Path) ->
     assert set(found.systems[1].vs_first.values()) == {(0.0, 0.0, 0.0)}
 
 
+@pytest.mark.slow
 def test_clicks_that_one_system_does_not_know_are_left_out_for_all(train: Path, tmp_path: Path) -> None:
     bundle = letters_bundle(tmp_path / "bundle", "abx")  # knows no c
     held_out = write_log(tmp_path / "test.csv", "acb", "ca", "xb", "ab")
@@ -87,6 +89,7 @@ def test_clicks_that_one_system_does_not_know_are_left_out_for_all(train: Path, 
     assert found.systems[0].metrics["recall@1"] == 1.0
 
 
+@pytest.mark.slow
 def test_no_click_that_all_know_is_refused(train: Path, held_out: Path, tmp_path: Path) -> None:
     bundle = letters_bundle(tmp_path / "bundle", "xyz")
     with pytest.raises(DataError):
@@ -113,6 +116,7 @@ def test_wrong_names_are_refused(train: Path, held_out: Path, names: list[str], 
         compare_systems(names, held_out, READ, train=train if with_train else None)
 
 
+@pytest.mark.slow
 def test_cutoff_above_what_a_bundle_returns_is_refused_before_anything_is_ranked(train: Path, tmp_path: Path) -> None:
     toy_bundle(tmp_path / "bundle", items=40, k_max=10)
     with pytest.raises(ConfigError, match="1 to 10"):

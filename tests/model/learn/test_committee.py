@@ -17,6 +17,8 @@ from model.learn.validation import validate
 from model.reports.progress import Progress
 from tests.model.tiny import tiny_committee, tiny_log, tiny_preset
 
+pytestmark = pytest.mark.slow
+
 LOG, VALID = tiny_log(200), tiny_log(40, seed=1)
 
 

@@ -110,6 +110,7 @@ def of_two(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     return [torch.load(results / f"{rank}.pt", weights_only=True) for rank in (0, 1)]
 
 
+@pytest.mark.slow
 def test_two_processes_gradient_of_their_shares_is_that_of_the_whole_batch(of_two: list[dict[str, Any]]) -> None:
     alone = trainer_of(ALONE, **WHOLE)
     loss, _ = alone.update(torch.arange(17))
@@ -120,15 +121,18 @@ def test_two_processes_gradient_of_their_shares_is_that_of_the_whole_batch(of_tw
             torch.testing.assert_close(grad, weight.grad, atol=1e-6, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_two_processes_that_begin_differently_are_refused_in_both(of_two: list[dict[str, Any]]) -> None:
     assert [found["refused"] for found in of_two] == ["the 2 processes differ in their rank: 0, 1"] * 2
 
 
+@pytest.mark.slow
 def test_two_processes_stop_together_and_one_of_them_leads(of_two: list[dict[str, Any]]) -> None:
     assert [found["stop"] for found in of_two] == [True, True]
     assert [found["leads"] for found in of_two] == [True, False]
 
 
+@pytest.mark.slow
 def test_two_processes_end_with_the_same_weights_and_figures(of_two: list[dict[str, Any]]) -> None:
     first, second = of_two
     assert first["history"] == second["history"]
@@ -136,6 +140,7 @@ def test_two_processes_end_with_the_same_weights_and_figures(of_two: list[dict[s
     assert all(torch.equal(value, second["weights"][name]) for name, value in first["weights"].items())
 
 
+@pytest.mark.slow
 def test_processes_drop_out_and_draw_differently(monkeypatch: pytest.MonkeyPatch) -> None:
     seeds: list[int] = []
     monkeypatch.setattr(PooledDropout, "begin_step", lambda self, seed: seeds.append(seed))
@@ -151,6 +156,7 @@ def test_processes_drop_out_and_draw_differently(monkeypatch: pytest.MonkeyPatch
     assert not torch.equal(drawn[0].ids, drawn[1].ids)  # type: ignore[union-attr, arg-type]
 
 
+@pytest.mark.slow
 def test_two_processes_publish_one_model_as_good_as_that_of_one(tmp_path: Path) -> None:
     data = tmp_path / "clicks.parquet"
     simulate_log(data, ShopConfig(items=150), 2_500)

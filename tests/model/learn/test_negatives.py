@@ -141,6 +141,7 @@ def test_systematic_draws_each_item_as_often_as_its_chance() -> None:
     torch.testing.assert_close(seen / draws, chance, atol=0.03, rtol=0.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options", [{"popular": 5}, {"uniform": 6}, {"popular": 4, "uniform": 5}, {"popular": 4, "in_batch": 6}]
 )

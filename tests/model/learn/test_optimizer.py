@@ -137,6 +137,7 @@ def test_optimizer_state_of_another_kind_is_refused() -> None:
         lazy.load_state_dict(dense.state_dict())
 
 
+@pytest.mark.slow
 def test_lazy_training_of_a_large_catalogue_is_about_as_good_as_a_dense_one() -> None:
     log, valid = tiny_log(600, items=400), tiny_log(100, seed=1, items=400)
     options: dict[str, Any] = {"popular": 16, "epochs": 8, "lr": 0.02}

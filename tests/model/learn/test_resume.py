@@ -17,12 +17,15 @@ from model.learn.train import Trainer, train
 from tests.model.learn.test_train import assert_same, run
 from tests.model.tiny import tiny_log, tiny_preset
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[3]
 SLOW_TRAINING = """
 import sys, time
 from pathlib import Path
 from model.learn.train import Trainer
 from tests.model.tiny import tiny_log, tiny_preset
+
 trainer = Trainer(tiny_log(200), tiny_log(40, seed=1), tiny_preset(), run="r", directory=Path(sys.argv[1]))
 step = trainer.train_step
 def slow(**options):

@@ -46,6 +46,7 @@ def ranks_by_hand(encoders: Sequence[Encoder], log: SessionLog) -> list[int]:
     return ranks
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ENCODERS)
 @pytest.mark.parametrize("longest", [11, 30])  # the window is 10
 def test_validation_ranks_equal_serving_every_prefix(name: str, longest: int) -> None:

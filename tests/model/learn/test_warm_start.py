@@ -59,6 +59,7 @@ def test_start_from_what_is_no_training_is_refused(tmp_path: Path) -> None:
         start_from(new_encoder(tiny_preset(), 3), Vocabulary(["a", "b", "c"]), tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{}, {"ema": 0.99}, {"lazy": True}], ids=str)
 def test_train_warm_start_begins_better_than_cold(tmp_path: Path, options: dict[str, Any]) -> None:
     log, valid = tiny_log(400), tiny_log(60, seed=1)

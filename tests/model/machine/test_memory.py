@@ -22,6 +22,7 @@ def columns_of(megabytes: int) -> list[Any]:
     return [pc.add(one, pa.scalar(number)) for number in range(megabytes)]
 
 
+@pytest.mark.slow
 @in_proc
 def test_release_memory_gives_back_what_arrow_columns_took() -> None:
     release_memory()

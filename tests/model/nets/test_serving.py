@@ -43,6 +43,7 @@ def test_serving_lists_are_the_best_sums_of_scores_without_the_excluded(name: st
     torch.testing.assert_close(top_scores, scores.gather(1, best[:, 1:8] - 1), atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["rotary, 2 heads", "masked, end", "gru, 2 layers", "committee"])
 @pytest.mark.parametrize("margin", [None, 12], ids=["exact", "int8"])
 def test_serving_graph_ranks_as_pytorch(name: str, margin: int | None, tmp_path: Path) -> None:

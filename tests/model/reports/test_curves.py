@@ -191,6 +191,7 @@ def test_curves_plot_that_cannot_be_drawn_is_said_once(
     assert str(error) in said
 
 
+@pytest.mark.slow
 def test_curves_of_a_training_hold_its_validations_and_resume_with_it(tmp_path: Path) -> None:
     def run(epochs: float) -> list[dict[str, float]]:
         log, valid = tiny_log(), tiny_log(40, seed=1)
@@ -204,6 +205,7 @@ def test_curves_of_a_training_hold_its_validations_and_resume_with_it(tmp_path: 
     assert [line["recall@20"] for line in kept] == [entry["recall@20"] for entry in history]
 
 
+@pytest.mark.slow
 def test_train_to_registry_names_its_curves_in_the_summary(tmp_path: Path) -> None:
     summary = published(request(tmp_path, plots=("svg",))).to_dict()
     directory = Path(summary["checkpoint_dir"])
@@ -214,6 +216,7 @@ def test_train_to_registry_names_its_curves_in_the_summary(tmp_path: Path) -> No
     assert "Recall@20 of next-item" in (directory / "training.svg").read_text()
 
 
+@pytest.mark.slow
 def test_curves_import_leaves_matplotlib_alone() -> None:
     code = "import sys, model.reports.curves; sys.exit('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

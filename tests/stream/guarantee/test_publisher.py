@@ -88,6 +88,7 @@ def test_publish_of_another_message_too_large_is_refused(cluster: str, topic: st
         asyncio.run(published(publisher, [Outgoing(topic, b"k", b"x" * 50_000)]))
 
 
+@pytest.mark.slow
 def test_publish_without_a_broker_fails_within_the_deadline() -> None:
     publisher = IdempotentPublisher(producer_options("127.0.0.1:1", delivery_timeout_s=0.3))
     with pytest.raises(PublishFailed):

@@ -60,6 +60,7 @@ def test_batches_that_come_while_a_transaction_commits_share_the_next_one() -> N
     scenario(run)
 
 
+@pytest.mark.slow
 def test_a_transaction_begins_a_moment_after_the_last_one_and_takes_what_came_meanwhile(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -339,6 +340,7 @@ def test_publish_on_a_cluster_arrives_with_its_offsets_and_headers(cluster: str,
     consumer.close()
 
 
+@pytest.mark.slow
 def test_broker_answers_says_no_without_one() -> None:
     async def run() -> bool:
         return await asyncio.to_thread(Bench().publisher.broker_answers)

@@ -118,6 +118,7 @@ def test_wait_for_broker_absent_says_where_and_why() -> None:
     assert all(NOBODY in text for text in heard)
 
 
+@pytest.mark.slow
 def test_wait_for_broker_waiting_tells_so_and_can_be_stopped() -> None:
     heard: list[str] = []
     stopped = threading.Event()

@@ -27,6 +27,7 @@ def read_all(reader: AnnouncementReader) -> list[ModelAnnouncement]:
     return found
 
 
+@pytest.mark.slow
 def test_announce_then_read_gives_them_in_order(cluster: str, topic: str) -> None:
     sent = [announcement("1"), announcement("2"), announcement("1")]
     for one in sent:

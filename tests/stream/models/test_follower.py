@@ -136,6 +136,7 @@ def test_follower_nothing_announced_follows_what_is_promoted(followed: Make, eve
     eventually(lambda: one.models == ["1", "3"], "the promoted version")
 
 
+@pytest.mark.slow
 def test_follower_new_version_not_promoted_is_not_served(followed: Make, eventually: Eventually) -> None:
     one = followed(1)
     one.follower.start()
@@ -165,6 +166,7 @@ def test_follower_empty_registry_waits_for_the_first_version(followed: Make, eve
     eventually(lambda: one.models == ["1"], "the first version")
 
 
+@pytest.mark.slow
 def test_follower_damaged_bundle_is_refused_once_and_the_current_stays(followed: Make, eventually: Eventually) -> None:
     one = followed(2)
     one.registry.promote("1")
@@ -245,6 +247,7 @@ def test_follower_first_version_announced_is_lost_takes_one_that_is_there(
     assert one.models == ["2"]
 
 
+@pytest.mark.slow
 def test_follower_nothing_to_serve_and_the_announced_lost_asks_less_and_less_often(
     followed: Make, eventually: Eventually
 ) -> None:
@@ -360,6 +363,7 @@ def test_load_ranker_version_or_hash_unlike_the_wanted_raises_bundle_error(follo
         load_ranker(config, one.registry, Wanted("1"))
 
 
+@pytest.mark.slow
 def test_load_ranker_sound_bundle_ranks(tmp_path: Path) -> None:
     pytest.importorskip("torch", reason="exporting a graph needs the extra train")
     from bench.rig.toy import toy_bundle

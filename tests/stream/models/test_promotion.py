@@ -25,6 +25,7 @@ def registry(tmp_path: Path) -> Registry:
     return made
 
 
+@pytest.mark.slow
 def test_rollback_without_a_broker_changes_nothing(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(promotion, "_BROKER_S", 0.5)
     for _ in range(2):

@@ -1,8 +1,6 @@
 """Workers made to hang for real, each in a process of its own: each ends by itself, and says why."""
 
 import json
-import os
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -13,11 +11,13 @@ from confluent_kafka import Producer
 
 from bench.rig.brokers.in_process import InProcessBroker
 from bench.rig.brokers.process import tail, wait_for
+from bench.rig.workers import Worker
 from stream.config import StreamConfig
 from stream.ops.startup import worker_topics
 from stream.ops.watchdog import EXIT_STUCK
 
-ROOT = Path(__file__).parents[3]
+pytestmark = pytest.mark.slow
+
 PATIENCE_S = 3
 
 # A worker that falls ill a second after its first list, in the way it is told
@@ -26,6 +26,7 @@ import asyncio, logging, sys, time
 import stream.worker as worker
 from stream.config import StreamConfig
 from tests.stream.records import EchoRanker
+
 
 illness = sys.argv[2]
 logging.basicConfig(level="INFO", stream=sys.stderr)
@@ -94,20 +95,15 @@ def test_worker_stuck_ends_by_itself_with_the_reason(
         assert producer.flush(10) == 0
 
     command = [sys.executable, "-c", MAIN, broker.bootstrap, illness, str(PATIENCE_S)]
-    with (
-        log.open("wb") as out,
-        subprocess.Popen(
-            command, cwd=ROOT, stdout=out, stderr=out, env={**os.environ, "PYTHONPATH": str(ROOT)}
-        ) as process,
-    ):
-        try:
-            click("1")
-            wait_for("the worker to fall ill", lambda: "ill now" in log.read_text(), 60)
-            begun = time.monotonic()
-            click("hang")
-            code = process.wait(90)
-        finally:
-            process.kill()
+    worker = Worker.of(command, log)
+    try:
+        click("1")
+        wait_for("the worker to fall ill", lambda: "ill now" in log.read_text(), 120)
+        begun = time.monotonic()
+        click("hang")
+        code = worker.process.wait(90)
+    finally:
+        worker.stop(grace_s=0)
     assert words in log.read_text(), tail(log)
     assert code in codes, tail(log)
     assert time.monotonic() - begun > PATIENCE_S / 2, "it was given time"

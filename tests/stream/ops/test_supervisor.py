@@ -16,6 +16,8 @@ import pytest
 from export.errors import ConfigError
 from stream.ops.supervisor import Backoff, SupervisorConfig, supervise
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[3]
 Eventually = Callable[[Callable[[], bool], str], None]
 
@@ -37,6 +39,7 @@ time.sleep(60)
 MAIN = """
 import logging, sys
 from stream.ops.supervisor import SupervisorConfig, supervise
+
 logging.basicConfig(level="INFO")
 sys.exit(supervise(sys.argv[2:], SupervisorConfig(processes=int(sys.argv[1]), web_port=0)))
 """

@@ -34,6 +34,7 @@ def test_reader_part_reaches_beyond_the_end_ends_there(cluster: str, filled: str
     assert len(reader.read(1, 0, 3)) == 3, "a reader may be used again"
 
 
+@pytest.mark.slow
 def test_reader_broker_away_says_so_soon() -> None:
     with pytest.raises(KafkaException):
         ChangelogReader(f"127.0.0.1:{free_port()}", "t").ends([0])

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -235,6 +236,7 @@ arrivals = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=400)
 @given(arrivals, st.booleans())
 def test_forgetting_changes_no_list_of_clicks_that_are_late_by_the_grace_at_most(

@@ -146,6 +146,7 @@ def test_clear_forgets_the_bytes_too() -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(10, 600)), max_size=60))
 def test_bytes_queued_are_those_of_the_records_that_wait(arrivals: list[tuple[int, int]]) -> None:
     async def scenario() -> None:

@@ -129,6 +129,7 @@ EVENTS = st.lists(
 )
 
 
+@pytest.mark.slow
 @given(sessions=st.dictionaries(st.integers(0, 99), EVENTS, min_size=1, max_size=6))
 def test_any_sessions_written_are_read_back(
     tmp_path_factory: pytest.TempPathFactory, sessions: dict[int, list[tuple[int | str, int, str]]]
