@@ -134,6 +134,13 @@ def worker(
             help="So many workers, each started again when it ends; their web ports follow --web-port. 0: just this."
         ),
     ] = 0,
+    topics_look_s: Annotated[
+        float, option(help="Between two looks at the topics: deleted, made again, more partitions?")
+    ] = 10.0,
+    reset_state: Annotated[
+        bool,
+        option("--reset-state", help="Forget states that are of other clicks: after the clicks' topic was made again."),
+    ] = False,
     kafka: Kafka = None,
     kafka_config: KafkaConfig = None,
     log_level: Annotated[str, option(envvar="NEXTCLICK_LOG_LEVEL", help="debug, info, warning or error.")] = "info",
@@ -165,6 +172,8 @@ def worker(
         broker_session_timeout_s=broker_session_timeout_s,
         broker_heartbeat_s=min(broker_session_timeout_s / 4, 0.3),
         delivery_timeout_s=broker_session_timeout_s * 0.8,
+        topics_look_s=topics_look_s,
+        reset_state=reset_state,
     )
     logging.getLogger().setLevel(config.log_level.upper())
     if processes:
