@@ -73,17 +73,33 @@ def describe_health(
     ranker: ItemRanker | None,
     variant: str,
     joined: bool,
+    assigned: list[int],
     lag: dict[int, int],
     partitions: list[int],
+    trouble: str | None,
     errors: list[str],
     failed: bool,
 ) -> Health:
-    """What /health says; `errors` do not make a worker unready by themselves, as the model in service goes on."""
+    """What /health says; `errors` do not make a worker unready by themselves, as the model in service goes on.
+
+    `assigned` are the partitions that the group has given the worker, `partitions` those it reads. `trouble`: why it is
+    about to end.
+    """
     reasons = [] if joined else ["partitions are being assigned or recovered"]
+    standby = joined and not assigned
+    if standby:
+        reasons.append("standby: no partition is assigned, as the other workers of the group have all of them")
+    waiting = sorted(set(assigned) - set(partitions)) if joined else []
+    if waiting:
+        reasons.append(f"partitions {waiting} are not read at present: they are read again from the last answer on")
     if ranker is None:
         reasons.append("no model: lists are empty until the registry has one")
+    if trouble is not None:
+        reasons.append(trouble)
+    serving = joined and bool(assigned) and not waiting
     return Health(
-        ready=joined and ranker is not None and not failed,
+        ready=serving and ranker is not None and trouble is None and not failed,
+        standby=standby,
         model=ranker.version if ranker else None,
         variant=variant,
         partitions=partitions,

@@ -14,7 +14,8 @@ __all__ = ["Health", "WebServer"]
 class Health(msgspec.Struct, frozen=True, kw_only=True):
     """What /health says: with status 200 if ready, 503 if not."""
 
-    ready: bool  # partitions are assigned, their state is recovered, and a model is in service
+    ready: bool  # partitions are assigned, recovered and read, and a model is in service
+    standby: bool = False  # no partition is assigned: there are more workers than partitions
     model: str | None = None  # version in service
     variant: str = "default"
     partitions: list[int] = []

@@ -32,7 +32,7 @@ def test_health_ready_is_200_with_model_partitions_and_lag() -> None:
     health = Health(ready=True, model="7", partitions=[0, 2], lag={0: 3, 2: 0})
     status, kind, body = ask(health, "/health")
     assert (status, kind) == (200, "application/json")
-    assert body == {"ready": True, "model": "7", "variant": "default", "partitions": [0, 2],
+    assert body == {"ready": True, "standby": False, "model": "7", "variant": "default", "partitions": [0, 2],
                     "lag": {"0": 3, "2": 0}, "reasons": [], "fallback": False}  # fmt: skip
 
 
