@@ -91,7 +91,7 @@ def start_worker(registry: Registry, group: str, tmp_path: Path) -> Iterator[Sta
         worker.stop(grace_s=5)
 
 
-def make_topics(broker: Broker, group: str) -> None:
+def make_topics(broker: Broker, group: str, partitions: int = PARTITIONS) -> None:
     """Make the topics by the command; the in-process cluster makes them when they are asked for."""
     if broker.real:
         done = cli(
@@ -100,7 +100,7 @@ def make_topics(broker: Broker, group: str) -> None:
             "--bootstrap-servers",
             broker.bootstrap,
             "--partitions",
-            str(PARTITIONS),
+            str(partitions),
             "--group",
             group,
         )

@@ -1,0 +1,287 @@
+"""The topics change under a worker: it says so in log, /health and metrics, and ends as it would at its start."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+import pytest
+from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewPartitions,
+    NewTopic,
+    ResourceType,
+)
+
+from bench.rig.brokers.base import Broker
+from bench.rig.brokers.process import tail, wait_for
+from bench.rig.clients import Lists, Storefront, read_topic
+from bench.rig.oracle import assert_lists, folded, stored
+from bench.rig.workers import Worker
+from export.registry.registry import Registry
+from tests.integration.conftest import PARTITIONS, StartWorker, make_topics, ranker_of
+
+pytestmark = [pytest.mark.broker, pytest.mark.timeout(240)]
+
+LOOK = ("--topics-look-s", "2")
+GUARANTEES = ["at-least-once", "exactly-once"]
+
+
+class Operator:
+    """What an operator does to the topics."""
+
+    def __init__(self, broker: Broker, group: str) -> None:
+        self._broker, self._group = broker, group
+        self._admin: Any = AdminClient({"bootstrap.servers": broker.bootstrap, "socket.timeout.ms": 10_000})
+        self.changelog = f"{group}-sessions-changelog"
+
+    def delete(self, *names: str) -> None:
+        for future in self._admin.delete_topics(list(names), operation_timeout=10).values():
+            future.result(15)
+        wait_for("topics to be gone", lambda: not set(names) & set(self._admin.list_topics(timeout=10).topics))
+
+    def make(self, name: str, config: dict[str, str]) -> None:
+        def made() -> bool:
+            with contextlib.suppress(KafkaException):  # while the old one is being deleted
+                self._admin.create_topics([NewTopic(name, PARTITIONS, 1, config=config)])[name].result(15)
+            return name in self._admin.list_topics(timeout=10).topics
+
+        wait_for(f"{name} to be there", made)
+
+    def remake(self, name: str, **config: str) -> None:
+        """Config by the broker's names, with _ for a full stop."""
+        self.delete(name)
+        self.make(name, {key.replace("_", "."): value for key, value in config.items()})
+
+    def grow(self, name: str, partitions: int) -> None:
+        self._admin.create_partitions([NewPartitions(name, partitions)])[name].result(15)
+
+    def remove(self, name: str, below: int) -> None:
+        """Delete the records of each partition below an offset, as retention does."""
+        for number in range(PARTITIONS):
+            asked = self._admin.delete_records([TopicPartition(name, number, below)])
+            for future in asked.values():
+                with contextlib.suppress(KafkaException):  # it has fewer records
+                    future.result(15)
+
+    def configure(self, name: str, key: str, value: str) -> None:
+        entry = ConfigEntry(key, value, incremental_operation=AlterConfigOpType.SET)
+        resource = ConfigResource(ResourceType.TOPIC, name, incremental_configs=[entry])
+        self._admin.incremental_alter_configs([resource])[resource].result(15)
+
+
+@pytest.fixture
+def operator(real_broker: Broker, topics: str, group: str) -> Operator:
+    return Operator(real_broker, group)
+
+
+def click(storefront: Storefront, sessions: int, *, rounds: int = 1) -> None:
+    for number in range(rounds):
+        for session in range(sessions):
+            storefront.click(f"s{session}", f"item-{(session + number) % 50 + 1}")
+    storefront.flush()
+
+
+def assert_ends(worker: Worker, kind: str, words: str, code: int = 2) -> None:
+    """Unready and saying why, then over with `code`; the log has the reason once and no traceback."""
+
+    def told() -> bool:
+        health = worker.health()
+        return not health["ready"] and any(words in reason for reason in health.get("reasons", ()))
+
+    try:
+        wait_for(f"/health to say {words!r}", told, 20, every_s=0.1)
+        assert worker.metric("nextclick_topic_trouble", kind=kind) == 1
+        wait_for("the metric to say so", lambda: worker.metric("nextclick_ready") == 0, 5)
+        assert wait_for("the worker to end", lambda: worker.process.poll() is not None, 30) is True
+    except AssertionError as error:
+        raise AssertionError(f"{error}\n{worker.health()}\n{tail(worker.log, 30)}") from error
+    assert worker.process.returncode == code, tail(worker.log)
+    text = worker.log.read_text()
+    assert words in text
+    assert "Traceback" not in text
+
+
+def assert_refused(worker: Worker, words: str) -> None:
+    """It ends before it reads anything, in words."""
+    assert worker.process.wait(40) == 2, tail(worker.log)
+    assert words in worker.log.read_text()
+    assert "Traceback" not in worker.log.read_text()
+
+
+@pytest.mark.parametrize("guarantee", GUARANTEES)
+def test_partitions_added_end_the_worker_and_once_the_changelog_has_them_all_is_answered(
+    topics: str,
+    operator: Operator,
+    storefront: Storefront,
+    lists: Lists,
+    start_worker: StartWorker,
+    registry: Registry,
+    guarantee: str,
+) -> None:
+    worker = start_worker(topics, *LOOK, "--guarantee", guarantee)
+    worker.await_ready(PARTITIONS)
+    click(storefront, 20)
+    lists.await_answers(storefront.sent)
+    operator.grow("clicks", PARTITIONS + 2)
+    assert_ends(worker, "partitions", f"--topic {operator.changelog} --partitions {PARTITIONS + 2}")
+    late = Storefront(topics)
+    click(late, 40)
+    assert {one.partition for one in late.sent} == set(range(PARTITIONS + 2))
+    operator.grow(operator.changelog, PARTITIONS + 2)
+    again = start_worker(topics, *LOOK, "--guarantee", guarantee)
+    again.await_ready(PARTITIONS + 2)
+    lists.await_answers(late.sent)
+    operator.grow(operator.changelog, PARTITIONS + 3)  # and while it runs, the changelog first, then the clicks
+    operator.grow("clicks", PARTITIONS + 3)
+    assert_ends(again, "partitions", "partitions")
+
+
+@pytest.mark.parametrize("name", ["clicks", "recommendations", "clicks.rejected", "models", "changelog"])
+def test_topic_deleted_ends_the_worker_with_the_remedy(
+    topics: str, operator: Operator, storefront: Storefront, start_worker: StartWorker, group: str, name: str
+) -> None:
+    worker = start_worker(topics, *LOOK)
+    worker.await_ready(PARTITIONS)
+    if name != "clicks":
+        click(storefront, 10)
+    topic = operator.changelog if name == "changelog" else name
+    operator.delete(topic)
+    assert_ends(worker, "missing", f"topics were deleted under the worker: {topic}; make them again")
+
+
+@pytest.mark.parametrize("guarantee", GUARANTEES)
+def test_clicks_made_again_under_and_between_workers_are_refused_and_read_anew_on_reset_state(
+    topics: str,
+    operator: Operator,
+    storefront: Storefront,
+    start_worker: StartWorker,
+    registry: Registry,
+    guarantee: str,
+) -> None:
+    options = (*LOOK, "--guarantee", guarantee)
+    worker = start_worker(topics, *options)
+    worker.await_ready(PARTITIONS)
+    lists = Lists(topics, committed=guarantee == "exactly-once")
+    click(storefront, 20, rounds=3)
+    lists.await_answers(storefront.sent)
+    operator.remake("clicks")
+    assert_ends(worker, "remade", "clicks; the states in")
+    again = Storefront(topics)
+    click(again, 20, rounds=5)  # the log ends above the old states: only its identity tells
+    refused = start_worker(topics, *options)
+    assert_ends(refused, "state", "--reset-state")
+    lists.read_on(0.2)
+    assert len(lists.last) == 20
+    lists.close()
+    fresh = Lists(topics, committed=guarantee == "exactly-once")
+    begun = len(fresh.all)
+    reset = start_worker(topics, *options, "--reset-state")
+    reset.await_ready(PARTITIONS)
+    newest = {one.click.session_id: one for one in again.sent}
+
+    def answered() -> bool:
+        fresh.poll()
+        return all(name in fresh.last and fresh.last[name].source.offset == one.offset for name, one in newest.items())
+
+    wait_for("all clicks of the new topic to be answered", answered, 45)
+    fresh.read_on(0.5)
+    assert len(fresh.all) > begun
+    states = folded(again.sent)
+    assert_lists(fresh.last, states, ranker_of(registry, "1"))
+    assert stored(read_topic(topics, operator.changelog, committed=guarantee == "exactly-once")) == states
+    assert reset.metric("nextclick_states_reset_total") == 20
+    assert reset.stop() == 0
+    plain = start_worker(topics, *options)
+    plain.await_ready(PARTITIONS)
+    click(again, 20)
+    fresh.await_answers(again.sent)
+    assert_lists(fresh.last, folded(again.sent), ranker_of(registry, "1"))
+    fresh.close()
+
+
+def test_output_topics_made_again_end_the_worker_and_the_next_one_goes_on(
+    topics: str, operator: Operator, storefront: Storefront, start_worker: StartWorker, registry: Registry
+) -> None:
+    worker = start_worker(topics, *LOOK)
+    worker.await_ready(PARTITIONS)
+    click(storefront, 10)
+    operator.remake("recommendations")
+    assert_ends(worker, "remade", "made again under the worker: recommendations")
+    next_one = start_worker(topics, *LOOK)
+    next_one.await_ready(PARTITIONS)
+    click(storefront, 10)
+    lists = Lists(topics)
+    lists.await_answers(storefront.sent)
+    assert_lists(lists.last, folded(storefront.sent), ranker_of(registry, "1"))
+    lists.close()
+    operator.remake(operator.changelog, cleanup_policy="compact")
+    assert_ends(next_one, "remade", "the sessions' states are gone")
+
+
+@pytest.mark.parametrize("guarantee", GUARANTEES)
+def test_clicks_removed_unread_are_counted_and_said_and_the_rest_answered(
+    topics: str, operator: Operator, storefront: Storefront, start_worker: StartWorker, guarantee: str
+) -> None:
+    options = (*LOOK, "--guarantee", guarantee)
+    worker = start_worker(topics, *options)
+    worker.await_ready(PARTITIONS)
+    click(storefront, 40)
+    lists = Lists(topics, committed=guarantee == "exactly-once")
+    lists.await_answers(storefront.sent)
+    assert worker.metric("nextclick_clicks_lost_to_retention_total") == 0
+    assert worker.stop() == 0
+    read = len(storefront.sent)
+    click(storefront, 40, rounds=20)
+    operator.remove("clicks", below=100)
+    lost = [one for one in storefront.sent[read:] if one.offset < 100]
+    assert len(lost) > 100
+    again = start_worker(topics, *options)
+    again.await_ready(PARTITIONS)
+    lists.await_answers([one for one in storefront.sent if one not in lost])
+    assert again.metric("nextclick_clicks_lost_to_retention_total") == len(lost)
+    again.await_log("removed by retention before they were read")
+    assert again.health()["ready"]
+    assert again.stop() == 0
+    last = start_worker(topics, *options)
+    last.await_ready(PARTITIONS)
+    assert last.metric("nextclick_clicks_lost_to_retention_total") == 0, "counted once"
+    lists.close()
+
+
+def test_wrong_settings_are_refused_at_the_start_in_words(
+    topics: str, operator: Operator, start_worker: StartWorker
+) -> None:
+    short = start_worker(topics, "--broker-session-timeout-s", "0.9")
+    assert_refused(short, "which allows 1 to 1800 s")
+    for name in ("models", operator.changelog):
+        operator.configure(name, "cleanup.policy", "delete")
+        worker = start_worker(topics)
+        assert_refused(worker, f"kafka-configs --alter --topic {name} --add-config cleanup.policy=compact")
+        operator.configure(name, "cleanup.policy", "compact")
+
+
+def test_more_workers_than_partitions_the_idle_one_says_that_it_stands_by_and_takes_over(
+    real_broker: Broker, group: str, start_worker: StartWorker
+) -> None:
+    make_topics(real_broker, group, partitions=1)
+    first = start_worker(real_broker.bootstrap)
+    first.await_ready(1)
+    second = start_worker(real_broker.bootstrap)
+
+    def idle() -> Worker | None:
+        said = {one: one.health() for one in (first, second)}
+        found = [one for one, health in said.items() if health.get("standby") and not health["ready"]]
+        return found[0] if len(found) == 1 and sum(health["ready"] for health in said.values()) == 1 else None
+
+    standby = wait_for("one worker to serve and one to stand by", idle, 45)
+    assert "standby: no partition is assigned" in standby.health()["reasons"][0]
+    assert (standby.metric("nextclick_standby"), standby.metric("nextclick_ready")) == (1, 0)
+    serving = first if standby is second else second
+    assert serving.stop() == 0
+    standby.await_ready(1)
+    assert standby.metric("nextclick_standby") == 0
