@@ -112,7 +112,7 @@ class Lookout:
             change = self._reported or self._find(look)
             if change is not None and not self._stopped.is_set():
                 self._tell(change)
-                self._stopped.wait(min(_NOTICED_S, self._config.topics_look_s))
+                self._stopped.wait(min(_NOTICED_S, 2 * self._config.topics_look_s))
                 self._on_end(change.error)
                 return
             self._due.wait(self._config.topics_look_s)
