@@ -22,8 +22,8 @@ ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "deploy"
 RESORT_S = 10  # after which a worker that does not end orderly ends at once
 FUNCTIONS = {
-    "absent", "and", "by", "changes", "count", "deriv", "histogram_quantile", "increase", "m", "max", "max_over_time", "offset", "or",
-    "predict_linear", "rate", "scalar", "sum", "up",
+    "absent", "and", "by", "changes", "count", "deriv", "histogram_quantile", "increase", "m", "max", "max_over_time",
+    "offset", "or", "predict_linear", "rate", "scalar", "sum", "up",
 }  # fmt: skip
 
 

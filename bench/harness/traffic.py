@@ -43,7 +43,7 @@ class Traffic:
 
     @contextlib.contextmanager
     def held(self) -> Generator[None]:
-        """No click is sent while the block lasts, and all that were are confirmed; then up to a second is made up for."""
+        """No click is sent while the block lasts, and all that were are confirmed; then a second is made up for."""
         with self._sending:
             self._storefront.flush()
             yield
