@@ -215,6 +215,7 @@ class Worker:
         finished, partitions = 0, [-1]
         while not self._ended.is_set():
             self._loop_at = time.monotonic()
+            self._membership.check_admission()
             if stop.event.is_set():
                 self._ended.set()
             elif self._app.crashed:

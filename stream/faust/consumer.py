@@ -62,6 +62,10 @@ class LeanConsumer(Consumer):
     def _new_consumer_thread(self) -> LeanThread:
         return LeanThread(self, loop=self.loop, beacon=self.beacon)
 
+    def refusal(self) -> BaseException | None:
+        """Why the group refuses this worker for good; None as long as it does not."""
+        return self._thread.refusal()
+
     def lease(self, lasts_s: float) -> bool:
         """Whether the group has heard of us within `lasts_s`: if not, another worker may own our partitions."""
         return time.monotonic() - self._thread.heartbeat_at < lasts_s

@@ -108,6 +108,17 @@ class LeanThread(AIOKafkaConsumerThread):
         positions = [consumer.position(partition) for partition in sought]
         await asyncio.wait_for(asyncio.gather(*positions), timeout=self.app.conf.broker_request_timeout)
 
+    def refusal(self) -> BaseException | None:
+        """Why the group refuses this worker for good. Seam: aiokafka tells whoever fetches next, and before the group
+        has given partitions nobody does."""
+        coordinator = getattr(self._consumer, "_coordinator", None)
+        task = getattr(coordinator, "_coordination_task", None)  # a consumer without a group has none
+        if task is not None and task.done() and not task.cancelled() and task.exception() is not None:
+            ended: BaseException = task.exception()
+            return ended
+        pending: BaseException | None = getattr(coordinator, "_pending_exception", None)
+        return pending
+
     def _moved(self, partition: Partition, begin: int, end: int) -> None:
         self.parent_loop.call_soon_threadsafe(self.app.intake.moved, partition, begin, end)
 

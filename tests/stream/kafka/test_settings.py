@@ -1,6 +1,11 @@
 """Settings of the cluster that a worker refuses to start with."""
 
+from concurrent.futures import Future
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
+from confluent_kafka import KafkaError, KafkaException
 
 from bench.rig.brokers.in_process import InProcessBroker
 from export.errors import ConfigError
@@ -51,3 +56,28 @@ def test_check_settings_without_a_broker_raises(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("stream.kafka.settings._ANSWER_S", 0.5)
     with pytest.raises(BrokerUnavailable):
         check_settings(StreamConfig(bootstrap_servers="127.0.0.1:1", registry="nowhere", kafka={"log_level": "0"}))
+
+
+class Guarded:
+    """A cluster that lets nobody read its settings."""
+
+    def list_topics(self, timeout: float) -> SimpleNamespace:
+        return SimpleNamespace(cluster_id="real", brokers={3: "", 1: ""})
+
+    def describe_configs(self, resources: list[Any], request_timeout: float) -> dict[Any, Future[Any]]:
+        refused: Future[Any] = Future()
+        refused.set_exception(KafkaException(KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED)))
+        return dict.fromkeys(resources, refused)
+
+
+def test_check_settings_that_nobody_may_read_says_what_was_not_checked_and_passes(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("stream.kafka.settings.build_admin", lambda *_: Guarded())
+    with caplog.at_level("WARNING"):
+        check_settings(StreamConfig(bootstrap_servers="a:1", registry="nowhere", group="shop"))
+    said = [record.getMessage() for record in caplog.records]
+    assert all(
+        words in line for words, line in zip(("shop-sessions-changelog", "models", "broker 1"), said, strict=True)
+    )
+    assert all("were not checked" in line and "the right to describe configs" in line for line in said)
