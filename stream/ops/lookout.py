@@ -115,7 +115,7 @@ class Lookout:
                 self._stopped.wait(min(_NOTICED_S, 2 * self._config.topics_look_s))
                 self._on_end(change.error)
                 return
-            self._due.wait(self._config.topics_look_s)
+            self._due.wait(self._config.topics_look_s if self._before else _AGAIN_S)
             self._due.clear()
 
     def _find(self, look: Callable[[], Mapping[str, Topic]]) -> Change | None:
@@ -133,6 +133,8 @@ class Lookout:
         except NextclickError as error:
             self._failed += 1
             log.log(logging.WARNING if self._failed == _FAILED else logging.DEBUG, "%s", error)
+            if self._failed >= _FAILED:
+                self._looked.set()  # nobody waits for what may never come
             return None
         self._failed = 0
         if self._before is None:

@@ -55,6 +55,7 @@ class Ownership:
         self.fetched_at = time.monotonic()
         self.restored = 0  # of the changelog, in offsets; those recovered again for want of a confirmed batch left out
         self._doubtful = False  # a log was found to end before what was read of it
+        self._examined: dict[OwnedPartition, int] = {}  # since when, in batches confirmed: once must do until the next
         self._lookout = lookout
         self._origins = Origins(
             config,
@@ -99,9 +100,13 @@ class Ownership:
         """The log did not hold `begin`, where a partition was to be read on, and is read from `end` on."""
         if key[0] != self.partitions.clicks_topic:
             return
+        partition = self.partitions.clicks(key[1])
         if self._lookout.moved(key, begin, end):
-            self.partitions.clicks(key[1]).skip(begin, end)
+            partition.skip(begin, end)
+        elif self._examined.get(partition) == partition.finished or not (partition.rows or partition.answered):
+            partition.is_reset = True  # nothing contradicts the clicks that are there, but for what the group was told
         else:
+            self._examined[partition] = partition.finished
             self.partitions.stop_reading()
             self._doubtful = True
 

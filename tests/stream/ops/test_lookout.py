@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 
 import pytest
@@ -108,6 +109,7 @@ def test_lookout_without_an_answer_says_so_once_and_finds_nothing(
         away.lookout.start()
         assert not away.over.wait(0.5)
     assert away.looks > 4
+    assert away.lookout.clicks_identity(WAIT_S) == "clicks"
     assert [record.getMessage() for record in caplog.records] == ["the topics cannot be looked at"]
 
 
@@ -140,3 +142,11 @@ def test_lookout_log_that_ends_before_the_position_is_no_retention(scene: Callab
     lookout = (one := scene(TOPICS)).lookout
     assert not lookout.moved(("clicks", 1), 20, 0)
     assert one.lost() == 0
+
+
+def test_lookout_that_never_gets_an_answer_keeps_nobody_waiting(scene: Callable[..., Scene]) -> None:
+    blind = scene(BrokerUnavailable("the topics cannot be looked at"))
+    blind.lookout.start()
+    begun = time.monotonic()
+    assert blind.lookout.clicks_identity(WAIT_S) is None
+    assert time.monotonic() - begun < WAIT_S
