@@ -53,11 +53,13 @@ class Origins:
         self._forgotten, self._refuse = forgotten, refuse
 
     def restored(self, partition: OwnedPartition, rows: Iterable[Row]) -> None:
-        """The next rows of a partition's changelog."""
+        """The next rows of a partition's changelog, before they become its state."""
         sessions: deque[bytes] = deque(maxlen=_NEWEST)
         for row in rows:
             if row.key == ORIGIN_KEY:
                 partition.origin = (row.value or b"").decode(errors="replace")
+            elif row.key == POSITION_KEY and row.value is None:
+                partition.recovered(0)  # a reset: the positions before it are of other clicks than the ones behind it
             elif row.value is not None and not is_reserved(row.key):
                 sessions.append(row.value)
         partition.newest = max(partition.newest, *(decode_head(row).offset + 1 for row in sessions), 0)
@@ -88,6 +90,9 @@ class Origins:
         for left in reversed(range(int(_LATE_S / _ASK_S))):
             found = await ends()
             above = {one: found.get(one.number, 0) for one in partitions}
+            above = {one: end for one, end in above.items() if _read_up_to(one) > end}
+            for partition in above:
+                _measure(partition)  # the row may have been overtaken by a tombstone since
             above = {one: end for one, end in above.items() if _read_up_to(one) > end}
             if not above or not left:
                 break
@@ -145,3 +150,8 @@ def _other_topic(partition: OwnedPartition, identity: str | None) -> str | None:
 def _read_up_to(partition: OwnedPartition) -> int:
     """The clicks below it were read, as far as states and position tell."""
     return max(partition.newest, partition.answered)
+
+
+def _measure(partition: OwnedPartition) -> None:
+    """The newest click that a state is of, of all that are held."""
+    partition.newest = max((decode_head(row).offset + 1 for row in partition.rows.values()), default=0)

@@ -8,6 +8,7 @@ give_up_all    the group is about to assign them anew, or the worker ends
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import partial
@@ -28,6 +29,8 @@ from stream.path.batcher import Batcher
 from stream.path.pipeline import Pipeline
 
 __all__ = ["Ownership"]
+
+log = logging.getLogger(__name__)
 
 _IDENTITY_S = 10.0  # for the first look at the topics
 
@@ -89,11 +92,13 @@ class Ownership:
         self._pipeline.give_up_all()
 
     async def settle(self, numbers: Sequence[int], ends: Callable[[], Awaitable[Mapping[int, int]]]) -> bool:
-        """The state of these partitions is recovered: whether their clicks may be read."""
+        """The state of these partitions is recovered: whether their clicks may be read. If not, another assignment or
+        the end follows."""
         try:
             return await self._origins.settle([self.partitions.clicks(number) for number in numbers], ends)
-        except PublishFailed as error:
-            self.crash(error)
+        except PublishFailed as error:  # another worker took a partition over meanwhile, or the broker is away
+            log.warning("states could not be reset, the worker joins its group again: %s", error)
+            await self._membership.consumer.rejoin()
             return False
 
     def moved(self, key: Partition, begin: int, end: int) -> None:

@@ -174,3 +174,14 @@ def test_taking_over_makes_way_for_what_the_changelog_says(place: Make) -> None:
     here.partitions[0].take_over()
     here.restored((ORIGIN_KEY, b"new"), (b"a", row(3)))
     assert here.settle(10)
+
+
+def test_settle_after_a_reset_the_rows_before_it_count_no_more(place: Make) -> None:
+    here = place()
+    here.restored((ORIGIN_KEY, b"old"), (b"a", row(300)), (POSITION_KEY, b"301"))
+    here.partitions[0].recovered(301)
+    del here.partitions[0].rows[b"a"]  # by its tombstone
+    here.restored((b"a", None), (POSITION_KEY, None), (ORIGIN_KEY, b"new"), (b"b", row(3)), (POSITION_KEY, b"4"))
+    assert here.partitions[0].answered == 0, "until the newest position is taken"
+    assert here.settle(10)
+    assert (here.refused, here.published) == ([], [])

@@ -6,7 +6,10 @@ import asyncio
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from stream.config import StreamConfig
+from stream.errors import PublishFailed
 from stream.partition.owned import OwnedPartition
 from stream.partition.ownership import Ownership
 from stream.partition.partitions import Partitions
@@ -100,3 +103,15 @@ def test_moved_back_without_states_follows_the_log_and_forgets_the_groups_offset
     assert place.ownership.start_of(clicks, 20) is None
     clicks.recovered(3)
     assert place.ownership.start_of(clicks, 20) == 3
+
+
+def test_settle_that_could_not_write_joins_the_group_again_and_reads_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def fail(*_: object) -> bool:
+        raise PublishFailed("another worker took over")
+
+    place = Place()
+    monkeypatch.setattr(place.ownership._origins, "settle", fail)
+    assert not asyncio.run(place.ownership.settle([0], lambda: asyncio.sleep(0, {})))
+    assert place.rejoined == 1
