@@ -47,6 +47,8 @@ class StreamConfig:
     commit_interval_s: float = 1.0  # between two commits of offsets
     watchdog_s: float = 60.0  # no progress for so long while clicks wait ends the process
     models_poll_s: float = 1.0  # between two looks at the registry, where nothing was announced
+    topics_look_s: float = 10.0  # between two looks at the topics: are they there, the same ones, as many partitions
+    reset_state: bool = False  # drop a state that is of other clicks than the ones in their topic, instead of ending
 
     redis_url: str | None = field(default=None, repr=False)  # redis://host:port/db; None: lists go to Kafka only
     redis_ttl_s: int = 1800  # how long a list stays in Redis
@@ -83,7 +85,7 @@ class StreamConfig:
             0 < self.delivery_timeout_s < self.broker_session_timeout_s,
             "the delivery time-out must be below the broker session time-out",
         )
-        for interval_s in (self.commit_interval_s, self.watchdog_s, self.models_poll_s):
+        for interval_s in (self.commit_interval_s, self.watchdog_s, self.models_poll_s, self.topics_look_s):
             _require(0 < interval_s < math.inf, f"intervals must be positive and finite, not {interval_s} s")
         _require(self.redis_ttl_s >= 1, f"the TTL in Redis must be at least a second, not {self.redis_ttl_s}")
         _require(0 <= self.web_port <= 65_535, f"the web port must be 0 to 65535, not {self.web_port}")

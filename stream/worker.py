@@ -1,6 +1,7 @@
 """The worker: a Faust app, the commit path, the models and the web server, wired together; started and stopped here.
 
-    run_worker(config)   blocks until SIGTERM or SIGINT (0), or until something fails that no rule covers (its code)
+    run_worker(config)   blocks until SIGTERM or SIGINT (0), until something fails that no rule covers (its code), or
+                         until the topics have changed so that no worker can go on (2)
 
 A clean end finishes the batches in flight, commits, and leaves the group, so that the partitions move on at once.
 """
@@ -30,10 +31,13 @@ from stream.errors import BrokerUnavailable
 from stream.faust.app import build_app
 from stream.guarantee.choose import choose_guarantee
 from stream.guarantee.repair import Repairs
+from stream.kafka.settings import check_settings
+from stream.kafka.surroundings import Change
 from stream.kafka.topics import check_topics
 from stream.models.follower import ModelFollower
 from stream.ops.descriptors import check_descriptors
 from stream.ops.folding import fold_repeats
+from stream.ops.lookout import Lookout
 from stream.ops.metrics import Metrics
 from stream.ops.problems import Problems
 from stream.ops.redis_sink import RedisSink
@@ -80,6 +84,7 @@ def run_worker(config: StreamConfig, *, ranker: ItemRanker | None = None) -> int
     if counts is None:
         return 0
     check_topics(counts, group=config.group, topics=config.topics)
+    check_settings(config)
     collect_less_garbage()
     return asyncio.run(_serve(config, ranker, stop))
 
@@ -139,6 +144,9 @@ class Worker:
             on_unconfirmed=self._repairs.unconfirmed,
             batches_in_flight=config.batches_in_flight,
         )
+        self._lookout = Lookout(
+            config, self.metrics, on_change=self._on_change, on_clear=self._on_clear, on_end=self._on_end
+        )
         self._ownership = Ownership(
             config,
             self._membership,
@@ -147,6 +155,7 @@ class Worker:
             pipeline=self._pipeline,
             guarantee=self._guarantee,
             expiry=self._expiry,
+            lookout=self._lookout,
             crash=self.crash,
         )
         self._watchdog = Watchdog(
@@ -158,7 +167,7 @@ class Worker:
         self._progress: dict[int, Progress] = {}
         self._broker_at = 0.0  # its last sign of life
         self._loop_at = time.monotonic()
-        self._exit_code = 0
+        self._code = 0
         self._health = Health(ready=False, variant=config.variant, reasons=["the worker starts"])
 
     async def serve(self, stop: StopSignal) -> int:
@@ -172,6 +181,7 @@ class Worker:
             if self._follower is not None:
                 self._follower.start()
             self._watchdog.start()
+            self._lookout.start()
             work = [self._start_app(), self._watch(stop), self._guarantee.keep_changelog()]
             background = [asyncio.create_task(self._crash_on_error(coroutine)) for coroutine in work]
             await self._ended.wait()
@@ -181,14 +191,13 @@ class Worker:
             await self._web.stop()
             unfold()
             shutil.rmtree(self._app.conf.datadir, ignore_errors=True)
-        return (self._exit_code or 1) if self._failure else 0
+        return self._code
 
     def crash(self, error: BaseException) -> None:
         """Something failed that no rule covers: end, with nothing more acknowledged."""
         expected = isinstance(error, NextclickError)
         log.error("%s: %s", type(error).__name__, error, exc_info=None if expected else error)
-        self._exit_code = self._exit_code or (error.exit_code if isinstance(error, NextclickError) else 1)
-        self._end(f"{type(error).__name__}: {error}")
+        self._end(f"{type(error).__name__}: {error}", error.exit_code if isinstance(error, NextclickError) else 1)
 
     def _note_found(self, partition: OwnedPartition, rows: Sequence[Row]) -> None:
         """A zombie may have brought back a session that was forgotten: it is, again, after another silence."""
@@ -236,6 +245,7 @@ class Worker:
         finished, partitions, checked = 0, [-1], 0.0
         while not self._ended.is_set():
             self._loop_at = time.monotonic()
+            self._membership.check_admission()
             if stop.event.is_set():
                 self._ended.set()
             elif self._app.crashed:
@@ -267,6 +277,7 @@ class Worker:
             self._broker_at = max(self._broker_at, self._membership.consumer.heard_at)
         self._health = self.health()
         self.metrics.ready.set(self._health.ready)
+        self.metrics.standby.set(self._health.standby)
 
     def _reading(self) -> list[int]:
         return sorted(partition.number for partition in self.partitions.reading())
@@ -285,6 +296,8 @@ class Worker:
             joined=self._membership.joined(),
             lag=self._lag,
             partitions=self._reading(),
+            assigned=sorted(partition.number for partition in self.partitions.owned()),
+            trouble=self._lookout.trouble,
             errors=[said for said in self._said() if said],
             failed=self._failure is not None,
             problems=self.problems.lasting(),
@@ -328,8 +341,24 @@ class Worker:
         """In the watchdog's thread."""
         self._loop.call_soon_threadsafe(self._end, reason)
 
-    def _end(self, failure: str) -> None:
-        self._failure = self._failure or failure
+    def _on_change(self, change: Change) -> None:
+        """In the lookout's thread: nothing more may be read where the clicks or their states are others."""
+        if change.kind == "remade" and change.topic in (self.config.topics.clicks, self.config.changelog_topic):
+            self.partitions.stop_reading()
+
+    def _on_clear(self) -> None:
+        """In the lookout's thread."""
+        if not self._loop.is_closed():
+            asyncio.run_coroutine_threadsafe(self._crash_on_error(self._ownership.clear()), self._loop)
+
+    def _on_end(self, error: NextclickError) -> None:
+        """In the lookout's thread."""
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self.crash, error)
+
+    def _end(self, failure: str, code: int = 1) -> None:
+        if self._failure is None:
+            self._failure, self._code = failure, code
         self._ended.set()
 
     async def _stop(self, background: Sequence[asyncio.Task[None]]) -> None:
@@ -346,6 +375,7 @@ class Worker:
             task.cancel()
         await self._pipeline.stop()
         self._watchdog.stop()
+        self._lookout.stop()
         left = await asyncio.to_thread(self._guarantee.publisher.close, 2.0)
         if left:
             log.warning(

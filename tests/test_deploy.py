@@ -13,6 +13,8 @@ import yaml
 
 import nextclick
 from bench.rig.brokers.base import KAFKA_VERSION
+from stream.config import StreamConfig
+from stream.ops.lookout import _NOTICED_S
 from stream.ops.metrics import Metrics
 from stream.worker import _STOP_S
 
@@ -20,8 +22,8 @@ ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "deploy"
 RESORT_S = 10  # after which a worker that does not end orderly ends at once
 FUNCTIONS = {
-    "absent", "and", "by", "changes", "count", "deriv", "histogram_quantile", "increase", "m", "offset", "or",
-    "predict_linear", "rate", "scalar", "sum", "up",
+    "absent", "and", "by", "changes", "count", "deriv", "histogram_quantile", "increase", "m", "max", "max_over_time",
+    "offset", "or", "predict_linear", "rate", "scalar", "sum", "up",
 }  # fmt: skip
 
 
@@ -82,7 +84,7 @@ def test_commands_use_options_that_exist() -> None:
 
 
 def test_alerts_use_metrics_that_exist() -> None:
-    known, labels = metric_names(), {"job", "stage", "reason", "le"}
+    known, labels = metric_names(), {"job", "stage", "reason", "le", "kind"}
     assert {"nextclick_lag_clicks", "process_start_time_seconds", "nextclick_latency_seconds_bucket"} <= known
     for rule in rules():
         text = re.sub(r'"[^"]*"|\[[^\]]*\]', "", rule["expr"])
@@ -97,6 +99,17 @@ def test_alerts_use_metrics_that_exist() -> None:
 def test_alerts_cover_lag_readiness_models_and_crash_loops() -> None:
     names = {rule["alert"] for rule in rules()}
     assert {"NextclickLagGrowing", "NextclickNotReady", "NextclickModelRefused", "NextclickCrashLoop"} <= names
+
+
+def test_alerts_tell_of_changed_topics_and_lost_clicks_and_not_of_a_worker_that_stands_by() -> None:
+    found = {rule["alert"]: rule for rule in rules()}
+    assert "nextclick_topic_trouble" in found["NextclickTopicsChanged"]["expr"]
+    assert "for" not in found["NextclickTopicsChanged"], "the worker is gone in seconds"
+    assert "nextclick_clicks_lost_to_retention_total" in found["NextclickClicksLost"]["expr"]
+    assert "for" not in found["NextclickClicksLost"]
+    assert found["NextclickNotReady"]["expr"] == "nextclick_ready + nextclick_standby == 0"
+    scrape_s = int(load("prometheus.yaml")[0]["global"]["scrape_interval"].removesuffix("s"))
+    assert 2 * scrape_s <= min(_NOTICED_S, StreamConfig(bootstrap_servers="a:1", registry="r").topics_look_s)
 
 
 def test_termination_grace_lies_above_the_time_a_worker_gives_itself() -> None:

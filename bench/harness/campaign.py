@@ -13,7 +13,7 @@ from pathlib import Path
 from bench.harness.check import Checker
 from bench.harness.faults import FAULTS, strike
 from bench.harness.plan import Round, rounds
-from bench.harness.world import PARTITIONS, Guarantee, World
+from bench.harness.world import Guarantee, World
 from bench.rig.brokers.base import Broker
 from bench.rig.brokers.process import DeadlineExceeded, wait_for
 from stream.messages.contract import decode_recommendation
@@ -38,11 +38,12 @@ class Campaign:
     guarantee: Guarantee = "at-least-once"
     fewest: int = 1  # faults of a round
     most: int = 3
+    kinds: tuple[str, ...] = tuple(FAULTS)
     rate: float = 300.0  # clicks a second
 
     def plan(self) -> list[Round]:
         """The rounds to be played."""
-        endless = rounds(self.seed, FAULTS, fewest=self.fewest, most=self.most)
+        endless = rounds(self.seed, self.kinds, fewest=self.fewest, most=self.most)
         return list(islice(endless, self.first_round, self.first_round + self.rounds))
 
 
@@ -58,6 +59,7 @@ class Outcome:
     seed: int
     faults: Counter[str] = field(default_factory=Counter)
     clicks: int = 0
+    removed: int = 0  # clicks that retention took before a worker had read them, each counted by one
     lists: int = 0
     repeats: int = 0  # lists and rejections that came again
     seconds: float = 0.0
@@ -82,8 +84,9 @@ def run_campaign(broker: Broker, folder: Path, campaign: Campaign, say: Callable
     world = World(broker, folder, guarantee=campaign.guarantee, rate=campaign.rate, seed=campaign.seed)
     exactly_once = campaign.guarantee == "exactly-once"
     checker = Checker(broker.bootstrap, world.changelog, world.rankers, exactly_once=exactly_once)
+    world.checker = checker
     try:
-        world.fleet.await_ready(world.model, PARTITIONS, _READY_S)
+        world.fleet.await_ready(world.model, world.partitions, _READY_S)
         for round_ in campaign.plan():
             findings = _Play(world, checker, outcome, say).play(round_)
             for finding in findings:
@@ -96,6 +99,7 @@ def run_campaign(broker: Broker, folder: Path, campaign: Campaign, say: Callable
         checker.close()
         world.close()
     outcome.wrong = len(checker.wrong)
+    outcome.removed = checker.removed
     outcome.clicks, outcome.lists, outcome.repeats = checker.clicks, checker.lists, checker.repeats
     outcome.restarts, outcome.seconds = world.fleet.restarts, round(time.monotonic() - begun, 1)
     return outcome
@@ -113,13 +117,14 @@ class _Play:
         begun, clicks, wrong, crashes = time.monotonic(), checker.clicks, len(checker.wrong), len(world.fleet.crashes)
         checker.begin_round()
         world.models = {world.model}
+        world.fleet.excused, world.findings = (), []
         with world.traffic:
             time.sleep(_CALM_S)
             happened = strike(world, round_.faults)
             time.sleep(_CALM_S)
         world.storefront.flush()
         struck_s = time.monotonic() - begun
-        findings = self._await_fleet()
+        findings = world.findings + self._await_fleet()
         ready_s = time.monotonic() - begun
         findings += self._probe()
         findings += checker.wrong[wrong:]
@@ -138,7 +143,7 @@ class _Play:
     def _await_fleet(self) -> list[str]:
         world = self._world
         try:
-            world.fleet.await_ready(world.model, PARTITIONS, _READY_S)
+            world.fleet.await_ready(world.model, world.partitions, _READY_S)
         except DeadlineExceeded as error:
             return [f"{error}: {world.fleet.describe()}"]
         return []

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict, deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any
 
 from confluent_kafka import Message
 
@@ -31,6 +32,7 @@ K = 20  # items in a list
 _KEPT_ROUNDS = 3  # for which each list's own state is remembered
 
 Place = tuple[int, int]  # partition and offset of a click
+Session = tuple[int, str]  # a session is one of its partition; where partitions are added, it starts anew in another
 
 
 class Checker:
@@ -38,20 +40,23 @@ class Checker:
 
     def __init__(self, bootstrap: str, changelog: str, rankers: Mapping[str, Ranker], *, exactly_once: bool) -> None:
         self._rankers, self._exactly_once = rankers, exactly_once
+        self._bootstrap, self._state_topic = bootstrap, changelog
         self._clicks = Tail(bootstrap, "clicks")
         self._lists, self._rejected, self._changelog = (
-            Tail(bootstrap, name, committed=exactly_once) for name in ("recommendations", "clicks.rejected", changelog)
+            self._tail(name) for name in ("recommendations", "clicks.rejected", changelog)
         )
-        self.states: dict[str, SessionState] = {}
+        self.states: dict[Session, SessionState] = {}
         self.last: dict[str, Recommendation] = {}
-        self.clicks = self.lists = self.repeats = 0
+        self.clicks = self.lists = self.repeats = self.removed = 0
         self.wrong: list[str] = []
         self.models: set[str] = set()  # that made the lists of this round
-        self._rows: dict[str, bytes | None] = {}
+        self._last: dict[Session, Recommendation] = {}
+        self._rows: dict[Session, bytes | None] = {}
         self._history: dict[Place, tuple[str, SessionState]] = {}
         self._rounds: deque[list[Place]] = deque([[]])
-        self._touched: set[str] = set()
-        self._waiting: dict[str, deque[int]] = defaultdict(deque)  # offsets without a list
+        self._touched: set[Session] = set()
+        self._waiting: dict[Session, deque[int]] = defaultdict(deque)  # offsets without a list
+        self._held: list[Message] = []
         self._unrejected: dict[Place, str] = {}  # reasons
         self._reasons: dict[Place, str] = {}
         self._answered: set[Place] = set()
@@ -71,12 +76,64 @@ class Checker:
         rows, lists, rejected = (self._drain(tail) for tail in (self._changelog, self._lists, self._rejected))
         for message in self._clicks.read_to_end():
             self._take_click(message)
-        for message in rows:
-            if not is_reserved(message.key()):
-                self._rows[(message.key() or b"").decode(errors="replace")] = message.value()
+        self._take_rows(rows)
         for message in rejected:
             self._take_rejected(message)
         self._take_lists([self._decode_list(message) for message in lists])
+
+    # -- topics change; no click is sent meanwhile --
+
+    def grown(self) -> None:
+        """Clicks and states have more partitions."""
+        self._clicks.grow()
+        self._changelog.grow()
+
+    def hold(self) -> None:
+        """Read the clicks that are there, but look at none of them yet."""
+        self._held += self._clicks.read_to_end()
+
+    def release(self, removed: Collection[Place]) -> list[Place]:
+        """Look at what is held, but for clicks that no worker can have read; places among those where none stood."""
+        places = {(message.partition() or 0, message.offset() or 0): message for message in self._held}
+        self._held = []
+        for place, message in places.items():
+            if place not in removed:
+                self._take_click(message)
+        self.removed += len(places.keys() & set(removed))
+        return sorted(set(removed) - places.keys())
+
+    def start_anew(self, make: Callable[[], object] | None) -> None:
+        """The clicks were deleted, and no worker runs; `make` makes their topic again, unless it is there. What was not
+        answered is gone with it; what comes out from now on is of the new one."""
+        for message in self._rejected.read_to_end():
+            self._take_rejected(message)
+        self._take_lists([self._decode_list(message) for message in self._lists.read_to_end()])
+        sessions: tuple[Any, ...] = (self.states, self.last, self._last, self._touched, self._waiting)
+        places: tuple[Any, ...] = (self._history, self._unrejected, self._reasons, self._answered, self._refused)
+        for known in (*sessions, *places):
+            known.clear()
+        self._rounds = deque([[]])
+        self._clicks.close()
+        if make is not None:
+            make()
+        self._clicks = Tail(self._bootstrap, "clicks")
+
+    def states_gone(self) -> None:
+        """The states' topic is another one, and empty."""
+        self.states.clear()
+        self._rows.clear()
+        self._touched.clear()
+        self._changelog.close()
+        self._changelog = self._tail(self._state_topic)
+
+    def lists_gone(self) -> None:
+        """The lists' topic is another one, and empty."""
+        self.last.clear()
+        self._last.clear()
+        self._lists.close()
+        self._lists = self._tail("recommendations")
+
+    # -- what was found --
 
     def settle(self, deadline_s: float) -> int:
         """Read until every click is answered and every row is there; the clicks that are unanswered after all.
@@ -100,19 +157,20 @@ class Checker:
 
     def describe_unanswered(self) -> list[str]:
         """Some of them."""
-        clicks = [f"{name} at {offsets[0]}" for name, offsets in self._waiting.items() if offsets]
+        clicks = [f"{name} at {offsets[0]}" for (_, name), offsets in self._waiting.items() if offsets]
         return clicks[:5] + [f"{place} ({reason})" for place, reason in self._unrejected.items()][:5]
 
     def check_sessions(self, *, everything: bool = False) -> None:
         """Compare row and last list of the sessions that the round touched, or of all."""
-        for name in sorted(self.states if everything else self._touched):
-            state = self.states[name]
-            last = self.last.get(name)
-            if self._row(name) != state:
-                self._blame(name, f"its row is {self._row(name)}, not {state}")
+        for session in sorted(self.states if everything else self._touched):
+            state, name = self.states[session], session[1]
+            last = self._last.get(session)
+            if self._row(session) != state:
+                self._blame(name, f"its row is {self._row(session)}, not {state}")
             if last is not None and last.source.offset != state.offset:
                 self._blame(name, f"its last list is for offset {last.source.offset}, not {state.offset}")
-        if everything and (unknown := self._rows.keys() - self.states.keys()):
+        kept = {session for session, row in self._rows.items() if row is not None}
+        if everything and (unknown := kept - self.states.keys()):
             self.wrong.append(f"rows of sessions that nobody clicked in: {sorted(unknown)[:5]}")
 
     def check_last(self, sessions: Iterable[str], model: str) -> None:
@@ -142,14 +200,23 @@ class Checker:
         except BadClick as error:
             self._expect_rejection(message, (partition, offset), error.reason)
             return
-        name = click.session_id
-        before, written = self.states.get(name), message.timestamp()[1]
-        state = self.states[name] = fold_click(before, click, offset, record_ms=written)
-        self._history[partition, offset] = name, state
+        session = partition, click.session_id
+        before, written = self.states.get(session), message.timestamp()[1]
+        state = self.states[session] = fold_click(before, click, offset, record_ms=written)
+        self._history[partition, offset] = click.session_id, state
         self._rounds[-1].append((partition, offset))
-        self._touched.add(name)
-        self._waiting[name].append(offset)
+        self._touched.add(session)
+        self._waiting[session].append(offset)
         self.clicks += 1
+
+    def _take_rows(self, rows: Iterable[Message]) -> None:
+        for message in rows:
+            if not is_reserved(message.key()):
+                name = (message.key() or b"").decode(errors="replace")
+                self._rows[message.partition() or 0, name] = message.value()
+
+    def _tail(self, topic: str) -> Tail:
+        return Tail(self._bootstrap, topic, committed=self._exactly_once)
 
     def _expect_rejection(self, message: Message, place: Place, reason: str) -> None:
         expected = dict(message.headers() or []).get(EXPECTED, b"").decode()
@@ -185,8 +252,8 @@ class Checker:
                 by_model[found.model].append((found, at_place[1]))
             elif at_place is not None or not repeated:
                 self._blame(name, f"a list for {place}, where no click of it stands")
-            self.last[name] = found
-            waiting = self._waiting[name]
+            self.last[name] = self._last[place[0], name] = found
+            waiting = self._waiting[place[0], name]
             while waiting and waiting[0] <= found.source.offset:
                 waiting.popleft()
         for model, rows in by_model.items():
@@ -214,10 +281,11 @@ class Checker:
                 self._blame(found.session_id, f"its list for offset {found.source.offset}: {error}")
 
     def _stale(self) -> bool:
-        return any(self._row(name) != self.states[name] for name in self._touched - self._blamed)
+        touched = (session for session in self._touched if session[1] not in self._blamed)
+        return any(self._row(session) != self.states[session] for session in touched)
 
-    def _row(self, name: str) -> SessionState | None:
-        row = self._rows.get(name)
+    def _row(self, session: Session) -> SessionState | None:
+        row = self._rows.get(session)
         return decode_state(row) if row is not None else None
 
     def _blame(self, name: str, finding: str) -> None:

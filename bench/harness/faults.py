@@ -7,16 +7,22 @@ from __future__ import annotations
 
 import heapq
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from random import Random
 
-from bench.harness.plan import Planned
+from bench.harness.plan import Planned, Steps
+from bench.harness.topic_faults import (
+    changelog_remade,
+    clicks_remade,
+    partitions_added,
+    recommendations_remade,
+    retention,
+)
 from bench.harness.traffic import send_hostile
 from bench.harness.world import PARTITIONS, SESSION_TIMEOUT_S, WORKERS, World
 
-__all__ = ["FAULTS", "Fault", "strike"]
+__all__ = ["FAULTS", "TOPIC_FAULTS", "Fault", "strike"]
 
-Steps = Generator[float, None, str]
 Fault = Callable[[World, Random], Steps]
 
 _TINY_QUEUE = ("--kafka", "queue.buffering.max.messages=10")
@@ -179,6 +185,10 @@ def redis_loss(world: World, random: Random) -> Steps:
     return f"{seconds:.1f} s"
 
 
+TOPIC_FAULTS: dict[str, Fault] = {
+    fault.__name__: fault
+    for fault in (partitions_added, clicks_remade, changelog_remade, recommendations_remade, retention)
+}
 FAULTS: dict[str, Fault] = {
     fault.__name__: fault
     for fault in (
@@ -200,7 +210,7 @@ FAULTS: dict[str, Fault] = {
         hostile_messages,
         redis_loss,
     )
-}
+} | TOPIC_FAULTS
 
 
 def strike(world: World, planned: Sequence[Planned]) -> list[str]:

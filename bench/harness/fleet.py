@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from random import Random
 
@@ -15,6 +16,9 @@ __all__ = ["Fleet", "Member"]
 
 _LOOK_S = 0.05
 _BROKER_GONE = "the broker went away while the worker started"  # a worker may end of that, and is started again
+
+_WRONG_INPUT = 2  # exit code of a worker that cannot run on the topics as they are
+_LOST = re.compile(r"(\d+) clicks of clicks-(\d+) were removed by retention .*\(offsets (\d+) to (\d+)\)")
 
 StartWorker = Callable[[Path, tuple[str, ...]], Worker]
 
@@ -42,6 +46,8 @@ class Fleet:
         self._ended = threading.Event()
         self.wanted = size
         self.restarts = 0
+        self.extra: tuple[str, ...] = ()  # options of every worker that is started from now on
+        self.excused: tuple[str, ...] = ()  # words in the log of a worker that may end with exit code 2
         self.crashes: list[str] = []  # workers that ended without having been told
         self._thread = threading.Thread(target=self._supervise, name="supervisor", daemon=True)
         self._thread.start()
@@ -98,6 +104,37 @@ class Fleet:
 
         wait_for(f"{self.wanted} workers to be ready with model {model}", ready, deadline_s, every_s=0.1)
 
+    def running(self) -> list[Worker]:
+        """Those that run now."""
+        return [member.worker for member in self._alive()]
+
+    @property
+    def frozen(self) -> bool:
+        """Whether one of them is paused."""
+        return any(member.paused for member in self._alive())
+
+    def pause_all(self) -> list[Member]:
+        """SIGSTOP every one."""
+        members = self._alive()
+        for member in members:
+            member.paused = True
+            member.worker.pause()
+        return members
+
+    def losses(self) -> list[tuple[int, int, int, int]]:
+        """What the logs say of clicks that were removed unread: how many, their partition, first and last offset."""
+        found = (_LOST.finditer(path.read_text(errors="replace")) for path in list(self._logs))
+        return [tuple(map(int, one.groups())) for matches in found for one in matches]  # type: ignore[misc]
+
+    def said(self, words: str, since: Collection[Path] = ()) -> bool:
+        """Whether these words are in a worker's log that is not among `since`."""
+        return any(words in path.read_text(errors="replace") for path in list(self._logs) if path not in since)
+
+    @property
+    def logs(self) -> set[Path]:
+        """Of all workers so far."""
+        return set(self._logs)
+
     def describe(self) -> str:
         """What /health says of each worker."""
         return "; ".join(f"{one.worker.log.stem}: {one.worker.health()}" for one in self._alive())
@@ -150,7 +187,9 @@ class Fleet:
     def _note_end(self, member: Member) -> None:
         code, log = member.worker.process.returncode, member.worker.log
         if not member.told:
-            if _BROKER_GONE not in log.read_text():
+            text = log.read_text(errors="replace")
+            refused = code == _WRONG_INPUT and any(words in text for words in self.excused)
+            if _BROKER_GONE not in text and not refused:
                 self.crashes.append(f"{log.stem} ended with {code}:\n{tail(log, 15)}")
         elif member.leaving and code != 0 and log.stat().st_size:  # a process that has not begun ends by the signal
             self.crashes.append(f"{log.stem} was asked to end, and did with {code}:\n{tail(log, 15)}")
@@ -158,6 +197,6 @@ class Fleet:
     def _add(self, options: tuple[str, ...]) -> None:
         path = self._folder / f"worker-{next(self._numbers)}.log"
         self._logs[path] = 0
-        member = Member(self._start(path, options), options)
+        member = Member(self._start(path, (*options, *self.extra)), options)
         with self._lock:
             self._members.append(member)

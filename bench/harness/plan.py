@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Generator, Iterator
 from dataclasses import dataclass
 from random import Random
 
-__all__ = ["Planned", "Round", "rounds"]
+__all__ = ["Planned", "Round", "Steps", "rounds"]
+
+Steps = Generator[float, None, str]  # of a fault: seconds to wait, and what it did
 
 _WINDOW_S = 3.0  # of a round, within which its faults begin
 

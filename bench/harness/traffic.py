@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from random import Random
 
 from bench.rig.clients import Storefront, now_ms
@@ -26,6 +27,7 @@ class Traffic:
         self._sessions = [f"s{number}" for number in range(sessions)]
         self._new = 0
         self._ended = threading.Event()
+        self._sending = threading.Lock()
         self._thread: threading.Thread | None = None
 
     def __enter__(self) -> Traffic:
@@ -38,6 +40,13 @@ class Traffic:
         self._ended.set()
         if self._thread is not None:
             self._thread.join()
+
+    @contextlib.contextmanager
+    def held(self) -> Generator[None]:
+        """No click is sent while the block lasts, and all that were are confirmed; then a second is made up for."""
+        with self._sending:
+            self._storefront.flush()
+            yield
 
     def click(self, session_id: str) -> None:
         """One click; some are of unknown items, some late, and a few so much later that a session starts anew."""
@@ -60,10 +69,13 @@ class Traffic:
     def _run(self) -> None:
         begun, sent = time.monotonic(), 0
         while not self._ended.wait(0.005):
-            for _ in range(sent, due := int((time.monotonic() - begun) * self._rate)):
-                fresh = self._random.random() < 0.02
-                self.click(self._fresh() if fresh else self._random.choice(self._sessions))
-            sent = max(sent, due)
+            with self._sending:
+                now = time.monotonic()
+                begun = max(begun, now - (sent + self._rate) / self._rate)  # of a long hold, one second
+                for _ in range(sent, due := int((now - begun) * self._rate)):
+                    fresh = self._random.random() < 0.02
+                    self.click(self._fresh() if fresh else self._random.choice(self._sessions))
+                sent = max(sent, due)
 
 
 def _value(**changes: object) -> bytes:

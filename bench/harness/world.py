@@ -7,12 +7,14 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import Literal
 
+from bench.harness.check import Checker
 from bench.harness.fleet import Fleet
 from bench.harness.traffic import Traffic
 from bench.rig.brokers.base import Broker
 from bench.rig.brokers.external import TEST_GROUPS
 from bench.rig.brokers.redis_server import RedisServer
 from bench.rig.clients import Storefront
+from bench.rig.operator import Operator
 from bench.rig.toy import toy_bundle
 from bench.rig.workers import Worker
 from export.bundle.bundle import load_bundle
@@ -29,6 +31,7 @@ Guarantee = Literal["at-least-once", "exactly-once"]
 GROUP = f"{TEST_GROUPS}faults"
 PARTITIONS = 4
 SESSION_TIMEOUT_S = 3.0  # of a worker in its group: short, so that rounds are
+LOOK_S = 1.0  # between two looks of a worker at its topics
 ITEMS = 200
 K_MAX = 30
 WORKERS = (2, 3)  # fewest and most
@@ -40,6 +43,10 @@ class World:
     def __init__(self, broker: Broker, folder: Path, *, guarantee: Guarantee, rate: float, seed: int) -> None:
         self.broker, self.folder, self.guarantee = broker, folder, guarantee
         self.broker_up = True
+        self.partitions = PARTITIONS  # of the clicks, so far
+        self.findings: list[str] = []  # what a fault found amiss in this round
+        self.operator = Operator(broker.bootstrap)
+        self.checker: Checker  # set by who compares
         create_topics(broker.bootstrap, partitions=PARTITIONS, group=GROUP)
         self.changelog = Topics().changelog(GROUP)
         self.redis = RedisServer()
@@ -95,7 +102,7 @@ class World:
         self.redis.stop()
 
     def _start_worker(self, log: Path, options: tuple[str, ...]) -> Worker:
-        timeout = ("--broker-session-timeout-s", str(SESSION_TIMEOUT_S))
+        timeout = ("--broker-session-timeout-s", str(SESSION_TIMEOUT_S), "--topics-look-s", str(LOOK_S))
         guarantee = () if self.guarantee == "at-least-once" else ("--guarantee", self.guarantee)
         redis = ("--redis", self.redis.url)
         return Worker(

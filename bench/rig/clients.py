@@ -65,6 +65,10 @@ class Storefront:
         self._producer.produce(self._topic, encode(click), session_id.encode(), on_delivery=self._delivered(click))
         self._producer.poll(0)
 
+    def refresh(self) -> None:
+        """See partitions that were added: a producer asks for them every five minutes only."""
+        self._producer.list_topics("clicks", timeout=10)
+
     def raw(
         self, value: bytes | None, key: bytes | None, headers: Sequence[tuple[str, bytes]] = (), partition: int = 0
     ) -> None:
@@ -174,6 +178,12 @@ class Tail:
             elif error.code() == KafkaError._PARTITION_EOF:  # behind the markers of transactions too
                 self._places[partition] = offset
         return found
+
+    def grow(self) -> None:
+        """Read partitions that were added, too."""
+        found = self._asker.list_topics(self.topic, timeout=10).topics[self.topic].partitions
+        self._places = {number: self._places.get(number, 0) for number in found}
+        self._consumer.assign([TopicPartition(self.topic, number, place) for number, place in self._places.items()])
 
     def read_to_end(self, deadline_s: float = 30.0) -> list[Message]:
         """All up to the present end."""

@@ -79,6 +79,22 @@ def worker(
             rich_help_panel=PROCESS,
         ),
     ] = 0,
+    topics_look_s: Annotated[
+        float,
+        option(
+            metavar="N",
+            help="Between two looks at the topics: deleted, made again, more partitions?",
+            rich_help_panel=PROCESS,
+        ),
+    ] = 10.0,
+    reset_state: Annotated[
+        bool,
+        option(
+            "--reset-state",
+            help="Forget states of other clicks, once the clicks' topic was made again.",
+            rich_help_panel=SESSIONS,
+        ),
+    ] = False,
     web_host: Annotated[
         str, option(metavar="HOST", help="Address of /health and /metrics.", rich_help_panel=PROCESS)
     ] = "127.0.0.1",
@@ -123,6 +139,8 @@ def worker(
         broker_session_timeout_s=broker_session_timeout_s,
         broker_heartbeat_s=min(broker_session_timeout_s / 4, 0.3),
         delivery_timeout_s=broker_session_timeout_s * 0.8,
+        topics_look_s=topics_look_s,
+        reset_state=reset_state,
     )
     logging.getLogger().setLevel(config.log_level.upper())
     if processes:

@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
@@ -39,6 +40,8 @@ class Intake(Protocol):
     def assigned(self, numbers: Collection[int]) -> None: ...
     async def take_over(self, numbers: Sequence[int]) -> None: ...
     def give_up_all(self) -> None: ...
+    async def settle(self, numbers: Sequence[int], ends: Callable[[], Awaitable[Mapping[int, int]]]) -> bool: ...
+    def moved(self, partition: Partition, begin: int, end: int) -> None: ...
     def start_of(self, partition: OwnedPartition, committed: int | None) -> int | None: ...
     def restore(self, partition: Partition, records: Sequence[Record]) -> None: ...
     def restored_to(self, partition: Partition, position: int) -> None: ...
@@ -58,6 +61,10 @@ class LeanConsumer(Consumer):
 
     def _new_consumer_thread(self) -> LeanThread:
         return LeanThread(self, loop=self.loop, beacon=self.beacon)
+
+    def refusal(self) -> BaseException | None:
+        """Why the group refuses this worker for good; None as long as it does not."""
+        return self._thread.refusal()
 
     def lease(self, lasts_s: float) -> bool:
         """Whether the group has heard of us within `lasts_s`: if not, another worker may own our partitions."""
@@ -116,14 +123,20 @@ class LeanConsumer(Consumer):
 
     async def perform_seek(self) -> None:
         """Seam: Faust's leaves partitions without a committed offset where they are, past records already dropped."""
-        await self._seek_clicks(self._clicks())
+        clicks, epoch = self._clicks(), self.intake.partitions.epoch  # a rebalance may come meanwhile
+        if await self.intake.settle([tp.partition for tp in clicks], partial(self._ends, clicks)):
+            await self._seek_clicks(clicks, epoch)
         self._thread.poll_at_most(self.app.fetch_max_wait_ms)  # the recovery is over
 
-    async def _seek_clicks(self, partitions: Sequence[Any]) -> None:
+    async def _ends(self, partitions: Sequence[Any]) -> dict[int, int]:
+        """The offsets behind the last records, those of open transactions among them."""
+        ends = await self._thread.highwaters(*partitions) if partitions else {}
+        return {tp[1]: end for tp, end in ends.items()}
+
+    async def _seek_clicks(self, partitions: Sequence[Any], epoch: int) -> None:
         """To where the answers end; to the beginning where nobody knows."""
         if not partitions:
             return
-        epoch = self.intake.partitions.epoch  # a rebalance may come while the offsets are asked for
         committed = await self._thread.committed(partitions)
         clicks = self.intake.partitions.clicks
         found = {tp: self.intake.start_of(clicks(tp[1]), offset) for tp, offset in committed.items()}
@@ -148,7 +161,7 @@ class LeanConsumer(Consumer):
             if not lost:
                 return
             try:
-                await self._seek_clicks(lost)
+                await self._seek_clicks(lost, self.intake.partitions.epoch)  # a rebalance may come meanwhile
             except (KafkaError, TimeoutError) as error:
                 log.warning("the committed offsets cannot be read, trying again: %s", error)
                 await asyncio.sleep(1.0)

@@ -14,6 +14,7 @@ from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 
 from stream.faust.pace import pace
 from stream.faust.records import read_any_header_name
+from stream.faust.resets import note_resets
 from stream.partition.reading import Partition, Record
 
 __all__ = ["Fetched", "LeanThread", "note_kafka_errors"]
@@ -101,10 +102,25 @@ class LeanThread(AIOKafkaConsumerThread):
         self.serial += 1
         sought = [TopicPartition(*partition) for partition in partitions if of(tuple(partition)).is_current(epoch)]
         for partition in sought:
+            note_resets(consumer, partition, self._moved)
             consumer.seek(partition, partitions[partition])
             of(tuple(partition)).expect(partitions[partition], serial=self.serial, epoch=epoch)
         positions = [consumer.position(partition) for partition in sought]
         await asyncio.wait_for(asyncio.gather(*positions), timeout=self.app.conf.broker_request_timeout)
+
+    def refusal(self) -> BaseException | None:
+        """Why the group refuses this worker for good. Seam: aiokafka tells whoever fetches next, and before the group
+        has given partitions nobody does."""
+        coordinator = getattr(self._consumer, "_coordinator", None)
+        task = getattr(coordinator, "_coordination_task", None)  # a consumer without a group has none
+        if task is not None and task.done() and not task.cancelled() and task.exception() is not None:
+            ended: BaseException = task.exception()
+            return ended
+        pending: BaseException | None = getattr(coordinator, "_pending_exception", None)
+        return pending
+
+    def _moved(self, partition: Partition, begin: int, end: int) -> None:
+        self.parent_loop.call_soon_threadsafe(self.app.intake.moved, partition, begin, end)
 
     async def fetch(self, active: Collection[Any], wait_s: float) -> Fetched:
         """The next records of the `active` partitions; empty after `wait_s` without any."""

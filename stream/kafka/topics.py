@@ -5,7 +5,7 @@ partition of its clicks. The number can't be changed later without moving sessio
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,17 @@ from stream.kafka.clients import build_client, consumer_options, wait_for_broker
 from stream.kafka.names import check_group
 from stream.topic_names import Topics
 
-__all__ = ["TopicPlan", "TopicReport", "check_topics", "create_topics", "partition_counts", "topic_plans"]
+__all__ = [
+    "TopicPlan",
+    "TopicReport",
+    "build_admin",
+    "check_partitions",
+    "check_topics",
+    "create_topics",
+    "missing_topics",
+    "partition_counts",
+    "topic_plans",
+]
 
 _DAY_MS = 24 * 3600 * 1000
 
@@ -72,7 +82,7 @@ def create_topics(
         raise ConfigError("a topic has at least one partition and one replica")
     check_group(group)
     wait_for_broker(bootstrap_servers, extra, timeout_s=timeout_s)
-    client = _admin(bootstrap_servers, extra)
+    client = build_admin(bootstrap_servers, extra)
     plans = topic_plans(topics, partitions=partitions, group=group)
     existing = _counts(client, bootstrap_servers, timeout_s)
     for plan in plans:
@@ -91,27 +101,45 @@ def partition_counts(
     bootstrap_servers: str, extra: Mapping[str, str] | None = None, *, timeout_s: float = 10.0
 ) -> dict[str, int]:
     """Every topic of the cluster with its number of partitions; makes none. BrokerUnavailable without an answer."""
-    return _counts(_admin(bootstrap_servers, extra), bootstrap_servers, timeout_s)
+    return _counts(build_admin(bootstrap_servers, extra), bootstrap_servers, timeout_s)
 
 
 def check_topics(counts: Mapping[str, int], *, group: str, topics: Topics = Topics()) -> int:
     """The partitions of the clicks, given `partition_counts`; TopicError where a worker of `group` could not run."""
-    missing = [name for name in topics.all(group) if name not in counts]
+    missing = missing_topics(counts, group, topics)
     if missing:
         raise TopicError(
             f"topics are missing: {', '.join(missing)}; make them with "
             f"`nextclick topics create --bootstrap-servers HOST --partitions N --group {group}{topics.as_options()}`"
         )
-    clicks, state = counts[topics.clicks], counts[topics.changelog(group)]
-    if clicks != state:
+    return check_partitions(counts, group, topics)
+
+
+def missing_topics(found: Collection[str], group: str, topics: Topics) -> list[str]:
+    """Those of a worker's topics that are not among `found`."""
+    return [name for name in topics.all(group) if name not in found]
+
+
+def check_partitions(counts: Mapping[str, int], group: str, topics: Topics) -> int:
+    """The partitions of the clicks, which exist; TopicError where the state topic of `group` has not as many."""
+    changelog = topics.changelog(group)
+    clicks, state = counts[topics.clicks], counts[changelog]
+    if clicks > state:
         raise TopicError(
-            f"{topics.changelog(group)} has {state} partitions, but {topics.clicks} has {clicks}: they must be equal. "
-            f"Delete {topics.changelog(group)} and make it again (its sessions start anew), or use another --group"
+            f"{changelog} has {state} partitions, but {topics.clicks} has {clicks}: they must be equal. Give it as "
+            f"many: kafka-topics --alter --topic {changelog} --partitions {clicks} (sessions whose clicks now go to "
+            "another partition start anew), or use another --group"
+        )
+    if clicks < state:
+        raise TopicError(
+            f"{changelog} has {state} partitions, but {topics.clicks} has {clicks}: they must be equal. "
+            f"Delete {changelog} and make it again (its sessions start anew), or use another --group"
         )
     return clicks
 
 
-def _admin(bootstrap_servers: str, extra: Mapping[str, str] | None) -> Any:
+def build_admin(bootstrap_servers: str, extra: Mapping[str, str] | None) -> Any:
+    """A client that makes and describes topics; ConfigError where librdkafka refuses an option."""
     options = consumer_options(bootstrap_servers, extra)
     kept = ("bootstrap.servers", "client.id", "socket.timeout.ms", "log_level", *(extra or {}))
     return build_client(AdminClient, {name: options[name] for name in kept})

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector, generate_latest
 
+from stream.kafka.surroundings import KINDS
+
 __all__ = ["CONTENT_TYPE", "STAGES", "Metrics"]
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -36,6 +38,15 @@ class Metrics:
         )
         for outcome in ("committed", "aborted", "fenced"):
             self.transactions.labels(outcome)
+        self.lost_to_retention = self._counter(
+            "clicks_lost_to_retention", "Clicks that the broker removed before they were read."
+        )
+        self.states_reset = self._counter("states_reset", "Sessions forgotten as --reset-state says.")
+        self.topic_trouble = self._gauge(
+            "topic_trouble", "1 where topics changed so that the worker ends, by what it is.", ("kind",)
+        )
+        for kind in KINDS:
+            self.topic_trouble.labels(kind)
         self.model_swaps = self._counter("model_swaps", "Models put into service.")
         self.model_failures = self._counter("model_failures", "Models that were refused or not loaded.", ("reason",))
         self.announcement_errors = self._counter("announcement_errors", "Unreadable messages on the models topic.")
@@ -58,6 +69,7 @@ class Metrics:
         self.ready = self._gauge("ready", "1 while the worker answers with a model.")
         self.log_left_out = self._counter("log_lines_left_out", "Lines of the log left out, as too many were alike.")
         self.problem = self._gauge("problem", "1 while the worker has this problem; /health has it in words.", ("key",))
+        self.standby = self._gauge("standby", "1 while no partition is assigned, as the other workers have all.")
         self.latency = Histogram(
             "nextclick_latency_seconds", "Time by stage.", ("stage",), buckets=_SECONDS, registry=self.registry
         )

@@ -105,24 +105,41 @@ def describe_health(
     ranker: ItemRanker | None,
     variant: str,
     joined: bool,
+    assigned: list[int],
     lag: dict[int, int],
     partitions: list[int],
+    trouble: str | None,
     errors: list[str],
     failed: bool,
     problems: Sequence[Problem] = (),
     loading: str | None = None,
 ) -> Health:
     """What /health says. `errors` do not make a worker unready by themselves, as the model in service goes on; of the
-    problems only those do that are `unready`. `loading`: the version that the worker waits for before it joins."""
+    problems only those do that are `unready`. `loading`: the version that the worker waits for before it joins.
+
+    `assigned` are the partitions that the group has given the worker, `partitions` those it reads. `trouble`: why it is
+    about to end.
+    """
     reasons = [] if joined else ["partitions are being assigned or recovered"]
     if not joined and ranker is None:
         reasons = [f"model {loading} is being loaded" if loading else "the first model is looked for"]
     elif ranker is None:
         reasons.append("the registry holds no model: lists are empty until it has one")
+    standby = joined and not assigned
+    if standby:
+        reasons.append("standby: no partition is assigned, as the other workers of the group have all of them")
+    waiting = sorted(set(assigned) - set(partitions)) if joined else []
+    if waiting:
+        reasons.append(f"partitions {waiting} are not read at present: they are read again from the last answer on")
+    if trouble is not None:
+        reasons.append(trouble)
     serving = _serving(ranker)
+    held = joined and bool(assigned) and not waiting
+    unfit = failed or trouble is not None or any(problem.unready for problem in problems)
     return Health(
-        ready=serving == "model" and joined and not failed and not any(problem.unready for problem in problems),
-        serving=serving if joined and not failed else "nothing",
+        ready=serving == "model" and held and not unfit,
+        standby=standby,
+        serving=serving if joined and assigned and not failed else "nothing",
         model=ranker.version if ranker and serving == "model" else None,
         variant=variant,
         partitions=partitions,

@@ -40,7 +40,8 @@ _NO_DESCRIPTORS_S = 0.5  # pause where the process may open no more files
 class Health(msgspec.Struct, frozen=True, kw_only=True):
     """What /health says: with status 200 if ready, 503 if not."""
 
-    ready: bool  # partitions are assigned, their state is recovered, a model is in service, and nothing forbids it
+    ready: bool  # partitions are assigned, recovered and read, a model is in service, and nothing forbids it
+    standby: bool = False  # no partition is assigned: there are more workers than partitions
     serving: Serving = "nothing"  # what answers clicks: the model; popular items, or lists without items; not yet any
     model: str | None = None  # version in service; none while popular items answer
     variant: str = "default"

@@ -4,6 +4,10 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from aiokafka.errors import GroupAuthorizationFailedError, InvalidGroupIdError, InvalidSessionTimeoutError
+
+from export.errors import ConfigError
+from stream.errors import AccessRefused
 from stream.partition.owned import OwnedPartition
 from stream.partition.partitions import Partitions
 
@@ -35,6 +39,21 @@ class Membership:
     def recovery(self) -> "LeanRecovery":
         recovery: LeanRecovery = self._app.tables.recovery
         return recovery
+
+    def check_admission(self) -> None:
+        """ConfigError or AccessRefused where the group will never let this worker in; everything else passes."""
+        consumer = self._app._consumer  # the property would make one
+        error = None if consumer is None else consumer.refusal()
+        if isinstance(error, InvalidSessionTimeoutError):
+            raise ConfigError(
+                "the broker refuses the broker session time-out: say --broker-session-timeout-s within the broker's "
+                "group.min.session.timeout.ms and group.max.session.timeout.ms"
+            )
+        if isinstance(error, (GroupAuthorizationFailedError, InvalidGroupIdError)):
+            raise AccessRefused(
+                f"the broker does not let this worker into its group ({type(error).__name__}): allow READ on the "
+                "group, or use another --group"
+            )
 
     def joined(self) -> bool:
         """Whether the group has given us our share, which may be none, and its state is recovered."""

@@ -46,11 +46,14 @@ class OwnedPartition(Reading):
         self.stale: set[bytes] = set()  # keys of the changelog whose newest row is not the one at hand
         self.behind: int | None = None  # where the state stood when rows of others were seen behind it
         self.old_position = False  # the changelog has a position that an exactly-once worker left
+        self.origin: str | None = None  # the identity of the clicks' topic, as the changelog names it
+        self.newest = 0  # the offset behind the newest click that a state was found to be of
         # for good
         self.answered = 0
         self.finished = 0  # batches confirmed
         self.unsettled = False  # a batch did not get through, and none was confirmed since
         self._restored = 0  # the changelog's offset up to which rows were recovered since the last confirmed batch
+        self.is_reset = False  # its state was dropped, as it was of other clicks; so are the offsets the group knows
         self.begun = 0  # batches that are not over: those that were given up leave the pipeline by themselves
 
     def __repr__(self) -> str:
@@ -84,6 +87,7 @@ class OwnedPartition(Reading):
         self.rows.clear()
         self.idle, self.stale = IdleSessions(), set()
         self.behind, self.old_position = None, False
+        self.origin, self.newest = None, 0
 
     # -- answering --
 
@@ -97,6 +101,11 @@ class OwnedPartition(Reading):
             return False
         self._confirmed = self.answered = next_offset
         return True
+
+    def skip(self, begin: int, end: int) -> None:
+        """No record is left below `end`. If reading began at `begin` and has not gone on from there, nothing waits."""
+        if self._expected is not None and self._expected.offset == self._started == begin:
+            self.confirm(end, epoch=self.since)
 
     def end(self, prepared: "Prepared") -> None:
         """The batch was confirmed."""

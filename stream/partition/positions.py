@@ -1,4 +1,5 @@
-"""Rows of the changelog that are no session's: how far a partition is answered, and when it was taken over last.
+"""Rows of the changelog that are no session's: how far a partition is answered, of which topic its clicks are, and when
+it was taken over last.
 
 An exactly-once worker writes the position in the transaction that holds the answers themselves, so that it is never
 behind them and never ahead. An at-least-once worker deletes what an earlier exactly-once worker left with its first
@@ -11,9 +12,10 @@ from typing import TypeVar
 from stream.errors import BadState
 from stream.partition.recovery import Row
 
-__all__ = ["OWNER_KEY", "POSITION_KEY", "encode_position", "is_reserved", "split_positions"]
+__all__ = ["ORIGIN_KEY", "OWNER_KEY", "POSITION_KEY", "encode_position", "is_reserved", "split_positions"]
 
 POSITION_KEY = b"\x00position"  # the offset below which every click is answered, in decimal digits
+ORIGIN_KEY = b"\x00origin"  # the identity of the topic whose clicks the states are of (stream/partition/origins.py)
 OWNER_KEY = b"\x00owner"  # milliseconds since the epoch, in decimal digits
 AnyRow = TypeVar("AnyRow", bound=Row)
 

@@ -63,15 +63,15 @@ class Stage:
         self._broker.start()
         self._producer = Producer({"bootstrap.servers": self._broker.bootstrap})
         self.states: dict[str, SessionState] = {}
-        self._offsets = 0
+        self.offsets = 0
 
-    def send(self, topic: str, key: bytes, value: bytes | None, headers: Any = None) -> None:
-        self._producer.produce(topic, value, key, 0, headers=headers)
+    def send(self, topic: str, key: bytes, value: bytes | None, headers: Any = None, partition: int = 0) -> None:
+        self._producer.produce(topic, value, key, partition, headers=headers)
         assert self._producer.flush(10) == 0
 
-    def click(self, session: str, item: str) -> int:
+    def click(self, session: str, item: str, partition: int = 0) -> int:
         click, offset = Click(session, item, TS), self._next()
-        self.send("clicks", session.encode(), encode(click))
+        self.send("clicks", session.encode(), encode(click), partition=partition)
         self.states[session] = fold_click(self.states.get(session), click, offset)
         return offset
 
@@ -79,7 +79,9 @@ class Stage:
         self.send("clicks", b"s", b"{}", [(EXPECTED, expected.encode())])
         return self._next()
 
-    def answer(self, session: str, *, items: list[str] | None = None, key: bytes | None = None) -> None:
+    def answer(
+        self, session: str, *, items: list[str] | None = None, key: bytes | None = None, partition: int = 0
+    ) -> None:
         state = self.states[session]
         items = items or list(dict.fromkeys(reversed(ranking_items(state))))
         found = Recommendation(
@@ -88,26 +90,29 @@ class Stage:
             "7",
             "default",
             fallback=False,
-            source=Source("clicks", 0, state.offset),
+            source=Source("clicks", partition, state.offset),
             event_ts=TS,
             published_ts=TS,
         )
         self.send("recommendations", key or session.encode(), encode(found))
 
-    def row(self, session: str) -> None:
-        self.send("changelog", session.encode(), encode_state(self.states[session]))
+    def row(self, session: str, partition: int = 0) -> None:
+        self.send("changelog", session.encode(), encode_state(self.states[session]), partition=partition)
 
     def reject(self, offset: int, reason: str) -> None:
         headers = [("reason", reason.encode()), ("partition", b"0"), ("offset", str(offset).encode())]
         self.send("clicks.rejected", b"s", b"{}", headers)
 
-    def check(self, *, exactly_once: bool = False, deadline_s: float = 1.0) -> Checker:
-        """Everything read and compared."""
+    def checker(self, *, exactly_once: bool = False) -> Checker:
         for topic in ("clicks", "recommendations", "clicks.rejected", "changelog"):
             self._producer.list_topics(topic, timeout=10)
-        checker = Checker(
+        return Checker(
             self._broker.bootstrap, "changelog", cast(Any, {"7": FallingRanker()}), exactly_once=exactly_once
         )
+
+    def check(self, *, exactly_once: bool = False, deadline_s: float = 1.0) -> Checker:
+        """Everything read and compared."""
+        checker = self.checker(exactly_once=exactly_once)
         checker.settle(deadline_s)
         checker.check_sessions(everything=True)
         checker.close()
@@ -117,8 +122,8 @@ class Stage:
         self._broker.close()
 
     def _next(self) -> int:
-        self._offsets += 1
-        return self._offsets - 1
+        self.offsets += 1
+        return self.offsets - 1
 
 
 @pytest.fixture
@@ -237,6 +242,67 @@ def test_checker_row_of_a_session_nobody_clicked_in_is_wrong(stage: Stage) -> No
     answered(stage)
     stage.send("changelog", b"ghost", encode_state(stage.states["s"]))
     assert "ghost" in stage.check().wrong[0]
+
+
+def test_checker_clicks_removed_unread_are_no_part_of_their_sessions_and_not_unanswered(stage: Stage) -> None:
+    stage.click("s", "a")
+    stage.states.clear()  # no worker has read it
+    stage.click("s", "b")
+    stage.row("s")
+    stage.answer("s")
+    checker = stage.checker()
+    checker.hold()
+    assert checker.release({(0, 0), (0, 7)}) == [(0, 7)], "where no click stands"
+    checker.settle(1)
+    checker.check_sessions(everything=True)
+    assert (checker.wrong, checker.unanswered(), checker.clicks, checker.removed) == ([], 0, 1, 1)
+    checker.close()
+
+
+def test_checker_list_for_a_click_said_to_be_removed_is_wrong(stage: Stage) -> None:
+    answered(stage)
+    checker = stage.checker()
+    checker.hold()
+    checker.release({(0, 1)})
+    checker.settle(0)
+    assert "where no click of it stands" in checker.wrong[0]
+    checker.close()
+
+
+def test_checker_session_that_goes_on_in_another_partition_starts_anew_there(stage: Stage) -> None:
+    answered(stage)
+    first = stage.states.pop("s")
+    stage.offsets = 0
+    for item in ("c", "d", "e"):
+        stage.click("s", item, partition=1)
+    stage.row("s", partition=1)
+    stage.answer("s", partition=1)
+    checker = stage.check()
+    assert (checker.wrong, checker.unanswered()) == ([], 0)
+    assert set(checker.states) == {(0, "s"), (1, "s")}
+    assert checker.states[0, "s"] == first
+
+
+def test_checker_lists_and_states_of_topics_made_again_are_not_missed(stage: Stage) -> None:
+    answered(stage)
+    checker = stage.checker()
+    checker.settle(1)
+    checker.states_gone()
+    checker.lists_gone()
+    checker.check_sessions(everything=True)
+    assert (checker.wrong, checker.last, checker.states) == ([], {}, {})
+    checker.close()
+
+
+def test_checker_clicks_made_again_have_places_of_their_own(stage: Stage) -> None:
+    answered(stage)
+    stage.click("s", "unanswered")
+    checker = stage.checker()
+    checker.settle(0)
+    made: list[bool] = []
+    checker.start_anew(lambda: made.append(True))
+    assert (made, checker.unanswered(), checker.states) == ([True], 0, {})
+    checker.close()
 
 
 def test_hostile_messages_come_with_the_reason_by_which_they_are_rejected() -> None:

@@ -132,10 +132,10 @@ def start_worker(registry: Registry, group: str, naming: tuple[str, ...], tmp_pa
         worker.stop(grace_s=5)
 
 
-def make_topics(broker: Broker, names: Topics, group: str) -> None:
+def make_topics(broker: Broker, names: Topics, group: str, partitions: int = PARTITIONS) -> None:
     """Make the topics; the in-process cluster makes them when they are asked for."""
     if broker.real:
-        create_topics(broker.bootstrap, partitions=PARTITIONS, group=group, topics=names)
+        create_topics(broker.bootstrap, partitions=partitions, group=group, topics=names)
         return
     admin = AdminClient({"bootstrap.servers": broker.bootstrap})
     for name in names.all(group):

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bench.harness.campaign import Campaign, run_campaign
-from bench.harness.faults import FAULTS
+from bench.harness.faults import FAULTS, TOPIC_FAULTS
 from bench.harness.world import Guarantee
 from bench.rig.brokers.base import Broker
 from bench.rig.brokers.redis_server import RedisServer
@@ -20,6 +20,8 @@ pytestmark = [pytest.mark.broker, pytest.mark.timeout(400)]
 
 ROUNDS = 5
 MOST = 4  # faults of a round: as many as it takes for every kind to come
+# What an operator does to topics ends the workers, and is in test_surroundings.py; but for this, which must not
+KINDS = tuple(kind for kind in FAULTS if kind not in TOPIC_FAULTS or kind == "retention")
 
 
 @pytest.mark.parametrize("guarantee", GUARANTEES)
@@ -27,10 +29,11 @@ def test_rounds_of_every_fault_nothing_is_lost_wrong_or_unanswered(
     empty_broker: Broker, redis_server: RedisServer, guarantee: Guarantee, tmp_path: Path
 ) -> None:
     said: list[str] = []
-    campaign = Campaign(rounds=ROUNDS, seed=7, guarantee=guarantee, fewest=MOST, most=MOST)
+    campaign = Campaign(rounds=ROUNDS, seed=7, guarantee=guarantee, fewest=MOST, most=MOST, kinds=KINDS)
     outcome = run_campaign(empty_broker, tmp_path, campaign, said.append)
     assert outcome.good, "\n".join(said)
-    assert set(outcome.faults) == set(FAULTS)
+    assert set(outcome.faults) == set(KINDS)
     assert outcome.rounds == ROUNDS
     assert outcome.clicks > 1000
+    assert outcome.removed > 0, "clicks that retention took before anybody read them"
     assert guarantee == "at-least-once" or outcome.repeats == 0

@@ -1,7 +1,8 @@
 """The consumer of the seams, on a thread that has what it is told."""
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from stream.faust.app import build_app
 from stream.faust.thread import note_kafka_errors
 from stream.partition.owned import OwnedPartition
 from stream.partition.partitions import Partitions
+from stream.partition.reading import Partition
 from stream.path.batcher import Batcher
 from tests.stream.records import FakeRecord
 
@@ -27,10 +29,18 @@ class FakeIntake:
         self.restored: list[int] = []
         self.positions: dict[tuple[str, int], int] = {}
         self.is_drained = True
+        self.is_settled = True
+        self.ends: Mapping[int, int] = {}
 
     def assigned(self, numbers: Collection[int]) -> None: ...
 
     async def take_over(self, numbers: Sequence[int]) -> None: ...
+
+    async def settle(self, numbers: Sequence[int], ends: Callable[[], Awaitable[Mapping[int, int]]]) -> bool:
+        self.ends = await ends()
+        return self.is_settled
+
+    def moved(self, partition: Partition, begin: int, end: int) -> None: ...
 
     def start_of(self, partition: OwnedPartition, committed: int | None) -> int | None:
         return partition.answered or committed
@@ -77,6 +87,9 @@ class FakeThread:
     async def committed(self, partitions: Any) -> dict[Any, int | None]:
         self.on_committed()
         return {tuple(partition): None if partition[1] else 7 for partition in partitions}
+
+    async def highwaters(self, *partitions: Any) -> dict[Any, int]:
+        return dict.fromkeys(partitions, 50)
 
     async def earliest_offsets(self, *partitions: Any) -> dict[Any, int]:
         return dict.fromkeys(partitions, 3)
@@ -164,6 +177,17 @@ def test_perform_seek_goes_where_the_worker_says_or_to_the_beginning() -> None:
     with_consumer(check)
 
 
+def test_perform_seek_reads_nothing_of_partitions_whose_state_is_of_other_clicks() -> None:
+    async def check(consumer: Any, thread: FakeThread, intake: FakeIntake) -> None:
+        consumer.assignment = lambda: {tp(0), tp(1), tp(0, "log")}
+        intake.is_settled = False
+        await consumer.perform_seek()
+        assert thread.seeks == []
+        assert intake.ends == {0: 50, 1: 50}
+
+    with_consumer(check)
+
+
 def test_rewind_seeks_the_partitions_that_were_given_up_and_no_others() -> None:
     async def check(consumer: Any, thread: FakeThread, intake: FakeIntake) -> None:
         consumer.assignment = lambda: {tp(0), tp(1), tp(0, "log")}
@@ -187,6 +211,8 @@ def test_a_seek_for_partitions_given_up_meanwhile_is_not_made() -> None:
         sought: list[tuple[Any, int]] = []
 
         class Reader:
+            _subscription = SimpleNamespace(subscription=None)
+
             def seek(self, partition: Any, offset: int) -> None:
                 sought.append((partition, offset))
 

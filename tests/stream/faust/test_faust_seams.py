@@ -56,7 +56,8 @@ def test_every_override_still_overrides_with_the_same_parameters(ours: type, the
     own = {
         "intake", "lease", "rewind", "_drain_once", "_seek_clicks", "fetch", "committed", "commit_offsets", "advance",
         "_noting", "_seek_and_expect", "_fetch_with_serial", "_committed", "closing", "serial", "heartbeat_at",
-        "seek_in", "rejoin", "_rejoin", "forget", "rebalance_times", "poll_at_most", "_clicks", "heard_at",
+        "seek_in", "rejoin", "_rejoin", "forget", "_ends", "_moved", "rebalance_times", "poll_at_most", "_clicks",
+        "heard_at", "refusal",
     }  # fmt: skip
     for name, member in vars(ours).items():
         if name.startswith("__") or name in own or not (inspect.isfunction(member) or isinstance(member, property)):
@@ -72,6 +73,19 @@ def test_closing_aiokafkas_fetcher_raises_the_cancellation_of_a_fetch_in_its_pau
     """Where this fails, LeanThread.on_thread_stop may not be needed any more."""
     assert "x.cancel()\n            await x" in source(AIOKafkaFetcher.close)
     assert "await asyncio.sleep(self._retry_backoff)" in source(AIOKafkaFetcher._proc_fetch_request)
+
+
+def test_fetcher_of_aiokafka_resets_a_position_in_two_steps() -> None:
+    """As stream/faust/resets.py takes for granted."""
+    assert "tp_state.await_reset(self._default_reset_strategy)" in source(AIOKafkaFetcher._proc_fetch_request)
+    assert "tp_state.reset_to(offset)" in source(AIOKafkaFetcher._update_fetch_positions)
+
+
+def test_coordinator_of_aiokafka_keeps_what_the_group_refuses_for_good() -> None:
+    """As LeanThread.refusal takes for granted."""
+    assert "self._coordination_task = create_task(" in source(GroupCoordinator.__init__)
+    assert "self._pending_exception = exc" in source(GroupCoordinator)
+    assert "Errors.InvalidSessionTimeoutError" in inspect.getsource(inspect.getmodule(GroupCoordinator) or object)
 
 
 def test_fetcher_runs_the_consumers_drain() -> None:

@@ -13,7 +13,7 @@ from faust.auth import SASLCredentials, SSLCredentials
 from export.errors import ConfigError
 from stream.config import StreamConfig
 from stream.faust.security import credentials_of, hide_passwords
-from stream.kafka.topics import _admin
+from stream.kafka.topics import build_admin
 
 SECRET = "tell-nobody"
 LOGIN = {"sasl.username": "shop", "sasl.password": SECRET}
@@ -62,7 +62,7 @@ def test_config_and_credentials_do_not_show_the_password() -> None:
 
 def test_client_options_refused_by_librdkafka_do_not_show_the_password() -> None:
     with pytest.raises(ConfigError) as caught:
-        _admin("a:1", {**LOGIN, "security.protocol": "none of these"})
+        build_admin("a:1", {**LOGIN, "security.protocol": "none of these"})
     assert SECRET not in "".join(traceback.format_exception(caught.value))
 
 

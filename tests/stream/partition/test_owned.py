@@ -30,6 +30,7 @@ def in_use() -> tuple[Partitions, OwnedPartition]:
     clicks.idle.advance(99)
     clicks.stale.add(b"a")
     clicks.behind, clicks.old_position = 3, True
+    clicks.origin, clicks.newest = "identity", 4
     return ours, clicks
 
 
@@ -40,15 +41,16 @@ def names(batches: list[Prepared]) -> list[object]:
 
 def state(clicks: OwnedPartition) -> tuple[object, ...]:
     idle = clicks.idle
-    return dict(clicks.rows), idle.oldest, idle.event_clock, clicks.stale, clicks.behind, clicks.old_position
+    known = (clicks.stale, clicks.behind, clicks.old_position, clicks.origin, clicks.newest)
+    return dict(clicks.rows), idle.oldest, idle.event_clock, *known
 
 
 def epoch_of(clicks: OwnedPartition) -> tuple[object, ...]:
     return len(clicks.line), clicks.is_expected, clicks.position, clicks.committable, clicks.committed_offset
 
 
-KEPT: tuple[object, ...] = ({b"a": b"row"}, 7, 99, {b"a"}, 3, True)
-NOTHING: tuple[object, ...] = ({}, None, 0, set(), None, False)
+KEPT: tuple[object, ...] = ({b"a": b"row"}, 7, 99, {b"a"}, 3, True, "identity", 4)
+NOTHING: tuple[object, ...] = ({}, None, 0, set(), None, False, None, 0)
 
 
 def test_give_up_ends_the_epoch_and_keeps_the_state_with_who_is_idle() -> None:
@@ -211,3 +213,22 @@ class Lifetimes(RuleBasedStateMachine):
 
 
 TestLifetimes = Lifetimes.TestCase
+
+
+def test_skip_of_what_the_log_lost_is_committed_where_nothing_was_begun() -> None:
+    clicks = OwnedPartition(CLICKS)
+    clicks.expect(3, serial=1, epoch=0)
+    clicks.skip(3, 1000)
+    assert (clicks.position, clicks.committable) == (1000, 1000)
+    assert clicks.accept([FakeRecord(1000)], serial=1)
+
+
+def test_skip_past_clicks_in_flight_is_not_committed_before_they_are() -> None:
+    clicks = OwnedPartition(CLICKS)
+    clicks.expect(3, serial=1, epoch=0)
+    clicks.accept([FakeRecord(3), FakeRecord(4)], serial=1)
+    clicks.skip(5, 1000)
+    assert (clicks.position, clicks.committable) == (3, None)
+    clicks.stop_reading()
+    clicks.skip(3, 1000)
+    assert clicks.committable is None, "given up"
