@@ -7,7 +7,6 @@ A clean end finishes the batches in flight, commits, and leaves the group, so th
 """
 
 import asyncio
-import contextlib
 import logging
 import os
 import shutil
@@ -16,10 +15,8 @@ import time
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
-import msgspec
 from aiokafka.errors import KafkaConnectionError
 from confluent_kafka import KafkaError
-from faust.types import TP
 
 from export.errors import NextclickError, RegistryError
 from export.ranking.popularity import PopularityRanker
@@ -35,16 +32,17 @@ from stream.kafka.settings import check_settings
 from stream.kafka.surroundings import Change
 from stream.kafka.topics import check_topics
 from stream.models.follower import ModelFollower
+from stream.ops.condition import Condition, Parts
 from stream.ops.descriptors import check_descriptors
 from stream.ops.folding import fold_repeats
 from stream.ops.lookout import Lookout
 from stream.ops.metrics import Metrics
 from stream.ops.problems import Problems
 from stream.ops.redis_sink import RedisSink
-from stream.ops.reporting import Reporter, describe_health
+from stream.ops.reporting import Reporter
 from stream.ops.signals import StopSignal
 from stream.ops.startup import await_topics, collect_less_garbage, quiet_libraries
-from stream.ops.watchdog import EXIT_STUCK, Progress, Vitals, Watchdog
+from stream.ops.watchdog import EXIT_STUCK, Watchdog
 from stream.ops.web import Health, WebServer
 from stream.partition.expiry import Expiry
 from stream.partition.membership import Membership
@@ -66,7 +64,6 @@ _FIRST_LOOK_S = 30.0  # for the registry to say what there is; loading takes as 
 _STOP_S = 20.0  # for the orderly end
 _WATCH_S = 0.1
 _DESCRIPTORS_S = 5.0  # between two counts
-_STILL_S = 5.0  # of the event loop, after which /health does not repeat what it said
 
 
 def run_worker(config: StreamConfig, *, ranker: ItemRanker | None = None) -> int:
@@ -158,17 +155,33 @@ class Worker:
             lookout=self._lookout,
             crash=self.crash,
         )
-        self._watchdog = Watchdog(
-            self._vitals, self._guarantee.publisher.broker_answers, self._on_stuck, patience_s=config.watchdog_s
+        parts = Parts(
+            config=config,
+            metrics=self.metrics,
+            problems=self.problems,
+            reporter=self._reporter,
+            app=self._app,
+            membership=self._membership,
+            partitions=self.partitions,
+            ownership=self._ownership,
+            batcher=self.batcher,
+            pipeline=self._pipeline,
+            guarantee=self._guarantee,
+            repairs=self._repairs,
+            expiry=self._expiry,
+            split=self._split,
+            lookout=self._lookout,
+            follower=self._follower,
         )
-        self._web = WebServer(config.web_host, config.web_port, self._shown_health, self.metrics)
-        self._lag: dict[int, int] = {}
-        self._waiting = False  # clicks behind the position of a partition, or a partition to be read again
-        self._progress: dict[int, Progress] = {}
-        self._broker_at = 0.0  # its last sign of life
-        self._loop_at = time.monotonic()
+        self._condition = Condition(parts, ranker=lambda: self.ranker, ending=self._ending)
+        self._watchdog = Watchdog(
+            self._condition.vitals,
+            self._guarantee.publisher.broker_answers,
+            self._on_stuck,
+            patience_s=config.watchdog_s,
+        )
+        self._web = WebServer(config.web_host, config.web_port, self._condition.shown_health, self.metrics)
         self._code = 0
-        self._health = Health(ready=False, variant=config.variant, reasons=["the worker starts"])
 
     async def serve(self, stop: StopSignal) -> int:
         """Start everything, wait for the end, end everything; 0 after a signal, else the error's exit code."""
@@ -244,7 +257,7 @@ class Worker:
         """Looks after signals, crashed services and figures, ten times a second."""
         finished, partitions, checked = 0, [-1], 0.0
         while not self._ended.is_set():
-            self._loop_at = time.monotonic()
+            now = self._condition.loop_at = time.monotonic()
             self._membership.check_admission()
             if stop.event.is_set():
                 self._ended.set()
@@ -252,85 +265,23 @@ class Worker:
                 self.crash(self._app.crash_reason or RuntimeError("a service of the worker crashed"))
             if self._pipeline.finished != finished:
                 finished, self._broker_away = self._pipeline.finished, False
-                self._broker_at = self._loop_at
-            self._measure()
-            if self._loop_at - checked >= _DESCRIPTORS_S:
-                checked = self._loop_at
+                self._condition.heard()
+            self._condition.measure()
+            if now - checked >= _DESCRIPTORS_S:
+                checked = now
                 check_descriptors(self.problems)
-            reading = self._reading()
+            reading = self._condition.reading()
             if self._membership.joined() and reading != partitions:
                 partitions, sessions = reading, self.partitions.sessions
                 log.info("reading partitions %s; %d sessions; %s", reading, sessions, self._app.rebalance_times())
             await asyncio.sleep(_WATCH_S)
 
-    def _measure(self) -> None:
-        self.metrics.queue.set(self.batcher.queued)
-        self.metrics.queue_bytes.set(self.batcher.queued_bytes)
-        state = self.partitions
-        self.metrics.measure_state(sessions=state.sessions, size=state.state_bytes, expired=self._expiry.expired)
-        self._lag = self._reporter.lag(self.partitions.reading(), self._highwater)
-        joined, owned = self._membership.joined(), self.partitions.owned()
-        waiting = [one for one in owned if one.waits(self._highwater(one)) or (joined and not one.is_expected)]
-        self._waiting = bool(waiting)
-        self._progress = {one.number: Progress(one.finished, one in waiting and one.is_begun) for one in owned}
-        if self._progress:  # before there was an assignment, Faust has made no consumer yet
-            self._broker_at = max(self._broker_at, self._membership.consumer.heard_at)
-        self._health = self.health()
-        self.metrics.ready.set(self._health.ready)
-        self.metrics.standby.set(self._health.standby)
-
-    def _reading(self) -> list[int]:
-        return sorted(partition.number for partition in self.partitions.reading())
-
-    def _highwater(self, partition: OwnedPartition) -> int | None:
-        with contextlib.suppress(Exception):  # no longer assigned, or nothing fetched yet
-            end: int | None = self._app.consumer.highwater(TP(*partition.key))
-            return end
-        return None
-
     def health(self) -> Health:
         """What /health says."""
-        return describe_health(
-            ranker=self.ranker,
-            variant=self.config.variant,
-            joined=self._membership.joined(),
-            lag=self._lag,
-            partitions=self._reading(),
-            assigned=sorted(partition.number for partition in self.partitions.owned()),
-            trouble=self._lookout.trouble,
-            errors=[said for said in self._said() if said],
-            failed=self._failure is not None,
-            problems=self.problems.lasting(),
-            loading=self._follower.loading if self._follower is not None else None,
-        )
+        return self._condition.health()
 
-    def _said(self) -> list[str | None]:
-        return [self._guarantee.trouble, self._membership.recovery.trouble, self._split.warning, self._failure]
-
-    def _shown_health(self) -> Health:
-        """In the web server's threads: what the event loop said last, unless that stands still."""
-        still_s = time.monotonic() - self._loop_at
-        if self._ended.is_set():
-            why = self._failure or "it was asked to"
-            return msgspec.structs.replace(self._health, ready=False, reasons=[f"the worker ends: {why}"])
-        if still_s < _STILL_S:
-            return self._health
-        reason = f"the event loop has stood still for {still_s:.0f} s"
-        return msgspec.structs.replace(self._health, ready=False, reasons=[*self._health.reasons, reason])
-
-    def _vitals(self) -> Vitals:
-        """In the watchdog's thread."""
-        waiting = self._waiting or self.batcher.queued > 0 or self._pipeline.in_flight > 0
-        may_join = self._follower is None or self._follower.looked.is_set()
-        return Vitals(
-            loop_at=self._loop_at,
-            fetched_at=self._ownership.fetched_at,
-            finished=self._pipeline.finished + self._ownership.restored,
-            waiting=waiting or (may_join and not self._membership.joined()),
-            partitions=self._progress,
-            broker_at=self._broker_at,
-            trouble=self._membership.recovery.trouble or self._repairs.last,
-        )
+    def _ending(self) -> str | None:
+        return self._failure or ("it was asked to" if self._ended.is_set() else None)
 
     def _on_model(self, ranker: Ranker | PopularityRanker) -> None:
         """In the follower's thread; the next batch is ranked by it."""

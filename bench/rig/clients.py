@@ -67,7 +67,7 @@ class Storefront:
 
     def refresh(self) -> None:
         """See partitions that were added: a producer asks for them every five minutes only."""
-        self._producer.list_topics("clicks", timeout=10)
+        self._producer.list_topics(self._topic, timeout=10)
 
     def raw(
         self, value: bytes | None, key: bytes | None, headers: Sequence[tuple[str, bytes]] = (), partition: int = 0
