@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from bench.rig.toy import toy_bundle
+from bench.rig.toy import toy_bundle, toy_graph
 from export.bundle.bundle import write_bundle
 from export.bundle.vocabulary import Vocabulary
 from export.errors import ConfigError
@@ -34,7 +34,7 @@ def letters_bundle(directory: Path, names: str) -> Path:
     toy = toy_bundle(directory.parent / f"{directory.name}-toy", items=len(names), k_max=len(names))
     write_bundle(
         directory,
-        onnx_file=directory.parent / f"{directory.name}-toy.onnx",
+        onnx_file=toy_graph(len(names)),
         vocabulary=Vocabulary(names),
         popularity=toy.popularity,
         manifest=toy.manifest,
