@@ -26,9 +26,9 @@ import numpy as np
 from confluent_kafka import Producer
 from numpy.typing import NDArray
 
-from bench.bundles import publish_random
-from bench.cluster import broker
-from bench.load import make_producer
+from bench.measure.bundles import publish_random
+from bench.measure.cluster import broker
+from bench.measure.load import make_producer
 from bench.recovery import Worker
 from stream.kafka.topics import create_topics
 from stream.messages.contract import encode

@@ -15,10 +15,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench.bundles import publish_random
-from bench.clicks import Click
-from bench.cluster import PARTITIONS, broker
-from bench.load import send
+from bench.measure.bundles import publish_random
+from bench.measure.clicks import Click
+from bench.measure.cluster import PARTITIONS, broker
+from bench.measure.load import send
 from bench.memory import Samples, metric, stop
 from bench.recovery import Worker
 from stream.kafka.topics import create_topics

@@ -25,7 +25,7 @@ from typing import Any, Literal
 from rich.console import Console
 from rich.table import Table
 
-from bench.datasets import DATASETS, Parts, make_parts, require
+from bench.measure.datasets import DATASETS, Parts, make_parts, require
 from export.errors import ConfigError, NextclickError
 from model.data.readers import ReadOptions
 from model.evaluate.baselines import BASELINES

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from bench.bundles import publish_random
+from bench.measure.bundles import publish_random
 from export.bundle.bundle import Bundle, load_bundle
 from export.graph.choice import Scoring
 from export.ranking.ranker import Ranker, RankerConfig

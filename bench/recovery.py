@@ -29,8 +29,8 @@ from pathlib import Path
 import msgspec
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from bench.bundles import publish_random
-from bench.cluster import broker
+from bench.measure.bundles import publish_random
+from bench.measure.cluster import broker
 from stream.kafka.topics import create_topics
 from stream.messages.contract import encode
 from stream.partition.session import SessionState, encode_state

@@ -18,11 +18,11 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.answers import Answers, wait_until_answered
-from bench.clicks import Click, read_clicks
-from bench.cluster import PARTITIONS, broker
-from bench.load import send
-from bench.systems import processes
+from bench.measure.answers import Answers, wait_until_answered
+from bench.measure.clicks import Click, read_clicks
+from bench.measure.cluster import PARTITIONS, broker
+from bench.measure.load import send
+from bench.measure.systems import processes
 from export.bundle.bundle import load_bundle
 from export.ranking.ranker import Ranker
 from export.registry.registry import Registry

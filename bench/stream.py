@@ -31,15 +31,15 @@ from typing import Any
 
 from rich.console import Console
 
-from bench.bundles import publish_random
-from bench.clicks import Click, in_catalogue, read_clicks, simulate_clicks
-from bench.cluster import PARTITIONS, broker, ends
-from bench.figures import SWAP_RATE, latency_table, summary, systems_table
-from bench.latency import Latency, measure_latency
-from bench.load import Sent, send
-from bench.quix_env import quix_python
-from bench.systems import Setting, System, nextclick, no_ranking, peer
-from bench.throughput import Throughput, measure_throughput
+from bench.measure.bundles import publish_random
+from bench.measure.clicks import Click, in_catalogue, read_clicks, simulate_clicks
+from bench.measure.cluster import PARTITIONS, broker, ends
+from bench.measure.figures import SWAP_RATE, latency_table, summary, systems_table
+from bench.measure.latency import Latency, measure_latency
+from bench.measure.load import Sent, send
+from bench.measure.systems import Setting, System, nextclick, no_ranking, peer
+from bench.measure.throughput import Throughput, measure_throughput
+from bench.peers.quix_env import quix_python
 from export.registry.registry import Registry
 from model.presets import PRESETS
 from stream.kafka.topics import create_topics

@@ -2,7 +2,7 @@
 
     python -m bench.peers.quix_app BOOTSTRAP BUNDLE GROUP [--batched]
 
-Runs in a virtual environment of its own (bench.quix_env). The library hands over one event at a time, so by default
+Runs in a virtual environment of its own (`quix_env`). The library hands over one event at a time, so by default
 each click is ranked and sent to the topic by itself. With --batched the ranking is done in a BatchingSink, which is
 meant for databases outside of Kafka: it gets what came between two checkpoints, here every MAX_BATCH clicks, and the
 clicks are committed after it has flushed.

@@ -17,7 +17,7 @@ import pytest
 from rich.console import Console
 
 from bench import quality
-from bench.datasets import Parts
+from bench.measure.datasets import Parts
 from bench.quality import Job, Result, aggregate, jobs_of, measure_all, read_results, table, train_command
 from export.errors import ConfigError
 from model.evaluate.baselines import BASELINES

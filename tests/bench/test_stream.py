@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from bench import stream
-from bench.clicks import in_catalogue, simulate_clicks
+from bench.measure.clicks import in_catalogue, simulate_clicks
+from bench.measure.systems import Setting, last_words, nextclick, peer, processes
 from bench.stream import SYSTEMS, choose, parse
-from bench.systems import Setting, last_words, nextclick, peer, processes
 
 SETTING = Setting(bootstrap="host:1", registry=Path("r"), bundle=Path("b"))
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from bench.figures import latency_table, ratios, summary, systems_table
-from bench.latency import Latency
-from bench.throughput import Throughput
+from bench.measure.figures import latency_table, ratios, summary, systems_table
+from bench.measure.latency import Latency
+from bench.measure.throughput import Throughput
 
 
 def run(clicks: int, lists: int = 10, seconds: float = 1.0, cpu_s: float = 2.0) -> Throughput:

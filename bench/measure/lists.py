@@ -15,7 +15,7 @@ import numpy as np
 from confluent_kafka import Consumer, TopicPartition
 from numpy.typing import NDArray
 
-from bench.load import Sent
+from bench.measure.load import Sent
 
 _READ = 1_000  # messages taken at once
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from rich.table import Table
 
-from bench.latency import Latency
-from bench.throughput import Throughput
+from bench.measure.latency import Latency
+from bench.measure.throughput import Throughput
 
 SWAP_RATE = 1_000.0  # clicks a second of the latency that is promised
 Runs = Mapping[str, Sequence[Throughput]]

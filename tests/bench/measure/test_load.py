@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.load import encode_click, matched
+from bench.measure.load import encode_click, matched
 from stream.messages.contract import decode_click
 
 

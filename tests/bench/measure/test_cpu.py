@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from bench.cpu import CpuSampler, cpu_seconds
+from bench.measure.cpu import CpuSampler, cpu_seconds
 
 
 def test_the_name_of_a_process_may_hold_brackets_and_spaces() -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bench.latency import around_swap
-from bench.lists import Answer, Received, Source
-from bench.load import Sent
+from bench.measure.latency import around_swap
+from bench.measure.lists import Answer, Received, Source
+from bench.measure.load import Sent
 
 
 def a_list(model: str, at: float) -> Received:

@@ -15,13 +15,13 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.answers import Answers, wait_until_answered
-from bench.clicks import Click
-from bench.cluster import PARTITIONS, skip_backlog
-from bench.lists import Received, latencies, percentiles_ms
-from bench.load import Sent, send
-from bench.subscriber import Subscriber
-from bench.systems import Setting, System, last_words, processes
+from bench.measure.answers import Answers, wait_until_answered
+from bench.measure.clicks import Click
+from bench.measure.cluster import PARTITIONS, skip_backlog
+from bench.measure.lists import Received, latencies, percentiles_ms
+from bench.measure.load import Sent, send
+from bench.measure.subscriber import Subscriber
+from bench.measure.systems import Setting, System, last_words, processes
 from export.registry.registry import Registry
 from stream.kafka.topics import create_topics
 from stream.messages.announcements import announce, announcement_for

@@ -11,9 +11,9 @@ import numpy as np
 from confluent_kafka import Consumer, TopicPartition
 from numpy.typing import NDArray
 
-from bench.cluster import ends
-from bench.lists import Received, decode_answer, latencies
-from bench.load import Sent
+from bench.measure.cluster import ends
+from bench.measure.lists import Received, decode_answer, latencies
+from bench.measure.load import Sent
 
 
 class Answers(threading.Thread):

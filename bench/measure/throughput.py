@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.cluster import PARTITIONS, TopicEnds
-from bench.cpu import CpuSampler
-from bench.lists import answered, read_lists
-from bench.load import Sent
-from bench.systems import Setting, System, last_words, processes
+from bench.measure.cluster import PARTITIONS, TopicEnds
+from bench.measure.cpu import CpuSampler
+from bench.measure.lists import answered, read_lists
+from bench.measure.load import Sent
+from bench.measure.systems import Setting, System, last_words, processes
 from stream.kafka.topics import create_topics
 
 _LOOK_S = 0.2

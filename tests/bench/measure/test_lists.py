@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.lists import Answer, Received, Source, answered, decode_answer, latencies, percentiles_ms
-from bench.load import Sent
+from bench.measure.lists import Answer, Received, Source, answered, decode_answer, latencies, percentiles_ms
+from bench.measure.load import Sent
 from stream.messages.contract import Recommendation, encode
 from stream.messages.contract import Source as ClickSource
 

@@ -1,6 +1,6 @@
 """A subscriber of the lists in a process of its own, so that it shares no interpreter with the load.
 
-    python -m bench.subscriber BOOTSTRAP OUT
+    python -m bench.measure.subscriber BOOTSTRAP OUT
 
 Notes when each list comes; decodes them, and writes them to OUT, only after SIGTERM. Prints `ready` once it reads.
 """
@@ -19,8 +19,8 @@ from types import TracebackType
 import msgspec
 from confluent_kafka import Consumer, TopicPartition
 
-from bench.cluster import ends
-from bench.lists import Received, decode_answer
+from bench.measure.cluster import ends
+from bench.measure.lists import Received, decode_answer
 from stream.kafka.clients import consumer_options
 
 _DEADLINE_S = 60.0
@@ -39,7 +39,7 @@ class Subscriber:
 
     def __init__(self, bootstrap: str, folder: Path) -> None:
         self._out = folder / f"lists-{time.time_ns()}.msgpack"
-        command = [sys.executable, "-m", "bench.subscriber", bootstrap, str(self._out)]
+        command = [sys.executable, "-m", "bench.measure.subscriber", bootstrap, str(self._out)]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE)
         self.lists: Sequence[Received] = ()
         self.cpu_share = 0.0  # of one core
