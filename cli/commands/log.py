@@ -4,13 +4,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.text import Text
 
 from cli.options.common import Json
 from cli.options.group import command
 from cli.options.reading import Reading
-from cli.output import print_json
+from cli.output import print_json, print_table
 
 __all__ = ["app"]
 
@@ -29,7 +27,4 @@ def log(
     found = survey(path, read.options())
     if json:
         return print_json(found.to_json())
-    console = Console()
-    for name, text in found.lines():
-        console.print(Text(f"{name:<10}"), Text(text), soft_wrap=not console.is_terminal)
-    return None
+    return print_table(["", ""], [[name, text] for name, text in found.lines()])
