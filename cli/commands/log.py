@@ -8,7 +8,7 @@ import typer
 from cli.options.common import Json
 from cli.options.group import command
 from cli.options.reading import Reading
-from cli.output import print_json, print_table
+from cli.output import print_json, print_line
 
 __all__ = ["app"]
 
@@ -27,4 +27,6 @@ def log(
     found = survey(path, read.options())
     if json:
         return print_json(found.to_json())
-    return print_table(["", ""], [[name, text] for name, text in found.lines()])
+    for name, text in found.lines():
+        print_line(f"{name:<10} {text}")
+    return None
