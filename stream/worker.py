@@ -42,6 +42,7 @@ from stream.ops.redis_sink import RedisSink
 from stream.ops.reporting import Reporter
 from stream.ops.signals import StopSignal
 from stream.ops.startup import await_topics, collect_less_garbage, quiet_libraries
+from stream.ops.threads import end_with_threads
 from stream.ops.watchdog import EXIT_STUCK, Watchdog
 from stream.ops.web import Health, WebServer
 from stream.partition.expiry import Expiry
@@ -186,7 +187,7 @@ class Worker:
     async def serve(self, stop: StopSignal) -> int:
         """Start everything, wait for the end, end everything; 0 after a signal, else the error's exit code."""
         self._loop = asyncio.get_running_loop()
-        unfold = fold_repeats(self.metrics.log_left_out.inc)
+        undo = [fold_repeats(self.metrics.log_left_out.inc), end_with_threads(self._on_dead_thread)]
         try:
             port = await self._web.start()
             log.info("health and metrics on http://%s:%d", self.config.web_host, port)
@@ -202,7 +203,8 @@ class Worker:
             await self._stop(background)
         finally:
             await self._web.stop()
-            unfold()
+            for restore in undo:
+                restore()
             shutil.rmtree(self._app.conf.datadir, ignore_errors=True)
         return self._code
 
@@ -291,6 +293,11 @@ class Worker:
     def _on_stuck(self, reason: str) -> None:
         """In the watchdog's thread."""
         self._loop.call_soon_threadsafe(self._end, reason)
+
+    def _on_dead_thread(self, error: BaseException) -> None:
+        """In the thread that dies of it."""
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self.crash, error)
 
     def _on_change(self, change: Change) -> None:
         """In the lookout's thread: nothing more may be read where the clicks or their states are others."""

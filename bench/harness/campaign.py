@@ -165,14 +165,15 @@ class _Play:
         return late + self._check_redis(probed)
 
     def _check_redis(self, sessions: set[str]) -> list[str]:
-        """Redis has the last list of these sessions, soon."""
-        last = self._checker.last
+        """Redis has the last list of these sessions, soon: of one whose clicks moved, that of either partition, as old
+        clicks may have been answered again beside the new ones."""
+        last = self._checker.last_of
 
         def behind() -> list[str]:
             with self._world.redis.client() as client:
                 rows = client.mget([PREFIX + name for name in sorted(sessions)])
             found = {name: row and decode_recommendation(row) for name, row in zip(sorted(sessions), rows, strict=True)}
-            return [name for name in sorted(sessions) if found[name] != last.get(name)]
+            return [name for name, one in found.items() if one is None or one != last(one.source.partition, name)]
 
         try:
             wait_for("Redis to have the last lists", lambda: not behind(), 10)

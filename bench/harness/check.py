@@ -179,6 +179,10 @@ class Checker:
             if name in self.last and self.last[name].model != model:
                 self._blame(name, f"its last list is by model {self.last[name].model!r}, not {model}")
 
+    def last_of(self, partition: int, name: str) -> Recommendation | None:
+        """The last list for the clicks of a session in one partition."""
+        return self._last.get((partition, name))
+
     def close(self) -> None:
         for tail in (self._clicks, self._lists, self._rejected, self._changelog):
             tail.close()

@@ -104,9 +104,9 @@ class Fleet:
 
         wait_for(f"{self.wanted} workers to be ready with model {model}", ready, deadline_s, every_s=0.1)
 
-    def running(self) -> list[Worker]:
-        """Those that run now."""
-        return [member.worker for member in self._alive()]
+    def running(self, *, untold: bool = False) -> list[Worker]:
+        """Those that run now; `untold`: of them, those that were not told to end."""
+        return [member.worker for member in self._alive() if not (untold and member.told)]
 
     @property
     def frozen(self) -> bool:

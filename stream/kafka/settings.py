@@ -71,13 +71,13 @@ def _settings(admin: Any, kind: Any, name: str) -> dict[str, str]:
     resource = ConfigResource(kind, name)
     try:
         found = admin.describe_configs([resource], request_timeout=_ANSWER_S)[resource].result(2 * _ANSWER_S)
-    except KafkaException as error:
+    except (KafkaException, TimeoutError) as error:
         what = "broker" if kind == ResourceType.BROKER else "topic"
         log.warning(
             "the settings of %s %s cannot be read, and were not checked (%s): that takes the right to describe configs",
             what,
             name,
-            error.args[0].str(),
+            error.args[0].str() if isinstance(error, KafkaException) else "no answer in time",
         )
         return {}
     return {key: str(entry.value) for key, entry in found.items() if entry.value is not None}

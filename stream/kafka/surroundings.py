@@ -61,9 +61,10 @@ class Surroundings:
                 cluster = self._admin.list_topics(timeout=_ANSWER_S).cluster_id
                 self._in_process = str(cluster).startswith(_IN_PROCESS)
             return self._listed() if self._in_process else self._described()
-        except KafkaException as error:
+        except (KafkaException, TimeoutError) as error:
             self._admin = build_admin(self._config.bootstrap_servers, self._config.kafka)  # which knows no old brokers
-            raise BrokerUnavailable(f"the topics cannot be looked at: {error.args[0].str()}") from error
+            why = error.args[0].str() if isinstance(error, KafkaException) else "no answer in time"
+            raise BrokerUnavailable(f"the topics cannot be looked at: {why}") from error
 
     def _listed(self) -> dict[str, Topic]:
         """The in-process cluster has no identities of topics, and answers no request for them."""
@@ -99,9 +100,10 @@ def _missing(config: StreamConfig, now: Mapping[str, Topic]) -> Change | None:
         state += "start the workers with --reset-state then"
     else:
         state = ""
+    options = f"--partitions N --group {config.group}{config.topics.as_options()}"
     error = TopicError(
         f"topics were deleted under the worker: {', '.join(missing)}; make them again with "
-        f"`nextclick topics create --bootstrap-servers HOST --partitions N --group {config.group}`{state}"
+        f"`nextclick topics create --bootstrap-servers HOST {options}`{state}"
     )
     return Change(kind="missing", topic=missing[0], error=error)
 

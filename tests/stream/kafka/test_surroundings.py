@@ -97,3 +97,15 @@ def test_look_without_a_broker_raises() -> None:
     )
     with pytest.raises(BrokerUnavailable, match="cannot be looked at"):
         Surroundings(config).look()
+
+
+def test_look_without_an_answer_in_time_is_an_unavailable_broker(monkeypatch: pytest.MonkeyPatch) -> None:
+    surroundings = Surroundings(CONFIG)
+    monkeypatch.setattr(surroundings, "_in_process", False)
+
+    def silent() -> dict[str, Topic]:
+        raise TimeoutError  # of the future, where the client gives it no answer either
+
+    monkeypatch.setattr(surroundings, "_described", silent)
+    with pytest.raises(BrokerUnavailable, match="no answer in time"):
+        surroundings.look()
