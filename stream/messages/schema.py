@@ -23,6 +23,7 @@ _ID: dict[str, Any] = {
     "minLength": 1,
     "maxLength": MAX_ID_BYTES,
     "pattern": ID_SCHEMA_PATTERN,
+    "not": {"type": "string", "pattern": r"[\u0000-\u001f\u007f-\u009f]"},  # `$` is not the same to all readers
     "minimum": -(2**63),
     "maximum": 2**63 - 1,
 }
