@@ -119,11 +119,19 @@ class Watchdog:
                 return f"clicks of partition {number} wait, but none was finished for {waited_s:.0f} s{why}"
         return None
 
+    def _checked(self, passed_s: float, now: float) -> str | None:
+        """As `check`: a look that fails is said, and the next one made. Unwatched, a worker could stand for ever."""
+        try:
+            return self.check(passed_s, now)
+        except Exception:
+            log.exception("the watchdog could not look at the worker; it looks again")
+            return None
+
     def _run(self) -> None:
         last = time.monotonic()
         while not self._stopped.wait(self._check_s):
             now = time.monotonic()
-            reason = self.check(now - last, now)
+            reason = self._checked(now - last, now)
             last = now
             if reason is not None:
                 log.critical("the worker is stuck and ends: %s", reason)

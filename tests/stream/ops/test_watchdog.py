@@ -2,6 +2,8 @@
 
 import threading
 
+import pytest
+
 from stream.ops.watchdog import EXIT_STUCK, Progress, Vitals, Watchdog
 
 
@@ -118,3 +120,20 @@ def test_run_of_a_stuck_worker_asks_for_an_end_then_ends_the_process() -> None:
     watchdog.start()
     assert done.wait(10)
     assert (len(reasons), codes) == (1, [EXIT_STUCK])
+
+
+def test_run_goes_on_after_a_look_that_failed(caplog: pytest.LogCaptureFixture) -> None:
+    looks = [RuntimeError("deque mutated during iteration")]
+    stuck = Vitals(loop_at=0.0, fetched_at=0.0, finished=0, waiting=True)
+    told = threading.Event()
+
+    def look() -> Vitals:
+        if looks:
+            raise looks.pop()
+        return stuck
+
+    watchdog = Watchdog(look, lambda: True, lambda _: told.set(), patience_s=0.2, exit_process=lambda _: None)
+    watchdog.start()
+    assert told.wait(10)
+    watchdog.stop()
+    assert "could not look at the worker" in caplog.text
