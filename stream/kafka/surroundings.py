@@ -64,6 +64,8 @@ class Surroundings:
         except KafkaException as error:
             self._admin = build_admin(self._config.bootstrap_servers, self._config.kafka)  # which knows no old brokers
             raise BrokerUnavailable(f"the topics cannot be looked at: {error.args[0].str()}") from error
+        except TimeoutError as error:  # of a future: the process was stopped, and goes on
+            raise BrokerUnavailable("the topics cannot be looked at: no answer in time") from error
 
     def _listed(self) -> dict[str, Topic]:
         """The in-process cluster has no identities of topics, and answers no request for them."""

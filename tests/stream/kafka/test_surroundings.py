@@ -1,5 +1,8 @@
 """What a change of the topics means to a worker."""
 
+from concurrent.futures import Future
+from types import SimpleNamespace
+
 import pytest
 
 from bench.rig.brokers.in_process import InProcessBroker
@@ -97,3 +100,15 @@ def test_look_without_a_broker_raises() -> None:
     )
     with pytest.raises(BrokerUnavailable, match="cannot be looked at"):
         Surroundings(config).look()
+
+
+def test_look_that_was_overtaken_by_a_pause_of_the_process_raises(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its time is over before the client's thread could hand over the answer."""
+    admin = SimpleNamespace(
+        list_topics=lambda timeout: SimpleNamespace(cluster_id="real"),
+        describe_topics=lambda names, request_timeout: {"clicks": Future()},
+    )
+    monkeypatch.setattr("stream.kafka.surroundings.build_admin", lambda *_: admin)
+    monkeypatch.setattr("stream.kafka.surroundings._ANSWER_S", 0.01)
+    with pytest.raises(BrokerUnavailable, match="no answer in time"):
+        Surroundings(CONFIG).look()
