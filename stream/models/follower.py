@@ -224,7 +224,7 @@ class ModelFollower:
     def _refuse(self, wanted: Wanted, error: Exception) -> None:
         self._metrics.model_failures.labels(error.reason if isinstance(error, BundleError) else _slug(error)).inc()
         self.error = f"model {wanted.version} refused: {error}"
-        self._refused[wanted] = error if isinstance(error, NextclickError) else NextclickError(self.error)
+        self._refused[wanted] = _bare(error) if isinstance(error, NextclickError) else NextclickError(self.error)
         now = f"model {self.version} stays in service" if self.version else "no model is in service"
         remedy = "start the workers with other settings, or promote another model"
         if not is_of_settings(error):
@@ -241,6 +241,12 @@ class ModelFollower:
         self._problems.raise_("registry", f"the registry does not give what is to be served: {error}")
         if self._on_error is not None:
             self._on_error(error if isinstance(error, NextclickError) else NextclickError(self.error))
+
+
+def _bare(error: NextclickError) -> NextclickError:
+    """The error without its frames, which hold the model that was refused: it is remembered as long as we live."""
+    error.__cause__ = error.__context__ = None
+    return error.with_traceback(None)
 
 
 def _slug(error: Exception) -> str:
