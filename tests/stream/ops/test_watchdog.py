@@ -92,6 +92,17 @@ def test_check_sees_one_partition_that_waits_in_vain_while_others_go_on() -> Non
     assert "unknown partition" in str(reason)
 
 
+def test_check_of_a_partition_that_waits_for_a_long_recovery_finds_nothing() -> None:
+    """A batch of it failed, all is taken over anew, and there are many rows."""
+    patient = Patient()
+    patient.vitals.waiting = True
+    patient.vitals.partitions = {1: Progress(7, True)}
+    for _ in range(60):
+        patient.vitals.restored += 100_000
+        assert patient.after(1, finish=True) is None
+    assert "clicks of partition 1 wait" in str(patient.after(12, finish=True)), "others go on, it does not"
+
+
 def test_check_of_a_partition_that_waits_now_and_then_finds_nothing() -> None:
     patient = Patient()
     for second in range(60):
