@@ -228,7 +228,8 @@ class ModelFollower:
         now = f"model {self.version} stays in service" if self.version else "no model is in service"
         remedy = "start the workers with other settings, or promote another model"
         if not is_of_settings(error):
-            remedy = "publish it again and promote it, or go back by `nextclick models rollback`"
+            options = f"--bootstrap-servers HOST{self._config.topics.as_options()}"
+            remedy = f"publish it again and promote it, or go back by `nextclick models rollback {options}`"
         _log.error("%s; %s: %s", self.error, now, remedy)
         self._problems.raise_("model_refused", self.error, remedy, logged=True)
         if self._on_error is not None:

@@ -9,6 +9,7 @@ from bench.rig.brokers.in_process import InProcessBroker
 from stream.config import StreamConfig
 from stream.errors import BrokerUnavailable
 from stream.kafka.surroundings import Surroundings, Topic, compare
+from stream.topic_names import Topics
 
 CONFIG = StreamConfig(bootstrap_servers="127.0.0.1:1", registry="nowhere", group="shop")
 CHANGELOG = CONFIG.changelog_topic
@@ -41,6 +42,18 @@ def test_compare_missing_topic_says_how_to_make_it(name: str) -> None:
     assert (kind, topic, code) == ("missing", name, 2)
     assert "nextclick topics create --bootstrap-servers HOST --partitions N --group shop" in text
     assert ("--reset-state" in text) == (name == "clicks"), "the sessions of the old clicks are still there"
+
+
+@pytest.mark.parametrize("gone", ["clicks", "models"])
+def test_compare_gives_commands_for_the_shops_own_names(gone: str) -> None:
+    config = StreamConfig(bootstrap_servers="a:1", registry="nowhere", topics=Topics.named(prefix="shop."))
+    before = {name: Topic(4, name) for name in config.topics.all(config.group)}
+    missing = compare(config, before, {name: topic for name, topic in before.items() if name != f"shop.{gone}"})
+    assert missing is not None
+    assert "--group nextclick --topic-prefix shop.`" in str(missing.error)
+    remade = compare(config, before, before | {"shop.models": Topic(4, "new")})
+    assert remade is not None
+    assert "models promote VERSION --bootstrap-servers HOST --topic-prefix shop.`" in str(remade.error)
 
 
 def test_compare_with_everything_missing_names_all_and_no_state_to_reset() -> None:
