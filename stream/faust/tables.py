@@ -6,7 +6,7 @@ import asyncio
 import logging
 from typing import Any
 
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, KafkaTimeoutError
 from faust.tables.manager import TableManager
 from faust.tables.recovery import RebalanceAgain, Recovery
 from mode import Service
@@ -34,7 +34,9 @@ class _Recovered:
 
 def _comes_and_goes(error: Exception) -> bool:
     """Whether the same may succeed in a moment."""
-    return isinstance(error, TimeoutError) or (isinstance(error, KafkaError) and bool(error.retriable))
+    return isinstance(error, (TimeoutError, KafkaTimeoutError)) or (
+        isinstance(error, KafkaError) and bool(error.retriable)
+    )
 
 
 class LeanRecovery(Recovery):

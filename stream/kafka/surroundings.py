@@ -117,7 +117,8 @@ def _remade(config: StreamConfig, before: Mapping[str, Topic], now: Mapping[str,
         names.clicks: f"the states in {config.changelog_topic} are of the old one's clicks: start the workers with "
         "--reset-state, and all sessions start anew",
         config.changelog_topic: "the sessions' states are gone, and start anew with the next worker",
-        names.models: "what was announced is gone: announce the model again with `nextclick models promote`",
+        names.models: "what was announced is gone: announce the model again with "
+        f"`nextclick models promote VERSION --bootstrap-servers HOST{names.as_options()}`",
     }
     if config.changelog_topic in remade:
         del meaning[names.clicks]  # no state is left that could contradict the clicks

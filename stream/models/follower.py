@@ -224,11 +224,12 @@ class ModelFollower:
     def _refuse(self, wanted: Wanted, error: Exception) -> None:
         self._metrics.model_failures.labels(error.reason if isinstance(error, BundleError) else _slug(error)).inc()
         self.error = f"model {wanted.version} refused: {error}"
-        self._refused[wanted] = error if isinstance(error, NextclickError) else NextclickError(self.error)
+        self._refused[wanted] = _bare(error) if isinstance(error, NextclickError) else NextclickError(self.error)
         now = f"model {self.version} stays in service" if self.version else "no model is in service"
         remedy = "start the workers with other settings, or promote another model"
         if not is_of_settings(error):
-            remedy = "publish it again and promote it, or go back by `nextclick models rollback`"
+            options = f"--bootstrap-servers HOST{self._config.topics.as_options()}"
+            remedy = f"publish it again and promote it, or go back by `nextclick models rollback {options}`"
         _log.error("%s; %s: %s", self.error, now, remedy)
         self._problems.raise_("model_refused", self.error, remedy, logged=True)
         if self._on_error is not None:
@@ -241,6 +242,12 @@ class ModelFollower:
         self._problems.raise_("registry", f"the registry does not give what is to be served: {error}")
         if self._on_error is not None:
             self._on_error(error if isinstance(error, NextclickError) else NextclickError(self.error))
+
+
+def _bare(error: NextclickError) -> NextclickError:
+    """The error without its frames, which hold the model that was refused: it is remembered as long as we live."""
+    error.__cause__ = error.__context__ = None
+    return error.with_traceback(None)
 
 
 def _slug(error: Exception) -> str:

@@ -133,6 +133,7 @@ class Condition:
             finished=parts.pipeline.finished + parts.ownership.restored,
             waiting=waiting or (may_join and not parts.membership.joined()),
             partitions=self._progress,
+            restored=parts.ownership.restored,
             broker_at=self._broker_at,
             trouble=parts.membership.recovery.trouble or parts.repairs.last,
         )

@@ -112,8 +112,8 @@ class Lookout:
             change = self._reported or self._find(look)
             if change is not None and not self._stopped.is_set():
                 self._tell(change)
-                self._stopped.wait(min(_NOTICED_S, 2 * self._config.topics_look_s))
-                self._on_end(change.error)
+                if not self._stopped.wait(min(_NOTICED_S, 2 * self._config.topics_look_s)):
+                    self._on_end(change.error)
                 return
             self._due.wait(self._config.topics_look_s if self._before else _AGAIN_S)
             self._due.clear()
@@ -130,16 +130,16 @@ class Lookout:
     def _find_once(self, look: Callable[[], Mapping[str, Topic]]) -> Change | None:
         try:
             now = look()
-        except NextclickError as error:
+        except Exception as error:  # whatever it is: a lookout that dies in silence would leave the worker unwatched
             self._failed += 1
-            log.log(logging.WARNING if self._failed == _FAILED else logging.DEBUG, "%s", error)
+            said = str(error) if isinstance(error, NextclickError) else f"the topics cannot be looked at: {error!r}"
+            log.log(logging.WARNING if self._failed == _FAILED else logging.DEBUG, "%s", said)
             if self._failed >= _FAILED:
                 self._looked.set()  # nobody waits for what may never come
             return None
         self._failed = 0
-        if self._before is None:
-            self._before = now
-            self._looked.set()
+        self._before = {**now, **(self._before or {})}  # one that the first look did not find counts from the next on
+        self._looked.set()
         change = compare(self._config, self._before, now)
         if change is None:
             self._on_clear()

@@ -41,6 +41,7 @@ class Vitals:
     finished: int  # batches finished and rows recovered so far, those that were recovered again left out
     waiting: bool  # clicks wait, in the worker or behind the position it reads from, or partitions for their state
     partitions: Mapping[int, Progress] = field(default_factory=dict)  # ours, by number
+    restored: int = 0  # rows among `finished`: while a state is recovered, partitions wait for it, not in vain
     broker_at: float = 0.0  # the last sign of life of the broker: a heartbeat it answered, a batch it confirmed
     trouble: str = ""  # why the last batch that failed did
 
@@ -64,7 +65,7 @@ class Watchdog:
         self._patience_s, self._grace_s = patience_s, grace_s
         self._check_s = min(1.0, patience_s / 10)
         self._stopped = threading.Event()
-        self._finished = -1
+        self._finished = self._restored = -1
         self._idle_s = self._loop_s = self._fetch_s = 0.0
         self._waits: dict[int, tuple[int, float]] = {}  # partition -> batches confirmed, seconds since the last one
         self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
@@ -101,6 +102,8 @@ class Watchdog:
 
     def _count_waits(self, vitals: Vitals, passed_s: float) -> None:
         waits: dict[int, tuple[int, float]] = {}
+        passed_s = passed_s if vitals.restored == self._restored else 0.0
+        self._restored = vitals.restored
         for number, (finished, waiting) in vitals.partitions.items():
             before, waited_s = self._waits.get(number, (finished, 0.0))
             waits[number] = finished, waited_s + passed_s if waiting and finished == before else 0.0
@@ -119,11 +122,19 @@ class Watchdog:
                 return f"clicks of partition {number} wait, but none was finished for {waited_s:.0f} s{why}"
         return None
 
+    def _checked(self, passed_s: float, now: float) -> str | None:
+        """As `check`: a look that fails is said, and the next one made. Unwatched, a worker could stand for ever."""
+        try:
+            return self.check(passed_s, now)
+        except Exception:
+            log.exception("the watchdog could not look at the worker; it looks again")
+            return None
+
     def _run(self) -> None:
         last = time.monotonic()
         while not self._stopped.wait(self._check_s):
             now = time.monotonic()
-            reason = self.check(now - last, now)
+            reason = self._checked(now - last, now)
             last = now
             if reason is not None:
                 log.critical("the worker is stuck and ends: %s", reason)

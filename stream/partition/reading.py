@@ -80,10 +80,11 @@ class Reading:
         Gaps are fine (compaction, transaction markers, retention), as every record since the seek passes through here.
         A step back without a seek means that the broker's log was cut: it is followed, from there on.
         """
-        expected = self._expected
-        if expected is None or serial < expected.serial or not records:
-            return ()
-        self._expected = _Expected(records[-1].offset + 1, expected.serial)
+        with self._seeking:  # a seek, or the lookout's stop, must not be written over
+            expected = self._expected
+            if expected is None or serial < expected.serial or not records:
+                return ()
+            self._expected = _Expected(records[-1].offset + 1, expected.serial)
         if serial > expected.serial or records[0].offset >= expected.offset:
             return records
         kept = [record for record in records if record.offset >= expected.offset]
@@ -91,11 +92,12 @@ class Reading:
 
     def passed(self, position: int, *, serial: int) -> bool:
         """The reader stands at `position`, and what is below it went through `accept`; False after a later seek."""
-        expected = self._expected
-        if expected is None or serial < expected.serial:
-            return False
-        self._passed = _Passed(expected.offset, position)
-        return True
+        with self._seeking:
+            expected = self._expected
+            if expected is None or serial < expected.serial:
+                return False
+            self._passed = _Passed(expected.offset, position)
+            return True
 
     def stop_reading(self) -> None:
         """Accept nothing until the next seek. The caller holds the lock where seeks may be under way."""

@@ -50,13 +50,13 @@ class Batcher:
 
     @property
     def queued(self) -> int:
-        """Records that wait."""
-        return sum([len(partition.line) for partition in self._turns])
+        """Records that wait. Read in any thread: the turns are copied first, as they may change meanwhile."""
+        return sum([len(partition.line) for partition in list(self._turns)])
 
     @property
     def queued_bytes(self) -> int:
         """Their bytes."""
-        return sum([partition.line.bytes for partition in self._turns])
+        return sum([partition.line.bytes for partition in list(self._turns)])
 
     def put(self, partition: OwnedPartition, records: Sequence[Record]) -> None:
         """Append to the partition's line. May exceed the bound by one fetch; that is what `room` is for."""

@@ -1,11 +1,15 @@
 """What a change of the topics means to a worker."""
 
+from concurrent.futures import Future
+from types import SimpleNamespace
+
 import pytest
 
 from bench.rig.brokers.in_process import InProcessBroker
 from stream.config import StreamConfig
 from stream.errors import BrokerUnavailable
 from stream.kafka.surroundings import Surroundings, Topic, compare
+from stream.topic_names import Topics
 
 CONFIG = StreamConfig(bootstrap_servers="127.0.0.1:1", registry="nowhere", group="shop")
 CHANGELOG = CONFIG.changelog_topic
@@ -38,6 +42,18 @@ def test_compare_missing_topic_says_how_to_make_it(name: str) -> None:
     assert (kind, topic, code) == ("missing", name, 2)
     assert "nextclick topics create --bootstrap-servers HOST --partitions N --group shop" in text
     assert ("--reset-state" in text) == (name == "clicks"), "the sessions of the old clicks are still there"
+
+
+@pytest.mark.parametrize("gone", ["clicks", "models"])
+def test_compare_gives_commands_for_the_shops_own_names(gone: str) -> None:
+    config = StreamConfig(bootstrap_servers="a:1", registry="nowhere", topics=Topics.named(prefix="shop."))
+    before = {name: Topic(4, name) for name in config.topics.all(config.group)}
+    missing = compare(config, before, {name: topic for name, topic in before.items() if name != f"shop.{gone}"})
+    assert missing is not None
+    assert "--group nextclick --topic-prefix shop.`" in str(missing.error)
+    remade = compare(config, before, before | {"shop.models": Topic(4, "new")})
+    assert remade is not None
+    assert "models promote VERSION --bootstrap-servers HOST --topic-prefix shop.`" in str(remade.error)
 
 
 def test_compare_with_everything_missing_names_all_and_no_state_to_reset() -> None:
@@ -99,13 +115,13 @@ def test_look_without_a_broker_raises() -> None:
         Surroundings(config).look()
 
 
-def test_look_without_an_answer_in_time_is_an_unavailable_broker(monkeypatch: pytest.MonkeyPatch) -> None:
-    surroundings = Surroundings(CONFIG)
-    monkeypatch.setattr(surroundings, "_in_process", False)
-
-    def silent() -> dict[str, Topic]:
-        raise TimeoutError  # of the future, where the client gives it no answer either
-
-    monkeypatch.setattr(surroundings, "_described", silent)
+def test_look_that_was_overtaken_by_a_pause_of_the_process_raises(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its time is over before the client's thread could hand over the answer."""
+    admin = SimpleNamespace(
+        list_topics=lambda timeout: SimpleNamespace(cluster_id="real"),
+        describe_topics=lambda names, request_timeout: {"clicks": Future()},
+    )
+    monkeypatch.setattr("stream.kafka.surroundings.build_admin", lambda *_: admin)
+    monkeypatch.setattr("stream.kafka.surroundings._ANSWER_S", 0.01)
     with pytest.raises(BrokerUnavailable, match="no answer in time"):
-        surroundings.look()
+        Surroundings(CONFIG).look()

@@ -8,6 +8,7 @@ from stream.messages.click_rules import MAX_DEPTH, MAX_FUTURE_MS, MAX_ID_BYTES, 
 
 Outcome = str | tuple[str, str, int, str, str | None, bool]  # a reason, or the fields; of context, whether it is there
 LAST_MS = 253_402_300_799_999
+NOTHING = ("", "null", "nan", "-nan", "none", "nil", "na", "n/a", "#n/a", "<na>", "nat", "undefined", "\\n", "(null)")
 ID_FIELDS = ("session_id", "item_id", "user_id")
 
 
@@ -86,13 +87,22 @@ def id_of(field: str, value: Any) -> tuple[str, str]:
         return ("", str(number)) if -(2**63) <= number < 2**63 else (f"out_of_range_{field}", "")
     if type(value) is not str:
         return f"wrong_type_{field}", ""
-    if not value:
+    if value.strip(" ").lower() in NOTHING:
         return f"empty_{field}", ""
     if len(value.encode()) > MAX_ID_BYTES:
         return f"too_long_{field}", ""
-    if re.search("[\x00-\x1f\x7f-\x9f]", value):
+    if re.search("[\x00-\x1f\x7f-\x9f\ufffd]", value):
         return f"control_characters_{field}", ""
-    return "", value
+    return "", as_read(value)
+
+
+def as_read(value: str) -> str:
+    """An id without the spaces around it, and a whole number that was written as a fraction as that number."""
+    value = value.strip(" ")
+    whole, point, zeros = value.partition(".")
+    digits = whole.removeprefix("-")
+    number = point and zeros and not zeros.strip("0") and re.fullmatch("0|[1-9][0-9]{0,17}", digits)
+    return str(int(whole)) if number else value
 
 
 def ts_of(value: Any, record: int) -> tuple[str, int]:
@@ -162,7 +172,7 @@ def judge(value: bytes | None, key: bytes | None, record: int) -> Outcome:
         return reason
     if not key:
         return "key_missing"
-    if key != found["session_id"].encode():
+    if id_of("session_id", key.decode(errors="replace")) != ("", found["session_id"]):
         return "key_mismatch"
     context = found["context"] is not None
     return found["session_id"], found["item_id"], found["ts"], found["type"], found["user_id"], context

@@ -1,6 +1,8 @@
 """Which model is served when, and that a bad one never takes the place of a good one."""
 
+import gc
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -39,6 +41,10 @@ def bundle_in(directory: Path) -> Path:
     write_bundle(directory, onnx_file=graph, vocabulary=Vocabulary("abc"), popularity=np.ones(3, np.int64),
                  manifest=manifest)  # fmt: skip
     return directory
+
+
+class Graph:
+    """What a refused model holds, and nobody wants to keep."""
 
 
 class Followed:
@@ -215,6 +221,32 @@ def test_follower_loader_raising_anything_keeps_the_current_model(followed: Make
     one.announce("2")
     eventually(lambda: one.failures("runtime_error") == 1, "the refusal")
     assert one.follower.version == "1"
+
+
+def test_follower_keeps_nothing_of_a_model_that_it_refused(followed: Make, eventually: Eventually) -> None:
+    """What is refused is remembered for ever; a graph of some hundred megabytes a promotion must not be."""
+    one = followed(2)
+    one.registry.promote("1")
+    refused: list[weakref.ref[Graph]] = []
+
+    def load(wanted: Wanted) -> Any:
+        ranker = one.load(wanted)
+        if wanted.version == "2":
+            graph = Graph()
+            refused.append(weakref.ref(graph))
+            try:
+                raise ConfigError("k is larger than the model allows")
+            except ConfigError as error:
+                raise ConfigError(f"{error}: say --k 3") from error
+        return ranker
+
+    one.follower._load = load
+    one.follower.start()
+    eventually(lambda: one.models == ["1"], "the first model")
+    one.announce("2")
+    eventually(lambda: one.failures("config_error") == 1, "the refusal")
+    eventually(lambda: len(one.errors) == 1, "the telling of it")
+    eventually(lambda: gc.collect() >= 0 and refused[0]() is None, "the end of the refused model")
 
 
 def test_follower_storage_failing_is_asked_again(followed: Make, eventually: Eventually) -> None:

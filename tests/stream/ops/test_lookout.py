@@ -150,3 +150,27 @@ def test_lookout_that_never_gets_an_answer_keeps_nobody_waiting(scene: Callable[
     begun = time.monotonic()
     assert blind.lookout.clicks_identity(WAIT_S) is None
     assert time.monotonic() - begun < WAIT_S
+
+
+def test_lookout_goes_on_after_a_look_that_failed_in_a_way_nobody_foresaw(scene: Callable[..., Scene]) -> None:
+    stopped = scene(TOPICS, TimeoutError(), FEWER)
+    stopped.lookout.start()
+    assert stopped.over.wait(WAIT_S)
+    assert stopped.heard == ["change missing, True", "end 2"]
+
+
+def test_lookout_topic_that_the_first_look_did_not_find_is_known_from_the_next_on(scene: Callable[..., Scene]) -> None:
+    other = {**TOPICS, "clicks": Topic(4, "another")}
+    late = scene({name: topic for name, topic in TOPICS.items() if name != "clicks"}, TOPICS, other)
+    late.lookout.start()
+    assert late.over.wait(WAIT_S)
+    assert late.heard == ["change remade, True", "end 2"]
+
+
+def test_lookout_stopped_while_it_gives_time_to_notice_ends_nothing(scene: Callable[..., Scene]) -> None:
+    asked = scene(TOPICS)
+    asked.lookout._on_change = lambda _: asked.lookout.stop()  # SIGTERM comes at this moment
+    asked.lookout.report(Change(kind="state", topic="clicks", error=TopicError("of other clicks")))
+    asked.lookout.start()
+    asked.lookout._thread.join(WAIT_S)
+    assert asked.heard == []

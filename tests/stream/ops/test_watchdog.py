@@ -2,6 +2,8 @@
 
 import threading
 
+import pytest
+
 from stream.ops.watchdog import EXIT_STUCK, Progress, Vitals, Watchdog
 
 
@@ -90,6 +92,17 @@ def test_check_sees_one_partition_that_waits_in_vain_while_others_go_on() -> Non
     assert "unknown partition" in str(reason)
 
 
+def test_check_of_a_partition_that_waits_for_a_long_recovery_finds_nothing() -> None:
+    """A batch of it failed, all is taken over anew, and there are many rows."""
+    patient = Patient()
+    patient.vitals.waiting = True
+    patient.vitals.partitions = {1: Progress(7, True)}
+    for _ in range(60):
+        patient.vitals.restored += 100_000
+        assert patient.after(1, finish=True) is None
+    assert "clicks of partition 1 wait" in str(patient.after(12, finish=True)), "others go on, it does not"
+
+
 def test_check_of_a_partition_that_waits_now_and_then_finds_nothing() -> None:
     patient = Patient()
     for second in range(60):
@@ -118,3 +131,20 @@ def test_run_of_a_stuck_worker_asks_for_an_end_then_ends_the_process() -> None:
     watchdog.start()
     assert done.wait(10)
     assert (len(reasons), codes) == (1, [EXIT_STUCK])
+
+
+def test_run_goes_on_after_a_look_that_failed(caplog: pytest.LogCaptureFixture) -> None:
+    looks = [RuntimeError("deque mutated during iteration")]
+    stuck = Vitals(loop_at=0.0, fetched_at=0.0, finished=0, waiting=True)
+    told = threading.Event()
+
+    def look() -> Vitals:
+        if looks:
+            raise looks.pop()
+        return stuck
+
+    watchdog = Watchdog(look, lambda: True, lambda _: told.set(), patience_s=0.2, exit_process=lambda _: None)
+    watchdog.start()
+    assert told.wait(10)
+    watchdog.stop()
+    assert "could not look at the worker" in caplog.text

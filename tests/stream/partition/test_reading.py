@@ -1,5 +1,8 @@
 """Positions: what of a fetch counts, and what may be committed."""
 
+import threading
+from collections.abc import Callable
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -58,6 +61,41 @@ def test_accept_after_stop_reading_takes_nothing() -> None:
     ours.stop_reading()
     assert offsets(ours.of(CLICKS).accept(records(0), serial=1)) == []
     assert not ours.of(CLICKS).is_expected
+
+
+class Interrupting:
+    """A record whose offset is asked for while another thread is at work."""
+
+    key = value = None
+    timestamp, headers = -1, ()
+
+    def __init__(self, work: Callable[[], None]) -> None:
+        self.thread = threading.Thread(target=work)
+
+    @property
+    def offset(self) -> int:
+        if self.thread.ident is None:
+            self.thread.start()
+            self.thread.join(0.2)
+        return 1
+
+
+def accept_while(ours: Partitions, work: Callable[[], None]) -> None:
+    record = Interrupting(work)
+    ours.of(CLICKS).accept([record], serial=1)
+    record.thread.join(10)
+
+
+def test_accept_does_not_undo_what_the_lookout_has_stopped_meanwhile() -> None:
+    ours = at(0)
+    accept_while(ours, ours.stop_reading)
+    assert not ours.of(CLICKS).is_expected
+
+
+def test_accept_does_not_undo_a_seek_made_meanwhile() -> None:
+    ours = at(0)
+    accept_while(ours, lambda: ours.of(CLICKS).expect(50, serial=2, epoch=0))
+    assert offsets(ours.of(CLICKS).accept(records(2, 3), serial=1)) == [], "fetched before the seek"
 
 
 def test_expect_of_an_earlier_epoch_changes_nothing() -> None:

@@ -1,11 +1,13 @@
 """The micro-batcher's lines, turns and bounds."""
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stream.partition.line import Line
 from stream.partition.partitions import Partitions
 from stream.path.batcher import Batch, Batcher
 from tests.stream.records import FakeRecord
@@ -13,6 +15,18 @@ from tests.stream.records import FakeRecord
 
 def records(*offsets: int) -> list[FakeRecord]:
     return [FakeRecord(offset) for offset in offsets]
+
+
+class Interrupted(Line):
+    """Whoever asks for its length is interrupted by the event loop, where another partition's turn comes."""
+
+    def __init__(self, meanwhile: Callable[[], None]) -> None:
+        super().__init__()
+        self._meanwhile = meanwhile
+
+    def __len__(self) -> int:
+        self._meanwhile()
+        return super().__len__()
 
 
 async def take_all(batcher: Batcher) -> list[tuple[int, list[int]]]:
@@ -30,6 +44,18 @@ def test_take_holds_one_partition_and_rotates() -> None:
         return await take_all(batcher)
 
     assert asyncio.run(scenario()) == [(0, [0, 1]), (1, [0, 1]), (0, [2, 3]), (1, [2]), (0, [4])]
+
+
+def test_queued_may_be_asked_in_another_thread_while_turns_change() -> None:
+    async def scenario() -> int:
+        ours, batcher = Partitions("clicks"), Batcher(max_batch=2, max_queued=100)
+        batcher.put(ours.clicks(0), records(0, 1))
+        batcher.put(ours.clicks(1), records(0))
+        ours.clicks(0).line = Interrupted(lambda: batcher._turns.rotate())
+        ours.clicks(0).line.extend(records(0, 1))
+        return batcher.queued
+
+    assert asyncio.run(scenario()) == 3
 
 
 def test_take_from_an_empty_batcher_waits_for_the_first_record() -> None:
