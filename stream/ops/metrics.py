@@ -52,6 +52,7 @@ class Metrics:
         self.announcement_errors = self._counter("announcement_errors", "Unreadable messages on the models topic.")
         self.redis_written = self._counter("redis_written", "Lists written to Redis.")
         self.redis_dropped = self._counter("redis_dropped", "Lists not written: too many waiting, too old, or refused.")
+        self.redis_outdated = self._counter("redis_outdated", "Lists not written: a newer one was there.")
         self.redis_refused = self._counter("redis_refused", "Lists that Redis did not take, each try.", ("reason",))
         self.redis_evicted = self._counter("redis_evicted", "Keys that Redis evicted for want of memory, by its count.")
         self.redis_errors = self._counter("redis_errors", "Failed attempts to write to Redis.")

@@ -19,6 +19,7 @@ from export.errors import ConfigError
 from stream.ops.metrics import Metrics
 from stream.ops.problems import Problems
 from stream.ops.redis_errors import is_for_good, reason_of, remedy_for
+from stream.ops.redis_newest import NEWEST
 
 __all__ = ["PREFIX", "RedisSink"]
 
@@ -125,7 +126,7 @@ class RedisSink:
         try:
             with self._client.pipeline(transaction=False) as pipeline:
                 for session_id, message in lists:
-                    pipeline.set(PREFIX + session_id, message, ex=self._ttl_s)
+                    pipeline.eval(NEWEST, 1, PREFIX + session_id, message, self._ttl_s)
                 answers = pipeline.execute(raise_on_error=False)
             self._look_at_evictions()
         except (redis.RedisError, OSError) as error:
@@ -135,7 +136,9 @@ class RedisSink:
             self._metrics.redis_refused.labels(reason_of(one)).inc()
         if len(refused) == len(lists) and not any(map(is_for_good, refused)):
             return self._failed(refused[0])
-        self._metrics.redis_written.inc(len(lists) - len(refused))
+        outdated = sum(answer == 0 for answer in answers)
+        self._metrics.redis_outdated.inc(outdated)
+        self._metrics.redis_written.inc(len(lists) - len(refused) - outdated)
         if refused:
             self._metrics.redis_errors.inc()
             self._drop(len(refused), "they were refused")

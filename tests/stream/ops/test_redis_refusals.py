@@ -94,7 +94,7 @@ def test_redis_that_allows_some_keys_takes_these_and_counts_the_others(
     redis_server: RedisServer, sunk: Callable[[str], Sunk], eventually: Eventually
 ) -> None:
     with redis_server.client() as client:
-        client.execute_command("ACL SETUSER shop on >pw ~rec:a* +set +info +ping +client")
+        client.execute_command("ACL SETUSER shop on >pw ~rec:a* +eval +get +set +info +ping +client")
     one = sunk(redis_server.url.replace("redis://", "redis://shop:pw@"))
     one.sink.put([("a1", b"x"), ("b1", b"x"), ("a2", b"x")])
     eventually(lambda: value_of(one.metrics, "written") == 2, "the lists allowed")

@@ -8,6 +8,7 @@ import pytest
 from bench.rig.brokers.process import free_port
 from bench.rig.brokers.redis_server import RedisServer
 from export.errors import ConfigError
+from stream.messages.contract import Recommendation, Source, encode, recommended
 from stream.ops.metrics import Metrics
 from stream.ops.redis_sink import RedisSink
 
@@ -88,3 +89,49 @@ def test_redis_sink_closed_has_written_what_waited(redis_server: RedisServer) ->
 def test_redis_sink_bad_url_raises_config_error(url: str) -> None:
     with pytest.raises(ConfigError):
         RedisSink(url, 60, Metrics())
+
+
+def list_for(partition: int, offset: int, published_ts: int, item: str = "i") -> bytes:
+    return encode(
+        Recommendation(
+            session_id="s1",
+            items=recommended([(item, 1.0)]),
+            model="1",
+            variant="default",
+            fallback=False,
+            source=Source("shop1.clicks", partition, offset),
+            event_ts=1,
+            published_ts=published_ts,
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("late", "stays"),
+    [
+        (list_for(0, 6, 900), True),  # what another worker gathered while Redis was away
+        (list_for(0, 7, 999), True),  # the same click, answered before
+        (list_for(0, 7, 1001), False),  # answered again, after a crash
+        (list_for(0, 8, 900), False),  # a later click, by a worker whose clock is behind
+        (list_for(0, 0, 5000), False),  # the topic was made again
+        (list_for(3, 9, 999), True),  # of the partition that the session has left
+        (list_for(3, 0, 1001), False),  # of the one that it moved to
+        (list_for(0, 6, 900, '"source":{"topic":"x","partition":0,"offset":99}"published_ts":9999'), True),
+        (b"no list of ours", False),
+    ],
+)
+def test_redis_sink_keeps_the_newer_list_of_a_session(
+    redis_server: RedisServer, eventually: Eventually, late: bytes, stays: bool
+) -> None:
+    metrics = Metrics()
+    first = list_for(0, 7, 1000, 'odd "offset":999}')
+    sinks = [RedisSink(redis_server.url, 60, metrics) for _ in range(2)]
+    sinks[0].put([("s1", first)])
+    eventually(lambda: value_of(metrics, "written") == 1, "the first list")
+    sinks[1].put([("s1", late)])
+    eventually(lambda: value_of(metrics, "written") + value_of(metrics, "outdated") == 2, "the late one")
+    with redis_server.client() as client:
+        assert client.get("rec:s1") == (first if stays else late)
+    assert value_of(metrics, "outdated") == stays
+    for sink in sinks:
+        sink.close()
