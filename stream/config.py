@@ -18,6 +18,10 @@ __all__ = ["Guarantee", "StreamConfig"]
 
 Guarantee = Literal["at-least-once", "exactly-once"]
 
+_DAY_S = 86_400  # a wait that no clock of the system takes would end its thread, and looks rarer than that are none
+_LONGEST_TTL_S = 2**31 - 1  # 68 years; far longer ones Redis refuses, each of them anew
+_MOST_THREADS = 1024  # more of them take minutes to start and are of no use
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamConfig:
@@ -72,7 +76,9 @@ class StreamConfig:
             f"the guarantee must be at-least-once or exactly-once, not {self.guarantee!r}",
         )
         require_provider(self.provider)
-        _require(self.threads >= 0, f"threads must be 0 (one a core) or more, not {self.threads}")
+        _require(
+            0 <= self.threads <= _MOST_THREADS, f"threads must be 0 (one a core) to {_MOST_THREADS}, not {self.threads}"
+        )
         _require(self.max_batch >= 1, f"a batch holds at least one click, not {self.max_batch}")
         _require(self.queue_clicks >= self.max_batch, "the queue must hold at least one batch")
         _require(self.queue_mb >= 1, "the queue must hold at least a megabyte")
@@ -86,8 +92,12 @@ class StreamConfig:
             "the delivery time-out must be below the broker session time-out",
         )
         for interval_s in (self.commit_interval_s, self.watchdog_s, self.models_poll_s, self.topics_look_s):
-            _require(0 < interval_s < math.inf, f"intervals must be positive and finite, not {interval_s} s")
-        _require(self.redis_ttl_s >= 1, f"the TTL in Redis must be at least a second, not {self.redis_ttl_s}")
+            _require(0 < interval_s <= _DAY_S, f"intervals must be above 0 and at most {_DAY_S} s, not {interval_s} s")
+        _require(
+            1 <= self.redis_ttl_s <= _LONGEST_TTL_S,
+            f"the TTL in Redis must be 1 to {_LONGEST_TTL_S} seconds, not {self.redis_ttl_s}",
+        )
+        _require(bool(self.web_host.strip()), "the web host is missing: 127.0.0.1, or 0.0.0.0 for all who reach it")
         _require(0 <= self.web_port <= 65_535, f"the web port must be 0 to 65535, not {self.web_port}")
         _require(
             self.log_level.upper() in ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"),
