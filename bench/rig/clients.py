@@ -42,6 +42,7 @@ class Storefront:
         topic: str = "clicks",
     ) -> None:
         self._topic = topic
+        transactional = {"transactional.id": transactional_id, "transaction.timeout.ms": 120_000}
         self.sent: list[Sent] = []
         self.failed: list[str] = []
         self._producer = Producer(
@@ -53,7 +54,7 @@ class Storefront:
                 "message.timeout.ms": 120_000,  # a broker that restarts on a busy machine takes its time
                 "compression.type": compression,
                 "log_level": 0,
-                **({"transactional.id": transactional_id} if transactional_id else {}),
+                **(transactional if transactional_id else {}),
             }
         )
         if transactional_id:

@@ -15,14 +15,28 @@ _REASONS: dict[type[Exception], str] = {
     redis.exceptions.AuthenticationError: "no_permission",
     redis.exceptions.BusyLoadingError: "loading",
 }
-_CODES = {"MISCONF": "cannot_save", "NOREPLICAS": "no_replicas", "MASTERDOWN": "primary_down"}
+_CODES = {  # by which Redis' answers begin; older clients know fewer of them by a class
+    "MISCONF": "cannot_save",
+    "NOREPLICAS": "no_replicas",
+    "MASTERDOWN": "primary_down",
+    "MOVED": "moved",
+    "ASK": "moved",
+    "CROSSSLOT": "moved",
+    "CLUSTERDOWN": "cluster_down",
+    "OOM": "out_of_memory",
+    "READONLY": "read_only",
+    "NOPERM": "no_permission",
+    "NOAUTH": "no_permission",
+    "WRONGPASS": "no_permission",
+    "LOADING": "loading",
+}
 _REMEDIES = {
     "moved": "it is a node of a cluster, which a worker does not follow: give it a Redis without cluster mode, or a "
     "proxy of the cluster",
     "cluster_down": "the cluster serves not all of its keys: `redis-cli cluster info`",
     "out_of_memory": "raise its maxmemory, set maxmemory-policy volatile-ttl, or shorten --redis-ttl",
     "read_only": "it is a replica: give the worker the address of the primary",
-    "no_permission": "check user and password, and that its ACL allows SET on rec:*",
+    "no_permission": "check user and password, and that its ACL allows EVAL, GET and SET on rec:*",
     "cannot_save": "it can't save to its disk: mend that, or set stop-writes-on-bgsave-error no",
     "no_replicas": "it wants more replicas than it has: min-replicas-to-write",
 }

@@ -15,6 +15,7 @@ from bench.rig.toy import toy_bundle
 from bench.rig.workers import Worker
 from export.registry.registry import Registry
 from stream.messages.announcements import announce, announcement_for
+from stream.topic_names import Topics
 from tests.integration.conftest import ITEMS, K_MAX, PARTITIONS, StartWorker
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(150)]
@@ -72,12 +73,18 @@ def test_worker_that_its_settings_forbid_to_serve_ends_with_2_and_takes_no_click
 
 
 def test_model_promoted_with_lists_too_short_for_the_worker_leaves_the_current_in_service(
-    topics: str, storefront: Storefront, lists: Lists, start_worker: StartWorker, registry: Registry, tmp_path: Path
+    topics: str,
+    names: Topics,
+    storefront: Storefront,
+    lists: Lists,
+    start_worker: StartWorker,
+    registry: Registry,
+    tmp_path: Path,
 ) -> None:
     short = registry.publish(toy_bundle(tmp_path / "short", items=ITEMS, k_max=5).path)
     worker = start_worker(topics)
     worker.await_ready()
-    announce(topics, announcement_for(registry, short))
+    announce(topics, announcement_for(registry, short), topic=names.models)
     worker.await_log(rf"model {short} refused: k is 20; .* 1 to 5.*model 1 stays in service")
     health = worker.health()
     assert (health["ready"], health["serving"], health["model"]) == (True, "model", "1")

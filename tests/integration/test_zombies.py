@@ -13,6 +13,7 @@ from bench.rig.clients import Lists, Sent, Storefront, Tail
 from bench.rig.oracle import assert_lists, folded, stored
 from export.registry.registry import Registry
 from stream.messages.contract import Recommendation
+from stream.partition.positions import is_reserved
 from stream.partition.session import decode_head, encode_state
 from tests.integration.conftest import PARTITIONS, StartWorker
 from tests.integration.promises import ranker_of
@@ -42,6 +43,8 @@ def late_rows(changelog: list[Message]) -> int:
     """Rows that stand behind a row of a newer offset."""
     late, newest = 0, dict[bytes, int]()
     for message in changelog:
+        if is_reserved(message.key()):
+            continue
         key, offset = message.key() or b"", decode_head(message.value() or b"").offset
         late += offset < newest.get(key, -1)
         newest[key] = max(offset, newest.get(key, -1))

@@ -83,6 +83,7 @@ def test_redis_node_of_a_cluster_takes_its_own_keys_and_the_others_are_counted(
     one.sink.put(LISTS)
     eventually(lambda: value_of(one.metrics, "written") > 0, "the node's own keys")
     eventually(lambda: one.refused("moved") > 0, "the others")
+    eventually(lambda: "redis_refuses" in one.wrong(), "the problem")  # said once all is counted
     assert value_of(one.metrics, "written") + one.refused("moved") == len(LISTS)
     assert value_of(one.metrics, "dropped") == one.refused("moved") > 50
     assert "cluster" in one.wrong()["redis_refuses"]
