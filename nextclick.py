@@ -1,8 +1,8 @@
 """The command line: `cli` has the commands; here an error becomes one line and an exit code.
 
 `--json` on any command makes the last line of stdout one JSON object; progress and logs go to stderr. Exit codes: 0
-done, 1 failed, 2 wrong usage or input, 130 interrupted. The environment (NEXTCLICK_*) is read by the options only.
-Parts are imported inside the commands: a worker's machine has no torch.
+done, 1 failed, 2 wrong usage or input, 3 a worker that was stuck, 130 interrupted. The environment (NEXTCLICK_*) is
+read by the options only. Parts are imported inside the commands: a worker's machine has no torch.
 """
 
 import contextlib
