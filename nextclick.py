@@ -31,7 +31,7 @@ def _run() -> Any:
     """The exit code of the command."""
     try:
         try:
-            app()
+            app(prog_name="nextclick")
         except SystemExit as ended:
             finish()
             return ended.code

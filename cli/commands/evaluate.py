@@ -33,7 +33,8 @@ def evaluate(
     ] = None,
     baseline: Annotated[str | None, option(metavar="NAME", help=f"{BASELINES}.")] = None,
     train: Annotated[
-        Path | None, option(metavar="PATH", help="Log a baseline counts; with --bundle: what overlaps it is told.")
+        Path | None,
+        option(metavar="PATH", help="Log a baseline counts; with --bundle: to report what is in both logs."),
     ] = None,
     cutoffs: Annotated[
         str, option("--cutoffs", metavar="N,N", help="Cut-offs of the measures, separated by commas.")

@@ -35,7 +35,7 @@ def simulate(
     out: Annotated[Path, typer.Argument(help="File to write: .csv or .parquet.")],
     sessions: Annotated[int, option(help="Shopper sessions.")] = 20_000,
     items: Annotated[int, option(help="Items of the shop.")] = 2_000,
-    seed: Annotated[int, option(help="The same seed writes the same log.")] = 0,
+    seed: Annotated[int, option(help="Of the shop and its shoppers: another seed is another shop.")] = 0,
     json: Json = False,
 ) -> None:
     """Write the click log of a simulated shop."""

@@ -83,7 +83,7 @@ def worker(
         float,
         option(
             metavar="N",
-            help="Between two looks at the topics: deleted, made again, more partitions?",
+            help="Seconds between two looks at the topics.",
             rich_help_panel=PROCESS,
         ),
     ] = 10.0,

@@ -76,7 +76,7 @@ class Announcing:
             "--topic-prefix",
             envvar="NEXTCLICK_TOPIC_PREFIX",
             metavar="TEXT",
-            help="Before every topic's and group's name: shop1.",
+            help="Goes before the names of all topics and of the group: shop1.",
             rich_help_panel=PANEL,
         ),
     ] = ""
