@@ -26,6 +26,7 @@ from export.errors import ConfigError
 
 __all__ = ["command", "option"]
 
+_LARGEST = 1e9  # of minutes, seconds, clicks a second: beyond it products overflow, and so do the system's clocks
 _URL = re.compile(r"([a-z][a-z0-9+.-]+):/")  # what pathlib leaves of URLs: s3:/shop/log.csv
 
 
@@ -37,7 +38,7 @@ def option(*names: str, **settings: Any) -> Any:
 def command(app: typer.Typer, name: str | None = None, **settings: Any) -> Callable[[Callable[..., None]], None]:
     """Register a function as a command of `app`, its groups of options spread out, with rules that hold for all.
 
-    NaN and infinities are no values of an option, and URLs are no paths: ConfigError.
+    NaN, infinities and numbers near them are no values of an option, and URLs are no paths: ConfigError.
     """
 
     def register(function: Callable[..., None]) -> None:
@@ -89,6 +90,8 @@ def _refuse(given: dict[str, Any], arguments: Collection[str]) -> None:
         label = name.upper() if name in arguments else f"--{name.replace('_', '-')}"
         if isinstance(value, float) and not math.isfinite(value):
             raise ConfigError(f"{label} must be a finite number, not {value}")
+        if isinstance(value, float) and abs(value) > _LARGEST:
+            raise ConfigError(f"{label} must be at most {_LARGEST:,.0f}, not {value}")
         if isinstance(value, Path) and (found := _URL.match(str(value))):
             raise ConfigError(
                 f"{label} is a path on this machine, not a URL of {found[1]}; "

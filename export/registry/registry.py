@@ -136,7 +136,7 @@ class Registry:
 
     def promote(self, version: str, variant: str = DEFAULT_VARIANT) -> None:
         """Make a version live for a variant; VersionUnknown or BundleError when it isn't published, or can't be run."""
-        _try_out(self.fetch(version))
+        _try_out(self.fetch(version), version)
 
         def append(history: tuple[str, ...]) -> tuple[str, ...]:
             return history if history[-1:] == (version,) else (*history, version)
@@ -171,7 +171,7 @@ class Registry:
 
     def _is_sound(self, version: str) -> bool:
         try:
-            _try_out(self.fetch(version))
+            _try_out(self.fetch(version), version)
         except BundleError:
             return False
         return True
@@ -261,11 +261,18 @@ def _refuse_a_registry(address: str) -> None:
     )
 
 
-def _try_out(directory: Path) -> None:
-    """BundleError unless the bundle is sound and its graph runs here."""
+def _try_out(directory: Path, version: str) -> None:
+    """BundleError unless the bundle is sound, of this version, as workers want it, and its graph runs here."""
     from export.ranking.ranker import Ranker, RankerConfig  # ONNX Runtime, which those who list and fetch don't need
 
-    Ranker(load_bundle(directory), RankerConfig(threads=1))
+    bundle = load_bundle(directory)
+    if bundle.version != version:
+        raise BundleError(
+            "altered",
+            f"{directory} is no version {version}, its manifest says {bundle.version}: a copied folder gets no number, "
+            "and workers refuse it: promote a version that was published here",
+        )
+    Ranker(bundle, RankerConfig(threads=1))
 
 
 def _checked(name: str, pattern: re.Pattern[str], error: type[NextclickError]) -> str:

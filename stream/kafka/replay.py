@@ -17,6 +17,7 @@ __all__ = ["LoggedClick", "ReplayReport", "replay"]
 
 LoggedClick = tuple[str, str, int, ClickType]  # session id, item id, ts in ms, type; in the order of ts
 _PROGRESS_S = 1.0  # between two calls of on_progress
+_SLOWEST = 1e-6  # clicks a second: a longer wait no system clock takes
 _POLL_EVERY = 256  # clicks between two looks at the delivery reports
 
 
@@ -46,8 +47,8 @@ def replay(
     rate: clicks a second, None for as fast as possible. now: replace each ts by the time of sending.
     BrokerUnavailable after `timeout_s` without an answer; PublishFailed where a click was not confirmed.
     """
-    if rate is not None and not 0 < rate < math.inf:
-        raise ConfigError(f"the rate must be more than 0 clicks a second and finite, not {rate}")
+    if rate is not None and not _SLOWEST <= rate < math.inf:
+        raise ConfigError(f"the rate must be {_SLOWEST:g} clicks a second or more and finite, not {rate}")
     if limit is not None and limit < 0:
         raise ConfigError(f"the limit must not be negative, is {limit}")
     wait_for_broker(bootstrap_servers, extra, timeout_s=timeout_s)

@@ -50,7 +50,7 @@ def float_options() -> list[tuple[str, ...]]:
         for path, spread in callbacks(app)
         for name, annotation in spread.__annotations__.items()
         if re.search(r"\bfloat\b", str(get_args(annotation)[0]))
-        for value in ("nan", "inf", "-inf")
+        for value in ("nan", "inf", "-inf", "1e305")
     ]
 
 

@@ -90,5 +90,5 @@ class ReadOptions:
 def _check_encoding(name: str) -> None:
     try:
         "".encode(codecs.lookup(name).name)
-    except LookupError as error:  # none of that name, or no encoding of text
+    except (LookupError, ValueError) as error:  # none of that name, or no encoding of text
         raise ConfigError(f"no encoding of text is called {name!r}; common ones: utf-8, cp1252, utf-16") from error

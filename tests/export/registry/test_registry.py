@@ -244,6 +244,19 @@ def test_promote_damaged_version_is_refused_and_changes_nothing(local: Registry,
     assert local.live() == "1"
 
 
+def test_copied_version_is_neither_promoted_nor_rolled_back_to(local: Registry, bundle: Bundle) -> None:
+    """Workers take no bundle whose manifest names another version than its folder."""
+    for _ in range(3):
+        local.promote(local.publish(bundle.path))
+    for copy in ("2", "9"):
+        shutil.rmtree(Path(local.url) / copy, ignore_errors=True)
+        shutil.copytree(Path(local.url) / "1", Path(local.url) / copy)
+    with pytest.raises(BundleError, match="is no version 9, its manifest says 1"):
+        local.promote("9")
+    assert local.live() == "3"
+    assert local.rollback() == "1"
+
+
 def test_rollback_skips_versions_that_are_damaged(local: Registry, bundle: Bundle) -> None:
     for _ in range(3):
         local.promote(local.publish(bundle.path))

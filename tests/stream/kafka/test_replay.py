@@ -69,7 +69,8 @@ def test_replay_rate_is_kept(cluster: str, topic: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"rate": 0.0}, {"rate": -1.0}, {"rate": float("nan")}, {"rate": float("inf")}, {"limit": -1}]
+    "wrong",
+    [{"rate": 0.0}, {"rate": -1.0}, {"rate": float("nan")}, {"rate": 1e-300}, {"rate": float("inf")}, {"limit": -1}],
 )
 def test_replay_bad_rate_or_limit_raises_config_error(wrong: dict[str, float]) -> None:
     with pytest.raises(ConfigError):

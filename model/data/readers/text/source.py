@@ -117,5 +117,8 @@ class Utf8Stream(io.RawIOBase):
         self._start = b""
         self._ended = not content
         if self._decoder is not None:
-            content = self._decoder.decode(content, final=self._ended).encode()
+            try:
+                content = self._decoder.decode(content, final=self._ended).encode()
+            except UnicodeError as error:  # what can't be replaced: UTF-16 and UTF-32 without their mark
+                raise OSError(f"{error}: is it another encoding (--encoding), or utf-16-le, utf-16-be?") from error
         return content.replace(b"\r", b"\n") if self._old_mac else content

@@ -105,3 +105,11 @@ def test_ids_that_are_no_utf8_are_bad_and_other_columns_cost_nothing(tmp_path: P
     raw = read_log(file, ReadOptions(max_bad_share=0.5))
     assert (raw.clicks, dict(raw.report.bad)) == (9, {"bad_item": 1})
     assert "--encoding" in raw.report.summary()
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32"])
+def test_text_without_the_mark_that_its_encoding_needs_is_refused(tmp_path: Path, encoding: str) -> None:
+    file = tmp_path / "log.csv"
+    file.write_text(TEXT)
+    with pytest.raises(DataError, match=r"log\.csv can't be read: .*--encoding"):
+        read_log(file, ReadOptions(encoding=encoding))
