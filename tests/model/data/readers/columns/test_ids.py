@@ -39,6 +39,8 @@ def items(folder: Path, column: Any, **options: Any) -> tuple[list[str], dict[st
     ],
 )
 def test_numbers_of_any_type_are_the_same_items(tmp_path: Path, column: Any) -> None:
+    if pa.types.is_string_view(column.type) and int(pa.__version__.split(".")[0]) < 22:
+        pytest.skip("older versions of pyarrow write no string views")
     assert items(tmp_path, column) == (["700", "701"], {})
 
 
