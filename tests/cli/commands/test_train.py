@@ -19,6 +19,8 @@ from nextclick import main
 main()
 """
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def log(tmp_path: Path) -> Path:

@@ -20,6 +20,8 @@ from tests.export.registry.test_unusable import device, fifo, huge, newer_ir
 Eventually = Callable[[Callable[[], bool], str], None]
 Follow = Callable[[], list[str]]
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def registry(tmp_path: Path, bundle: Bundle) -> Registry:  # noqa: F811
