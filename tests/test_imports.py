@@ -27,7 +27,16 @@ FORBIDDEN = {
     "demo": {"cli", "bench", "tests"},
     "cli": {"bench", "tests"},
 }
-TORCH_FREE = ("stream", "export.bundle", "export.registry", "export.ranking", "export.errors", "model.data", "demo")
+TORCH_FREE = (
+    "stream",
+    "export.bundle",
+    "export.experiments",
+    "export.registry",
+    "export.ranking",
+    "export.errors",
+    "model.data",
+    "demo",
+)
 
 
 def source(module: str) -> Path:

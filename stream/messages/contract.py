@@ -103,7 +103,7 @@ class Source(msgspec.Struct, frozen=True, gc=False):
     offset: int
 
 
-class Recommendation(msgspec.Struct, frozen=True):
+class Recommendation(msgspec.Struct, frozen=True, omit_defaults=True):
     """The answer to the newest click of a session, on the topic `recommendations`, keyed by session_id."""
 
     session_id: str
@@ -114,6 +114,8 @@ class Recommendation(msgspec.Struct, frozen=True):
     source: Source
     event_ts: Annotated[int, Meta(description="ts of the newest click answered, milliseconds since the epoch")]
     published_ts: Annotated[int, Meta(description="the worker's clock, milliseconds since the epoch")]
+    experiment: Annotated[str, Meta(description="whose variant it is; left out where there is none")] = ""
+    teams: Annotated[list[str], Meta(description="of interleaved lists: the variant that each item came from")] = []
 
 
 class ModelAnnouncement(msgspec.Struct, frozen=True):

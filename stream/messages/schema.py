@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from export.experiments.experiment import Experiment
 from export.ids import ID_SCHEMA_PATTERN, MAX_ID_BYTES
 from stream.messages.click_rules import LAST_TS_MS, SECONDS, TYPES
 from stream.messages.contract import Click, ModelAnnouncement, Recommendation
@@ -16,6 +17,7 @@ SCHEMAS: dict[str, type[msgspec.Struct]] = {
     "click": Click,
     "recommendation": Recommendation,
     "model-announcement": ModelAnnouncement,
+    "experiment-announcement": Experiment,
 }
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 _ID: dict[str, Any] = {
