@@ -107,10 +107,8 @@ class Worker:
         self._ended = asyncio.Event()
         self._broker_away = False  # here, as clients may say so from their first moment on
         self._failure: str | None = None
-        self._redis = (
-            RedisSink(config.redis_url, config.redis_ttl_s, self.metrics, self.problems) if config.redis_url else None
-        )
-        self._reporter = Reporter(self.metrics, config.topics.recommendations, self._redis, self.problems)
+        self._redis = RedisSink.of(config, self.metrics, self.problems)
+        self._reporter = Reporter(self.metrics, config.topics, self._redis, self.problems)
         self._follower = self._new_follower() if ranker is None else None
         self._app, _ = build_app(config, lambda: self._ownership)
         self._membership = Membership(
@@ -199,7 +197,9 @@ class Worker:
             work = [self._start_app(), self._watch(stop), self._guarantee.keep_changelog()]
             background = [asyncio.create_task(self._crash_on_error(coroutine)) for coroutine in work]
             await self._ended.wait()
-            log.warning("the worker ends: %s", self._failure or "asked to")
+            log.log(
+                logging.ERROR if self._failure else logging.INFO, "the worker ends: %s", self._failure or "asked to"
+            )
             await self._stop(background)
         finally:
             await self._web.stop()
@@ -211,7 +211,8 @@ class Worker:
     def crash(self, error: BaseException) -> None:
         """Something failed that no rule covers: end, with nothing more acknowledged."""
         expected = isinstance(error, NextclickError)
-        log.error("%s: %s", type(error).__name__, error, exc_info=None if expected else error)
+        if not expected or self._failure is not None:  # else the line that says why the worker ends says it
+            log.error("%s: %s", type(error).__name__, error, exc_info=None if expected else error)
         self._end(f"{type(error).__name__}: {error}", error.exit_code if isinstance(error, NextclickError) else 1)
 
     def _note_found(self, partition: OwnedPartition, rows: Sequence[Row]) -> None:
@@ -262,7 +263,7 @@ class Worker:
             now = self._condition.loop_at = time.monotonic()
             self._membership.check_admission()
             if stop.event.is_set():
-                self._ended.set()
+                self._begin_end()
             elif self._app.crashed:
                 self.crash(self._app.crash_reason or RuntimeError("a service of the worker crashed"))
             if self._pipeline.finished != finished:
@@ -302,7 +303,7 @@ class Worker:
     def _on_change(self, change: Change) -> None:
         """In the lookout's thread: nothing more may be read where the clicks or their states are others."""
         if change.kind == "remade" and change.topic in (self.config.topics.clicks, self.config.changelog_topic):
-            self.partitions.stop_reading()
+            self.partitions.hold()
 
     def _on_clear(self) -> None:
         """In the lookout's thread."""
@@ -317,7 +318,13 @@ class Worker:
     def _end(self, failure: str, code: int = 1) -> None:
         if self._failure is None:
             self._failure, self._code = failure, code
+        self._begin_end()
+
+    def _begin_end(self) -> None:
+        """From now on nothing measures any more: what stands in the metrics is right until the process is gone."""
         self._ended.set()
+        self.metrics.ready.set(0)
+        self.metrics.standby.set(0)
 
     async def _stop(self, background: Sequence[asyncio.Task[None]]) -> None:
         """Finish what is in flight, commit, leave the group; after _STOP_S without."""

@@ -69,7 +69,7 @@ def _make_live(
         change,
         variant=variant,
         bootstrap_servers=servers,
-        topic=kafka.topic_names().models,
+        topics=kafka.topic_names(),
         extra=kafka.client(),
     )
     report({"version": version, "variant": variant, "announced": servers is not None}, json)

@@ -25,9 +25,9 @@ def watch(
     """Print recommendations as they come."""
     from stream.kafka.watch import watch as subscribe
 
-    topic = kafka.topic_names().recommendations
+    topics = kafka.topic_names()
     servers, client = kafka.bootstrap_servers, kafka.client()
-    found = subscribe(servers, topic=topic, from_beginning=from_beginning, limit=limit, extra=client)
+    found = subscribe(servers, topics=topics, from_beginning=from_beginning, limit=limit, extra=client)
     for one in found:
         if json:
             print_json(msgspec.to_builtins(one))

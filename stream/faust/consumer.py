@@ -145,6 +145,8 @@ class LeanConsumer(Consumer):
         if fresh:
             earliest = await self._thread.earliest_offsets(*fresh)
             start.update({(tp[0], tp[1]): offset or 0 for tp, offset in earliest.items()})
+        for tp, offset in start.items():
+            clicks(tp[1]).begin_anew(offset, epoch=epoch)
         await self._thread.seek_in(epoch, start)
 
     async def rejoin(self) -> None:
@@ -152,12 +154,14 @@ class LeanConsumer(Consumer):
         await self._thread.rejoin()
 
     async def rewind(self) -> None:
-        """Read on where the answers end in partitions that were given up; keeps trying. A rebalance does it anyway."""
+        """Read on where the answers end in partitions that were given up; keeps trying. A rebalance does it anyway, and
+        those that are held are read after one only, or never."""
         while not self.should_stop:
             await asyncio.sleep(0.1)
             if self.app.rebalancing:
                 continue
-            lost = [tp for tp in self._clicks() if not self.intake.partitions.clicks(tp.partition).is_expected]
+            known = [(tp, self.intake.partitions.clicks(tp.partition)) for tp in self._clicks()]
+            lost = [tp for tp, clicks in known if not (clicks.is_expected or clicks.held)]
             if not lost:
                 return
             try:
@@ -196,7 +200,7 @@ class LeanConsumer(Consumer):
         """
         intake = self.intake
         self.closing = True
-        intake.partitions.stop_reading()
+        intake.partitions.hold()
         intake.batcher.clear()
         try:
             if not await intake.drained(intake.drain_s):

@@ -76,8 +76,11 @@ class LeanRecovery(Recovery):
             await super()._wait(step, timeout=timeout)
         except Exception as error:
             timed_out = not step.done()
-            if self.should_stop or self.signal_recovery_start.is_set():
+            if self.should_stop or isinstance(error, RebalanceAgain):
                 raise
+            if self.signal_recovery_start.is_set():  # what failed belongs to a recovery that another has overtaken
+                step.cancel()
+                raise RebalanceAgain from None
             if timed_out:
                 step.cancel()
             elif not _comes_and_goes(error):
@@ -85,6 +88,7 @@ class LeanRecovery(Recovery):
             why = "the broker did not answer in time" if timed_out else str(error) or type(error).__name__
             self.trouble = f"the state could not be recovered yet: {why}"
             log.warning("%s; trying again", self.trouble)
+            self.app.intake.give_up_all()  # a seek that stands in the consumer's line must not be made later
             await asyncio.sleep(_AGAIN_S)
             self.signal_recovery_start.set()
             raise RebalanceAgain from None

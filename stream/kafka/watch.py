@@ -11,6 +11,7 @@ from confluent_kafka import Consumer, KafkaError
 from stream.errors import BrokerUnavailable, TopicError
 from stream.kafka.clients import assign_all, build_client, consumer_options, wait_for_broker
 from stream.messages.contract import Recommendation, decode_recommendation
+from stream.topic_names import Topics
 
 __all__ = ["watch"]
 
@@ -22,7 +23,7 @@ _log = logging.getLogger(__name__)
 def watch(
     bootstrap_servers: str,
     *,
-    topic: str = "recommendations",
+    topics: Topics = Topics(),
     from_beginning: bool = False,
     limit: int | None = None,
     idle_s: float | None = None,
@@ -39,7 +40,7 @@ def watch(
     wait_for_broker(bootstrap_servers, extra, timeout_s=timeout_s, stopped=stopped)
     consumer: Consumer = build_client(Consumer, consumer_options(bootstrap_servers, extra, group="nextclick-watch"))
     try:
-        _assign(consumer, topic, from_beginning, timeout_s, stopped)
+        _assign(consumer, topics, from_beginning, timeout_s, stopped)
         heard = time.monotonic()
         left = limit
         while (left is None or left > 0) and not (stopped is not None and stopped.is_set()):
@@ -55,12 +56,15 @@ def watch(
 
 
 def _assign(
-    consumer: Consumer, topic: str, from_beginning: bool, timeout_s: float, stopped: threading.Event | None
+    consumer: Consumer, topics: Topics, from_beginning: bool, timeout_s: float, stopped: threading.Event | None
 ) -> None:
     deadline = time.monotonic() + timeout_s
-    while not assign_all(consumer, topic, from_beginning=from_beginning):
+    while not assign_all(consumer, topics.recommendations, from_beginning=from_beginning):
         if time.monotonic() > deadline or (stopped is not None and stopped.is_set()):
-            raise TopicError(f"there is no topic {topic}; `nextclick topics create` makes it")
+            raise TopicError(
+                f"there is no topic {topics.recommendations}; "
+                f"`nextclick topics create --bootstrap-servers HOST{topics.as_options()}` makes it"
+            )
         time.sleep(_POLL_S)
 
 

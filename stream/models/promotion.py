@@ -7,9 +7,10 @@ that could not be told is better not made, and a second try of a rollback would 
 from collections.abc import Callable, Mapping
 
 from export.errors import NextclickError
-from export.registry.registry import Registry
+from export.registry.registry import DEFAULT_VARIANT, Registry
 from stream.kafka.clients import wait_for_broker
 from stream.messages.announcements import announce, announcement_for
+from stream.topic_names import Topics
 
 __all__ = ["make_live"]
 
@@ -22,7 +23,7 @@ def make_live(
     *,
     variant: str,
     bootstrap_servers: str | None,
-    topic: str = "models",
+    topics: Topics = Topics(),
     extra: Mapping[str, str] | None = None,
 ) -> str:
     """Apply `change` to the registry, announce what is live then, and return it. Without servers nobody is told.
@@ -37,9 +38,12 @@ def make_live(
     assert version is not None, "a change makes some version live"
     if bootstrap_servers is not None:
         try:
-            announce(bootstrap_servers, announcement_for(registry, version, variant), topic=topic, extra=extra)
+            announce(bootstrap_servers, announcement_for(registry, version, variant), topic=topics.models, extra=extra)
         except NextclickError as error:
+            options = f"--bootstrap-servers {bootstrap_servers}{topics.as_options()}"
+            options += f" --variant {variant}" if variant != DEFAULT_VARIANT else ""
             raise type(error)(
-                f"{error}. The registry has it live already: repeat this by `nextclick models promote {version}`"
+                f"{error}. The registry has it live already: repeat this by "
+                f"`nextclick models promote {version} {options}`"
             ) from error
     return version

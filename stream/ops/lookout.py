@@ -101,6 +101,11 @@ class Lookout:
             )
         return True
 
+    def accounted(self, partition: Partition, offset: int) -> None:
+        """The group was told that what is below `offset` is done with: what of it was lost has been counted. A position
+        of exactly-once workers may lie before it, as they write it with answers only."""
+        self._counted[partition] = max(offset, self._counted.get(partition, 0))
+
     def forgotten(self, sessions: int) -> None:
         """States of other clicks were dropped."""
         self._metrics.states_reset.inc(sessions)

@@ -1,4 +1,5 @@
-"""The same lists in Redis: `rec:{session}` with a time to live, beside the topic and never in its way.
+"""The same lists in Redis: `rec:{session}` with a time to live, beside the topic and never in its way. The prefix of
+the topics, where they have one, goes before the key.
 
 A thread of its own writes what waits, many lists a pipeline. Redis may be away at start or later: lists wait a little,
 the oldest are dropped and counted, and writing goes on by itself when it is back. Each list of a pipeline has an
@@ -16,6 +17,7 @@ from typing import NamedTuple
 import redis
 
 from export.errors import ConfigError
+from stream.config import StreamConfig
 from stream.ops.metrics import Metrics
 from stream.ops.problems import Problems
 from stream.ops.redis_errors import is_for_good, reason_of, remedy_for
@@ -41,13 +43,17 @@ class _Batch(NamedTuple):
 class RedisSink:
     """Writes lists to the Redis at `url` (redis://, rediss:// or unix://); ConfigError if that is no such URL."""
 
-    def __init__(self, url: str, ttl_s: int, metrics: Metrics, problems: Problems | None = None) -> None:
+    def __init__(
+        self, url: str, ttl_s: int, metrics: Metrics, problems: Problems | None = None, *, prefix: str = ""
+    ) -> None:
+        """`prefix`: before the keys, as before the names of the topics: shops may share a Redis."""
         try:
             self._client = redis.Redis.from_url(
                 url, socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S, health_check_interval=30
             )
         except ValueError as error:
             raise ConfigError(f"not a Redis URL (redis://host:port/0): {error}") from error
+        self._prefix = prefix + PREFIX
         self._ttl_s, self._metrics, self._problems = ttl_s, metrics, problems or Problems()
         self._evicted: int | None = None  # keys, by Redis' own count, at the last look
         self._next_look = 0.0
@@ -59,6 +65,13 @@ class RedisSink:
         self._healthy = True
         self._thread = threading.Thread(target=self._run, name="redis-sink", daemon=True)
         self._thread.start()
+
+    @classmethod
+    def of(cls, config: StreamConfig, metrics: Metrics, problems: Problems) -> "RedisSink | None":
+        """As the worker was told; None where lists go to Kafka only."""
+        if not config.redis_url:
+            return None
+        return cls(config.redis_url, config.redis_ttl_s, metrics, problems, prefix=config.topics.prefix)
 
     def put(self, lists: Sequence[tuple[str, bytes]]) -> None:
         """Hand over a batch of (session id, message); returns at once. The oldest waiting batches make room."""
@@ -126,7 +139,7 @@ class RedisSink:
         try:
             with self._client.pipeline(transaction=False) as pipeline:
                 for session_id, message in lists:
-                    pipeline.eval(NEWEST, 1, PREFIX + session_id, message, self._ttl_s)
+                    pipeline.eval(NEWEST, 1, self._prefix + session_id, message, self._ttl_s)
                 answers = pipeline.execute(raise_on_error=False)
             self._look_at_evictions()
         except (redis.RedisError, OSError) as error:

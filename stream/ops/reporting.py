@@ -14,6 +14,7 @@ from stream.ops.web import Health, Serving
 from stream.partition.owned import OwnedPartition
 from stream.path.commit import ItemRanker, Prepared
 from stream.path.inference import Ranked
+from stream.topic_names import Topics
 
 __all__ = ["Reporter", "describe_health"]
 
@@ -24,11 +25,11 @@ class Reporter:
     """The pipeline's observer. Called on the event loop; nothing here waits."""
 
     def __init__(
-        self, metrics: Metrics, recommendations: str, redis: RedisSink | None, problems: Problems | None = None
+        self, metrics: Metrics, topics: Topics, redis: RedisSink | None, problems: Problems | None = None
     ) -> None:
         self._metrics, self._redis = metrics, redis
         self._problems = problems or Problems()
-        self._recommendations = recommendations
+        self._topics = topics
 
     def prepared(self, prepared: Prepared, seconds: float) -> None:
         """Steps 1 and 2 are done."""
@@ -64,11 +65,12 @@ class Reporter:
             self._problems.raise_(
                 "ranking_fails",
                 f"the model ranks none of a batch of {len(failed)} sessions, their clicks are rejected: {failed_why}",
-                "the log has the traceback; go back by `nextclick models rollback`",
+                "the log has the traceback; go back by "
+                f"`nextclick models rollback --bootstrap-servers HOST{self._topics.as_options()}`",
                 for_s=_SAID_S,
             )
         if self._redis is not None:
-            mine = (m for m in messages if m.topic == self._recommendations)
+            mine = (m for m in messages if m.topic == self._topics.recommendations)
             self._redis.put([(m.key.decode(), m.value) for m in mine if m.key and m.value])
 
     def _observe_since(self, stage: str, timestamp: int, less_s: float = 0.0) -> None:

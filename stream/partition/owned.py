@@ -102,6 +102,12 @@ class OwnedPartition(Reading):
         self._confirmed = self.answered = next_offset
         return True
 
+    def begin_anew(self, offset: int, *, epoch: int) -> None:
+        """Reading is about to begin at `offset`. Where the state was reset, the group is to know that: the offset it
+        has is of other clicks, and would be taken for one of these once there are as many."""
+        if self.is_reset and self._confirmed is None:
+            self.confirm(offset, epoch=epoch)
+
     def skip(self, begin: int, end: int) -> None:
         """No record is left below `end`. If reading began at `begin` and has not gone on from there, nothing waits."""
         if self._expected is not None and self._expected.offset == self._started == begin:

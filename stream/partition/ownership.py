@@ -74,6 +74,7 @@ class Ownership:
     def assigned(self, numbers: Collection[int]) -> None:
         """These are ours now. Their state is, where it was here already; what is written to it since is recovered."""
         self.give_up_all()
+        self.partitions.hold()
         for lost in self.partitions.assign(numbers):
             self._membership.recovery.forget(lost.number)
 
@@ -94,12 +95,16 @@ class Ownership:
     async def settle(self, numbers: Sequence[int], ends: Callable[[], Awaitable[Mapping[int, int]]]) -> bool:
         """The state of these partitions is recovered: whether their clicks may be read. If not, another assignment or
         the end follows."""
+        epoch = self.partitions.epoch
         try:
-            return await self._origins.settle([self.partitions.clicks(number) for number in numbers], ends)
+            settled = await self._origins.settle([self.partitions.clicks(number) for number in numbers], ends)
         except PublishFailed as error:  # another worker took a partition over meanwhile, or the broker is away
             log.warning("states could not be reset, the worker joins its group again: %s", error)
             await self._membership.consumer.rejoin()
             return False
+        if settled and epoch == self.partitions.epoch:  # else they are being assigned anew, and settled after that
+            self.partitions.release(numbers)
+        return settled
 
     def moved(self, key: Partition, begin: int, end: int) -> None:
         """The log did not hold `begin`, where a partition was to be read on, and is read from `end` on."""
@@ -112,7 +117,7 @@ class Ownership:
             partition.is_reset = True  # nothing contradicts the clicks that are there, but for what the group was told
         else:
             self._examined[partition] = partition.finished
-            self.partitions.stop_reading()
+            self.partitions.hold()
             self._doubtful = True
 
     async def clear(self) -> None:
@@ -125,6 +130,7 @@ class Ownership:
         """Where reading starts, given the group's offset."""
         if partition.is_reset:
             return partition.answered or None
+        self._lookout.accounted(partition.key, committed or 0)
         return self._guarantee.start_of(partition, committed)
 
     # -- the changelog --

@@ -88,11 +88,20 @@ class Partitions:
                 changelog.forget_position(self.epoch)
             return [prepared for partition in self for prepared in partition.give_up(self.epoch, failed=False)]
 
-    def stop_reading(self) -> None:
-        """Accept nothing until the next seek; what is under way may still be confirmed."""
+    def hold(self) -> None:
+        """Accept nothing until it is settled again which clicks the states are of, as it is after an assignment; what
+        is under way may still be confirmed."""
         with self._seeking:
+            for clicks in self:
+                clicks.held = True
             for reading in (*self, *list(self._changelogs.values())):
                 reading.stop_reading()
+
+    def release(self, numbers: Collection[int]) -> None:
+        """It is settled: these may be read."""
+        with self._seeking:
+            for number in numbers:
+                self._clicks[number].held = False
 
     # -- committing to the group --
 

@@ -57,6 +57,7 @@ class Reading:
         self._expected: _Expected | None = None
         self._started: int | None = None  # where the last seek went to
         self._passed: _Passed | None = None
+        self.held = False  # no seek counts: whether it may be read at all is not settled
 
     @property
     def is_expected(self) -> bool:
@@ -68,9 +69,10 @@ class Reading:
         return epoch >= self.since
 
     def expect(self, offset: int, *, serial: int, epoch: int) -> None:
-        """Read on from `offset`: a seek was made, the `serial`-th. A seek of an earlier epoch changes nothing."""
+        """Read on from `offset`: a seek was made, the `serial`-th. A seek of an earlier epoch changes nothing, nor does
+        one where the partition is held."""
         with self._seeking:
-            if self.is_current(epoch):
+            if self.is_current(epoch) and not self.held:
                 self._started, self._passed = offset, None
                 self._expected = _Expected(offset, serial)
 

@@ -51,10 +51,10 @@ COMMANDS = {
 TOLD = {
     "worker": lambda call: call["config"].topics == OURS,
     "create": lambda call: call["topics"] == OURS,
-    "watch": lambda call: call["topic"] == "shop1.recommendations",
+    "watch": lambda call: call["topics"] == OURS,
     "replay": lambda call: call["topic"] == "shop1.c",
-    "promote": lambda call: call["topic"] == "shop1.m",
-    "rollback": lambda call: call["topic"] == "shop1.m",
+    "promote": lambda call: call["topics"] == OURS,
+    "rollback": lambda call: call["topics"] == OURS,
 }
 
 

@@ -206,6 +206,32 @@ def test_rewind_seeks_the_partitions_that_were_given_up_and_no_others() -> None:
     with_consumer(check)
 
 
+def test_rewind_leaves_partitions_alone_that_are_held() -> None:
+    """Their states are of other clicks, or it is not known yet: an assignment settles that, and reads them."""
+
+    async def check(consumer: Any, thread: FakeThread, intake: FakeIntake) -> None:
+        consumer.assignment = lambda: {tp(0), tp(1)}
+        consumer.app.rebalancing = False
+        for number in (0, 1):
+            intake.partitions.clicks(number)
+        intake.partitions.hold()
+        await asyncio.wait_for(consumer.rewind(), 5)
+        assert thread.seeks == []
+
+    with_consumer(check)
+
+
+def test_perform_seek_tells_the_group_where_a_reset_partition_begins() -> None:
+    async def check(consumer: Any, thread: FakeThread, intake: FakeIntake) -> None:
+        consumer.assignment = lambda: {tp(0), tp(1)}
+        intake.partitions.clicks(1).is_reset = True
+        await consumer.perform_seek()
+        await consumer.commit()
+        assert thread.commits == [{("clicks", 1): 3}]
+
+    with_consumer(check)
+
+
 def test_a_seek_for_partitions_given_up_meanwhile_is_not_made() -> None:
     async def check(consumer: Any, thread: FakeThread, intake: FakeIntake) -> None:
         sought: list[tuple[Any, int]] = []
@@ -374,3 +400,29 @@ def test_recovery_step_that_fails_for_good_ends_the_worker(error: Exception) -> 
         assert not recovery.signal_recovery_start.is_set()
 
     with_recovery(check)
+
+
+@pytest.mark.parametrize("error", [KafkaConnectionError("away"), TopicAuthorizationFailedError("no"), TimeoutError()])
+def test_step_of_a_recovery_that_another_has_overtaken_fails_nobody(error: Exception) -> None:
+    async def check(recovery: Any) -> None:
+        async def fail() -> None:
+            recovery.signal_recovery_start.set()
+            raise error
+
+        with pytest.raises(RebalanceAgain):
+            await recovery._wait(fail())
+
+    with_recovery(check)
+
+
+def test_recovery_that_begins_anew_leaves_no_seek_of_the_last_one_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stream.faust.tables._AGAIN_S", 0.0)
+
+    async def check(consumer: Any, _thread: FakeThread, intake: FakeIntake) -> None:
+        recovery, epoch = consumer.app.tables.recovery, intake.partitions.epoch
+        with pytest.raises(RebalanceAgain):
+            await recovery._wait(asyncio.sleep(60), timeout=0.01)
+        assert intake.partitions.epoch > epoch, "a seek of the old epoch is not made"
+        assert recovery.signal_recovery_start.is_set()
+
+    with_consumer(check)

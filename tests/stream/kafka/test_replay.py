@@ -13,6 +13,7 @@ from stream.kafka.clients import assign_all, build_client, consumer_options
 from stream.kafka.replay import LoggedClick, replay
 from stream.kafka.watch import watch
 from stream.messages.contract import Click, Recommendation, Source, decode_click, encode, recommended
+from stream.topic_names import Topics
 from tests.stream.kafka.test_clients import NOBODY
 
 Send = Callable[[str, list[tuple[bytes, bytes | None]]], None]
@@ -92,13 +93,13 @@ def messages(*sessions: str) -> list[tuple[bytes, bytes | None]]:
 
 def test_watch_from_the_beginning_yields_up_to_the_limit(cluster: str, topic: str, send: Send) -> None:
     send(topic, [(b"x", b"no list"), (b"x", None), *messages("s1", "s1", "s1")])
-    found = list(watch(cluster, topic=topic, from_beginning=True, limit=2))
+    found = list(watch(cluster, topics=Topics(recommendations=topic), from_beginning=True, limit=2))
     assert found == [recommendation("s1")] * 2
 
 
 def test_watch_idle_ends(cluster: str, topic: str, send: Send) -> None:
     send(topic, messages("s1"))
-    assert len(list(watch(cluster, topic=topic, from_beginning=True, idle_s=1.0))) == 1
+    assert len(list(watch(cluster, topics=Topics(recommendations=topic), from_beginning=True, idle_s=1.0))) == 1
 
 
 def test_watch_live_leaves_out_what_was_there_before(cluster: str, topic: str, send: Send) -> None:
@@ -112,7 +113,10 @@ def test_watch_live_leaves_out_what_was_there_before(cluster: str, topic: str, s
     sender = threading.Thread(target=keep_sending)
     sender.start()
     try:
-        assert [one.session_id for one in watch(cluster, topic=topic, limit=2)] == ["new", "new"]
+        assert [one.session_id for one in watch(cluster, topics=Topics(recommendations=topic), limit=2)] == [
+            "new",
+            "new",
+        ]
     finally:
         stopped.set()
         sender.join()
@@ -121,10 +125,10 @@ def test_watch_live_leaves_out_what_was_there_before(cluster: str, topic: str, s
 def test_watch_stopped_ends(cluster: str, topic: str, send: Send) -> None:
     send(topic, messages("s1"))
     stopped = threading.Event()
-    for _ in watch(cluster, topic=topic, from_beginning=True, stopped=stopped):
+    for _ in watch(cluster, topics=Topics(recommendations=topic), from_beginning=True, stopped=stopped):
         stopped.set()
 
 
 def test_watch_topic_missing_raises_topic_error(cluster: str) -> None:
-    with pytest.raises(TopicError, match="topics create"):
-        list(watch(cluster, topic="nobody-made-this", timeout_s=0.2))
+    with pytest.raises(TopicError, match=r"topics create .* --topic-prefix nobody-made-this\."):
+        list(watch(cluster, topics=Topics.named(prefix="nobody-made-this."), timeout_s=0.2))

@@ -9,6 +9,7 @@ from stream.errors import BrokerUnavailable, PublishFailed
 from stream.messages.announcements import AnnouncementReader
 from stream.models import promotion
 from stream.models.promotion import make_live
+from stream.topic_names import Topics
 from tests.stream.kafka.test_clients import NOBODY
 from tests.stream.messages.test_announcements import read_all
 from tests.stream.models.test_follower import bundle_in
@@ -41,8 +42,14 @@ def test_change_that_could_not_be_announced_says_how_to_repeat_it(
         raise PublishFailed("version 2 was not announced: no")
 
     monkeypatch.setattr(promotion, "announce", refuse)
-    with pytest.raises(PublishFailed, match="nextclick models promote 2"):
-        make_live(registry, lambda one: one.rollback(), variant="default", bootstrap_servers=cluster)
+    with pytest.raises(PublishFailed, match=r"models promote 2 --bootstrap-servers .* --topic-prefix shop1\."):
+        make_live(
+            registry,
+            lambda one: one.rollback(),
+            variant="default",
+            bootstrap_servers=cluster,
+            topics=Topics.named(prefix="shop1."),
+        )
     assert registry.live() == "2"
 
 

@@ -138,6 +138,18 @@ def test_lookout_clicks_removed_unread_are_counted_once(
     assert one.lost() == 980 + 10 + 5
 
 
+def test_lookout_clicks_lost_before_what_the_group_was_told_are_not_counted_again(
+    scene: Callable[..., Scene],
+) -> None:
+    lookout = (one := scene(TOPICS)).lookout
+    lookout.accounted(("clicks", 1), 1000)
+    lookout.accounted(("clicks", 1), 30)
+    assert lookout.moved(("clicks", 1), 20, 1000)
+    assert one.lost() == 0
+    assert lookout.moved(("clicks", 1), 20, 1005)
+    assert one.lost() == 5
+
+
 def test_lookout_log_that_ends_before_the_position_is_no_retention(scene: Callable[..., Scene]) -> None:
     lookout = (one := scene(TOPICS)).lookout
     assert not lookout.moved(("clicks", 1), 20, 0)

@@ -32,6 +32,20 @@ def test_redis_sink_writes_lists_with_a_time_to_live(redis_server: RedisServer, 
     sink.close()
 
 
+def test_redis_sink_of_shops_that_share_a_redis_keep_their_lists_apart(
+    redis_server: RedisServer, eventually: Eventually
+) -> None:
+    metrics = Metrics()
+    sinks = [RedisSink(redis_server.url, 60, metrics, prefix=prefix) for prefix in ("", "shop1.")]
+    for place, sink in enumerate(sinks):
+        sink.put([("s1", b"%d" % place)])
+    eventually(lambda: value_of(metrics, "written") == 2, "the lists")
+    with redis_server.client() as client:
+        assert (client.get("rec:s1"), client.get("shop1.rec:s1")) == (b"0", b"1")
+    for sink in sinks:
+        sink.close()
+
+
 def test_redis_sink_server_stopped_and_started_writes_again(redis_server: RedisServer, eventually: Eventually) -> None:
     metrics = Metrics()
     sink = RedisSink(redis_server.url, 60, metrics)

@@ -14,6 +14,7 @@ from stream.ops.reporting import Reporter, describe_health
 from stream.ops.web import Health
 from stream.path.commit import Answer, Prepared, Work
 from stream.path.inference import Ranked
+from stream.topic_names import Topics
 from tests.stream.records import EchoRanker, batch, click
 
 
@@ -23,7 +24,7 @@ class Reported:
     def __init__(self, timestamp: int, answers: list[Answer] | None = None) -> None:
         self.metrics = Metrics()
         self.problems = Problems(self.metrics.problem)
-        reporter = Reporter(self.metrics, "recommendations", None, self.problems)
+        reporter = Reporter(self.metrics, Topics.named(prefix="shop1."), None, self.problems)
         records = [replace(click(offset, f"s{offset}", "i"), timestamp=timestamp) for offset in range(2)]
         prepared = Prepared(batch(*records))
         if answers:
@@ -69,7 +70,9 @@ def test_reporter_model_that_ranks_nobody_is_a_problem_and_one_poisoned_session_
     assert Reported(now, [bad, good]).keys() == []
     failing = Reported(now, [bad, bad])
     assert failing.keys() == ["ranking_fails"]
-    assert "CUDA error" in str(failing.problems.lasting()[0])
+    said = str(failing.problems.lasting()[0])
+    assert "CUDA error" in said
+    assert "models rollback --bootstrap-servers HOST --topic-prefix shop1." in said
 
 
 def health(**changes: Any) -> Health:

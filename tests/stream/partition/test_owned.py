@@ -232,3 +232,20 @@ def test_skip_past_clicks_in_flight_is_not_committed_before_they_are() -> None:
     clicks.stop_reading()
     clicks.skip(3, 1000)
     assert clicks.committable is None, "given up"
+
+
+def test_where_a_reset_partition_begins_is_told_to_the_group_before_anything_is_answered() -> None:
+    ours = Partitions("clicks")
+    clicks = ours.clicks(0)
+    clicks.is_reset = True
+    clicks.begin_anew(0, epoch=0)
+    clicks.expect(0, serial=1, epoch=0)
+    assert ours.committable() == {CLICKS: 0}
+    clicks.begin_anew(9, epoch=0)
+    assert ours.committable() == {CLICKS: 0}, "it has begun"
+
+
+def test_where_any_other_partition_begins_is_no_news_to_the_group() -> None:
+    ours = Partitions("clicks")
+    ours.clicks(0).begin_anew(7, epoch=0)
+    assert ours.committable() == {}

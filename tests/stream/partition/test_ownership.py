@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -25,9 +26,15 @@ class Place:
         self.partitions = Partitions("clicks")
         self.lost: list[tuple[Any, int, int]] = []
         self.rejoined = 0
-        lookout: Any = SimpleNamespace(moved=self._moved, clicks_identity=lambda _: None, forgotten=lambda _: None)
+        self.accounted: list[tuple[Any, int]] = []
+        lookout: Any = SimpleNamespace(
+            moved=self._moved,
+            clicks_identity=lambda _: None,
+            forgotten=lambda _: None,
+            accounted=lambda key, offset: self.accounted.append((key, offset)),
+        )
         membership: Any = SimpleNamespace(consumer=SimpleNamespace(rejoin=self._rejoin))
-        nothing: Any = SimpleNamespace(start_of=lambda partition, committed: committed)
+        nothing: Any = SimpleNamespace(start_of=lambda partition, committed: committed, give_up_all=self._give_up_all)
         self.ownership = Ownership(
             CONFIG,
             membership,
@@ -43,6 +50,9 @@ class Place:
     def _moved(self, key: Any, begin: int, end: int) -> bool:
         self.lost.append((key, begin, end))
         return end > begin
+
+    def _give_up_all(self) -> None:
+        self.partitions.give_up_all()
 
     async def _rejoin(self) -> None:
         self.rejoined += 1
@@ -81,12 +91,64 @@ def test_moved_back_with_states_reads_nothing_until_they_are_examined() -> None:
     assert place.rejoined == 1
 
 
+def test_moved_back_with_states_is_read_by_no_rewind_before_they_are_examined() -> None:
+    place = Place()
+    clicks = place.reading_at(20)
+    clicks.rows[b"a"] = b"row"
+    place.ownership.moved(CLICKS, 20, 0)
+    place.reading_at(20)
+    assert (clicks.held, clicks.is_expected) == (True, False)
+
+
+def settle_as(place: Place, monkeypatch: pytest.MonkeyPatch, answer: Callable[[], bool]) -> bool:
+    async def settle(*_: object) -> bool:
+        return answer()
+
+    monkeypatch.setattr(place.ownership._origins, "settle", settle)
+    return asyncio.run(place.ownership.settle([0], lambda: asyncio.sleep(0, {})))
+
+
+@pytest.mark.parametrize("settled", [True, False])
+def test_what_was_assigned_is_held_until_its_states_are_found_to_be_of_its_clicks(
+    monkeypatch: pytest.MonkeyPatch, settled: bool
+) -> None:
+    place = Place()
+    clicks = place.partitions.clicks(0)
+    place.ownership.assigned([0])
+    assert clicks.held
+    assert settle_as(place, monkeypatch, lambda: settled) == settled
+    assert clicks.held == (not settled)
+
+
+def test_what_is_assigned_anew_while_it_is_settled_stays_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    place = Place()
+    place.ownership.assigned([0])
+
+    def assigned_anew() -> bool:
+        place.ownership.assigned([0])
+        return True
+
+    settle_as(place, monkeypatch, assigned_anew)
+    assert place.partitions.clicks(0).held
+
+
+def test_what_the_group_knows_to_be_done_with_was_counted_if_it_was_lost() -> None:
+    place = Place()
+    clicks = place.partitions.clicks(0)
+    place.ownership.start_of(clicks, 1000)
+    place.ownership.start_of(clicks, None)
+    clicks.is_reset = True
+    place.ownership.start_of(clicks, 5000)
+    assert place.accounted == [(CLICKS, 1000), (CLICKS, 0)], "a reset partition's offset is of other clicks"
+
+
 def test_moved_back_again_after_the_examination_follows_the_log() -> None:
     place = Place()
     clicks = place.reading_at(20)
     clicks.rows[b"a"] = b"row"
     place.ownership.moved(CLICKS, 20, 0)
     place.look()
+    place.partitions.release([0])  # as the assignment does that follows
     place.reading_at(20)
     place.ownership.moved(CLICKS, 20, 0)
     place.look()

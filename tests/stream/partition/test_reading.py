@@ -56,11 +56,21 @@ def test_accept_of_a_log_that_was_cut_follows_it() -> None:
     assert offsets(ours.of(CLICKS).accept(records(2), serial=1)) == [2]
 
 
-def test_accept_after_stop_reading_takes_nothing() -> None:
+def test_accept_of_what_is_held_takes_nothing() -> None:
     ours = at(0)
-    ours.stop_reading()
+    ours.hold()
     assert offsets(ours.of(CLICKS).accept(records(0), serial=1)) == []
     assert not ours.of(CLICKS).is_expected
+
+
+def test_a_seek_of_what_is_held_counts_once_it_is_released() -> None:
+    ours = at(0)
+    ours.hold()
+    ours.of(CLICKS).expect(0, serial=2, epoch=0)
+    assert not ours.of(CLICKS).is_expected
+    ours.release([0])
+    ours.of(CLICKS).expect(0, serial=3, epoch=0)
+    assert offsets(ours.of(CLICKS).accept(records(0), serial=3)) == [0]
 
 
 class Interrupting:
@@ -88,7 +98,7 @@ def accept_while(ours: Partitions, work: Callable[[], None]) -> None:
 
 def test_accept_does_not_undo_what_the_lookout_has_stopped_meanwhile() -> None:
     ours = at(0)
-    accept_while(ours, ours.stop_reading)
+    accept_while(ours, ours.hold)
     assert not ours.of(CLICKS).is_expected
 
 
@@ -172,7 +182,7 @@ def test_position_of_a_partition_with_no_records_at_all_is_where_the_reader_stan
     assert ours.clicks(0).position == 3
     assert ours.of(CLICKS).passed(5, serial=1)
     assert (ours.clicks(0).position, ours.committable()) == (5, {})
-    ours.stop_reading()
+    ours.hold()
     assert not ours.of(CLICKS).passed(6, serial=1)
 
 

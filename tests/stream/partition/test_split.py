@@ -12,6 +12,7 @@ from stream.path.batcher import Batch
 from stream.path.commit import CommitPath, Prepared
 from stream.path.inference import Ranked
 from stream.path.policy import Policy
+from stream.topic_names import Topics
 from tests.stream.records import NoPosition, click
 
 
@@ -68,7 +69,7 @@ def test_sessions_of_a_partition_that_was_lost_are_not_held_against_others() -> 
 
 def test_reporter_counts_split_sessions_once_they_are_confirmed() -> None:
     metrics = Metrics()
-    reporter = Reporter(metrics, "recommendations", None)
+    reporter = Reporter(metrics, Topics(), None)
     shop = Shop()
     shop.click(0, 0, "a")
     prepared = shop.click(1, 0, "a")
