@@ -40,6 +40,32 @@ def test_follower_every_model_refused_at_start_for_its_settings_is_a_refusal_to_
     assert (one.models, one.stand_ins) == ([], [])
 
 
+def test_follower_refusal_to_serve_is_left_to_the_worker_to_say(
+    followed: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It ends with the reason; a line for each version that has it too would say the same again and again."""
+    one = followed(3)
+    one.broken = dict.fromkeys("123", TOO_SHORT)
+    with caplog.at_level("INFO", logger="stream.models.follower"):
+        one.serving.start()
+        assert one.serving.looked.wait(10)
+    assert one.serving.refusal is TOO_SHORT
+    assert caplog.messages == []
+
+
+def test_follower_newest_model_unfit_at_start_is_said_where_an_older_one_serves(
+    followed: Make, eventually: Eventually, caplog: pytest.LogCaptureFixture
+) -> None:
+    one = followed(2)
+    one.broken["2"] = TOO_SHORT
+    with caplog.at_level("ERROR", logger="stream.models.follower"):
+        one.serving.start()
+        eventually(lambda: one.models == ["1"], "the older model")
+        assert one.serving.looked.wait(10)
+    assert [message for message in caplog.messages if "model 2 refused: k is 60" in message] == caplog.messages
+    assert len(caplog.messages) == 1
+
+
 def test_follower_graph_that_cannot_run_at_start_makes_its_popular_items_stand_in(
     followed: Make, eventually: Eventually
 ) -> None:
