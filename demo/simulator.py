@@ -239,10 +239,16 @@ class _Intent(NamedTuple):
         self.category[drift] = np.where(side == 2, fresh.category, self.category[drift])
 
 
-def simulate_log(path: Path, shop: ShopConfig, sessions: int) -> int:
-    """Write the log of `sessions` shopper sessions, over some 12 days, and return how many clicks it has."""
+def simulate_log(path: Path, shop: ShopConfig, sessions: int, *, shopper_seed: int | None = None) -> int:
+    """Write the log of `sessions` shopper sessions, over some 12 days, and return how many clicks it has.
+
+    Shoppers of another `shopper_seed` (the shop's own by default) want and click other things in the same shop, where
+    items keep their names, kinds and prices.
+    """
     place = Shop(shop)
-    habits = ShopperConfig(sessions_per_s=max(sessions, 1) / LOG_SECONDS, seed=shop.seed)
+    habits = ShopperConfig(
+        sessions_per_s=max(sessions, 1) / LOG_SECONDS, seed=shop.seed if shopper_seed is None else shopper_seed
+    )
     log = Shoppers(place, habits).sessions(sessions, start_ms=LOG_START_MS)
     write_click_log(path, place.item_ids(), log)
     return len(log.ts)
