@@ -197,7 +197,8 @@ def test_models_list_says_when_and_on_what_a_version_was_trained(
     for version, created in (("1", 1_700_000_000_000), ("2", 2**62)):
         manifest = Manifest(
             created_ts=created, preset="toy", config={}, items=3, window=5, k_max=3, training=training,
-            valid={"recall@20": 0.5, "predictions": 1234}, baselines={}, parity={}, libraries={},
+            valid={"recall@20": 0.5, "mrr@20": 0.3, "coverage@20": 0.9, "predictions": 1234},
+            baselines={}, parity={}, libraries={},
         )  # fmt: skip
         (tmp_path / version).mkdir()
         (tmp_path / version / "manifest.json").write_bytes(manifest.to_bytes())
@@ -205,6 +206,10 @@ def test_models_list_says_when_and_on_what_a_version_was_trained(
     shown = capsys.readouterr().out
     for text in ("2023-11-14 22:13", "12,345 clicks", "recall@20 0.5000", "1,234 predictions"):
         assert text in shown
+    assert max(map(len, shown.splitlines())) <= 100, "also in a pipe, where nothing is folded"
+    assert run(monkeypatch, "models", "list", "--registry", str(tmp_path), "--json") == 0
+    [first, _] = json.loads(capsys.readouterr().out.splitlines()[-1])["models"]
+    assert first["manifest"]["valid"]["coverage@20"] == 0.9
 
 
 def test_models_list_names_a_version_that_cannot_be_read_beside_the_others(
