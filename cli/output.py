@@ -94,7 +94,7 @@ def figure(name: str, value: Any) -> str:
     if "@" in name:
         return f"{value:.4f}"
     if (name.endswith("_per_s") and abs(value) >= 10) or abs(value) >= 1000 or value.is_integer():
-        return f"{value:,.0f}"
+        return f"{value:.0f}"
     if name.endswith(("seconds", "_s", "_ms")):
         return f"{value:.1f}"
     return f"{value:.4g}"

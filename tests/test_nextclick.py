@@ -180,6 +180,13 @@ def test_train_of_a_process_that_does_not_publish_prints_nothing(
     assert capsys.readouterr().out == ""
 
 
+def test_simulate_other_shoppers_of_the_same_shop(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    first, same, other = (str(tmp_path / f"{name}.csv") for name in ("first", "same", "other"))
+    for words in ([first], [same, "--shopper-seed", "0"], [other, "--shopper-seed", "1"]):
+        assert run(monkeypatch, "simulate", *words, "--sessions", "20") == 0
+    assert Path(first).read_bytes() == Path(same).read_bytes() != Path(other).read_bytes()
+
+
 def test_models_list_shows_what_is_live(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

@@ -180,9 +180,14 @@ def test_simulate_log_other_shoppers_click_otherwise_in_the_same_shop(tmp_path: 
     simulate_log(tmp_path / "d.csv", dataclasses.replace(SHOP, seed=SHOP.seed + 1), 400)
     a, b, c, d = ((tmp_path / f"{name}.csv").read_text() for name in "abcd")
     assert a == b
-    assert a != c
+    assert not sessions_of(a) & sessions_of(c), "one is a test log for the other"
+    assert len(sessions_of(c)) == 400
     same_shop, other_shop = (popular(a) & popular(other) for other in (c, d))
     assert len(same_shop) > 3 * len(other_shop)
+
+
+def sessions_of(log: str) -> set[str]:
+    return {line.split(",")[0] for line in log.splitlines()[1:]}
 
 
 def popular(log: str) -> set[str]:
