@@ -187,6 +187,22 @@ def test_simulate_other_shoppers_of_the_same_shop(monkeypatch: pytest.MonkeyPatc
     assert Path(first).read_bytes() == Path(same).read_bytes() != Path(other).read_bytes()
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("simulate", "{tmp}/x.csv", "--seed", "-1"),
+        ("simulate", "{tmp}/x.csv", "--shopper-seed", "-1"),
+        ("demo", "--seed", "-1"),
+        ("train", "--data", "{tmp}", "--registry", "{tmp}", "--seed", "-1"),
+    ],
+)
+def test_negative_seed_is_refused_in_words(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    assert run(monkeypatch, *(word.format(tmp=tmp_path) for word in words)) == 2
+    assert f"Invalid value for '{words[-2]}'" in capsys.readouterr().err
+
+
 def test_models_list_shows_what_is_live(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

@@ -20,7 +20,7 @@ FOR = "Seconds of live shopping after the training; up to 120 s more until a fre
 @command(app, rich_help_panel=PANEL)
 def demo(
     seconds: Annotated[float | None, option(help=FOR)] = None,
-    seed: Annotated[int, option(help="Of the simulated shop and its shoppers.")] = 0,
+    seed: Annotated[int, option(help="Of the simulated shop and its shoppers.", min=0)] = 0,
     json: Json = False,
 ) -> None:
     """A simulated shop, a trainer, a worker and live shoppers, on an in-process cluster."""
@@ -36,9 +36,9 @@ def simulate(
     out: Annotated[Path, typer.Argument(help="File to write: .csv or .parquet.")],
     sessions: Annotated[int, option(help="Shopper sessions.")] = 20_000,
     items: Annotated[int, option(help="Items of the shop.")] = 2_000,
-    seed: Annotated[int, option(help="Of the shop and its shoppers: another seed is another shop.")] = 0,
+    seed: Annotated[int, option(help="Of the shop and its shoppers: another seed is another shop.", min=0)] = 0,
     shopper_seed: Annotated[
-        int | None, option(help="Other shoppers of the same shop: a test log for the first [--seed's].")
+        int | None, option(help="Other shoppers of the same shop: a test log for the first [--seed's].", min=0)
     ] = None,
     json: Json = False,
 ) -> None:
