@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from model.data.readers import ReadReport
 
 __all__ = [
+    "figure",
     "finish",
     "output_kept",
     "print_json",
@@ -82,10 +83,21 @@ def report(values: dict[str, Any], json: bool) -> None:
     if json:
         return print_json(values)
     flat = _flatten(values)
-    print_table(
-        ["", ""], [[name, f"{value:.4f}" if isinstance(value, float) else value] for name, value in flat.items()]
-    )
+    print_table(["", ""], [[name, figure(name, value)] for name, value in flat.items()])
     return None
+
+
+def figure(name: str, value: Any) -> str:
+    """A value as people read it, by its name: metrics (recall@20) with four decimals, times with one, rates whole."""
+    if not isinstance(value, float):
+        return str(value)
+    if "@" in name:
+        return f"{value:.4f}"
+    if (name.endswith("_per_s") and abs(value) >= 10) or abs(value) >= 1000 or value.is_integer():
+        return f"{value:.0f}"
+    if name.endswith(("seconds", "_s", "_ms")):
+        return f"{value:.1f}"
+    return f"{value:.4g}"
 
 
 def print_table(columns: list[str], rows: list[list[Any]]) -> None:

@@ -60,6 +60,7 @@ class Demo:
         self._number = {item: number for number, item in enumerate(self._item_ids)}
         self._registry, self._checkpoint = folder / "registry", folder / "checkpoint-1"
         self._events: list[str] = []
+        self._waits = False  # for the fresh model, beyond the seconds asked for
         self._history = ClickLog(*(np.empty(0, np.int64) for _ in range(3)))
         self._spotlight = Spotlight()
         self._join = ClickJoin((), self._spotlight)
@@ -162,6 +163,10 @@ class Demo:
         if limit is None or seconds < limit:
             return False
         if seen_at is None:
+            if not self._waits:
+                self._waits = True
+                grace = self._config.refresh_grace_s
+                self._say(f"{limit:g} s are over; shopping goes on until the fresh model serves, {grace:g} s at most")
             return seconds >= limit + self._config.refresh_grace_s
         return seconds >= seen_at + self._config.linger_s
 

@@ -24,6 +24,7 @@ from export.errors import ConfigError
 __all__ = ["Shop", "ShopConfig", "ShopperConfig", "Shoppers", "simulate_log"]
 
 LOG_START_MS = 1_767_225_600_000  # 2026-01-01: a written log depends on nothing but its seed
+_SESSIONS_OF_A_SEED = 100_000_000  # the numbers of other shoppers' sessions begin at as many times their seed
 LOG_SECONDS = 12 * 86_400  # so that the newest day is less than the newest tenth
 Floats = npt.NDArray[np.float64]
 
@@ -239,11 +240,16 @@ class _Intent(NamedTuple):
         self.category[drift] = np.where(side == 2, fresh.category, self.category[drift])
 
 
-def simulate_log(path: Path, shop: ShopConfig, sessions: int) -> int:
-    """Write the log of `sessions` shopper sessions, over some 12 days, and return how many clicks it has."""
-    place = Shop(shop)
-    habits = ShopperConfig(sessions_per_s=max(sessions, 1) / LOG_SECONDS, seed=shop.seed)
-    log = Shoppers(place, habits).sessions(sessions, start_ms=LOG_START_MS)
+def simulate_log(path: Path, shop: ShopConfig, sessions: int, *, shopper_seed: int | None = None) -> int:
+    """Write the log of `sessions` shopper sessions, over some 12 days, and return how many clicks it has.
+
+    Shoppers of another `shopper_seed` (the shop's own by default) want and click other things in the same shop, where
+    items keep their names, kinds and prices; their sessions have numbers of their own.
+    """
+    place, seed = Shop(shop), shop.seed if shopper_seed is None else shopper_seed
+    habits = ShopperConfig(sessions_per_s=max(sessions, 1) / LOG_SECONDS, seed=seed)
+    first_session = 0 if seed == shop.seed else seed * _SESSIONS_OF_A_SEED
+    log = Shoppers(place, habits, first_session=first_session).sessions(sessions, start_ms=LOG_START_MS)
     write_click_log(path, place.item_ids(), log)
     return len(log.ts)
 

@@ -27,6 +27,8 @@ from stream.topic_names import Topics
 
 # A slow, busy machine is no failure
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# What `make test-fast` takes: a quarter of the examples. What needs more than others is written as a multiple of them
+settings.register_profile("quick", settings.get_profile("patient"), max_examples=25)
 settings.load_profile("patient")
 
 _FOLDER = "NEXTCLICK_TEST_RUN"  # variable of the folder where the processes of a run meet
@@ -50,15 +52,21 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes long comes first, so that no process is left alone with it in the end."""
-    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    """What takes long comes first, so that no process is left alone with it in the end, and what mostly waits (for
+    brokers) in turn with what mostly computes. How long a test may take says how long it does."""
+    waiting = [item for item in items if item.get_closest_marker("broker")]
+    computing = [item for item in items if item.get_closest_marker("slow") and item not in waiting]
+    turns: dict[pytest.Item, float] = {}
+    for group in waiting, computing:
+        group.sort(key=_allowed_s, reverse=True)
+        turns |= {item: place / len(group) for place, item in enumerate(group)}
+    items.sort(key=lambda item: turns.get(item, 1.0))
 
-    def rank(item: pytest.Item) -> int:
-        if item.get_closest_marker("broker"):
-            return 0 if item.path.name == "test_faults.py" else 1
-        return 2 if item.path in slow else 3
 
-    items.sort(key=rank)
+def _allowed_s(item: pytest.Item) -> float:
+    """Its own time limit; 0 without one."""
+    mark = item.get_closest_marker("timeout")
+    return float(mark.args[0]) if mark is not None else 0.0
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -180,6 +180,29 @@ def test_train_of_a_process_that_does_not_publish_prints_nothing(
     assert capsys.readouterr().out == ""
 
 
+def test_simulate_other_shoppers_of_the_same_shop(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    first, same, other = (str(tmp_path / f"{name}.csv") for name in ("first", "same", "other"))
+    for words in ([first], [same, "--shopper-seed", "0"], [other, "--shopper-seed", "1"]):
+        assert run(monkeypatch, "simulate", *words, "--sessions", "20") == 0
+    assert Path(first).read_bytes() == Path(same).read_bytes() != Path(other).read_bytes()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("simulate", "{tmp}/x.csv", "--seed", "-1"),
+        ("simulate", "{tmp}/x.csv", "--shopper-seed", "-1"),
+        ("demo", "--seed", "-1"),
+        ("train", "--data", "{tmp}", "--registry", "{tmp}", "--seed", "-1"),
+    ],
+)
+def test_negative_seed_is_refused_in_words(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    assert run(monkeypatch, *(word.format(tmp=tmp_path) for word in words)) == 2
+    assert f"Invalid value for '{words[-2]}'" in capsys.readouterr().err
+
+
 def test_models_list_shows_what_is_live(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -197,7 +220,8 @@ def test_models_list_says_when_and_on_what_a_version_was_trained(
     for version, created in (("1", 1_700_000_000_000), ("2", 2**62)):
         manifest = Manifest(
             created_ts=created, preset="toy", config={}, items=3, window=5, k_max=3, training=training,
-            valid={"recall@20": 0.5, "predictions": 1234}, baselines={}, parity={}, libraries={},
+            valid={"recall@20": 0.5, "mrr@20": 0.3, "coverage@20": 0.9, "predictions": 1234},
+            baselines={}, parity={}, libraries={},
         )  # fmt: skip
         (tmp_path / version).mkdir()
         (tmp_path / version / "manifest.json").write_bytes(manifest.to_bytes())
@@ -205,6 +229,10 @@ def test_models_list_says_when_and_on_what_a_version_was_trained(
     shown = capsys.readouterr().out
     for text in ("2023-11-14 22:13", "12,345 clicks", "recall@20 0.5000", "1,234 predictions"):
         assert text in shown
+    assert max(map(len, shown.splitlines())) <= 100, "also in a pipe, where nothing is folded"
+    assert run(monkeypatch, "models", "list", "--registry", str(tmp_path), "--json") == 0
+    [first, _] = json.loads(capsys.readouterr().out.splitlines()[-1])["models"]
+    assert first["manifest"]["valid"]["coverage@20"] == 0.9
 
 
 def test_models_list_names_a_version_that_cannot_be_read_beside_the_others(

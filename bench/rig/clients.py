@@ -166,7 +166,7 @@ class Tail:
         self._consumer, self._asker = Consumer(self._options), Consumer(self._options)
         partitions = self._consumer.list_topics(topic, timeout=10).topics[topic].partitions
         self._places = dict.fromkeys(partitions, 0)  # read up to here
-        self._consumer.assign([TopicPartition(topic, number, 0) for number in partitions])
+        self._assign()
 
     def read(self, timeout_s: float = 0.1) -> list[Message]:
         """What came next, after `timeout_s` at the latest."""
@@ -184,16 +184,29 @@ class Tail:
         """Read partitions that were added, too."""
         found = self._asker.list_topics(self.topic, timeout=10).topics[self.topic].partitions
         self._places = {number: self._places.get(number, 0) for number in found}
+        self._assign()
+
+    def _assign(self) -> None:
         self._consumer.assign([TopicPartition(self.topic, number, place) for number, place in self._places.items()])
 
-    def read_to_end(self, deadline_s: float = 30.0) -> list[Message]:
-        """All up to the present end."""
+    def read_to_end(self, deadline_s: float = 60.0, *, patience_s: float = 10.0) -> list[Message]:
+        """All up to the present end. A client that reads nothing for `patience_s` makes way for a new one: after a
+        restart of the broker it may know of no leader for minutes."""
         ends = {p: wait_for(f"the end of {self.topic}-{p}", partial(self._end, p), 30) - 1 for p in self._places}
         found: list[Message] = []
-        end = time.monotonic() + deadline_s
+        heard = time.monotonic()
+        end = heard + deadline_s
         while behind := [p for p, place in self._places.items() if place < ends[p]]:
-            assert time.monotonic() < end, f"partitions {behind} of {self.topic} were not read to their end"
-            found += self.read()
+            now = time.monotonic()
+            assert now < end, f"partitions {behind} of {self.topic} were not read to their end"
+            messages = self.read()
+            if messages:
+                heard = now
+            elif now - heard > patience_s:
+                self._consumer.close()
+                self._consumer, heard = Consumer(self._options), now
+                self._assign()
+            found += messages
         return found
 
     def _end(self, partition: int) -> int | None:

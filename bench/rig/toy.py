@@ -1,9 +1,10 @@
 """A small serving model and bundles of it, for the tests of the exported side."""
 
-import os
+import hashlib
+from collections.abc import Iterable
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
@@ -20,6 +21,10 @@ from export.graph.topk import TopK
 
 WINDOW = 7
 ITEMS = 40
+_ROOT = Path(__file__).parents[2]
+_KEPT = _ROOT / ".cache" / "toys"
+_SOURCES = (Path(__file__), *sorted((_ROOT / "export").rglob("*.py")))
+_LIBRARIES = ("torch", "onnx", "onnxscript", "onnxruntime", "numpy")
 
 
 class ToyServing(nn.Module):
@@ -62,9 +67,10 @@ def toy_vocabulary(items: int = ITEMS) -> Vocabulary:
 
 @cache
 def toy_graph(items: int = ITEMS, seed: int = 0) -> Path:
-    """The graph of a toy model, not to be changed. Exporting takes seconds, so it is done once for all processes of a
-    test run, or, outside of one, once for this process."""
-    folder = Path(os.environ.get("NEXTCLICK_TEST_RUN") or _own_folder().name)
+    """The graph of a toy model, not to be changed. Exporting takes seconds, so graphs are kept under .cache/, until
+    anything changes that makes them."""
+    folder = _KEPT / _maker()
+    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"toy-{items}-{seed}.onnx"
     with FileLock(f"{path}.lock"):
         if not path.exists():
@@ -75,9 +81,12 @@ def toy_graph(items: int = ITEMS, seed: int = 0) -> Path:
     return path
 
 
-@cache
-def _own_folder() -> TemporaryDirectory[str]:
-    return TemporaryDirectory(prefix="nextclick-toys-")
+def _maker(sources: Iterable[Path] = _SOURCES) -> str:
+    """What made a graph, as the name of a folder: code and libraries."""
+    made_by = hashlib.sha256(" ".join(f"{name} {version(name)}" for name in _LIBRARIES).encode())
+    for source in sources:
+        made_by.update(hashlib.sha256(source.read_bytes()).digest())
+    return made_by.hexdigest()[:16]
 
 
 def toy_bundle(directory: Path, *, items: int = ITEMS, k_max: int = 10, seed: int = 0) -> Bundle:

@@ -23,7 +23,7 @@ app = typer.Typer(no_args_is_help=True, help="The registry: which versions there
 
 @command(app, "list")
 def list_versions(registry: RegistryUrl, variant: Variant = "default", json: Json = False) -> None:
-    """The versions of the registry, and which one is live."""
+    """The versions of the registry, and which one is live; with --json all that is known of each."""
     from export.registry.registry import Registry
 
     store = Registry(registry)
@@ -36,7 +36,7 @@ def list_versions(registry: RegistryUrl, variant: Variant = "default", json: Jso
         ]
         return report({"live": live, "models": msgspec.to_builtins(models)}, json)
     rows = [[version, "yes" if version == live else "", *_described(what)] for version, what in found.items()]
-    return print_table(["version", "live", "created (UTC)", "preset", "items", "trained on", "validation"], rows)
+    return print_table(["version", "live", "created (UTC)", "preset", "trained on", "validation"], rows)
 
 
 @command(app, "promote")
@@ -87,16 +87,15 @@ def _manifest_or_reason(store: "Registry", version: str) -> "Manifest | str":
 
 def _described(what: "Manifest | str") -> list[str]:
     if isinstance(what, str):
-        return ["", "unreadable", "", "", what]
-    figures = [f"{name} {value:.4f}" for name, value in what.valid.items() if "@" in name]
+        return ["", "unreadable", "", what]
+    figures = [f"{name} {value:.4f}" for name, value in what.valid.items() if name.startswith("recall@")][:1]
     if "predictions" in what.valid:  # figures of different clicks are not to be compared
         figures.append(f"of {what.valid['predictions']:,.0f} predictions")
     return [
         _moment(what.created_ts),
         what.preset,
-        f"{what.items:,}",
         f"{what.training.clicks:,} clicks",
-        "  ".join(figures),
+        " ".join(figures),
     ]
 
 

@@ -14,12 +14,13 @@ __all__ = ["app"]
 
 app = typer.Typer()
 PANEL = "Try it"
+FOR = "Seconds of live shopping after the training; up to 120 s more until a fresh model serves [until Ctrl-C]."
 
 
 @command(app, rich_help_panel=PANEL)
 def demo(
-    seconds: Annotated[float | None, option(help="Stop after so long [until Ctrl-C].")] = None,
-    seed: Annotated[int, option(help="Of the simulated shop and its shoppers.")] = 0,
+    seconds: Annotated[float | None, option(help=FOR)] = None,
+    seed: Annotated[int, option(help="Of the simulated shop and its shoppers.", min=0)] = 0,
     json: Json = False,
 ) -> None:
     """A simulated shop, a trainer, a worker and live shoppers, on an in-process cluster."""
@@ -35,11 +36,14 @@ def simulate(
     out: Annotated[Path, typer.Argument(help="File to write: .csv or .parquet.")],
     sessions: Annotated[int, option(help="Shopper sessions.")] = 20_000,
     items: Annotated[int, option(help="Items of the shop.")] = 2_000,
-    seed: Annotated[int, option(help="Of the shop and its shoppers: another seed is another shop.")] = 0,
+    seed: Annotated[int, option(help="Of the shop and its shoppers: another seed is another shop.", min=0)] = 0,
+    shopper_seed: Annotated[
+        int | None, option(help="Other shoppers of the same shop: a test log for the first [--seed's].", min=0)
+    ] = None,
     json: Json = False,
 ) -> None:
     """Write the click log of a simulated shop."""
     from demo.simulator import ShopConfig, simulate_log
 
-    clicks = simulate_log(out, ShopConfig(items=items, seed=seed), sessions)
+    clicks = simulate_log(out, ShopConfig(items=items, seed=seed), sessions, shopper_seed=shopper_seed)
     report({"path": str(out), "sessions": sessions, "clicks": clicks}, json)

@@ -36,7 +36,7 @@ def train(
     ] = None,
     preset: Annotated[str, option(metavar="NAME", help=f"Named model: {PRESETS}.", rich_help_panel=MODEL)] = "tron",
     epochs: Annotated[float | None, option(help="Passes over the log [the preset's].", rich_help_panel=MODEL)] = None,
-    seed: Annotated[int, option(help="The same seed gives the same model.", rich_help_panel=MODEL)] = 0,
+    seed: Annotated[int, option(help="The same seed gives the same model.", min=0, rich_help_panel=MODEL)] = 0,
     negatives: Annotated[
         int | None,
         option(help="Negatives a batch; sasrec: a position [the preset's].", rich_help_panel=MODEL),

@@ -65,6 +65,7 @@ class ModelFollower:
         self._serving: Wanted | None = None
         self._stand_in: Wanted | None = None
         self._refused: dict[Wanted, NextclickError] = {}
+        self._unsaid: list[str] = []  # refusals at the start, until it is known whether the worker can serve
         self._next_look = 0.0
         self._pause = _BACKOFF_S[0]
         self.looked = threading.Event()  # the registry was read, and what it holds was tried, once
@@ -128,9 +129,11 @@ class ModelFollower:
             if not self._choose() and self._serving is None:
                 self._do_without()
         except (RegistryError, OSError) as error:
+            self._say_refusals()
             self._report_registry(error)
             self._back_off()
             return
+        self._say_refusals()
         self._problems.clear("registry")
         self.looked.set()
 
@@ -230,10 +233,18 @@ class ModelFollower:
         if not is_of_settings(error):
             options = f"--bootstrap-servers HOST{self._config.topics.as_options()}"
             remedy = f"publish it again and promote it, or go back by `nextclick models rollback {options}`"
-        _log.error("%s; %s: %s", self.error, now, remedy)
+        self._unsaid.append(f"{self.error}; {now}: {remedy}")
+        if self.looked.is_set():
+            self._say_refusals()
         self._problems.raise_("model_refused", self.error, remedy, logged=True)
         if self._on_error is not None:
             self._on_error(self._refused[wanted])
+
+    def _say_refusals(self) -> None:
+        """But not where they end the worker, which says why."""
+        for line in () if self.refusal is not None else self._unsaid:
+            _log.error("%s", line)
+        self._unsaid.clear()
 
     def _report_registry(self, error: Exception) -> None:
         """It may go away: it is asked again, less and less often."""

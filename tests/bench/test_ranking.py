@@ -22,7 +22,9 @@ def rows_of(**options: Any) -> list[dict[str, Any]]:
 def test_a_committee_is_ranked_as_one_model_at_each_batch() -> None:
     rows = rows_of(batch=[1, 4])
     assert [(row["preset"], row["batch"]) for row in rows] == [("tron+", 1), ("tron+", 4)]
-    assert all(row["lists_per_s"] > 0 and 0 < row["python_us"] < 1e3 * row["ms"] for row in rows)
+    assert all(row["lists_per_s"] > 0 and row["ms"] > 0 for row in rows)
+    # Both are means: beside the median `ms` a pause of the machine would show
+    assert all(0 < row["python_us"] < 1e6 / row["lists_per_s"] for row in rows), rows
     assert table(rows).row_count == 2
 
 

@@ -54,6 +54,7 @@ def places(tmp_path_factory: pytest.TempPathFactory, bundle: Bundle) -> Iterator
     broker.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lost", [full_disk, gone_reader])
 @pytest.mark.parametrize(
     "command",
@@ -82,6 +83,7 @@ def test_help_and_version_on_a_full_disk_are_one_line() -> None:
         assert "No space left" in ended.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lost", [full_disk, gone_reader])
 @pytest.mark.parametrize("form", [(), ("--json",)])
 def test_watch_ends_with_its_reader(places: dict[str, str], form: tuple[str, ...], lost: Callable[[], int]) -> None:

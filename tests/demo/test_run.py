@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from demo.config import DemoConfig
+from demo.process import Stop
 from demo.refresh import RefreshConfig
-from demo.run import run_demo
+from demo.run import Demo, run_demo
 from demo.training import TrainerConfig
 
 pytestmark = pytest.mark.slow
@@ -64,6 +65,15 @@ def test_run_demo_answers_every_click_and_serves_two_models(
     assert processes_of(tmp_path) == []  # and so are the children
     assert threading.active_count() <= before + 1
     assert "model 2 is in service" in capfd.readouterr().err
+
+
+def test_demo_beyond_its_seconds_waits_for_the_fresh_model_for_a_while_and_says_so_once(tmp_path: Path) -> None:
+    demo = Demo(DemoConfig(seconds=10.0, refresh_grace_s=50.0, linger_s=2.0, items=50), tmp_path, "nowhere", Stop())
+    assert [demo._is_over(seconds, None) for seconds in (9.0, 10.0, 59.0, 60.0)] == [False, False, False, True]
+    assert demo._events == ["10 s are over; shopping goes on until the fresh model serves, 50 s at most"]
+    assert [demo._is_over(seconds, 8.0) for seconds in (9.9, 10.0)] == [False, True], "seen in time: ends in time"
+    assert [demo._is_over(seconds, 20.0) for seconds in (21.9, 22.0)] == [False, True]
+    assert len(demo._events) == 1
 
 
 @pytest.mark.timeout(120)

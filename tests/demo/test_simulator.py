@@ -1,5 +1,7 @@
 """The simulated shop: repeatable, ordered, and harder than a table of next-item counts."""
 
+import dataclasses
+from collections import Counter
 from itertools import islice
 from pathlib import Path
 
@@ -169,3 +171,26 @@ def test_simulate_log_same_seed_writes_the_same_file(tmp_path: Path) -> None:
     count = simulate_log(tmp_path / "a.csv", SHOP, 50)
     assert simulate_log(tmp_path / "b.csv", SHOP, 50) == count
     assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
+
+
+def test_simulate_log_other_shoppers_click_otherwise_in_the_same_shop(tmp_path: Path) -> None:
+    simulate_log(tmp_path / "a.csv", SHOP, 400)
+    simulate_log(tmp_path / "b.csv", SHOP, 400, shopper_seed=SHOP.seed)
+    simulate_log(tmp_path / "c.csv", SHOP, 400, shopper_seed=SHOP.seed + 1)
+    simulate_log(tmp_path / "d.csv", dataclasses.replace(SHOP, seed=SHOP.seed + 1), 400)
+    a, b, c, d = ((tmp_path / f"{name}.csv").read_text() for name in "abcd")
+    assert a == b
+    assert not sessions_of(a) & sessions_of(c), "one is a test log for the other"
+    assert len(sessions_of(c)) == 400
+    same_shop, other_shop = (popular(a) & popular(other) for other in (c, d))
+    assert len(same_shop) > 3 * len(other_shop)
+
+
+def sessions_of(log: str) -> set[str]:
+    return {line.split(",")[0] for line in log.splitlines()[1:]}
+
+
+def popular(log: str) -> set[str]:
+    """The thirty items clicked most."""
+    items = Counter(line.split(",")[1] for line in log.splitlines()[1:])
+    return {item for item, _ in items.most_common(30)}

@@ -216,6 +216,7 @@ def test_worker_asked_to_end_twice_ends_orderly_and_the_next_repeats_nothing(wor
     assert len(workplace.read("recommendations")) == published + 1
 
 
+@pytest.mark.slow
 def test_worker_under_clients_that_pipeline_metrics_and_read_nothing_answers_and_ends_at_once(
     workplace: Workplace,
 ) -> None:
@@ -231,6 +232,7 @@ def test_worker_under_clients_that_pipeline_metrics_and_read_nothing_answers_and
         assert time.monotonic() - begun < 15, "the end waits for no client of /metrics"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="the limit of another process is set on Linux only")
 def test_worker_out_of_file_descriptors_says_so_in_few_lines_and_goes_on(workplace: Workplace) -> None:
     workplace.start()

@@ -157,6 +157,7 @@ def test_processes_drop_out_and_draw_differently(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_two_processes_publish_one_model_as_good_as_that_of_one(tmp_path: Path) -> None:
     data = tmp_path / "clicks.parquet"
     simulate_log(data, ShopConfig(items=150), 2_500)

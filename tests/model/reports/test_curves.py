@@ -31,6 +31,12 @@ def validation(epoch: int) -> Progress:
     return Progress(stage="validate", epoch=epoch, epochs=3, step=10, steps=10, loss=2.0, metrics=FIGURES)
 
 
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests of the file of metrics: a plot takes longer than they do."""
+    monkeypatch.setattr(curves, "draw", lambda *_: None)
+
+
 def report(directory: Path, *reports: Progress, **options: Any) -> list[Progress]:
     """What reaches the callback behind the curves."""
     seen: list[Progress] = []
@@ -53,6 +59,7 @@ def save_checkpoint(directory: Path, at: int) -> None:
     checkpoint.save(directory, {"run": "r", "step": at})
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_curves_every_report_passes_and_steps_and_validations_are_kept(tmp_path: Path) -> None:
     reports = [Progress(stage="read"), step(4), step(9, epoch=2), validation(2), Progress(stage="publish")]
     assert report(tmp_path, *reports) == reports
@@ -67,6 +74,7 @@ def test_curves_every_report_passes_and_steps_and_validations_are_kept(tmp_path:
     assert third["ts"] > 1_600_000_000_000
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_curves_a_line_is_readable_as_soon_as_it_is_reported(tmp_path: Path) -> None:
     watched = Curves(tmp_path)
     for number in (1, 2, 3):
@@ -74,6 +82,7 @@ def test_curves_a_line_is_readable_as_soon_as_it_is_reported(tmp_path: Path) -> 
         assert steps(tmp_path)[-1] == number
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_curves_resumed_training_drops_what_it_writes_again(tmp_path: Path) -> None:
     report(tmp_path, step(2), step(5), step(7), step(9))
     save_checkpoint(tmp_path, 5)
@@ -83,12 +92,14 @@ def test_curves_resumed_training_drops_what_it_writes_again(tmp_path: Path) -> N
     assert seconds == sorted(seconds)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_curves_killed_before_its_first_checkpoint_starts_the_file_anew(tmp_path: Path) -> None:
     report(tmp_path, step(2), step(5))
     report(tmp_path, step(3))
     assert steps(tmp_path) == [3]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_curves_not_to_be_resumed_starts_the_file_anew(tmp_path: Path) -> None:
     report(tmp_path, step(2), step(5))
     save_checkpoint(tmp_path, 5)
@@ -116,6 +127,7 @@ def test_curves_committee_resumes_each_encoder_where_it_was(tmp_path: Path) -> N
     assert "Recall@20, 2/3" in drawn
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_curves_training_that_does_not_begin_leaves_the_file(tmp_path: Path) -> None:
     report(tmp_path, step(2), step(5))
     (tmp_path / checkpoint.FILE).write_bytes(b"damaged")
@@ -123,6 +135,7 @@ def test_curves_training_that_does_not_begin_leaves_the_file(tmp_path: Path) -> 
     assert steps(tmp_path) == [2, 5]
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("torn", [b'{"stage": "train", "st', b"\x00\xff", b"[1]\n", b'{"step": 3}\n', b"3"])
 def test_curves_torn_line_is_left_out(tmp_path: Path, torn: bytes) -> None:
     report(tmp_path, step(2))
@@ -169,6 +182,7 @@ def test_curves_nothing_reported_draws_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_curves_metrics_that_cannot_be_written_are_said_once(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     seen = report(tmp_path / "file" / "folder", step(1), step(2), validation(1))

@@ -107,7 +107,8 @@ def test_look_at_the_in_process_cluster_finds_topics_without_identities() -> Non
     assert found == {"clicks": Topic(4)}
 
 
-def test_look_without_a_broker_raises() -> None:
+def test_look_without_a_broker_raises(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stream.kafka.surroundings._ANSWER_S", 0.5)
     config = StreamConfig(
         bootstrap_servers="127.0.0.1:1", registry="nowhere", kafka={"socket.timeout.ms": "300", "log_level": "0"}
     )

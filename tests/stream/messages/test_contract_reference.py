@@ -70,7 +70,7 @@ def test_click_with_each_odd_value_in_each_field_is_judged_as_the_table_says(nam
             assert outcome(judge_click, value, key, record) == expected, (name, text[:60], record)
 
 
-@settings(max_examples=400)
+@settings(max_examples=4 * settings().max_examples)
 @given(messages, keys, st.sampled_from(RECORD_TIMES))
 @example("[[[[", b"s", NOW)
 @example("1E1406", b"s", NOW)
@@ -98,7 +98,7 @@ SEEN_BY_NO_SCHEMA = {
 }
 
 
-@settings(max_examples=400)
+@settings(max_examples=4 * settings().max_examples)
 @given(documents)
 @example(near("item_id", '"a\\n"'))
 @example(near("item_id", '"%s"' % ("ü" * 129)))

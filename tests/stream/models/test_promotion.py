@@ -12,7 +12,7 @@ from stream.models.promotion import make_live
 from stream.topic_names import Topics
 from tests.stream.kafka.test_clients import NOBODY
 from tests.stream.messages.test_announcements import read_all
-from tests.stream.models.test_follower import bundle_in
+from tests.stream.models.followed import bundle_in
 
 
 @pytest.fixture

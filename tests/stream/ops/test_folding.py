@@ -44,15 +44,15 @@ def written() -> Iterator[Written]:
 
 
 def test_folding_thousands_of_lines_of_one_place_are_twenty_and_a_count(written: Written) -> None:
-    for number in range(65_684):
+    for number in range(9_684):
         written.log.error("accept failed: %d", number)
-        written.clock.now += 0.0001
+        written.clock.now += 0.0006
     assert written.lines() == [f"accept failed: {number}" for number in range(20)]
-    assert written.left_out == 65_684 - 20
+    assert written.left_out == 9_684 - 20
     written.clock.now += 10
     written.log.error("something else")
     assert written.lines()[20:] == [
-        "65664 more lines like the last of tests.folding (line 57) were left out".replace("57", str(line_of_accept())),
+        "9664 more lines like the last of tests.folding (line 57) were left out".replace("57", str(line_of_accept())),
         "something else",
     ]
 

@@ -156,7 +156,7 @@ def test_health_tells_an_empty_registry_from_a_first_look() -> None:
 @pytest.fixture
 def popularity(tmp_path: Any) -> PopularityRanker:
     from export.bundle.bundle import load_bundle
-    from tests.stream.models.test_follower import bundle_in
+    from tests.stream.models.followed import bundle_in
 
     bundle: Bundle = load_bundle(bundle_in(tmp_path / "bundle"))
     return PopularityRanker(bundle)

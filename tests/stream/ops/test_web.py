@@ -132,7 +132,11 @@ def test_web_clients_that_pipeline_and_do_not_read_cost_little_and_do_not_hold_u
     asyncio.run(run())
 
 
-def test_web_more_clients_than_it_takes_are_closed_and_it_answers_again_when_they_are_gone() -> None:
+def test_web_more_clients_than_it_takes_are_closed_and_it_answers_again_when_they_are_gone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("stream.ops.web._Handler.timeout", 1.0)
+
     async def run() -> None:
         server = WebServer("127.0.0.1", 0, lambda: Health(ready=True), Metrics())
         port = await server.start()
