@@ -303,7 +303,7 @@ class Worker:
     def _on_change(self, change: Change) -> None:
         """In the lookout's thread: nothing more may be read where the clicks or their states are others."""
         if change.kind == "remade" and change.topic in (self.config.topics.clicks, self.config.changelog_topic):
-            self.partitions.hold()
+            self.partitions.hold(for_good=True)
 
     def _on_clear(self) -> None:
         """In the lookout's thread."""

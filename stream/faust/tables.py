@@ -76,14 +76,12 @@ class LeanRecovery(Recovery):
             await super()._wait(step, timeout=timeout)
         except Exception as error:
             timed_out = not step.done()
+            step.cancel()  # it belongs to a recovery that is over
             if self.should_stop or isinstance(error, RebalanceAgain):
                 raise
-            if self.signal_recovery_start.is_set():  # what failed belongs to a recovery that another has overtaken
-                step.cancel()
+            if self.signal_recovery_start.is_set():  # another has overtaken it: what failed matters no more
                 raise RebalanceAgain from None
-            if timed_out:
-                step.cancel()
-            elif not _comes_and_goes(error):
+            if not (timed_out or _comes_and_goes(error)):
                 raise
             why = "the broker did not answer in time" if timed_out else str(error) or type(error).__name__
             self.trouble = f"the state could not be recovered yet: {why}"

@@ -100,7 +100,8 @@ class LeanThread(AIOKafkaConsumerThread):
     async def _seek_and_expect(self, partitions: Mapping[Any, int], epoch: int) -> None:
         consumer, of = self._ensure_consumer(), self.app.intake.partitions.of
         self.serial += 1
-        sought = [TopicPartition(*partition) for partition in partitions if of(tuple(partition)).is_current(epoch)]
+        current = [partition for partition in partitions if of(tuple(partition)).is_current(epoch)]
+        sought = [TopicPartition(*partition) for partition in current if not of(tuple(partition)).held]
         for partition in sought:
             note_resets(consumer, partition, self._moved)
             consumer.seek(partition, partitions[partition])

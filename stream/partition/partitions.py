@@ -24,6 +24,7 @@ class Partitions:
         self.clicks_topic = clicks_topic
         self.epoch = 0
         self._all_since = 0  # the epoch in which all partitions were given up last
+        self._for_good = False
         self._seeking = threading.Lock()
         self._owned: frozenset[int] = frozenset()
         self._clicks: dict[int, OwnedPartition] = {}
@@ -88,10 +89,11 @@ class Partitions:
                 changelog.forget_position(self.epoch)
             return [prepared for partition in self for prepared in partition.give_up(self.epoch, failed=False)]
 
-    def hold(self) -> None:
+    def hold(self, *, for_good: bool = False) -> None:
         """Accept nothing until it is settled again which clicks the states are of, as it is after an assignment; what
-        is under way may still be confirmed."""
+        is under way may still be confirmed. for_good: the topic is another one, and the worker is about to end."""
         with self._seeking:
+            self._for_good = self._for_good or for_good
             for clicks in self:
                 clicks.held = True
             for reading in (*self, *list(self._changelogs.values())):
@@ -101,7 +103,7 @@ class Partitions:
         """It is settled: these may be read."""
         with self._seeking:
             for number in numbers:
-                self._clicks[number].held = False
+                self._clicks[number].held = self._for_good
 
     # -- committing to the group --
 

@@ -73,6 +73,15 @@ def test_a_seek_of_what_is_held_counts_once_it_is_released() -> None:
     assert offsets(ours.of(CLICKS).accept(records(0), serial=3)) == [0]
 
 
+def test_what_is_held_for_good_is_released_by_nothing() -> None:
+    ours = at(0)
+    ours.hold(for_good=True)
+    ours.hold()
+    ours.release([0])
+    ours.of(CLICKS).expect(0, serial=2, epoch=0)
+    assert not ours.of(CLICKS).is_expected
+
+
 class Interrupting:
     """A record whose offset is asked for while another thread is at work."""
 
