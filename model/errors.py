@@ -4,6 +4,7 @@
     ├── DataError               exit code 2: the click log can't be used
     │   └── BadLines            exit code 2: too large a share of its lines is bad
     ├── TrainingError           exit code 1: training can't go on
+    ├── LeadLost                exit code 1: another trainer leads now, nothing is published
     ├── CheckpointError         exit code 1: a checkpoint can't be used
     └── Interrupted             exit code 130 or 143: the training was ended by Ctrl-C or SIGTERM
 
@@ -12,7 +13,7 @@ Each message is for the person who runs the command.
 
 from export.errors import NextclickError
 
-__all__ = ["BadLines", "CheckpointError", "DataError", "Interrupted", "TrainingError"]
+__all__ = ["BadLines", "CheckpointError", "DataError", "Interrupted", "LeadLost", "TrainingError"]
 
 
 class DataError(NextclickError):
@@ -27,6 +28,10 @@ class BadLines(DataError):
 
 class TrainingError(NextclickError):
     """Training can't go on (the loss isn't finite, the data hold nothing to learn from): nothing is published."""
+
+
+class LeadLost(NextclickError):
+    """Another trainer leads now: what this one was about to publish is its to decide."""
 
 
 class CheckpointError(NextclickError):

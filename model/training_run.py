@@ -4,65 +4,56 @@ from __future__ import annotations
 
 import hashlib
 import json
-import platform
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import msgspec
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from export.bundle.bundle import Bundle, write_bundle
-from export.bundle.manifest import Manifest, TrainingWindow
+from export.bundle.bundle import Bundle
+from export.bundle.manifest import Lineage
 from export.errors import ConfigError, ProviderUnavailable
-from export.graph.choice import Scoring, describe, export_chosen
-from export.graph.topk import DEFAULT_K_MAX
+from export.graph.choice import Scoring
 from export.providers import Provider
 from export.ranking.ranker import Ranker, RankerConfig
 from export.registry.registry import Registry
+from model.bundling import export_bundle, with_figures, with_manifest
 from model.config import Preset
 from model.data.log import SessionLog
 from model.data.overlap import overlap
 from model.data.readers import RawLog, ReadOptions, build_log, read_log
-from model.data.split import split
-from model.errors import Interrupted
+from model.data.split import Parts, part
+from model.errors import Interrupted, TrainingError
 from model.evaluate.baselines import make_baseline
 from model.evaluate.metrics import MAIN
-from model.evaluate.protocol import evaluate, prefixes
+from model.evaluate.protocol import evaluate
 from model.learn import checkpoint
 from model.learn.committee import checkpoints, train_preset
 from model.learn.distributed import join_team, leave_team
 from model.learn.train import Trained
 from model.machine.memory import peak_memory_mb, release_memory
 from model.machine.threads import use_threads
-from model.nets.serving import ServingModel
 from model.reports.curves import Curves
 from model.reports.progress import OnProgress, Progress, ignore
 from model.reports.summary import TrainSummary
+from model.trainer.judge import judge, of_ranker
+from model.trainer.lineage import code_version, commit
+from model.trainer.refit import RefitConfig, guarded, refit
 
 __all__ = [
     "TrainRequest",
     "check_device",
     "default_checkpoint_dir",
     "evaluate_baselines",
-    "export_bundle",
-    "library_versions",
     "read_and_split",
     "run_digest",
-    "sample",
     "train_to_registry",
-    "with_figures",
 ]
 
 BASELINES = ("popularity", "next-item")  # always shown beside the model
-LIBRARIES = ("torch", "onnx", "onnxruntime", "numpy")  # whose versions the manifest records
-_COMPARED = 5_000  # lists, at least, of both ways to score; as many again where that does not divide well
 CHECKPOINTS = ".checkpoints"  # folder of a local registry
 KEPT_CHECKPOINTS = 12  # of the trainings into one registry, each encoder's its own; and those of the last IDLE_S
 IDLE_S = 3_600.0
@@ -82,13 +73,15 @@ class TrainRequest:
     init_from: Path | None = None  # checkpoint directory of an earlier training to start from
     plots: tuple[str, ...] = ("svg",)  # formats that the learning curves are drawn in: svg, png
     scoring: Scoring = "auto"  # how the graph scores the catalogue; "exact": never in int8
+    refit: RefitConfig | None = None  # learn what is held out too, once it has measured; None: it stays unlearned
     read: ReadOptions = field(default_factory=ReadOptions)  # format and column names
 
 
 def train_to_registry(request: TrainRequest, on_progress: OnProgress = ignore) -> TrainSummary | None:
     """Train, export, check and publish; None where another process of the same training does the publishing.
 
-    Steps: 1 read and split, 2 baselines, 3 train, 4 export, 5 parity, 6 bundle, 7 evaluate the graph, 8 publish.
+    Steps: 1 read and split, 2 baselines, 3 train, 4 export, 5 parity, 6 bundle, 7 evaluate the graph, 8 refit, where
+    it is asked for, 9 publish.
     Nothing is published unless all before it went well. Raises DataError, ConfigError, TrainingError, CheckpointError,
     ParityError, ProviderUnavailable and RegistryError; Interrupted, after a signal, with what to do to go on.
     """
@@ -103,7 +96,10 @@ def train_to_registry(request: TrainRequest, on_progress: OnProgress = ignore) -
         checkpoint.make_folder(default_checkpoint_dir(request.registry, ""))
     use_threads(request.preset.train.threads)
     team = join_team(request.preset.train.device)
-    log, valid = read_and_split(request, on_progress)  # 1
+    if request.refit is not None and (request.valid is not None or team.size > 1):
+        what = "--valid" if request.valid is not None else "torchrun"
+        raise ConfigError(f"--refit learns what is held out of --data, in one process: leave out {what}")
+    log, valid, raw = _read_parts(request, on_progress)  # 1
     valid = valid.thinned(request.preset.train.valid_sessions)
     window = request.preset.encoder.window
     baselines = evaluate_baselines(log, valid, window, on_progress) if team.leads else {}  # 2
@@ -132,7 +128,11 @@ def train_to_registry(request: TrainRequest, on_progress: OnProgress = ignore) -
                 trained, log, valid, request.preset, baselines, Path(staging), on_progress, scoring=request.scoring
             )
             bundle = with_figures(bundle, valid, request.preset, on_progress)  # 7
-            number = registry.publish(bundle.path)  # 8
+            lineage = Lineage(code=code_version(), commit=commit())
+            if raw is not None:
+                bundle, lineage = _refitted(request, trained, bundle, raw, valid, directory, run, lineage, on_progress)
+            bundle = with_manifest(bundle, msgspec.structs.replace(bundle.manifest, lineage=lineage))
+            number = registry.publish(bundle.path)  # 9
     on_progress(Progress(stage="publish", message=f"version {number} in {request.registry}"))
     if request.checkpoint_dir is None:
         checkpoint.prune(directory.parent, keep=KEPT_CHECKPOINTS, idle_s=IDLE_S)
@@ -148,7 +148,58 @@ def train_to_registry(request: TrainRequest, on_progress: OnProgress = ignore) -
         checkpoint_dir=directory,
         metrics_file=curves.metrics_file,
         plot=curves.plot,
+        refitted=lineage.refit is not None and lineage.refit.refitted,
     )
+
+
+def _refitted(
+    request: TrainRequest,
+    trained: Trained,
+    judged: Bundle,
+    raw: RawLog,
+    valid: SessionLog,
+    directory: Path,
+    run: str,
+    lineage: Lineage,
+    on_progress: OnProgress,
+) -> tuple[Bundle, Lineage]:
+    """Step 8: the bundle to be published, and its lineage. The figures stay those of the weights that were judged."""
+    config = request.refit
+    assert config is not None, "raw is kept for a refit only"
+    whole = build_log(raw, min_support=request.min_support)
+    newest = part(raw, min_support=request.min_support).newest
+    again = request.preset
+    ranker = Ranker(judged, RankerConfig(threads=again.train.threads))
+    folder = judged.path / "refit"
+    folder.mkdir()
+    on_progress(Progress(stage="refit", message=f"{whole.sessions:,} sessions, those held out among them"))
+    try:
+        held_out = build_log(newest, whole.vocabulary).thinned(again.train.valid_sessions)
+        encoders = refit(
+            again,
+            trained,
+            whole,
+            held_out,
+            config,
+            run=run,
+            directory=directory / "refit",
+            judged=directory,
+            init_from=request.init_from,
+            on_progress=on_progress,
+        )
+        bundle = export_bundle(
+            encoders, whole, held_out, again, judged.manifest.baselines, folder, on_progress, scoring=request.scoring
+        )
+        after: Ranker | TrainingError = Ranker(bundle, RankerConfig(threads=again.train.threads))
+    except TrainingError as error:
+        bundle, after = judged, error
+    recall = judge(of_ranker(ranker), valid).metrics[MAIN]
+    found = guarded(ranker, after, valid, recall, config)
+    lineage = msgspec.structs.replace(lineage, refit=found)
+    if not found.refitted:
+        on_progress(Progress(stage="refit", message=f"warning: it is not published: {found.why}"))
+        return judged, lineage
+    return with_manifest(bundle, msgspec.structs.replace(bundle.manifest, valid=judged.manifest.valid)), lineage
 
 
 @contextmanager
@@ -178,9 +229,15 @@ def check_device(device: Provider) -> None:
 
 def read_and_split(request: TrainRequest, on_progress: OnProgress = ignore) -> tuple[SessionLog, SessionLog]:
     """Return the training and the validation log, both with the vocabulary of the first."""
+    return _read_parts(request, on_progress)[:2]
+
+
+def _read_parts(request: TrainRequest, on_progress: OnProgress) -> tuple[SessionLog, SessionLog, RawLog | None]:
+    """The same, and all that was read where it is wanted again."""
     raw = _read(request.data, request.read, on_progress)
     if request.valid is None:
-        log, valid = split(raw, min_support=request.min_support)
+        parts: Parts = part(raw, min_support=request.min_support)
+        log, valid = parts.log, parts.valid
     else:
         log = build_log(raw, min_support=request.min_support)
         held_out = _read(request.valid, request.read, on_progress)
@@ -189,7 +246,7 @@ def read_and_split(request: TrainRequest, on_progress: OnProgress = ignore) -> t
         valid = build_log(held_out, log.vocabulary)
     counts = f"{log.sessions:,} sessions, {log.clicks:,} clicks, {len(log.vocabulary):,} items to learn from"
     on_progress(Progress(stage="read", message=f"{counts}; {valid.sessions:,} sessions held out"))
-    return log, valid
+    return log, valid, raw if request.refit is not None else None
 
 
 def _read(path: Path, read: ReadOptions, on_progress: OnProgress) -> RawLog:
@@ -226,86 +283,3 @@ def default_checkpoint_dir(registry: str | Path, run: str) -> Path:
     local = "://" not in str(registry)
     root = Path(registry) / CHECKPOINTS if local else Path.home() / ".cache" / "nextclick" / "checkpoints"
     return root / run[:16]
-
-
-def export_bundle(
-    trained: Trained,
-    log: SessionLog,
-    valid: SessionLog,
-    preset: Preset,
-    baselines: dict[str, dict[str, float]],
-    directory: Path,
-    on_progress: OnProgress = ignore,
-    *,
-    scoring: Scoring = "auto",
-) -> Bundle:
-    """Write the graph of the trained encoders and what belongs to it into `directory`. ParityError if they differ.
-
-    `auto` scores in int8 where that gives the lists of exact scoring on validation sessions (`export.graph.choice`).
-    """
-    items, window = len(log.vocabulary), preset.encoder.window
-    k_max = min(DEFAULT_K_MAX, items)
-    onnx_file = directory / "model.onnx"
-    parity = export_chosen(
-        lambda margin: ServingModel(trained.encoders, margin=margin),
-        onnx_file,
-        window=window,
-        items=items,
-        k=k_max,
-        sessions=sample(valid, window),
-        scoring=scoring,
-        seed=preset.train.seed,
-    )
-    on_progress(Progress(stage="export", message=f"{onnx_file.stat().st_size / 2**20:.1f} MiB"))
-    on_progress(Progress(stage="parity", message=f"the graph ranks as PyTorch does, {describe(parity)}"))
-    manifest = Manifest(
-        created_ts=time.time_ns() // 1_000_000,
-        preset=preset.name,
-        config=preset.to_dict(),
-        items=items,
-        window=window,
-        k_max=k_max,
-        training=TrainingWindow(first_ts=log.first_ts, last_ts=log.last_ts, sessions=log.sessions, clicks=log.clicks),
-        valid={},
-        baselines=baselines,
-        parity=parity,
-        libraries=library_versions(),
-    )
-    return write_bundle(
-        directory, onnx_file=onnx_file, vocabulary=log.vocabulary, popularity=log.popularity(), manifest=manifest
-    )
-
-
-def sample(valid: SessionLog, window: int) -> list[NDArray[np.int32]]:
-    """Return beginnings of validation sessions, evenly from all there are, the shortest first."""
-    starts, targets = prefixes(valid, window)
-    every = slice(None, None, max(1, len(targets) // _COMPARED))
-    return [valid.items[start:end] for start, end in zip(starts[every], targets[every], strict=True)]
-
-
-def with_figures(bundle: Bundle, valid: SessionLog, preset: Preset, on_progress: OnProgress = ignore) -> Bundle:
-    """Evaluate the exported graph through the Ranker, and return the bundle with the figures in its manifest."""
-    ranker = Ranker(bundle, RankerConfig(threads=preset.train.threads))
-    figures = evaluate(ranker, valid, window=bundle.manifest.window).to_json()
-    on_progress(Progress(stage="evaluate", message="the exported graph", metrics=figures))
-    if poorer := [name for name, other in bundle.manifest.baselines.items() if figures[MAIN] < other[MAIN]]:
-        message = f"the model's lists are poorer than those of {' and '.join(poorer)}: train longer, or on more clicks"
-        on_progress(Progress(stage="evaluate", message=message))
-    return write_bundle(
-        bundle.path,
-        onnx_file=bundle.onnx_path,
-        vocabulary=bundle.vocabulary,
-        popularity=bundle.popularity,
-        manifest=msgspec.structs.replace(bundle.manifest, valid=figures),
-    )
-
-
-def library_versions() -> dict[str, str]:
-    """Return the versions of Python and of the libraries that trained and exported."""
-    found = {"python": platform.python_version()}
-    for name in LIBRARIES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:  # onnxruntime may be there under the name of its GPU build
-            continue
-    return found

@@ -7,7 +7,16 @@ import numpy as np
 
 from export.errors import BundleError
 
-__all__ = ["FORMAT_VERSION", "MAX_WINDOW", "UNPUBLISHED", "FileEntry", "Manifest", "TrainingWindow"]
+__all__ = [
+    "FORMAT_VERSION",
+    "MAX_WINDOW",
+    "UNPUBLISHED",
+    "FileEntry",
+    "Lineage",
+    "Manifest",
+    "Refit",
+    "TrainingWindow",
+]
 
 FORMAT_VERSION = 1  # of the bundle's layout; a reader refuses any other
 MAX_WINDOW = 4_096  # of clicks: a worker warms up with rows as long
@@ -32,6 +41,30 @@ class TrainingWindow(msgspec.Struct, frozen=True, kw_only=True):
     clicks: int
 
 
+class Refit(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether the published weights have learned the clicks that the model was judged on."""
+
+    refitted: bool  # true: `valid` of the manifest, and the gate's figures, are of the weights before that
+    how: str = ""  # scratch, or continue: how the newest clicks were learned as well
+    why: str = ""  # what speaks against the refitted weights, where the judged ones were published instead
+    overlap: float | None = None  # of the lists before and after, mean share of the same items among 20
+    recall: float | None = None  # Recall@20 of the refitted weights on what they have learned now: no measure of theirs
+
+
+class Lineage(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a version comes from."""
+
+    code: str = ""  # version of nextclick
+    commit: str = ""  # of the checkout that trained, where it was one; ends in + where that was changed
+    cycle: str = ""  # of the trainer, which publishes once a cycle; empty: trained by hand
+    mode: str = "full"  # full: the whole window; fresh: what was new, on top of the parent
+    parent: str = ""  # version whose weights this one began with; empty: from scratch
+    live: str = ""  # version that was served then, and was judged beside it
+    window: dict[str, Any] = {}  # where the clicks were read: topic, offsets, parts
+    gate: dict[str, Any] = {}  # the judgement by which it was published
+    refit: Refit | None = None
+
+
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """The content of `manifest.json`. Unknown fields are ignored: a newer writer of this format stays readable."""
 
@@ -48,6 +81,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     baselines: dict[str, dict[str, float]]  # baseline -> its metrics on the same sessions
     parity: dict[str, Any]  # how closely the graph agrees with PyTorch
     libraries: dict[str, str]  # library -> version that trained and exported
+    lineage: Lineage | None = None  # None: of a release that kept none
     files: dict[str, FileEntry] = {}  # every other file of the bundle
 
     def to_bytes(self) -> bytes:

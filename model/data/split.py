@@ -1,5 +1,7 @@
 """Hold out the newest sessions of a click log by time, as the published evaluations of session models do."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from model.data.log import SessionLog
@@ -7,13 +9,27 @@ from model.data.readers.build import build_log, long_enough
 from model.data.readers.raw import RawLog
 from model.errors import DataError
 
-__all__ = ["hold_out", "split"]
+__all__ = ["Parts", "hold_out", "part", "split"]
 
 DAY_MS = 86_400_000
 SHARES = (0.1, 0.2, 0.35, 0.5)  # of the sessions, held out where the newest day has fewer; the first that will do
 
 
+class Parts(NamedTuple):
+    """A log in two by time."""
+
+    log: SessionLog  # to train on
+    valid: SessionLog  # to validate with, over the items of `log`
+    newest: RawLog  # the clicks that are held out, those on items that `log` does not have among them
+
+
 def split(raw: RawLog, *, min_support: int = 1) -> tuple[SessionLog, SessionLog]:
+    """Return what to train on and what to validate with, as `part` does."""
+    parts = part(raw, min_support=min_support)
+    return parts.log, parts.valid
+
+
+def part(raw: RawLog, *, min_support: int = 1) -> Parts:
     """Return what to train on and what to validate with, which has the vocabulary of the first.
 
     Sessions of one click count for neither. Where nothing of what is held out is known from the rest, as in a small log
@@ -24,7 +40,7 @@ def split(raw: RawLog, *, min_support: int = 1) -> tuple[SessionLog, SessionLog]
         older, newer = hold_out(usable, share)
         log = build_log(older, min_support=min_support)
         try:
-            return log, build_log(newer, log.vocabulary)
+            return Parts(log, build_log(newer, log.vocabulary), newer)
         except DataError:
             continue
     raise DataError(

@@ -10,7 +10,7 @@ __all__ = ["OnProgress", "Progress", "ignore"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """One report. `stage` is read, baselines, train, validate, export, parity, evaluate or publish."""
+    """One report. `stage` is read, baselines, train, validate, export, parity, evaluate, gate, refit or publish."""
 
     stage: str
     message: str = ""  # one line for people

@@ -24,6 +24,7 @@ class TrainSummary:
     checkpoint_dir: Path  # what a later training can start from (`--init-from`)
     metrics_file: Path  # JSON lines of losses and validations (model/reports/curves.py)
     plot: Path | None  # the learning curves drawn; None where they could not be
+    refitted: bool = False  # the published weights learned what was held out, too; `valid` is of those before that
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""

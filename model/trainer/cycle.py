@@ -1,18 +1,55 @@
-"""One cycle of the trainer: what it is asked to do, and what came of it."""
+"""One cycle of the trainer: from the clicks of a window to a version, or to the reasons why there is none.
 
+Steps: 1 hold the newest sessions out, 2 train on the rest, 3 export, 4 gate (candidate, live model, baselines on what
+was held out), 5 refit with the newest sessions, 6 guard the refit, 7 publish. What a step leaves behind lies in the
+cycle's folder, so that a cycle that was killed goes on where it was; and the manifest names the cycle, so that none
+publishes twice.
+
+    <folder>/candidate/   checkpoints of step 2
+    <folder>/gate.json    the judgement, once there is one
+    <folder>/refit/       checkpoints of step 5
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from export.registry.registry import DEFAULT_VARIANT, Registry
-from model.config import Preset
-from model.data.readers.raw import RawLog
-from model.trainer.gate import GateConfig, GateReport
+import msgspec
 
-__all__ = ["CycleRequest", "CycleResult", "Mode"]
+from export.bundle.bundle import Bundle, load_bundle
+from export.bundle.manifest import Lineage, Refit
+from export.errors import BundleError, VersionUnknown
+from export.graph.choice import Scoring
+from export.ranking.ranker import Ranker, RankerConfig
+from export.registry.registry import DEFAULT_VARIANT, Registry
+from model.bundling import export_bundle, with_manifest
+from model.config import Preset
+from model.data.log import SessionLog
+from model.data.readers.build import build_log
+from model.data.readers.raw import RawLog
+from model.data.split import Parts, part
+from model.errors import LeadLost, TrainingError
+from model.evaluate.metrics import MAIN
+from model.learn.committee import train_preset
+from model.learn.train import Trained
+from model.machine.memory import release_memory
+from model.machine.threads import use_threads
+from model.reports.progress import OnProgress, Progress, ignore
+from model.trainer.fresh import FreshConfig, fresh_log, fresh_parts, fresh_preset
+from model.trainer.gate import GateConfig, GateReport, pass_gate
+from model.trainer.lineage import code_version, commit, published_by
+from model.trainer.refit import RefitConfig, guarded, refit
+
+__all__ = ["Cycle", "CycleRequest", "CycleResult", "Mode", "run_cycle"]
 
 Mode = Literal["full", "fresh"]  # the whole window, or only what is new since the last version
+
+_GATE = "gate.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,14 +61,17 @@ class CycleRequest:
     mode: Mode
     preset: Preset  # options already put in
     registry: Registry
-    folder: Path  # checkpoints and the staged bundle; kept over kills, the cycle's own
+    folder: Path  # checkpoints and the judgement; kept over kills, the cycle's own
     variant: str = DEFAULT_VARIANT
     parent: Path | None = None  # checkpoints of the version to start from (warm), None: from scratch
+    parent_version: str = ""  # that version
     since_ts: int = 0  # fresh: clicks before this were learned by the parent, ms since the epoch
     min_support: int = 1
     gate: GateConfig = field(default_factory=GateConfig)
+    refit: RefitConfig | None = field(default_factory=RefitConfig)  # None: what was judged is published
+    fresh: FreshConfig = field(default_factory=FreshConfig)
+    scoring: Scoring = "auto"  # how the graph scores the catalogue
     window: dict[str, Any] = field(default_factory=dict)  # where the clicks come from (topic, offsets, parts): lineage
-    mlflow: str | None = None  # tracking URI
     may_publish: Callable[[], bool] = lambda: True  # asked right before publishing: False once another trainer leads
 
 
@@ -39,8 +79,204 @@ class CycleRequest:
 class CycleResult:
     """What came of a cycle."""
 
-    version: str | None  # published by this cycle, now or before a kill; None: the gate or the guard refused
+    version: str | None  # published by this cycle, now or before a kill; None: the gate refused
     gate: GateReport
     checkpoints: Path | None  # of the weights published, to start the next from
     refitted: bool
-    seconds: float
+    seconds: float  # of this run of it
+    why_not_refitted: str = ""  # what the guard found
+
+
+def run_cycle(request: CycleRequest, on_progress: OnProgress = ignore) -> CycleResult:
+    """Do what is left of a cycle. DataError where the window holds too little; TrainingError, CheckpointError and
+    ParityError of a training; RegistryError; LeadLost where another trainer leads now; Interrupted by a signal."""
+    return Cycle(request, on_progress).run()
+
+
+class Cycle:
+    """The steps, one method each."""
+
+    def __init__(self, request: CycleRequest, on_progress: OnProgress = ignore) -> None:
+        self._request, self._on_progress = request, on_progress
+        self._began = time.monotonic()
+        self._preset = fresh_preset(request.preset, request.fresh) if request.mode == "fresh" else request.preset
+        self._threads = request.preset.train.threads
+        self._candidate, self._refit = request.folder / "candidate", request.folder / "refit"
+
+    def run(self) -> CycleResult:
+        """All steps that are not done yet."""
+        if (version := published_by(self._request.registry, self._request.cycle)) is not None:
+            return self._published_before(version)
+        self._request.folder.mkdir(parents=True, exist_ok=True)
+        use_threads(self._threads)
+        parts = self._hold_out()  # 1
+        trained = self._train(parts)  # 2
+        with tempfile.TemporaryDirectory(prefix="nextclick-cycle-") as staging:
+            bundle = self._export(trained, parts.log, parts.valid, Path(staging) / "candidate")  # 3
+            gate, live = self._judge(bundle, parts)  # 4
+            if not gate.passed:
+                return self._result(None, gate, None)
+            bundle = with_manifest(bundle, msgspec.structs.replace(bundle.manifest, valid=gate.candidate))
+            found = None
+            if self._request.refit is not None:
+                bundle, found = self._refitted(trained, bundle, parts, gate, Path(staging) / "refit")  # 5, 6
+            return self._publish(bundle, gate, live, found)  # 7
+
+    def _hold_out(self) -> Parts:
+        request = self._request
+        if request.mode == "full":
+            return part(request.raw, min_support=request.min_support)
+        return fresh_parts(request.raw, request.since_ts, request.fresh, min_support=request.min_support)
+
+    def _train(self, parts: Parts) -> Trained:
+        request = self._request
+        log = self._chosen(parts.log)
+        self._say(
+            "train", f"{log.sessions:,} sessions, {len(log.vocabulary):,} items; {parts.valid.sessions:,} held out"
+        )
+        release_memory()
+        return train_preset(
+            log,
+            parts.valid.thinned(self._preset.train.valid_sessions),
+            self._preset,
+            run=self._name("candidate"),
+            directory=self._candidate,
+            init_from=request.parent,
+            on_progress=self._on_progress,
+        )
+
+    def _chosen(self, log: SessionLog) -> SessionLog:
+        """What a training sees of a window."""
+        request = self._request
+        if request.mode == "full":
+            return log
+        return fresh_log(log, request.since_ts, request.fresh, seed=request.preset.train.seed)
+
+    def _export(self, trained: Trained, log: SessionLog, valid: SessionLog, folder: Path) -> Bundle:
+        """log: the whole window's, in either mode, whose items, popularity and times the bundle states."""
+        folder.mkdir(parents=True, exist_ok=True)
+        preset = self._preset
+        return export_bundle(trained, log, valid, preset, {}, folder, self._on_progress, scoring=self._request.scoring)
+
+    def _judge(self, bundle: Bundle, parts: Parts) -> tuple[GateReport, str]:
+        """The judgement, of before a kill where there is one, and the version that was live then."""
+        file = self._request.folder / _GATE
+        if file.exists():
+            try:
+                kept = msgspec.json.decode(file.read_bytes(), type=_Kept)
+                return kept.gate, kept.live
+            except msgspec.MsgspecError:  # half a file: judged again
+                file.unlink()
+        live = self._live()
+        newest = build_log(parts.newest).thinned(self._preset.train.valid_sessions)  # with items nobody has learned
+        candidate = Ranker(bundle, RankerConfig(threads=self._threads))
+        say = lambda text: self._say("gate", text)  # noqa: E731
+        gate = pass_gate(candidate, live, parts.log, newest, self._request.gate, seed=self._preset.train.seed, say=say)
+        kept = _Kept(gate=gate, live=live.version if live is not None else "")
+        partial = file.with_suffix(".partial")
+        partial.write_bytes(msgspec.json.encode(kept))
+        partial.replace(file)
+        verdict = "passed" if gate.passed else "did not pass"
+        self._on_progress(Progress(stage="gate", message=f"the candidate {verdict}", metrics=gate.candidate))
+        for reason in gate.reasons:
+            self._say("gate", reason)
+        return gate, kept.live
+
+    def _live(self) -> Ranker | None:
+        """The model that is served; None before the first. One that can't be run is none that could be lost."""
+        registry = self._request.registry
+        version = registry.live(self._request.variant) or registry.newest()
+        if version is None:
+            return None
+        try:
+            return Ranker(load_bundle(registry.fetch(version)), RankerConfig(threads=self._threads))
+        except (BundleError, VersionUnknown) as error:
+            self._say("gate", f"warning: the live version {version} can't be judged beside the candidate: {error}")
+            return None
+
+    def _refitted(
+        self, trained: Trained, judged: Bundle, parts: Parts, gate: GateReport, folder: Path
+    ) -> tuple[Bundle, Refit]:
+        """The bundle to be published, and what the guard says."""
+        request, config = self._request, self._request.refit
+        assert config is not None
+        whole = build_log(request.raw, min_support=request.min_support)
+        newest = build_log(parts.newest, whole.vocabulary)
+        before = Ranker(judged, RankerConfig(threads=self._threads))
+        try:
+            again = refit(
+                self._preset,
+                trained,
+                self._chosen(whole),
+                newest.thinned(self._preset.train.valid_sessions),
+                config,
+                run=self._name("refit"),
+                directory=self._refit,
+                judged=self._candidate,
+                init_from=request.parent,
+                on_progress=self._on_progress,
+            )
+            bundle = self._export(again, whole, newest, folder)
+            after: Ranker | TrainingError = Ranker(bundle, RankerConfig(threads=self._threads))
+        except TrainingError as error:
+            bundle, after = judged, error
+        sample = build_log(parts.newest).thinned(self._preset.train.valid_sessions)
+        found = guarded(before, after, sample, gate.candidate[MAIN], config)
+        if not found.refitted:
+            self._say(
+                "refit", f"warning: the weights that were judged are published, not the refitted ones: {found.why}"
+            )
+            return judged, found
+        self._say("refit", f"lists have {found.overlap:.0%} of their items in common with the judged ones")
+        return with_manifest(bundle, msgspec.structs.replace(bundle.manifest, valid=gate.candidate)), found
+
+    def _publish(self, bundle: Bundle, gate: GateReport, live: str, found: Refit | None) -> CycleResult:
+        request = self._request
+        lineage = Lineage(
+            code=code_version(),
+            commit=commit(),
+            cycle=request.cycle,
+            mode=request.mode,
+            parent=request.parent_version if request.parent is not None else "",
+            live=live,
+            window=request.window,
+            gate=gate.to_json(),
+            refit=found,
+        )
+        manifest = msgspec.structs.replace(bundle.manifest, lineage=lineage, baselines=gate.baselines)
+        bundle = with_manifest(bundle, manifest)
+        if not request.may_publish():
+            raise LeadLost(f"cycle {request.cycle}: another trainer leads now, and nothing was published")
+        version = request.registry.publish(bundle.path)
+        self._say("publish", f"version {version} in {request.registry.url}")
+        return self._result(version, gate, found)
+
+    def _published_before(self, version: str) -> CycleResult:
+        lineage = self._request.registry.manifest(version).lineage
+        assert lineage is not None, "it was found by its lineage"
+        return self._result(version, msgspec.convert(lineage.gate, GateReport, strict=False), lineage.refit)
+
+    def _result(self, version: str | None, gate: GateReport, found: Refit | None) -> CycleResult:
+        refitted = found is not None and found.refitted
+        return CycleResult(
+            version=version,
+            gate=gate,
+            checkpoints=None if version is None else self._refit if refitted else self._candidate,
+            refitted=refitted,
+            seconds=round(time.monotonic() - self._began, 1),
+            why_not_refitted="" if found is None else found.why,
+        )
+
+    def _name(self, step: str) -> str:
+        """Of a training, in its checkpoints: one of another cycle is refused."""
+        return f"{self._request.cycle}/{step}"
+
+    def _say(self, stage: str, text: str) -> None:
+        self._on_progress(Progress(stage=stage, message=text))
+
+
+class _Kept(msgspec.Struct, frozen=True):
+    """The content of gate.json."""
+
+    gate: GateReport
+    live: str

@@ -1,11 +1,22 @@
 """The gate: whether a candidate may take the place of the live model, judged on clicks that neither has learned."""
 
-from dataclasses import dataclass, field
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from export.checks import require_finite
 from export.errors import ConfigError
+from export.ranking.ranker import Ranker
+from model.data.log import SessionLog
+from model.evaluate.baselines import BASELINES
+from model.evaluate.metrics import MAIN, SECOND, label
+from model.trainer.judge import FALLBACK, judge, of_baseline, of_ranker, paired_difference
 
-__all__ = ["GateConfig", "GateReport"]
+__all__ = ["GateConfig", "GateReport", "pass_gate"]
+
+_COVERAGE = "coverage@20"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,17 +24,24 @@ class GateConfig:
     """What a candidate must show. ConfigError for values that can't be."""
 
     tolerance: float = 0.005  # Recall@20 and MRR@20 may be so much below the live model's
-    baselines: tuple[str, ...] = ("popularity", "items-after", "vmis-knn")  # whose Recall@20 it must reach
-    min_coverage: float = 0.0  # share of the catalogue in its lists, at least this share of the live model's
+    baselines: tuple[str, ...] = ("popularity", "items-after", "vmis-knn")  # judged beside it
+    slack: float = 0.0  # Recall@20 may be so much below the best of them
+    min_coverage: float = 0.5  # of the catalogue in its lists, as a share of the live model's coverage
     max_fallback: float = 0.5  # share of lists that popularity answers, at most
+    min_sessions: int = 100  # newer than what the live model has learned; of fewer nothing can be said
     confidence: float = 0.95  # of the paired interval by session
 
     def __post_init__(self) -> None:
         require_finite(self)
-        if not (0 <= self.tolerance <= 1 and 0 <= self.min_coverage <= 1 and 0 <= self.max_fallback <= 1):
-            raise ConfigError("gate: tolerance, coverage and fallback are shares, 0 to 1")
+        shares = (self.tolerance, self.slack, self.min_coverage, self.max_fallback)
+        if not all(0 <= share <= 1 for share in shares):
+            raise ConfigError("gate: tolerance, slack, coverage and fallback are shares, 0 to 1")
         if not 0 < self.confidence < 1:
             raise ConfigError(f"gate: confidence must be between 0 and 1, not {self.confidence}")
+        if self.min_sessions < 1:
+            raise ConfigError(f"gate: at least one session must be judged, not {self.min_sessions}")
+        if unknown := [name for name in self.baselines if name not in BASELINES]:
+            raise ConfigError(f"gate: {unknown[0]!r} is no baseline; there are: {', '.join(BASELINES)}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +51,100 @@ class GateReport:
     passed: bool
     reasons: tuple[str, ...]  # why not, or what was judged with what result: for people
     candidate: dict[str, float]
-    live: dict[str, float] | None  # None: nothing is live
+    live: dict[str, float] | None  # None: nothing is live, or it could not be judged
     baselines: dict[str, dict[str, float]] = field(default_factory=dict)
     interval: tuple[float, float] | None = None  # of candidate - live, Recall@20, paired by session
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        return asdict(self)
+
+
+def pass_gate(
+    candidate: Ranker,
+    live: Ranker | None,
+    learned: SessionLog,
+    newest: SessionLog,
+    config: GateConfig,
+    *,
+    seed: int = 0,
+    say: Callable[[str], None] = lambda _: None,
+) -> GateReport:
+    """Judge a candidate on the sessions of `newest` (its own vocabulary), which it has not learned.
+
+    learned: what the baselines count, as the candidate did. The live model is judged on those sessions alone that began
+    after its newest click; `say` hears of each step.
+    """
+    say(f"judging the candidate on {newest.sessions:,} sessions that it has not learned")
+    own = judge(of_ranker(candidate), newest)
+    beside = {}
+    for name in config.baselines:
+        say(f"judging {name}")
+        beside[name] = judge(of_baseline(name, learned), newest).metrics
+    against, passed = _against_baselines(own.metrics, beside, config)
+    judged, between = None, None
+    if live is not None:
+        say(f"judging the live model, version {live.version}")
+        unseen = newest.select(newest.ts[newest.offsets[:-1]] > live.bundle.manifest.training.last_ts)
+        if unseen.sessions < config.min_sessions:
+            against.append(
+                f"not compared with the live version {live.version}: {unseen.sessions} of the newest sessions began "
+                f"after it had learned, and {config.min_sessions} are needed"
+            )
+        else:
+            theirs, ours = judge(of_ranker(live), unseen), judge(of_ranker(candidate), unseen)
+            _, between = paired_difference(ours, theirs, unseen, confidence=config.confidence, seed=seed)
+            judged = theirs.metrics
+            found, fit = _against_live(ours.metrics, judged, between, live.version, config)
+            against, passed = [*against, *found], passed and fit
+    return GateReport(
+        passed=passed,
+        reasons=tuple(against),
+        candidate=own.metrics,
+        live=judged,
+        baselines=beside,
+        interval=between,
+    )
+
+
+def _against_baselines(
+    own: dict[str, float], beside: dict[str, dict[str, float]], config: GateConfig
+) -> tuple[list[str], bool]:
+    """The reasons, and whether none speaks against the candidate."""
+    reasons, passed = [], True
+    for name, figures in beside.items():
+        bound = figures[MAIN] - config.slack
+        fits = own[MAIN] >= bound
+        passed = passed and fits
+        more = "" if fits else f"; at least {bound:.4f} is asked: train longer, by another preset, or allow for it"
+        reasons.append(_words(MAIN, own[MAIN], name, figures[MAIN], more))
+    if own[FALLBACK] > config.max_fallback:
+        passed = False
+        reasons.append(
+            f"{own[FALLBACK]:.1%} of its lists are popular items, as it knows no item of the session; at most "
+            f"{config.max_fallback:.0%} is allowed: train it on newer clicks"
+        )
+    return reasons, passed
+
+
+def _against_live(
+    own: dict[str, float], live: dict[str, float], between: tuple[float, float], version: str, config: GateConfig
+) -> tuple[list[str], bool]:
+    reasons, passed = [], True
+    for metric in (MAIN, SECOND):
+        fits = own[metric] >= live[metric] - config.tolerance
+        passed = passed and fits
+        more = f", interval of the difference {between[0]:+.4f} to {between[1]:+.4f}" if metric == MAIN else ""
+        more += "" if fits else f"; it may be {config.tolerance:g} below"
+        reasons.append(_words(metric, own[metric], f"live version {version}", live[metric], more))
+    if own[_COVERAGE] < config.min_coverage * live[_COVERAGE]:
+        passed = False
+        reasons.append(
+            f"its lists hold {own[_COVERAGE]:.1%} of its catalogue, those of the live version {live[_COVERAGE]:.1%}: "
+            f"at least {config.min_coverage:g} times that is asked"
+        )
+    return reasons, passed
+
+
+def _words(metric: str, own: float, name: str, other: float, more: str) -> str:
+    return f"{label(metric)} {own:.4f}, {name} {other:.4f}{more}"

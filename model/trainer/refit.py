@@ -1,0 +1,128 @@
+"""Refit: what was chosen on held-out clicks learns these too, before it is published; and the guard of that.
+
+The newest clicks are worth most, and the published weights are not the ones that were judged. So they are compared: a
+refit whose loss or lists go astray is not published, the judged weights are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from export.bundle.manifest import Refit
+from export.checks import require_finite
+from export.errors import ConfigError
+from export.ranking.ranker import Ranker
+from model.config import Preset
+from model.data.log import SessionLog
+from model.errors import TrainingError
+from model.evaluate.metrics import CUTOFF, MAIN
+from model.evaluate.protocol import prefixes
+from model.learn.committee import train_preset
+from model.learn.train import Trained
+from model.reports.progress import OnProgress, ignore
+from model.trainer.judge import judge, of_ranker
+
+__all__ = ["RefitConfig", "best_epoch", "guarded", "overlap_of_lists", "recipe", "refit"]
+
+How = Literal["scratch", "continue"]
+_COMPARED = 2_000  # lists
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefitConfig:
+    """How the newest clicks are learned as well, and what the result must show."""
+
+    how: How = "scratch"  # the same recipe on all clicks; continue: further steps from the judged weights
+    share: float = 0.35  # of the recipe's passes, where it is continued
+    min_overlap: float = 0.25  # mean share of the same items among 20, before and after
+    tolerance: float = 0.01  # Recall@20 on the newest clicks, which it has learned now, may be so much below
+
+    def __post_init__(self) -> None:
+        require_finite(self)
+        if self.how not in ("scratch", "continue"):
+            raise ConfigError(f"refit: scratch or continue, not {self.how!r}")
+        if not (0 < self.share <= 1 and 0 <= self.min_overlap <= 1 and 0 <= self.tolerance <= 1):
+            raise ConfigError("refit: share, overlap and tolerance are shares, 0 to 1")
+
+
+def refit(
+    preset: Preset,
+    trained: Trained,
+    log: SessionLog,
+    newest: SessionLog,
+    config: RefitConfig,
+    *,
+    run: str,
+    directory: Path,
+    judged: Path | None,
+    init_from: Path | None = None,
+    on_progress: OnProgress = ignore,
+) -> Trained:
+    """Train on all of `log`, the newest sessions among them; those only measure what was learned, and choose nothing.
+
+    trained: the judged training, whose best epoch is the length. judged: its checkpoints, to go on from; init_from:
+    what it began with. Raises TrainingError, CheckpointError and Interrupted; resumes like any training.
+    """
+    return train_preset(
+        log,
+        newest,
+        recipe(preset, trained, config),
+        run=f"{run}/refit-{config.how}",
+        directory=directory,
+        init_from=judged if config.how == "continue" else init_from,
+        on_progress=on_progress,
+    )
+
+
+def recipe(preset: Preset, trained: Trained, config: RefitConfig) -> Preset:
+    """The preset of a refit: as many passes as the best epoch of the judged training has, or a share of them."""
+    config_of = preset.train
+    epochs = best_epoch(trained)
+    if config.how == "scratch" and not config_of.validate_epochs:
+        return preset
+    share = config.share if config.how == "continue" else 1.0
+    length = replace(
+        config_of, epochs=max(epochs * share, 1e-3), reference=0, min_epochs=0.0, min_steps=0, validate_epochs=False
+    )
+    return replace(preset, train=length)
+
+
+def best_epoch(trained: Trained) -> float:
+    """The epoch whose weights were kept."""
+    best = max(trained.history, key=lambda entry: entry[MAIN]) if trained.history else {"epoch": trained.epochs}
+    return float(best["epoch"])
+
+
+def guarded(
+    judged: Ranker, refitted: Ranker | TrainingError, newest: SessionLog, recall: float, config: RefitConfig
+) -> Refit:
+    """Whether the refitted weights may be published. newest: the log that was judged on; recall: Recall@20 there."""
+    if isinstance(refitted, TrainingError):
+        return Refit(refitted=False, how=config.how, why=f"the refit failed: {refitted}")
+    overlap = overlap_of_lists(judged, refitted, newest)
+    found = judge(of_ranker(refitted), newest).metrics[MAIN]
+    why = ""
+    if overlap < config.min_overlap:
+        why = f"its lists have {overlap:.0%} of the judged ones' items; at least {config.min_overlap:.0%} is asked"
+    elif found < recall - config.tolerance:
+        why = f"Recall@20 on the clicks it has learned is {found:.4f}, and {recall:.4f} before it had learned them"
+    return Refit(refitted=not why, how=config.how, why=why, overlap=round(overlap, 4), recall=round(found, 4))
+
+
+def overlap_of_lists(one: Ranker, other: Ranker, log: SessionLog) -> float:
+    """Mean share of items that two rankers' lists of 20 have in common, over sessions that both know."""
+    starts, targets = prefixes(log)
+    every = np.linspace(0, len(targets) - 1, min(len(targets), _COMPARED)).astype(np.int64)
+    names = log.vocabulary.items
+    sessions = [[names[item - 1] for item in log.items[starts[at] : targets[at]].tolist()] for at in every]
+    k = min(CUTOFF, one.k_max, other.k_max)
+    shares = [
+        len({item for item, _ in mine.items} & {item for item, _ in theirs.items}) / max(1, len(mine.items))
+        for mine, theirs in zip(one.rank_items(sessions, k), other.rank_items(sessions, k), strict=True)
+        if not (mine.fallback or theirs.fallback)
+    ]
+    return float(np.mean(shares)) if shares else 0.0

@@ -1,0 +1,216 @@
+"""A cycle: what it publishes and says of it, what the gate refuses, and that a kill at any step costs nothing twice."""
+
+from __future__ import annotations
+
+import dataclasses
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from export.bundle.bundle import load_bundle
+from export.ranking.ranker import Ranker
+from model.errors import DataError, LeadLost, TrainingError
+from model.learn import checkpoint
+from model.reports.progress import Progress
+from model.trainer import cycle as module
+from model.trainer.cycle import CycleRequest, CycleResult, run_cycle
+from model.trainer.fresh import FreshConfig
+from model.trainer.gate import GateConfig
+from model.trainer.refit import RefitConfig
+from tests.model.tiny import tiny_committee
+from tests.model.trainer.shop import BEGIN, SPACING, joined, raw_log, request
+
+pytestmark = pytest.mark.slow
+
+
+def manifest(asked: CycleRequest, result: CycleResult) -> Any:
+    assert result.version is not None
+    return asked.registry.manifest(result.version)
+
+
+def test_cycle_publishes_what_passed_refitted_and_says_what_was_judged(tmp_path: Path) -> None:
+    asked = request(tmp_path, raw_log(tmp_path), window={"topic": "clicks", "next_offsets": {"0": 17}})
+    seen: list[Progress] = []
+    result = run_cycle(asked, seen.append)
+    found = manifest(asked, result)
+    assert (result.version, result.gate.passed, result.refitted) == ("1", True, True)
+    assert found.lineage.cycle == "c1"
+    assert found.lineage.window == {"topic": "clicks", "next_offsets": {"0": 17}}
+    assert found.lineage.refit.refitted
+    assert found.valid == result.gate.candidate, "the figures are of the weights that were judged"
+    assert found.training.sessions == 300, "the published weights learned the newest sessions too"
+    assert result.checkpoints is not None
+    assert checkpoint.exists(result.checkpoints)
+    bundle = load_bundle(asked.registry.fetch("1"))
+    assert not Ranker(bundle).rank_items([["item-1"]], 5)[0].fallback
+    stages = list(dict.fromkeys(report.stage for report in seen if report.stage not in ("train", "validate")))
+    assert stages == ["export", "parity", "gate", "refit", "publish"] or stages[-1] == "publish"
+
+
+def test_cycle_of_a_committee_is_refitted_as_well(tmp_path: Path) -> None:
+    preset = tiny_committee(epochs=2, validate_epochs=False)
+    asked = request(tmp_path, raw_log(tmp_path, 150), preset=preset)
+    result = run_cycle(asked)
+    assert result.refitted
+    again = request(
+        tmp_path, raw_log(tmp_path, 160), "c2", preset=preset, parent=result.checkpoints, parent_version="1"
+    )
+    assert manifest(again, run_cycle(again)).lineage.parent == "1"
+
+
+def test_cycle_whose_candidate_is_poorer_publishes_nothing_and_gives_the_reasons(tmp_path: Path) -> None:
+    strict = GateConfig(baselines=("items-after",))
+    preset = request(tmp_path, raw_log(tmp_path)).preset.override(epochs=0.05)
+    asked = request(tmp_path, raw_log(tmp_path), preset=preset, gate=strict)
+    result = run_cycle(asked)
+    assert (result.version, result.checkpoints, asked.registry.versions()) == (None, None, [])
+    assert not result.gate.passed
+    assert any("items-after" in reason and "is asked" in reason for reason in result.gate.reasons)
+
+
+def test_cycle_judges_the_live_version_on_sessions_that_neither_learned(tmp_path: Path) -> None:
+    old = raw_log(tmp_path, 200)
+    first = run_cycle(request(tmp_path, old))
+    new = joined(tmp_path, old, raw_log(tmp_path, 100, first=200, seed=9))
+    second = request(tmp_path, new, "c2")
+    result = run_cycle(second)
+    assert first.gate.live is None
+    assert result.gate.live is not None
+    assert 0 < result.gate.live["predictions"] < result.gate.candidate["predictions"] + 1
+    assert result.gate.interval is not None
+    assert manifest(second, result).lineage.live == "1"
+
+
+def test_cycle_without_newer_sessions_than_the_live_version_learned_says_that_it_did_not_compare(
+    tmp_path: Path,
+) -> None:
+    raw = raw_log(tmp_path)
+    run_cycle(request(tmp_path, raw))
+    result = run_cycle(request(tmp_path, raw, "c2"))
+    assert result.gate.live is None
+    assert any("not compared with the live version 1" in reason for reason in result.gate.reasons)
+
+
+def test_refit_that_goes_astray_is_not_published_the_judged_weights_are(tmp_path: Path) -> None:
+    asked = request(tmp_path, raw_log(tmp_path), refit=RefitConfig(min_overlap=1.0))
+    result = run_cycle(asked)
+    found = manifest(asked, result)
+    assert not result.refitted
+    assert "items; at least 100%" in result.why_not_refitted
+    assert found.training.sessions < 300
+    assert result.checkpoints is not None
+    assert result.checkpoints.name == "candidate"
+
+
+def test_refit_that_fails_is_not_published_the_judged_weights_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise TrainingError("the loss is nan at step 7")
+
+    monkeypatch.setattr(module, "refit", fail)
+    result = run_cycle(request(tmp_path, raw_log(tmp_path)))
+    assert (result.version, result.refitted) == ("1", False)
+    assert "nan at step 7" in result.why_not_refitted
+
+
+def test_cycle_that_lost_its_lead_publishes_nothing(tmp_path: Path) -> None:
+    asked = request(tmp_path, raw_log(tmp_path), may_publish=lambda: False)
+    with pytest.raises(LeadLost):
+        run_cycle(asked)
+    assert asked.registry.versions() == []
+    assert run_cycle(dataclasses.replace(asked, may_publish=lambda: True)).version == "1"
+
+
+def test_fresh_cycle_puts_new_items_into_the_catalogue_and_keeps_the_old_ones(tmp_path: Path) -> None:
+    old = raw_log(tmp_path, 300)
+    first = run_cycle(request(tmp_path, old))
+    new = joined(tmp_path, old, raw_log(tmp_path, 60, first=300, seed=4, new_items=5))
+    asked = request(
+        tmp_path,
+        new,
+        "c2",
+        mode="fresh",
+        parent=first.checkpoints,
+        parent_version="1",
+        since_ts=BEGIN + 300 * SPACING,
+        fresh=FreshConfig(least=50, epochs=3.0),
+        gate=GateConfig(baselines=(), min_sessions=1000),
+    )
+    result = run_cycle(asked)
+    found = manifest(asked, result)
+    assert (found.lineage.mode, found.lineage.parent) == ("fresh", "1")
+    items = load_bundle(asked.registry.fetch("2")).vocabulary.items
+    assert {"new-1", "item-1", "item-40"} <= set(items)
+
+
+def test_fresh_cycle_without_anything_new_is_refused(tmp_path: Path) -> None:
+    asked = request(tmp_path, raw_log(tmp_path), mode="fresh", since_ts=BEGIN * 2)
+    with pytest.raises(DataError, match="too few"):
+        run_cycle(asked)
+
+
+class Killed(BaseException):
+    """Stands for a SIGKILL where nothing of the step is to be left."""
+
+
+STEPS = ["train_preset", "export_bundle", "pass_gate", "refit", "guarded", "commit"]
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("step", STEPS)
+def test_cycle_that_was_killed_around_a_step_ends_as_one_that_was_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, when: str
+) -> None:
+    raw = raw_log(tmp_path, 150)
+    whole = request(tmp_path / "whole", raw)
+    run_cycle(whole)
+    asked = request(tmp_path / "killed", raw)
+    real: Callable[..., Any] = getattr(module, step)
+
+    def kill(*arguments: Any, **options: Any) -> Any:
+        if when == "after":
+            real(*arguments, **options)
+        raise Killed
+
+    monkeypatch.setattr(module, step, kill)
+    with pytest.raises(Killed):
+        run_cycle(asked)
+    monkeypatch.setattr(module, step, real)
+    assert asked.registry.versions() == []
+    assert run_cycle(asked).version == "1"
+    assert asked.registry.versions() == ["1"]
+    ours, theirs = (load_bundle(one.registry.fetch("1")) for one in (asked, whole))
+    lists = [Ranker(bundle).rank_items([["item-1", "item-7"], ["item-40"]], 10) for bundle in (ours, theirs)]
+    assert lists[0] == lists[1]
+
+
+def test_cycle_that_was_killed_after_it_published_publishes_nothing_again(tmp_path: Path) -> None:
+    asked = request(tmp_path, raw_log(tmp_path, 150))
+    first, again = run_cycle(asked), run_cycle(asked)
+    assert (again.version, asked.registry.versions()) == ("1", ["1"])
+    assert (again.gate, again.refitted, again.checkpoints) == (first.gate, first.refitted, first.checkpoints)
+
+
+def _run_and_die(asked: CycleRequest, after: float) -> None:
+    signal.signal(signal.SIGALRM, lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+    signal.setitimer(signal.ITIMER_REAL, after)
+    run_cycle(asked)
+
+
+def test_cycle_killed_at_any_moment_shows_no_half_version_and_goes_on(tmp_path: Path) -> None:
+    asked = request(tmp_path, raw_log(tmp_path, 150))
+    spawn = multiprocessing.get_context("fork")
+    for tenths in (2, 5, 8, 12, 17, 23):
+        child = spawn.Process(target=_run_and_die, args=(asked, tenths / 10))
+        child.start()
+        child.join(60)
+        for version in asked.registry.versions():
+            load_bundle(asked.registry.fetch(version))
+    assert run_cycle(asked).version == "1"
+    assert asked.registry.versions() == ["1"]
