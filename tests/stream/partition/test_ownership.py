@@ -162,6 +162,7 @@ def test_moved_back_without_states_follows_the_log_and_forgets_the_groups_offset
     place.ownership.moved(CLICKS, 20, 0)
     place.look()
     assert (clicks.is_expected, place.rejoined) == (True, 0)
+    assert place.partitions.committable() == {CLICKS: 0}, "else a crash before the first answer leaves the group at 20"
     assert place.ownership.start_of(clicks, 20) is None
     clicks.recovered(3)
     assert place.ownership.start_of(clicks, 20) == 3
