@@ -77,6 +77,7 @@ class Ownership:
         self.partitions.hold()
         for lost in self.partitions.assign(numbers):
             self._membership.recovery.forget(lost.number)
+            self._examined.pop(lost, None)  # that was before another worker wrote states
 
     async def drained(self, timeout_s: float) -> bool:
         """Wait for the batches in flight."""
