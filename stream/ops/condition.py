@@ -116,7 +116,8 @@ class Condition:
         """In the web server's threads: what the event loop said last, unless that stands still."""
         still_s, ending = time.monotonic() - self.loop_at, self._ending()
         if ending is not None:
-            return msgspec.structs.replace(self._health, ready=False, reasons=[f"the worker ends: {ending}"])
+            reasons = [f"the worker ends: {ending}"]
+            return msgspec.structs.replace(self._health, ready=False, standby=False, serving="nothing", reasons=reasons)
         if still_s < _STILL_S:
             return self._health
         reason = f"the event loop has stood still for {still_s:.0f} s"

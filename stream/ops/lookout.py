@@ -89,6 +89,7 @@ class Lookout:
                 "%s-%d ends before offset %d, where it was to be read on: it was made again, or cut", *partition, begin
             )
             self.look_soon()
+            self._counted.pop(partition, None)  # it was of the log before
             return False
         lost = end - max(begin, self._counted.get(partition, 0))
         if partition[0] == self._config.topics.clicks and lost > 0:

@@ -127,7 +127,7 @@ def describe_health(
         reasons = [f"model {loading} is being loaded" if loading else "the first model is looked for"]
     elif ranker is None:
         reasons.append("the registry holds no model: lists are empty until it has one")
-    standby = joined and not assigned
+    standby = joined and not assigned and not failed
     if standby:
         reasons.append("standby: no partition is assigned, as the other workers of the group have all of them")
     waiting = sorted(set(assigned) - set(partitions)) if joined else []

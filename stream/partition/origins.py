@@ -78,6 +78,8 @@ class Origins:
             return False
         for partition, why in other.items():
             await self._drop(partition, why)
+        for partition in partitions:  # without states nothing is refused, but what the group knows is of other clicks
+            partition.is_reset |= bool(identity and partition.origin) and partition.origin != identity
         if identity:
             await self._write([one for one in partitions if one.origin != identity], identity)
         return True

@@ -77,6 +77,7 @@ class Ownership:
         self.partitions.hold()
         for lost in self.partitions.assign(numbers):
             self._membership.recovery.forget(lost.number)
+            self._examined.pop(lost, None)  # that was before another worker wrote states
 
     async def drained(self, timeout_s: float) -> bool:
         """Wait for the batches in flight."""
@@ -115,6 +116,8 @@ class Ownership:
             partition.skip(begin, end)
         elif self._examined.get(partition) == partition.finished or not (partition.rows or partition.answered):
             partition.is_reset = True  # nothing contradicts the clicks that are there, but for what the group was told
+            if not partition.answered:  # it is told at once: a crash now, and some of later clicks were passed over
+                partition.skip(begin, end)
         else:
             self._examined[partition] = partition.finished
             self.partitions.hold()

@@ -415,6 +415,19 @@ def test_step_of_a_recovery_that_another_has_overtaken_fails_nobody(error: Excep
     with_recovery(check)
 
 
+def test_recovery_step_that_fails_as_the_worker_stops_begins_nothing_anew() -> None:
+    async def check(recovery: Any) -> None:
+        async def step() -> None:
+            recovery.signal_recovery_start.set()
+            recovery._stopped.set()
+            raise KafkaConnectionError("away")
+
+        with pytest.raises(KafkaConnectionError):
+            await recovery._wait(step(), timeout=5)
+
+    with_recovery(check)
+
+
 def test_recovery_that_begins_anew_leaves_no_seek_of_the_last_one_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("stream.faust.tables._AGAIN_S", 0.0)
 

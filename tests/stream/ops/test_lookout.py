@@ -150,6 +150,16 @@ def test_lookout_clicks_lost_before_what_the_group_was_told_are_not_counted_agai
     assert one.lost() == 5
 
 
+def test_lookout_clicks_lost_of_a_log_that_was_cut_since_count_whatever_was_counted_of_the_one_before(
+    scene: Callable[..., Scene],
+) -> None:
+    lookout = (one := scene(TOPICS)).lookout
+    lookout.accounted(("clicks", 1), 1000)
+    assert not lookout.moved(("clicks", 1), 1000, 0)
+    assert lookout.moved(("clicks", 1), 0, 30)
+    assert one.lost() == 30
+
+
 def test_lookout_log_that_ends_before_the_position_is_no_retention(scene: Callable[..., Scene]) -> None:
     lookout = (one := scene(TOPICS)).lookout
     assert not lookout.moved(("clicks", 1), 20, 0)

@@ -142,6 +142,11 @@ def test_health_tells_popular_items_from_a_model(popularity: PopularityRanker) -
     assert (found.ready, found.serving, found.model, found.fallback) == (False, "popularity", None, True)
 
 
+def test_health_of_a_worker_that_ends_is_no_standby() -> None:
+    assert health(partitions=[], assigned=[]).standby
+    assert not health(partitions=[], assigned=[], failed=True).standby
+
+
 def test_health_tells_an_empty_registry_from_a_first_look() -> None:
     found = health(ranker=None)
     assert (found.ready, found.serving, found.fallback) == (False, "empty lists", True)

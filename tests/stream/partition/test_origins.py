@@ -133,6 +133,17 @@ def test_settle_other_topic_without_states_is_at_home_at_once(place: Make) -> No
     here.restored((ORIGIN_KEY, b"old"), (b"a", None))
     assert here.settle(5)
     assert here.rows() == [(ORIGIN_KEY, b"new")]
+    assert here.partitions[0].is_reset, "the group's offset is of the topic before: clicks would be passed over"
+    assert here.settle(5)
+    assert not here.partitions[0].is_reset
+
+
+def test_settle_topic_that_is_the_same_or_was_not_noted_leaves_the_groups_offset(place: Make) -> None:
+    for rows in ([], [(ORIGIN_KEY, b"new")]):
+        here = place()
+        here.restored(*rows)
+        assert here.settle(5)
+        assert not here.partitions[0].is_reset
 
 
 def test_settle_with_reset_state_deletes_rows_and_position_of_that_partition_only(place: Make) -> None:

@@ -33,7 +33,9 @@ class Place:
             forgotten=lambda _: None,
             accounted=lambda key, offset: self.accounted.append((key, offset)),
         )
-        membership: Any = SimpleNamespace(consumer=SimpleNamespace(rejoin=self._rejoin))
+        membership: Any = SimpleNamespace(
+            consumer=SimpleNamespace(rejoin=self._rejoin), recovery=SimpleNamespace(forget=lambda _: None)
+        )
         nothing: Any = SimpleNamespace(start_of=lambda partition, committed: committed, give_up_all=self._give_up_all)
         self.ownership = Ownership(
             CONFIG,
@@ -156,12 +158,29 @@ def test_moved_back_again_after_the_examination_follows_the_log() -> None:
     assert place.ownership.start_of(clicks, 20) is None
 
 
+def test_moved_back_after_another_worker_had_the_partition_is_examined_anew() -> None:
+    place = Place()
+    clicks = place.reading_at(20)
+    clicks.rows[b"a"] = b"row"
+    place.ownership.moved(CLICKS, 20, 0)
+    place.look()
+    for numbers in ([], [0]):
+        place.ownership.assigned(numbers)
+    place.partitions.release([0])
+    clicks = place.reading_at(30)
+    clicks.rows[b"a"] = b"row of the other"
+    place.ownership.moved(CLICKS, 30, 0)
+    place.look()
+    assert (clicks.is_expected, place.rejoined) == (False, 2)
+
+
 def test_moved_back_without_states_follows_the_log_and_forgets_the_groups_offset() -> None:
     place = Place()
     clicks = place.reading_at(20)
     place.ownership.moved(CLICKS, 20, 0)
     place.look()
     assert (clicks.is_expected, place.rejoined) == (True, 0)
+    assert place.partitions.committable() == {CLICKS: 0}, "else a crash before the first answer leaves the group at 20"
     assert place.ownership.start_of(clicks, 20) is None
     clicks.recovered(3)
     assert place.ownership.start_of(clicks, 20) == 3
