@@ -141,6 +141,7 @@ class Worker:
             on_confirmed=self._guarantee.confirmed,
             on_unconfirmed=self._repairs.unconfirmed,
             batches_in_flight=config.batches_in_flight,
+            current_plan=lambda: self._follower.experiments.plan if self._follower else None,
         )
         self._lookout = Lookout(
             config, self.metrics, on_change=self._on_change, on_clear=self._on_clear, on_end=self._on_end
