@@ -8,17 +8,17 @@ Source: Radlinski, Kurup and Joachims, "How does clickthrough data reflect retri
 """
 
 import hashlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 __all__ = ["coins", "credit", "team_draft"]
 
-_COIN_BYTES = 64  # 512 coins a list; one for every other item, as the second pick of a round needs none
+_COINS = 512  # of a list: one for every other item, as the second pick of a round needs none
 
 
 def coins(experiment: str, session_id: str, offset: int) -> int:
     """512 coins as the bits of an integer, the first one lowest; the same for the same arguments everywhere."""
     text = f"{offset} {session_id}".encode()
-    return int.from_bytes(hashlib.blake2b(text, key=experiment.encode(), digest_size=_COIN_BYTES).digest(), "little")
+    return int.from_bytes(hashlib.blake2b(text, key=experiment.encode(), digest_size=_COINS // 8).digest(), "little")
 
 
 def team_draft(
@@ -29,27 +29,25 @@ def team_draft(
     No item comes twice, and in every beginning of the list the teams have picked as often, or one once more, as long as
     both have something to pick: with two lists of `k` items that is to the end. Each score is that of its own list.
     """
-    drafted: list[tuple[str, float]] = []
+    taken: dict[str, tuple[str, float]] = {}  # in the order in which they were picked
     teams: list[int] = []
-    taken: set[str] = set()
-    left = _Left(first, taken), _Left(second, taken)
-    flips = 0
-    while len(drafted) < k:
-        lead = len(teams) - 2 * sum(teams)  # picks of the first team above the second's
-        if lead == 0:
-            team, flips = coins >> flips % (8 * _COIN_BYTES) & 1, flips + 1
-        else:
+    left = iter(first), iter(second)
+    lead = flips = 0  # picks of the first team above the second's
+    while len(teams) < k:
+        if lead:
             team = 1 if lead > 0 else 0
-        picked = left[team].best()
+        else:
+            team, flips = coins >> flips & 1, (flips + 1) % _COINS
+        picked = _best(left[team], taken)
         if picked is None:  # the other one goes on alone, so that the list has all the items it can have
             team = 1 - team
-            picked = left[team].best()
-        if picked is None:
-            break
-        taken.add(picked[0])
-        drafted.append(picked)
+            picked = _best(left[team], taken)
+            if picked is None:
+                break
+        taken[picked[0]] = picked
         teams.append(team)
-    return drafted, teams
+        lead += 1 - 2 * team
+    return list(taken.values()), teams
 
 
 def credit(teams: Sequence[str], items: Sequence[str], clicked: Collection[str]) -> str | None:
@@ -68,13 +66,9 @@ def credit(teams: Sequence[str], items: Sequence[str], clicked: Collection[str])
     return leaders[0] if len(leaders) == 1 else None
 
 
-class _Left:
-    """What a team has left to pick from, best first."""
-
-    def __init__(self, items: Sequence[tuple[str, float]], taken: set[str]) -> None:
-        self._items: Iterator[tuple[str, float]] = iter(items)
-        self._taken = taken
-
-    def best(self) -> tuple[str, float] | None:
-        """The best item that is not taken; None when all are."""
-        return next((one for one in self._items if one[0] not in self._taken), None)
+def _best(left: Iterator[tuple[str, float]], taken: Mapping[str, object]) -> tuple[str, float] | None:
+    """The best item that is not taken yet of those a team has left; None when all are."""
+    for one in left:
+        if one[0] not in taken:
+            return one
+    return None

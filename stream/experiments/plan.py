@@ -10,7 +10,7 @@ a variant that is not served or fails costs its shoppers nothing, and is counted
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from export.experiments.experiment import INTERLEAVED, Experiment
 from export.experiments.interleave import coins, team_draft
@@ -28,15 +28,19 @@ class RunningExperiment:
 
     experiment: Experiment
     variants: tuple[ServedVariant, ...]
+    _routes: dict[str, tuple[ServedVariant, ...]] = field(init=False)  # by the name of the hash's variant
+
+    def __post_init__(self) -> None:
+        routes: dict[str, tuple[ServedVariant, ...]] = {one.name: (one,) for one in self.variants}
+        if self.experiment.interleave:  # with one of them stopped there is nothing to compare
+            both = () if any(one.variant.stopped for one in self.variants) else self.variants
+            routes = dict.fromkeys(routes, both)
+        object.__setattr__(self, "_routes", routes)
 
     def route(self, session_id: str) -> tuple[ServedVariant, ...]:
         """The variant of a session, or both of an interleaved list; none where it takes no part."""
         chosen = self.experiment.variant_of(session_id)
-        if chosen is None:
-            return ()
-        if self.experiment.interleave:  # with one of them stopped there is nothing to compare
-            return () if any(one.variant.stopped for one in self.variants) else self.variants
-        return tuple(one for one in self.variants if one.name == chosen.name)
+        return () if chosen is None else self._routes[chosen.name]
 
 
 _Chosen = tuple[tuple[ServedVariant, ItemRanker], ...]
@@ -117,7 +121,8 @@ class Plan:
             return broken
         variant, ranker = chosen[0]
         if len(chosen) == 1:
-            return replace(lists[0], by=ServedBy(variant.experiment, variant.name, ranker.version))
+            by = ServedBy(variant.experiment, variant.name, ranker.version)
+            return Answer(lists[0].items, lists[0].fallback, by=by)
         session_id, state = session
         (first, second), names = lists, [one.name for one, _ in chosen]
         flipped = coins(variant.experiment, session_id, state.offset)

@@ -36,6 +36,7 @@ from stream.ops.problems import Problems
 __all__ = ["ModelFollower"]
 
 _START_S = 5.0  # for reading the topic to its end before the first model is chosen
+_EXPERIMENTS_S = 20.0  # the same, before the first click: who does not know the experiments shows some the wrong list
 _READ_S = 0.2  # one wait for an announcement; also the delay of stop()
 _BACKOFF_S = (0.5, 30.0)  # first and longest pause after the registry failed
 
@@ -107,16 +108,24 @@ class ModelFollower:
                 reader.close()
 
     def _follow(self, reader: AnnouncementReader) -> None:
-        deadline = time.monotonic() + _START_S
-        while not (reader.caught_up or reader.missing or time.monotonic() > deadline or self._stopped.is_set()):
+        begun = time.monotonic()
+        while not (self._has_heard_all(reader, begun + _START_S) or self._stopped.is_set()):
             self._read(reader)
         while not self._stopped.is_set():
             if time.monotonic() >= self._next_look:
                 self._next_look = time.monotonic() + self._config.models_poll_s
                 self._look()
-            if self._live_looked and (self.refusal is not None or not self.experiments.look()):
+            if self.refusal is not None:
                 self.looked.set()
+            elif self._live_looked:
+                more = self.experiments.look()
+                if not more and self._has_heard_all(reader, begun + _EXPERIMENTS_S):
+                    self.looked.set()
             self._read(reader)
+
+    def _has_heard_all(self, reader: AnnouncementReader, deadline: float) -> bool:
+        """Whether all that was announced before was read, or waiting for it has an end."""
+        return reader.caught_up or reader.missing or time.monotonic() > deadline
 
     def _read(self, reader: AnnouncementReader) -> None:
         errors = reader.errors
