@@ -13,7 +13,7 @@ from export.errors import ConfigError
 from export.experiments.experiment import Experiment, check_name
 from export.registry.registry import Registry, check_variant
 from stream.errors import AnnouncementError, BrokerUnavailable, PublishFailed
-from stream.kafka.clients import Options, assign_all, build_client, consumer_options, producer_options, wait_for_broker
+from stream.kafka.clients import Options, assigned, build_client, consumer_options, producer_options, wait_for_broker
 from stream.messages.contract import (
     EXPERIMENT_KEY,
     ModelAnnouncement,
@@ -138,10 +138,11 @@ class AnnouncementReader:
             time.sleep(wait)
             return False
         self._next_look = time.monotonic() + _LOOK_S
-        self.missing = not assign_all(self._consumer, self._topic, from_beginning=True, timeout_s=max(timeout_s, 1.0))
-        if self.missing:
+        found = assigned(self._consumer, self._topic, from_beginning=True, timeout_s=max(timeout_s, 1.0))
+        self.missing = found is not None and not found
+        if not found:
             return False
-        self._unread = {partition.partition for partition in self._consumer.assignment()}
+        self._unread = set(found)
         return True
 
     def _decode(self, message: Message) -> ModelAnnouncement | Experiment | None:

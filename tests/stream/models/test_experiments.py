@@ -17,6 +17,7 @@ from stream.models.follower import ModelFollower
 from stream.models.loading import Wanted
 from stream.ops.metrics import Metrics
 from stream.topic_names import Topics
+from tests.stream.kafka.test_clients import NOBODY
 from tests.stream.models.test_follower import bundle_in
 
 Eventually = Callable[[Callable[[], bool], str], None]
@@ -142,3 +143,19 @@ def test_variants_are_loaded_while_the_announced_live_model_can_not_be_found(
     eventually(lambda: followed.follower.error is not None, "the lost one")
     followed.announce(two("1", "3"))
     eventually(lambda: followed.states() == ["served", "served"], "the variants")
+
+
+@pytest.mark.parametrize("patience_s", [0.2, 1e9])
+def test_worker_does_not_answer_before_it_knows_the_experiments_unless_it_waits_too_long(
+    tmp_path: Path, topic: str, eventually: Eventually, monkeypatch: pytest.MonkeyPatch, patience_s: float
+) -> None:
+    monkeypatch.setattr("stream.models.follower._START_S", 0.1)
+    monkeypatch.setattr("stream.models.follower._EXPERIMENTS_S", patience_s)
+    followed = Followed(tmp_path, NOBODY, topic)
+    followed.follower.start()
+    eventually(lambda: followed.models == ["1"], "the live model, which the registry names")
+    if patience_s < 1:
+        eventually(followed.follower.looked.is_set, "the end of its patience")
+    else:
+        assert not followed.follower.looked.wait(1.0)
+    followed.follower.stop()
