@@ -20,6 +20,8 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
+from msgspec import structs
+
 from stream.config import StreamConfig
 from stream.errors import BadClick
 from stream.guarantee.publisher import Outgoing
@@ -103,8 +105,7 @@ class ServedBy(NamedTuple):
     teams: tuple[str, ...] = ()  # of interleaved lists: the variant that each item came from
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """The list for one session; `error` where the ranking failed, and its clicks are to be rejected."""
 
     items: Sequence[tuple[str, float]]
@@ -236,6 +237,10 @@ class CommitPath:
                 failed += [(record, BadClick(RANKING_FAILED, answer.error)) for record in work.records]
                 continue
             list_ = self._recommendation(session_id, work.state, answer, model, partition, now)
+            if (by := answer.by) is not None:
+                list_ = structs.replace(
+                    list_, model=by.model, variant=by.variant, experiment=by.experiment, teams=list(by.teams)
+                )
             out.append(Outgoing(topics.recommendations, key, encode(list_)))
         for record, error in (*prepared.rejected, *failed):
             headers = [*record.headers, *rejection_headers(error, partition.topic, number, record.offset)]
@@ -271,14 +276,11 @@ class CommitPath:
     def _recommendation(
         self, session_id: str, state: SessionState, answer: Answer, model: str, partition: OwnedPartition, now: int
     ) -> Recommendation:
-        by = answer.by
         return Recommendation(
             session_id=session_id,
             items=recommended(answer.items),
-            model=model if by is None else by.model,
-            variant=self._config.variant if by is None else by.variant,
-            experiment="" if by is None else by.experiment,
-            teams=[] if by is None else list(by.teams),
+            model=model,
+            variant=self._config.variant,
             fallback=answer.fallback,
             source=Source(partition.topic, partition.number, state.offset),
             event_ts=state.start_ts + state.times[-1],

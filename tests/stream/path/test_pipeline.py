@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, cast
 
 from stream.config import StreamConfig
@@ -325,7 +324,7 @@ class OneVariant:
     ) -> list[Answer]:
         lists = rank([state for _, state in sessions], live)
         by = ServedBy("new", "b", "8", ("b",))
-        return [one if name == "s1" else replace(one, by=by) for (name, _), one in zip(sessions, lists, strict=True)]
+        return [one if name == "s1" else one._replace(by=by) for (name, _), one in zip(sessions, lists, strict=True)]
 
 
 def test_lists_of_an_experiment_say_so_and_the_others_do_not() -> None:
