@@ -1,6 +1,7 @@
 """Nothing lost whatever happens: workers, broker, Redis, models and messages fail at random, every answer is checked.
 
-    python -m bench.faults --rounds N --seed S [--guarantee at-least-once|exactly-once] [--first-round R] [--json]
+    python -m bench.faults --rounds N --seed S [--guarantee at-least-once|exactly-once] [--first-round R]
+                           [--experiment none|split|interleave] [--json]
 
 Real worker processes under a supervisor, on a real broker, under a steady load. In each round one to three faults
 strike at random moments (bench/harness/faults.py has them); then every click must be answered, and every session's
@@ -28,7 +29,12 @@ def main() -> int:
     """Play the rounds; the exit code."""
     args = _parse()
     campaign = Campaign(
-        rounds=args.rounds, seed=args.seed, first_round=args.first_round, guarantee=args.guarantee, rate=args.rate
+        rounds=args.rounds,
+        seed=args.seed,
+        first_round=args.first_round,
+        guarantee=args.guarantee,
+        rate=args.rate,
+        comparing=args.experiment,
     )
     folder = Path(tempfile.mkdtemp(prefix="nextclick-faults-"))
     try:
@@ -57,6 +63,12 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--first-round", type=int, default=0, help="the first to be played, counted from 0")
     parser.add_argument("--guarantee", choices=("at-least-once", "exactly-once"), default="at-least-once")
+    parser.add_argument(
+        "--experiment",
+        choices=("none", "split", "interleave"),
+        default="split",
+        help="two models in an experiment of 70 %% of the sessions, all the time [split]",
+    )
     parser.add_argument("--rate", type=float, default=300.0, help="clicks a second")
     parser.add_argument("--json", action="store_true", help="one line on stdout")
     return parser.parse_args()

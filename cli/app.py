@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cli.commands import evaluate, log, models, recommend, replay, shop, topics, train, watch, worker
+from cli.commands import evaluate, experiment, log, models, recommend, replay, shop, topics, train, watch, worker
 from cli.options.group import option
 
 __all__ = ["app", "show_version"]
@@ -22,6 +22,7 @@ for part in (shop, replay, log, train, evaluate, recommend, worker, watch):
     app.add_typer(part.app)
 app.add_typer(topics.app, name="topics", rich_help_panel="Serve")
 app.add_typer(models.app, name="models", rich_help_panel="Serve")
+app.add_typer(experiment.app, name="experiment", rich_help_panel="Serve")
 
 
 def show_version(wanted: bool) -> None:

@@ -40,6 +40,9 @@ class StreamConfig:
     provider: Provider = "cpu"  # where the graph runs
     threads: int = 0  # of the graph on the CPU; 0: one a core
 
+    max_models: int = 8  # in memory at a time, for the variants of experiments; what is live is loaded in any case
+    variant_failures: int = 5  # runs in a row that rank nobody of a variant, after which the live model answers instead
+
     max_batch: int = 1024  # clicks of one micro-batch; larger ones coalesce better and answer later
     queue_clicks: int = 16_384  # clicks waiting in the worker before the fetcher pauses
     queue_mb: int = 64  # their bytes; huge messages fill it long before the clicks are so many
@@ -79,6 +82,8 @@ class StreamConfig:
         _require(
             0 <= self.threads <= _MOST_THREADS, f"threads must be 0 (one a core) to {_MOST_THREADS}, not {self.threads}"
         )
+        _require(self.max_models >= 1, f"at least one model must be loaded, not {self.max_models}")
+        _require(self.variant_failures >= 1, f"a variant may fail at least once, not {self.variant_failures} times")
         _require(self.max_batch >= 1, f"a batch holds at least one click, not {self.max_batch}")
         _require(self.queue_clicks >= self.max_batch, "the queue must hold at least one batch")
         _require(self.queue_mb >= 1, "the queue must hold at least a megabyte")

@@ -8,7 +8,7 @@ NextclickError (export.errors)      exit code
 |- TopicError                       2   a topic is missing, could not be made, or has the wrong shape
 |- PublishFailed                    1   the broker did not confirm a message: nothing was acknowledged
 |  |- Fenced                        1   another worker took over, or a transaction is undecided: nothing more is written
-|- AnnouncementError                1   a model announcement cannot be read: it is ignored, the current model stays
+|- AnnouncementError                1   an announcement cannot be read: it is ignored, what is in force stays
 """
 
 from export.errors import NextclickError
@@ -70,4 +70,5 @@ class Fenced(PublishFailed):
 
 
 class AnnouncementError(NextclickError):
-    """A message of the models topic is unusable. It is ignored and reported; the current model stays."""
+    """A message of the models topic is unusable. It is ignored and reported; the current model, or what was said of the
+    experiment before, stays."""

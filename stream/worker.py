@@ -139,6 +139,7 @@ class Worker:
             on_confirmed=self._guarantee.confirmed,
             on_unconfirmed=self._repairs.unconfirmed,
             batches_in_flight=config.batches_in_flight,
+            current_plan=lambda: self._follower.experiments.plan if self._follower else None,
         )
         self._lookout = Lookout(
             config, self.metrics, on_change=self._on_change, on_clear=self._on_clear, on_end=self._on_end
@@ -263,7 +264,7 @@ class Worker:
             now = self._condition.loop_at = time.monotonic()
             self._membership.check_admission()
             if stop.event.is_set():
-                self._begin_end()
+                self._end(None)
             elif self._app.crashed:
                 self.crash(self._app.crash_reason or RuntimeError("a service of the worker crashed"))
             if self._pipeline.finished != finished:
@@ -315,16 +316,11 @@ class Worker:
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self.crash, error)
 
-    def _end(self, failure: str, code: int = 1) -> None:
-        if self._failure is None:
+    def _end(self, failure: str | None, code: int = 1) -> None:
+        if failure is not None and self._failure is None:
             self._failure, self._code = failure, code
-        self._begin_end()
-
-    def _begin_end(self) -> None:
-        """From now on nothing measures any more: what stands in the metrics is right until the process is gone."""
         self._ended.set()
-        self.metrics.ready.set(0)
-        self.metrics.standby.set(0)
+        self.metrics.end()
 
     async def _stop(self, background: Sequence[asyncio.Task[None]]) -> None:
         """Finish what is in flight, commit, leave the group; after _STOP_S without."""

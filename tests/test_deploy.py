@@ -99,6 +99,7 @@ def test_alerts_use_metrics_that_exist() -> None:
 def test_alerts_cover_lag_readiness_models_and_crash_loops() -> None:
     names = {rule["alert"] for rule in rules()}
     assert {"NextclickLagGrowing", "NextclickNotReady", "NextclickModelRefused", "NextclickCrashLoop"} <= names
+    assert {"NextclickVariantNotServed", "NextclickVariantFails"} <= names
 
 
 def test_alerts_tell_of_changed_topics_and_lost_clicks_and_not_of_a_worker_that_stands_by() -> None:

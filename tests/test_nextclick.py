@@ -27,6 +27,7 @@ COMMANDS = (
     "watch",
     "topics",
     "models",
+    "experiment",
 )
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from bench.harness.check import Checker
 from bench.harness.faults import FAULTS, strike
 from bench.harness.plan import Round, rounds
-from bench.harness.world import Guarantee, World
+from bench.harness.world import Comparing, Guarantee, World
 from bench.rig.brokers.base import Broker
 from bench.rig.brokers.process import DeadlineExceeded, wait_for
 from stream.messages.contract import decode_recommendation
@@ -40,6 +40,7 @@ class Campaign:
     most: int = 3
     kinds: tuple[str, ...] = tuple(FAULTS)
     rate: float = 300.0  # clicks a second
+    comparing: Comparing = "none"  # two models in an experiment, all the time
 
     def plan(self) -> list[Round]:
         """The rounds to be played."""
@@ -61,6 +62,7 @@ class Outcome:
     clicks: int = 0
     removed: int = 0  # clicks that retention took before a worker had read them, each counted by one
     lists: int = 0
+    variants: Counter[str] = field(default_factory=Counter)  # lists of each, once an experiment runs
     repeats: int = 0  # lists and rejections that came again
     seconds: float = 0.0
     restarts: int = 0  # workers started in the place of another
@@ -74,16 +76,28 @@ class Outcome:
 
     def as_json(self) -> dict[str, object]:
         """The fields by name."""
-        return {**dataclasses.asdict(self), "faults": dict(sorted(self.faults.items()))}
+        told = {
+            name: dict(sorted(found.items())) for name, found in (("faults", self.faults), ("variants", self.variants))
+        }
+        return {**dataclasses.asdict(self), **told}
 
 
 def run_campaign(broker: Broker, folder: Path, campaign: Campaign, say: Callable[[str], None]) -> Outcome:
     """Play the rounds on a `broker` without topics; `folder` gets the workers' logs. `say` hears of every round."""
     outcome = Outcome(guarantee=campaign.guarantee, seed=campaign.seed)
     begun = time.monotonic()
-    world = World(broker, folder, guarantee=campaign.guarantee, rate=campaign.rate, seed=campaign.seed)
+    world = World(
+        broker,
+        folder,
+        guarantee=campaign.guarantee,
+        rate=campaign.rate,
+        seed=campaign.seed,
+        comparing=campaign.comparing,
+    )
     exactly_once = campaign.guarantee == "exactly-once"
-    checker = Checker(broker.bootstrap, world.changelog, world.rankers, exactly_once=exactly_once)
+    checker = Checker(
+        broker.bootstrap, world.changelog, world.rankers, exactly_once=exactly_once, experiment=world.experiment
+    )
     world.checker = checker
     try:
         world.fleet.await_ready(world.model, world.partitions, _READY_S)
@@ -99,7 +113,7 @@ def run_campaign(broker: Broker, folder: Path, campaign: Campaign, say: Callable
         checker.close()
         world.close()
     outcome.wrong = len(checker.wrong)
-    outcome.removed = checker.removed
+    outcome.removed, outcome.variants = checker.removed, checker.variants
     outcome.clicks, outcome.lists, outcome.repeats = checker.clicks, checker.lists, checker.repeats
     outcome.restarts, outcome.seconds = world.fleet.restarts, round(time.monotonic() - begun, 1)
     return outcome

@@ -1,7 +1,8 @@
 """What came out, compared with a pure fold of what went in: the clicks as they stand in their topic, in its order.
 
     every click     a list of its session with a source offset at or behind it, or rejected for the right reason
-    every list      items and scores of the model it names, for the session's state at the list's source offset
+    every list      items and scores of the model it names, for the session's state at the list's source offset;
+                    variant and model are those that the experiment has for its session
     every session   its newest row in the changelog (the one that compaction keeps) is its state; its last list is of it
     exactly once    to a reader of what is committed, no source offset is answered twice, no message rejected twice
 
@@ -11,15 +12,16 @@ Everything is read on and on: a round costs what it added.
 from __future__ import annotations
 
 import time
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from confluent_kafka import Message
 
+from bench.harness.expected import Expected
 from bench.harness.traffic import EXPECTED
 from bench.rig.clients import Tail
-from bench.rig.oracle import assert_same_order
+from export.experiments.experiment import Experiment
 from export.ranking.ranker import Ranker
 from stream.errors import BadClick
 from stream.messages.contract import Recommendation, decode_click, decode_recommendation
@@ -38,8 +40,18 @@ Session = tuple[int, str]  # a session is one of its partition; where partitions
 class Checker:
     """Reads the four topics; `rankers` by version. `wrong` says what differs, one line a finding."""
 
-    def __init__(self, bootstrap: str, changelog: str, rankers: Mapping[str, Ranker], *, exactly_once: bool) -> None:
+    def __init__(
+        self,
+        bootstrap: str,
+        changelog: str,
+        rankers: Mapping[str, Ranker],
+        *,
+        exactly_once: bool,
+        experiment: Experiment | None = None,
+    ) -> None:
         self._rankers, self._exactly_once = rankers, exactly_once
+        self._expected = Expected(experiment)
+        self.variants: Counter[str] = Counter()
         self._bootstrap, self._state_topic = bootstrap, changelog
         self._clicks = Tail(bootstrap, "clicks")
         self._lists, self._rejected, self._changelog = (
@@ -49,7 +61,7 @@ class Checker:
         self.last: dict[str, Recommendation] = {}
         self.clicks = self.lists = self.repeats = self.removed = 0
         self.wrong: list[str] = []
-        self.models: set[str] = set()  # that made the lists of this round
+        self.models: set[str] = set()  # that made the lists of this round, but for those of the experiment
         self._last: dict[Session, Recommendation] = {}
         self._rows: dict[Session, bytes | None] = {}
         self._history: dict[Place, tuple[str, SessionState]] = {}
@@ -174,10 +186,11 @@ class Checker:
             self.wrong.append(f"rows of sessions that nobody clicked in: {sorted(unknown)[:5]}")
 
     def check_last(self, sessions: Iterable[str], model: str) -> None:
-        """The last lists of `sessions` are by `model`."""
+        """The last lists of `sessions` are by `model`, or by that of their variant."""
         for name in sessions:
-            if name in self.last and self.last[name].model != model:
-                self._blame(name, f"its last list is by model {self.last[name].model!r}, not {model}")
+            expected = self._expected.model(name) or model
+            if name in self.last and self.last[name].model != expected:
+                self._blame(name, f"its last list is by model {self.last[name].model!r}, not {expected}")
 
     def last_of(self, partition: int, name: str) -> Recommendation | None:
         """The last list for the clicks of a session in one partition."""
@@ -247,7 +260,7 @@ class Checker:
         by_model: dict[str, list[tuple[Recommendation, SessionState]]] = defaultdict(list)
         for found in lists:
             self.lists += 1
-            self.models.add(found.model)
+            self._check_variant(found)
             name, place = found.session_id, (found.source.partition, found.source.offset)
             repeated = place in self._answered  # perhaps in a round whose states are forgotten
             self._count_repeat(place, self._answered, "answered")
@@ -263,6 +276,14 @@ class Checker:
         for model, rows in by_model.items():
             self._compare_lists(model, rows)
 
+    def _check_variant(self, found: Recommendation) -> None:
+        if finding := self._expected.finding(found):
+            self._blame(found.session_id, finding)
+        if found.experiment:
+            self.variants[found.variant] += 1
+        else:
+            self.models.add(found.model)
+
     def _count_repeat(self, place: Place, seen: set[Place], what: str) -> None:
         if place in seen:
             self.repeats += 1
@@ -271,16 +292,17 @@ class Checker:
         seen.add(place)
 
     def _compare_lists(self, model: str, rows: list[tuple[Recommendation, SessionState]]) -> None:
-        ranker = self._rankers.get(model)
-        if ranker is None:
+        rankers = [self._rankers.get(version) for version in model.split("+")]
+        if None in rankers:
             self.wrong.append(f"{len(rows)} lists by {model!r}, which was never in force")
             return
-        ranked = ranker.rank_items([ranking_items(state) for _, state in rows], K)
-        for (found, state), expected in zip(rows, ranked, strict=True):
+        sessions = [ranking_items(state) for _, state in rows]
+        ranked = [ranker.rank_items(sessions, K) for ranker in rankers if ranker is not None]
+        for (found, state), *expected in zip(rows, *ranked, strict=True):
             try:
-                assert found.fallback == expected.fallback, "the fallback served, or not"
+                assert found.fallback == any(one.fallback for one in expected), "the fallback served, or not"
                 assert found.event_ts == state.start_ts + state.times[-1], "event_ts"
-                assert_same_order([(item.item_id, item.score) for item in found.items], expected.items)
+                self._expected.assert_items(found, [one.items for one in expected])
             except AssertionError as error:
                 self._blame(found.session_id, f"its list for offset {found.source.offset}: {error}")
 

@@ -18,15 +18,17 @@ from bench.rig.operator import Operator
 from bench.rig.toy import toy_bundle
 from bench.rig.workers import Worker
 from export.bundle.bundle import load_bundle
+from export.experiments.experiment import Experiment, Variant
 from export.ranking.ranker import Ranker, RankerConfig
 from export.registry.registry import Registry
 from stream.kafka.topics import create_topics
-from stream.messages.announcements import announce, announcement_for
+from stream.messages.announcements import announce, announce_experiment, announcement_for
 from stream.topic_names import Topics
 
-__all__ = ["ITEMS", "PARTITIONS", "SESSION_TIMEOUT_S", "Guarantee", "World"]
+__all__ = ["ITEMS", "PARTITIONS", "SESSION_TIMEOUT_S", "Comparing", "Guarantee", "World"]
 
 Guarantee = Literal["at-least-once", "exactly-once"]
+Comparing = Literal["none", "split", "interleave"]  # two models in an experiment of most sessions, or none
 
 GROUP = f"{TEST_GROUPS}faults"
 PARTITIONS = 4
@@ -35,12 +37,22 @@ LOOK_S = 1.0  # between two looks of a worker at its topics
 ITEMS = 200
 K_MAX = 30
 WORKERS = (2, 3)  # fewest and most
+EXPOSURE = 7_000  # buckets of 10,000 of the sessions that are in the experiment
 
 
 class World:
     """Started when made, on a `broker` that runs and may be stopped; `close` ends all but the broker."""
 
-    def __init__(self, broker: Broker, folder: Path, *, guarantee: Guarantee, rate: float, seed: int) -> None:
+    def __init__(
+        self,
+        broker: Broker,
+        folder: Path,
+        *,
+        guarantee: Guarantee,
+        rate: float,
+        seed: int,
+        comparing: Comparing = "none",
+    ) -> None:
         self.broker, self.folder, self.guarantee = broker, folder, guarantee
         self.broker_up = True
         self.partitions = PARTITIONS  # of the clicks, so far
@@ -63,6 +75,7 @@ class World:
         self.models = {"1"}  # in force at some time of this round
         self.registry.promote("1")
         self.announce("1")
+        self.experiment = None if comparing == "none" else self._compare(interleave=comparing == "interleave")
         self.storefront = Storefront(broker.bootstrap)
         self.traffic = Traffic(self.storefront, rate=rate, sessions=300, items=ITEMS, seed=seed)
         self.fleet = Fleet(self._start_worker, folder, WORKERS[0])
@@ -100,6 +113,17 @@ class World:
         """End the workers and Redis; topics and logs stay."""
         self.fleet.close()
         self.redis.stop()
+
+    def _compare(self, *, interleave: bool) -> Experiment:
+        """Both models in an experiment, before the first worker starts: no list may be of another one."""
+        shares = {"control": ("1", 5_000), "challenger": ("2", 5_000)}
+        variants = tuple(
+            Variant(name, version, self.registry.uri(version), self.registry.manifest_sha256(version), share)
+            for name, (version, share) in shares.items()
+        )
+        made = Experiment("faults", variants, exposure=EXPOSURE, interleave=interleave, started_ts=1, announced_ts=1)
+        announce_experiment(self.broker.bootstrap, made, timeout_s=30)
+        return made
 
     def _start_worker(self, log: Path, options: tuple[str, ...]) -> Worker:
         timeout = ("--broker-session-timeout-s", str(SESSION_TIMEOUT_S), "--topics-look-s", str(LOOK_S))

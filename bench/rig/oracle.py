@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from confluent_kafka import Message
 
 from bench.rig.clients import Sent
+from export.experiments.interleave import coins
 from export.ranking.ranker import Ranker
 from stream.messages.contract import Recommendation
 from stream.partition.positions import is_reserved
 from stream.partition.session import SessionState, decode_state, fold_click, ranking_items
 
-__all__ = ["assert_lists", "folded", "stored"]
+__all__ = ["assert_drafted", "assert_lists", "assert_same_order", "folded", "stored"]
 
 _TIE = 1e-4  # scores nearer to each other than this may change places: batches of other sizes round differently
 
@@ -51,6 +52,27 @@ def assert_lists(
         assert found.source.offset == states[name].offset
         assert found.fallback == expected.fallback
         assert_same_order([(item.item_id, item.score) for item in found.items], expected.items)
+
+
+def assert_drafted(found: Recommendation, lists: Mapping[str, Sequence[tuple[str, float]]]) -> None:
+    """An interleaved list is what team draft makes of its teams' lists, given in the variants' order; but for ties."""
+    teams, flips, taken = list(lists), 0, set[str]()
+    flipped = coins(found.experiment, found.session_id, found.source.offset)
+    assert len(found.items) == len(found.teams)
+    picks = dict.fromkeys(teams, 0)
+    for item, team in zip(found.items, found.teams, strict=True):
+        behind = min(teams, key=picks.__getitem__)
+        if picks[teams[0]] == picks[teams[1]]:
+            behind, flips = teams[flipped >> flips & 1], flips + 1
+        assert team == behind, f"{team} picked in the place of {behind}: {found}"
+        best = next(score for name, score in lists[team] if name not in taken)
+        scores = dict(lists[team])
+        assert item.item_id in scores, f"an item that {team} has not: {found}"
+        assert abs(item.score - scores[item.item_id]) <= _TIE, found
+        assert abs(item.score - best) <= _TIE, f"{item.item_id} is not the best of {team}: {found}"
+        assert item.item_id not in taken, f"an item twice: {found}"
+        taken.add(item.item_id)
+        picks[team] += 1
 
 
 def assert_same_order(found: list[tuple[str, float]], expected: list[tuple[str, float]]) -> None:

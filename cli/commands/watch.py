@@ -33,4 +33,6 @@ def watch(
             print_json(msgspec.to_builtins(one))
             continue
         top = "  ".join(f"{item.item_id} {item.score:.2f}" for item in one.items[:5])
-        print_line(f"{one.session_id}  model {one.model or '-'}{'  fallback' if one.fallback else ''}  {top}")
+        shown = f"  {one.experiment}: {one.variant}" if one.experiment else ""
+        fallback = "  fallback" if one.fallback else ""
+        print_line(f"{one.session_id}  model {one.model or '-'}{shown}{fallback}  {top}")

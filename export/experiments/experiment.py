@@ -57,6 +57,8 @@ class Experiment(msgspec.Struct, frozen=True, omit_defaults=True):
         names = [check_variant(variant.name) for variant in self.variants]
         if len(names) < 2 or len(set(names)) < len(names):
             raise ConfigError(f"experiment {self.experiment}: give two variants or more, each with a name of its own")
+        if INTERLEAVED in names:
+            raise ConfigError(f"experiment {self.experiment}: {INTERLEAVED} is what lists of two variants are called")
         if self.interleave and len(names) != 2:
             raise ConfigError(f"experiment {self.experiment}: two variants are interleaved, not {len(names)}")
         shares = [variant.share for variant in self.variants]

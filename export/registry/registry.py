@@ -136,12 +136,16 @@ class Registry:
 
     def promote(self, version: str, variant: str = DEFAULT_VARIANT) -> None:
         """Make a version live for a variant; VersionUnknown or BundleError when it isn't published, or can't be run."""
-        _try_out(self.fetch(version), version)
+        self.try_out(version)
 
         def append(history: tuple[str, ...]) -> tuple[str, ...]:
             return history if history[-1:] == (version,) else (*history, version)
 
         self._change(variant, append)
+
+    def try_out(self, version: str) -> None:
+        """VersionUnknown or BundleError unless a version is published, sound, and its graph runs here."""
+        _try_out(self.fetch(version), version)
 
     def rollback(self, variant: str = DEFAULT_VARIANT) -> str:
         """Make the version promoted before the live one live again and return it.
@@ -171,7 +175,7 @@ class Registry:
 
     def _is_sound(self, version: str) -> bool:
         try:
-            _try_out(self.fetch(version), version)
+            self.try_out(version)
         except BundleError:
             return False
         return True

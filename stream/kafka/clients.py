@@ -16,6 +16,7 @@ from stream.errors import AccessRefused, BrokerUnavailable
 __all__ = [
     "Options",
     "assign_all",
+    "assigned",
     "build_client",
     "consumer_options",
     "parse_options",
@@ -31,6 +32,7 @@ _NOTICE_S = 5.0  # between two messages while a broker is awaited
 _TRANSACTION_S = 30.0  # for a broker to be restarted; Kafka's own default is a minute
 _REFUSED_S = 3.0  # of nothing but refusals; a broker that is starting may refuse whom it knows later
 _VARIABLES, _FILE_VARIABLE = "NEXTCLICK_KAFKA_", "NEXTCLICK_KAFKA_CONFIG"  # the latter names the file
+_NO_TOPIC = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError.TOPIC_AUTHORIZATION_FAILED)
 _RESERVED = frozenset({"bootstrap.servers", "partitioner", "enable.idempotence", "group.id", "transactional.id"})
 
 
@@ -188,15 +190,20 @@ def wait_for_broker(
 
 def assign_all(consumer: Consumer, topic: str, *, from_beginning: bool, timeout_s: float = 5.0) -> bool:
     """Assign all partitions of `topic` to `consumer`; False while there is no such topic, or no answer."""
+    return bool(assigned(consumer, topic, from_beginning=from_beginning, timeout_s=timeout_s))
+
+
+def assigned(consumer: Consumer, topic: str, *, from_beginning: bool, timeout_s: float) -> list[int] | None:
+    """As `assign_all`; the partitions assigned, none where there is no such topic (for us), None without an answer."""
     try:
         found = consumer.list_topics(topic, timeout=timeout_s).topics[topic]
     except KafkaException:
-        return False
+        return None
     if found.error is not None or not found.partitions:
-        return False
+        return None if found.error is not None and found.error.code() not in _NO_TOPIC else []
     start = OFFSET_BEGINNING if from_beginning else OFFSET_END
     consumer.assign([TopicPartition(topic, number, start) for number in found.partitions])
-    return True
+    return list(found.partitions)
 
 
 def _words(error: BaseException) -> str:

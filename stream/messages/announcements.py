@@ -1,7 +1,7 @@
-"""Model announcements: sending them, and reading the topic that holds them.
+"""Announcements of models and of experiments: sending them, and reading the topic that holds them.
 
-The topic `models` is compacted and keyed by variant, so that reading it from the beginning yields, last for each
-variant, what is to be served.
+The topic `models` is compacted and keyed by variant, or by experiment, so that reading it from the beginning yields,
+last for each variant, what is to be served, and, last for each experiment, how it stands.
 """
 
 import time
@@ -9,12 +9,20 @@ from collections.abc import Mapping
 
 from confluent_kafka import Consumer, KafkaError, Message, Producer
 
+from export.errors import ConfigError
+from export.experiments.experiment import Experiment, check_name
 from export.registry.registry import Registry, check_variant
 from stream.errors import AnnouncementError, BrokerUnavailable, PublishFailed
-from stream.kafka.clients import Options, assign_all, build_client, consumer_options, producer_options, wait_for_broker
-from stream.messages.contract import ModelAnnouncement, decode_announcement, encode
+from stream.kafka.clients import Options, assigned, build_client, consumer_options, producer_options, wait_for_broker
+from stream.messages.contract import (
+    EXPERIMENT_KEY,
+    ModelAnnouncement,
+    decode_model_message,
+    encode,
+    model_message_key,
+)
 
-__all__ = ["AnnouncementReader", "announce", "announcement_for"]
+__all__ = ["AnnouncementReader", "announce", "announce_experiment", "announcement_for"]
 
 _LOOK_S = 1.0  # between two looks for a topic that is not there
 
@@ -40,10 +48,33 @@ def announce(
     timeout_s: float = 10.0,
 ) -> None:
     """Send `announcement` and return once the broker has it; BrokerUnavailable or PublishFailed otherwise."""
+    _send(bootstrap_servers, announcement, f"version {announcement.version}", topic, extra, timeout_s)
+
+
+def announce_experiment(
+    bootstrap_servers: str,
+    experiment: Experiment,
+    *,
+    topic: str = "models",
+    extra: Mapping[str, str] | None = None,
+    timeout_s: float = 10.0,
+) -> None:
+    """The same for how an experiment stands from now on; ConfigError where it contradicts itself."""
+    _send(bootstrap_servers, experiment.check(), f"experiment {experiment.experiment}", topic, extra, timeout_s)
+
+
+def _send(
+    bootstrap_servers: str,
+    message: ModelAnnouncement | Experiment,
+    what: str,
+    topic: str,
+    extra: Mapping[str, str] | None,
+    timeout_s: float,
+) -> None:
     try:
         wait_for_broker(bootstrap_servers, extra, timeout_s=timeout_s)
     except BrokerUnavailable as error:
-        raise type(error)(f"version {announcement.version} was not announced: {error}") from error
+        raise type(error)(f"{what} was not announced: {error}") from error
     outcome: list[KafkaError | None] = []
 
     def delivered(error: KafkaError | None, _message: Message) -> None:
@@ -51,21 +82,21 @@ def announce(
 
     options = producer_options(bootstrap_servers, extra, delivery_timeout_s=timeout_s)
     producer: Producer = build_client(Producer, options)
-    producer.produce(topic, encode(announcement), announcement.variant.encode(), on_delivery=delivered)
+    producer.produce(topic, encode(message), model_message_key(message), on_delivery=delivered)
     producer.flush(timeout_s + 1.0)
     if not outcome or (outcome[0] is not None and outcome[0].code() == KafkaError._MSG_TIMED_OUT):
         raise BrokerUnavailable(
-            f"version {announcement.version} was not announced: no broker at {bootstrap_servers} took it "
-            f"within {timeout_s:g} s"
+            f"{what} was not announced: no broker at {bootstrap_servers} took it within {timeout_s:g} s"
         )
     if outcome[0] is not None:
-        raise PublishFailed(f"version {announcement.version} was not announced: {outcome[0].str()}")
+        raise PublishFailed(f"{what} was not announced: {outcome[0].str()}")
 
 
 class AnnouncementReader:
     """Reads the topic from its beginning, without a group. For one thread; the broker is not asked before read().
 
-    `errors` counts messages that were no announcements.
+    `errors` counts messages that were no announcements. An experiment whose record was removed comes as one that was
+    stopped, without variants.
     """
 
     def __init__(self, bootstrap_servers: str, topic: str = "models", extra: Mapping[str, str] | None = None) -> None:
@@ -83,7 +114,7 @@ class AnnouncementReader:
         """Whether the end of every partition was reached once."""
         return self._unread is not None and not self._unread
 
-    def read(self, timeout_s: float) -> ModelAnnouncement | None:
+    def read(self, timeout_s: float) -> ModelAnnouncement | Experiment | None:
         """The next announcement; None after `timeout_s`, at the end of a partition, or for a message that is none."""
         if self._unread is None and not self._assign(timeout_s):
             return None
@@ -107,19 +138,30 @@ class AnnouncementReader:
             time.sleep(wait)
             return False
         self._next_look = time.monotonic() + _LOOK_S
-        self.missing = not assign_all(self._consumer, self._topic, from_beginning=True, timeout_s=max(timeout_s, 1.0))
-        if self.missing:
+        found = assigned(self._consumer, self._topic, from_beginning=True, timeout_s=max(timeout_s, 1.0))
+        self.missing = found is not None and not found
+        if not found:
             return False
-        self._unread = {partition.partition for partition in self._consumer.assignment()}
+        self._unread = set(found)
         return True
 
-    def _decode(self, message: Message) -> ModelAnnouncement | None:
-        value = message.value()
-        if value is None:  # a tombstone: the variant is withdrawn, what is served stays
-            return None
+    def _decode(self, message: Message) -> ModelAnnouncement | Experiment | None:
+        value, key = message.value(), message.key()
+        if value is None:  # a tombstone. Of a variant: it is withdrawn, what is served stays
+            return _removed(key)
         try:
-            return decode_announcement(value)
+            return decode_model_message(key, value)
         except AnnouncementError as error:
             self.errors += 1
             self.last_error = error
             return None
+
+
+def _removed(key: bytes | None) -> Experiment | None:
+    if key is None or not key.startswith(EXPERIMENT_KEY):
+        return None
+    try:
+        name = check_name(key.removeprefix(EXPERIMENT_KEY).decode())
+    except (UnicodeDecodeError, ConfigError):
+        return None
+    return Experiment(name, (), state="stopped", reason="its record was removed from the topic")

@@ -40,6 +40,8 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from export.errors import ConfigError
+from export.experiments.experiment import Experiment
 from export.ids import is_plain
 from stream.errors import AnnouncementError, BadClick
 from stream.messages.click_rules import (
@@ -57,6 +59,7 @@ from stream.messages.click_rules import (
 )
 
 __all__ = [
+    "EXPERIMENT_KEY",
     "MAX_FUTURE_MS",
     "MAX_ID_BYTES",
     "MAX_VALUE_BYTES",
@@ -70,8 +73,10 @@ __all__ = [
     "Source",
     "decode_announcement",
     "decode_click",
+    "decode_model_message",
     "decode_recommendation",
     "encode",
+    "model_message_key",
     "recommended",
     "rejection_headers",
 ]
@@ -92,7 +97,7 @@ class RecommendedItem(msgspec.Struct, frozen=True, gc=False):
     """One item of a list."""
 
     item_id: Annotated[str, Meta(description="the shop's own id")]
-    score: Annotated[float, Meta(description="comparable within one list only")]
+    score: Annotated[float, Meta(description="comparable within one list only; of interleaved ones, within a team")]
 
 
 class Source(msgspec.Struct, frozen=True, gc=False):
@@ -108,7 +113,9 @@ class Recommendation(msgspec.Struct, frozen=True, omit_defaults=True):
 
     session_id: str
     items: Annotated[list[RecommendedItem], Meta(description="best first")]
-    model: Annotated[str, Meta(description="version of the bundle; empty where no model could be had")]
+    model: Annotated[
+        str, Meta(description="version of the bundle; of interleaved lists 12+15; empty where no model could be had")
+    ]
     variant: str
     fallback: Annotated[bool, Meta(description="true where popularity was served")]
     source: Source
@@ -128,9 +135,12 @@ class ModelAnnouncement(msgspec.Struct, frozen=True):
     announced_ts: Annotated[int, Meta(description="milliseconds since the epoch")] = 0
 
 
+EXPERIMENT_KEY = b"experiment:"  # begins the key of an experiment on the topic `models`; no variant's name has a colon
+
 _decode_strict = msgspec.json.Decoder(Click).decode
 _decode_recommendation = msgspec.json.Decoder(Recommendation).decode
 _decode_announcement = msgspec.json.Decoder(ModelAnnouncement).decode
+_decode_experiment = msgspec.json.Decoder(Experiment).decode
 _encoder = msgspec.json.Encoder()
 encode = _encoder.encode  # any message type of this module -> JSON bytes
 
@@ -173,11 +183,30 @@ def decode_recommendation(value: bytes) -> Recommendation:
 
 
 def decode_announcement(value: bytes) -> ModelAnnouncement:
-    """A message of the topic `models`, or AnnouncementError with the reason."""
+    """A model announcement, or AnnouncementError with the reason."""
     try:
         return _decode_announcement(value)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise AnnouncementError(f"not a model announcement: {error}") from error
+
+
+def decode_model_message(key: bytes | None, value: bytes) -> ModelAnnouncement | Experiment:
+    """A message of the topic `models`, by its key a model's or an experiment's; AnnouncementError with the reason, also
+    for an experiment that contradicts itself (`Experiment.check`)."""
+    if key is None or not key.startswith(EXPERIMENT_KEY):
+        return decode_announcement(value)
+    try:
+        found = _decode_experiment(value).check()
+    except (msgspec.MsgspecError, ValueError, RecursionError, ConfigError) as error:
+        raise AnnouncementError(f"not an experiment: {error}") from error
+    if key != model_message_key(found):
+        raise AnnouncementError(f"not an experiment: {found.experiment} under the key {key!r}")
+    return found
+
+
+def model_message_key(message: ModelAnnouncement | Experiment) -> bytes:
+    """Under which key a message lies on the topic `models`."""
+    return EXPERIMENT_KEY + message.experiment.encode() if isinstance(message, Experiment) else message.variant.encode()
 
 
 def rejection_headers(error: BadClick, topic: str, partition: int, offset: int) -> list[tuple[str, bytes]]:

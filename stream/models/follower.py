@@ -3,6 +3,7 @@
 What is served, in this order: the newest announcement for the variant; without one, what the registry says is live;
 without that, the newest version. A worker that has no model yet also takes older versions rather than none. A bundle
 that fails is refused, reported and remembered, and the current model stays; a registry that fails is asked again.
+Experiments come on the same topic: `stream/experiments/keeper.py` has their models loaded, one after the other, here.
 
 Where there are models, but none can be used:
 
@@ -19,19 +20,23 @@ import time
 from collections.abc import Callable, Iterator
 
 from export.errors import BundleError, NextclickError, RegistryError, VersionUnknown
+from export.experiments.experiment import Experiment
 from export.ranking.popularity import PopularityRanker
 from export.ranking.ranker import Ranker
 from export.registry.registry import Registry
 from stream.config import StreamConfig
+from stream.experiments.keeper import ExperimentKeeper
 from stream.messages.announcements import AnnouncementReader
 from stream.messages.contract import ModelAnnouncement
-from stream.models.loading import Loader, Wanted, is_of_settings, load_ranker, load_stand_in
+from stream.models.loading import Loader, Wanted, is_of_settings, load_ranker, load_stand_in, reason_of
+from stream.models.pool import ModelPool
 from stream.ops.metrics import Metrics
 from stream.ops.problems import Problems
 
 __all__ = ["ModelFollower"]
 
 _START_S = 5.0  # for reading the topic to its end before the first model is chosen
+_EXPERIMENTS_S = 20.0  # the same, before the first click: who does not know the experiments shows some the wrong list
 _READ_S = 0.2  # one wait for an announcement; also the delay of stop()
 _BACKOFF_S = (0.5, 30.0)  # first and longest pause after the registry failed
 
@@ -61,6 +66,8 @@ class ModelFollower:
         self._load = load or (lambda wanted: load_ranker(config, self._registry, wanted))
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="model-follower", daemon=True)
+        self._pool = ModelPool(lambda wanted: self._load(wanted), config.max_models)
+        self.experiments = ExperimentKeeper(config, metrics, self._problems, self._pool, self._take)
         self._announced: Wanted | None = None
         self._serving: Wanted | None = None
         self._stand_in: Wanted | None = None
@@ -68,7 +75,8 @@ class ModelFollower:
         self._unsaid: list[str] = []  # refusals at the start, until it is known whether the worker can serve
         self._next_look = 0.0
         self._pause = _BACKOFF_S[0]
-        self.looked = threading.Event()  # the registry was read, and what it holds was tried, once
+        self._live_looked = False
+        self.looked = threading.Event()  # the registry was read, and what it holds was tried, once; variants as well
         self.loading: str | None = None  # the version that is being loaded now
         self.refusal: NextclickError | None = None  # why the worker must not answer: set before `looked`, or never
         self.error: str | None = None  # why the newest wanted model is not in service
@@ -101,14 +109,24 @@ class ModelFollower:
                 reader.close()
 
     def _follow(self, reader: AnnouncementReader) -> None:
-        deadline = time.monotonic() + _START_S
-        while not (reader.caught_up or reader.missing or time.monotonic() > deadline or self._stopped.is_set()):
+        begun = time.monotonic()
+        while not (self._has_heard_all(reader, begun + _START_S) or self._stopped.is_set()):
             self._read(reader)
         while not self._stopped.is_set():
             if time.monotonic() >= self._next_look:
                 self._next_look = time.monotonic() + self._config.models_poll_s
                 self._look()
+            if self.refusal is not None:
+                self.looked.set()
+            elif self._live_looked:
+                more = self.experiments.look()
+                if not more and self._has_heard_all(reader, begun + _EXPERIMENTS_S):
+                    self.looked.set()
             self._read(reader)
+
+    def _has_heard_all(self, reader: AnnouncementReader, deadline: float) -> bool:
+        """Whether all that was announced before was read, or waiting for it has an end."""
+        return reader.caught_up or reader.missing or time.monotonic() > deadline
 
     def _read(self, reader: AnnouncementReader) -> None:
         errors = reader.errors
@@ -116,8 +134,10 @@ class ModelFollower:
         if reader.errors > errors:
             self._metrics.announcement_errors.inc(reader.errors - errors)
             _log.warning("ignored: %s", reader.last_error)
-        if announcement is not None and announcement.variant == self._config.variant:
+        if isinstance(announcement, ModelAnnouncement) and announcement.variant == self._config.variant:
             self._hear(announcement)
+        elif isinstance(announcement, Experiment):
+            self.experiments.hear(announcement)
 
     def _hear(self, announcement: ModelAnnouncement) -> None:
         self._announced = Wanted(announcement.version, announcement.sha256, announcement.announced_ts, announcement.uri)
@@ -135,7 +155,7 @@ class ModelFollower:
             return
         self._say_refusals()
         self._problems.clear("registry")
-        self.looked.set()
+        self._live_looked = True
 
     def _choose(self) -> bool:
         """Whether one of the candidates is in service."""
@@ -204,28 +224,35 @@ class ModelFollower:
 
     def _serve(self, wanted: Wanted) -> bool:
         """Whether the model is in service now. RegistryError and OSError pass through: they may go away."""
-        begun, self.loading = time.monotonic(), wanted.version
+        begun = time.monotonic()
         try:
-            ranker = self._load(wanted)
+            ranker = self._take(wanted)
         except (RegistryError, OSError):
             raise
         except Exception as error:  # whatever a damaged graph does to ONNX Runtime
             self._refuse(wanted, error)
             return False
-        finally:
-            self.loading = None
         if self._stopped.is_set():
             return False
         sha256 = ranker.bundle.manifest_sha256
         self._on_model(ranker)
         self._serving, self._stand_in, self._pause = Wanted(wanted.version, sha256), None, _BACKOFF_S[0]
+        self._pool.live_is(wanted.version)
         self._problems.clear("no_model")
         self._metrics.set_model(wanted.version, self._config.variant, sha256)
         _log.info("model %s is in service, loaded in %.2f s", wanted.version, time.monotonic() - begun)
         return True
 
+    def _take(self, wanted: Wanted) -> Ranker:
+        """From the pool; raises what loading raises."""
+        self.loading = wanted.version
+        try:
+            return self._pool.take(wanted)
+        finally:
+            self.loading = None
+
     def _refuse(self, wanted: Wanted, error: Exception) -> None:
-        self._metrics.model_failures.labels(error.reason if isinstance(error, BundleError) else _slug(error)).inc()
+        self._metrics.model_failures.labels(reason_of(error)).inc()
         self.error = f"model {wanted.version} refused: {error}"
         self._refused[wanted] = _bare(error) if isinstance(error, NextclickError) else NextclickError(self.error)
         now = f"model {self.version} stays in service" if self.version else "no model is in service"
@@ -259,9 +286,3 @@ def _bare(error: NextclickError) -> NextclickError:
     """The error without its frames, which hold the model that was refused: it is remembered as long as we live."""
     error.__cause__ = error.__context__ = None
     return error.with_traceback(None)
-
-
-def _slug(error: Exception) -> str:
-    """ProviderUnavailable -> provider_unavailable."""
-    name = type(error).__name__
-    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("_")

@@ -10,7 +10,7 @@ from export.ranking.ranker import Ranker, RankerConfig
 from export.registry.registry import Registry
 from stream.config import StreamConfig
 
-__all__ = ["Loader", "Wanted", "is_of_settings", "load_ranker", "load_stand_in"]
+__all__ = ["Loader", "Wanted", "is_of_settings", "load_ranker", "load_stand_in", "reason_of"]
 
 
 class Wanted(NamedTuple):
@@ -49,6 +49,14 @@ def load_stand_in(registry: Registry, wanted: Wanted) -> PopularityRanker:
 def is_of_settings(error: Exception) -> bool:
     """Whether a model was refused for what the worker was told, and not for what the model is."""
     return isinstance(error, ConfigError | ProviderUnavailable)
+
+
+def reason_of(error: Exception) -> str:
+    """Why a model was refused, as the metric has it: the bundle's reason; else provider_unavailable and the like."""
+    if isinstance(error, BundleError):
+        return error.reason
+    name = type(error).__name__
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("_")
 
 
 def _load(registry: Registry, wanted: Wanted) -> Bundle:

@@ -110,6 +110,7 @@ class Condition:
             failed=ending is not None,
             problems=parts.problems.lasting(),
             loading=parts.follower.loading if parts.follower is not None else None,
+            experiments=parts.follower.experiments.health() if parts.follower is not None else (),
         )
 
     def shown_health(self) -> Health:

@@ -11,6 +11,7 @@ __all__ = ["CONTENT_TYPE", "STAGES", "Metrics"]
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 STAGES = ("wait", "fold", "rank", "confirm", "total")
 _SECONDS = (0.0005, 0.001, 0.002, 0.004, 0.006, 0.008, 0.012, 0.016, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+_VARIANT = ("experiment", "variant")
 _CLICKS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048)
 
 
@@ -50,6 +51,25 @@ class Metrics:
         self.model_swaps = self._counter("model_swaps", "Models put into service.")
         self.model_failures = self._counter("model_failures", "Models that were refused or not loaded.", ("reason",))
         self.announcement_errors = self._counter("announcement_errors", "Unreadable messages on the models topic.")
+        self.models_loaded = self._gauge("models_loaded", "Models in memory: the live one, and those of variants.")
+        self.variant_served = self._gauge(
+            "variant_served", "1 where this worker serves a running experiment's variant, 0 where it can't.", _VARIANT
+        )
+        self.variant_lists = self._counter("variant_lists", "Lists of a variant, published and confirmed.", _VARIANT)
+        self.variant_fallbacks = self._counter("variant_fallbacks", "Of these, lists of popular items.", _VARIANT)
+        self.variant_unserved = self._counter(
+            "variant_unserved", "Lists of the live model, as the session's variant is not served.", _VARIANT
+        )
+        self.variant_errors = self._counter(
+            "variant_errors", "Sessions that a variant's model failed to rank; the live one did.", _VARIANT
+        )
+        self.variant_seconds = Histogram(
+            "nextclick_variant_rank_seconds",
+            "Time of the ranking runs that a variant was part of.",
+            _VARIANT,
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
         self.redis_written = self._counter("redis_written", "Lists written to Redis.")
         self.redis_dropped = self._counter("redis_dropped", "Lists not written: too many waiting, too old, or refused.")
         self.redis_outdated = self._counter("redis_outdated", "Lists not written: a newer one was there.")
@@ -98,6 +118,11 @@ class Metrics:
     def transaction(self, outcome: str) -> None:
         """Count a transaction: committed, aborted or fenced."""
         self.transactions.labels(outcome).inc()
+
+    def end(self) -> None:
+        """The worker ends, and nothing measures any more: what stands here is right until the process is gone."""
+        self.ready.set(0)
+        self.standby.set(0)
 
     def set_model(self, version: str, variant: str, sha256: str) -> None:
         """Say which model is in service from now on."""

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from export.ranking.popularity import PopularityRanker
+from stream.experiments.keeper import ExperimentHealth
 from stream.guarantee.publisher import Outgoing
 from stream.messages.contract import RANKING_FAILED
 from stream.messages.record_time import sane_record_time_ms
@@ -55,6 +56,7 @@ class Reporter:
         metrics.recommendations.inc(lists)
         metrics.coalesced.inc(len(records) - len(prepared.rejected) - lost - lists)
         metrics.fallbacks.inc(sum(answer.fallback for answer in ranked.answers))
+        self._count_variants(ranked)
         for _, error in prepared.rejected:
             metrics.reject(error.reason)
         for _ in range(lost):
@@ -72,6 +74,14 @@ class Reporter:
         if self._redis is not None:
             mine = (m for m in messages if m.topic == self._topics.recommendations)
             self._redis.put([(m.key.decode(), m.value) for m in mine if m.key and m.value])
+
+    def _count_variants(self, ranked: Ranked) -> None:
+        by_variant: dict[tuple[str, str], list[bool]] = {}
+        for by, fallback in ((answer.by, answer.fallback) for answer in ranked.answers if answer.by is not None):
+            by_variant.setdefault((by.experiment, by.variant), []).append(fallback)
+        for labels, fallbacks in by_variant.items():
+            self._metrics.variant_lists.labels(*labels).inc(len(fallbacks))
+            self._metrics.variant_fallbacks.labels(*labels).inc(sum(fallbacks))
 
     def _observe_since(self, stage: str, timestamp: int, less_s: float = 0.0) -> None:
         """The time since a record was sent, unless that is unknown, or ahead of our clock."""
@@ -115,6 +125,7 @@ def describe_health(
     failed: bool,
     problems: Sequence[Problem] = (),
     loading: str | None = None,
+    experiments: Sequence[ExperimentHealth] = (),
 ) -> Health:
     """What /health says. `errors` do not make a worker unready by themselves, as the model in service goes on; of the
     problems only those do that are `unready`. `loading`: the version that the worker waits for before it joins.
@@ -148,6 +159,7 @@ def describe_health(
         lag=lag,
         reasons=[*reasons, *errors, *map(str, problems)],
         fallback=serving != "model",
+        experiments=list(experiments),
     )
 
 

@@ -20,6 +20,7 @@ from typing import Any, Literal
 import msgspec
 
 from export.errors import ConfigError
+from stream.experiments.keeper import ExperimentHealth
 from stream.ops.metrics import CONTENT_TYPE, Metrics
 
 __all__ = ["Health", "Serving", "WebServer"]
@@ -49,6 +50,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     lag: dict[int, int] = {}  # clicks behind the end, by partition
     reasons: list[str] = []  # why it is not ready, and all that is wrong, with what to do about it
     fallback: bool = False  # lists are of popular items, or empty, for want of a model
+    experiments: list[ExperimentHealth] = []  # that run, and what is served of their variants
 
 
 class WebServer:

@@ -2,7 +2,7 @@
 
     1. decode and validate; what is unusable becomes a message for the rejected topic
     2. apply each click to its session's state; an offset applied before changes nothing, but is answered again
-    3. one ranking for each distinct session of the batch
+    3. one ranking for each distinct session of the batch, by the live model or by its variant's
     4. what the policy excludes is excluded inside the ranking, so that a list still has k items
     5. publish state rows, recommendations and rejected clicks through one producer
     6. wait until the broker has acknowledged all of them
@@ -16,9 +16,11 @@ one transaction with the offset that is read next, and 6 its commit: nothing tha
 
 import logging
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
+
+from msgspec import structs
 
 from stream.config import StreamConfig
 from stream.errors import BadClick
@@ -41,7 +43,18 @@ from stream.partition.split import SplitSessions
 from stream.path.batcher import Batch
 from stream.path.policy import Policy
 
-__all__ = ["Answer", "CommitPath", "ItemRanker", "Prepared", "RankedItems", "WithPosition", "Work"]
+__all__ = [
+    "Answer",
+    "CommitPath",
+    "Experimenting",
+    "ItemRanker",
+    "Prepared",
+    "RankStates",
+    "RankedItems",
+    "ServedBy",
+    "WithPosition",
+    "Work",
+]
 
 log = logging.getLogger(__name__)
 
@@ -83,13 +96,34 @@ class Work:
     records: list[Record]
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class ServedBy(NamedTuple):
+    """What made a list that is part of an experiment."""
+
+    experiment: str
+    variant: str
+    model: str
+    teams: tuple[str, ...] = ()  # of interleaved lists: the variant that each item came from
+
+
+class Answer(NamedTuple):
     """The list for one session; `error` where the ranking failed, and its clicks are to be rejected."""
 
     items: Sequence[tuple[str, float]]
     fallback: bool
     error: str = ""
+    by: ServedBy | None = None  # None: the live model of the worker's own variant
+
+
+# The answers to sessions by one ranker, in order; who can't be ranked gets an error, and nothing is raised
+RankStates = Callable[[Sequence[SessionState], ItemRanker | None], list[Answer]]
+
+
+class Experimenting(Protocol):
+    """What runs in experiments; `stream.experiments.plan.Plan` is one."""
+
+    def answers(
+        self, sessions: Sequence[tuple[str, SessionState]], live: ItemRanker | None, rank: RankStates
+    ) -> list[Answer]: ...
 
 
 @dataclass(slots=True)
@@ -170,13 +204,20 @@ class CommitPath:
         if self._expiry is not None:
             self._expiry.undo(partition, prepared.expired)
 
-    def rank(self, batches: Sequence[Prepared], ranker: ItemRanker | None) -> list[list[Answer]]:
+    def rank(
+        self, batches: Sequence[Prepared], ranker: ItemRanker | None, plan: Experimenting | None = None
+    ) -> list[list[Answer]]:
         """Steps 3 and 4, of several batches in one run: for each of them an answer for each session, in order.
 
-        Never raises: who cannot be ranked gets an `error`.
+        `ranker` is what is live, `plan` says who is ranked by something else. Never raises: who cannot be ranked gets
+        an `error`.
         """
-        states = [work.state for prepared in batches for work in prepared.sessions.values()]
-        answers = iter(self._answers(states, ranker))
+        if plan is None:
+            states = [work.state for prepared in batches for work in prepared.sessions.values()]
+            answers = iter(self._answers(states, ranker))
+        else:
+            named = [(name, work.state) for prepared in batches for name, work in prepared.sessions.items()]
+            answers = iter(plan.answers(named, ranker, self._answers))
         return [[next(answers) for _ in prepared.sessions] for prepared in batches]
 
     def messages(self, prepared: Prepared, answers: Sequence[Answer], model: str) -> list[Outgoing]:
@@ -196,6 +237,10 @@ class CommitPath:
                 failed += [(record, BadClick(RANKING_FAILED, answer.error)) for record in work.records]
                 continue
             list_ = self._recommendation(session_id, work.state, answer, model, partition, now)
+            if (by := answer.by) is not None:
+                list_ = structs.replace(
+                    list_, model=by.model, variant=by.variant, experiment=by.experiment, teams=list(by.teams)
+                )
             out.append(Outgoing(topics.recommendations, key, encode(list_)))
         for record, error in (*prepared.rejected, *failed):
             headers = [*record.headers, *rejection_headers(error, partition.topic, number, record.offset)]

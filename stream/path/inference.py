@@ -21,7 +21,7 @@ class Ranked(NamedTuple):
     """What the inference thread hands back for one batch."""
 
     answers: list[Answer]
-    model: str
+    model: str  # of those that no experiment's variant gave
     seconds: float  # of the run that the batch was part of
 
 
@@ -33,7 +33,7 @@ class Inference:
     """Used from one event loop; `rank` is called in the thread, never twice at a time."""
 
     def __init__(self, rank: RankTogether) -> None:
-        """`rank` returns the answers of each batch, in order, and the version of the model that gave all of them."""
+        """`rank` returns the answers of each batch, in order, and the version of the live model."""
         self._rank = rank
         self._waiting: SimpleQueue[_Job | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="inference", daemon=True)

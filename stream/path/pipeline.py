@@ -26,7 +26,7 @@ from stream.guarantee.publisher import Outgoing, Publisher, Receipt
 from stream.partition.owned import OwnedPartition
 from stream.partition.partitions import Partitions
 from stream.path.batcher import Batcher
-from stream.path.commit import Answer, CommitPath, ItemRanker, Prepared
+from stream.path.commit import Answer, CommitPath, Experimenting, ItemRanker, Prepared
 from stream.path.inference import Inference, Ranked
 
 __all__ = ["Observer", "Pipeline", "Ranked"]
@@ -43,7 +43,7 @@ class Observer(Protocol):
 
 
 class Pipeline:
-    """Lives on the event loop; `current_ranker` is called in the inference thread, once a run."""
+    """Lives on the event loop; `current_ranker` and `current_plan` are called in the inference thread, once a run."""
 
     def __init__(
         self,
@@ -58,11 +58,12 @@ class Pipeline:
         on_confirmed: Callable[[OwnedPartition, Receipt], None],
         on_unconfirmed: Callable[[OwnedPartition, PublishFailed], None],
         batches_in_flight: int,
+        current_plan: Callable[[], Experimenting | None] = lambda: None,
     ) -> None:
         """`on_confirmed` hears what the broker has, `on_unconfirmed` of partitions that were given up for a batch."""
         self._batcher, self._partitions, self._path = batcher, partitions, path
         self._publisher, self._observer = publisher, observer
-        self._current_ranker, self._may_publish = current_ranker, may_publish
+        self._current_ranker, self._current_plan, self._may_publish = current_ranker, current_plan, may_publish
         self._on_confirmed, self._on_unconfirmed = on_confirmed, on_unconfirmed
         self._inference = Inference(self._rank)
         self._ranking: asyncio.Queue[tuple[Prepared, asyncio.Future[Ranked]]] = asyncio.Queue()
@@ -127,7 +128,7 @@ class Pipeline:
         ranker = self._current_ranker()
         current = [self._is_current(prepared) for prepared in batches]
         counting = [prepared for prepared, counts in zip(batches, current, strict=True) if counts]
-        answers = iter(self._path.rank(counting, ranker))  # 3. 4.
+        answers = iter(self._path.rank(counting, ranker, self._current_plan()))  # 3. 4.
         return [next(answers) if counts else [] for counts in current], ranker.version if ranker else ""
 
     def _count_ahead(self, clicks: int) -> None:

@@ -17,6 +17,8 @@ from bench.harness.plan import rounds
 from bench.harness.traffic import EXPECTED, HOSTILE
 from bench.rig.brokers.in_process import InProcessBroker
 from bench.rig.clients import now_ms
+from export.experiments.experiment import Experiment, Variant
+from export.experiments.interleave import coins
 from stream.errors import BadClick
 from stream.messages.contract import Click, Recommendation, Source, decode_click, encode, recommended
 from stream.partition.session import SessionState, encode_state, fold_click, ranking_items
@@ -80,19 +82,24 @@ class Stage:
         return self._next()
 
     def answer(
-        self, session: str, *, items: list[str] | None = None, key: bytes | None = None, partition: int = 0
+        self,
+        session: str,
+        *,
+        items: list[str] | None = None,
+        key: bytes | None = None,
+        partition: int = 0,
+        **labels: Any,
     ) -> None:
         state = self.states[session]
         items = items or list(dict.fromkeys(reversed(ranking_items(state))))
         found = Recommendation(
             session,
             recommended([(item, 1 / (place + 1)) for place, item in enumerate(items)]),
-            "7",
-            "default",
             fallback=False,
             source=Source("clicks", partition, state.offset),
             event_ts=TS,
             published_ts=TS,
+            **{"model": "7", "variant": "default", **labels},
         )
         self.send("recommendations", key or session.encode(), encode(found))
 
@@ -103,16 +110,22 @@ class Stage:
         headers = [("reason", reason.encode()), ("partition", b"0"), ("offset", str(offset).encode())]
         self.send("clicks.rejected", b"s", b"{}", headers)
 
-    def checker(self, *, exactly_once: bool = False) -> Checker:
+    def checker(self, *, exactly_once: bool = False, experiment: Experiment | None = None) -> Checker:
         for topic in ("clicks", "recommendations", "clicks.rejected", "changelog"):
             self._producer.list_topics(topic, timeout=10)
         return Checker(
-            self._broker.bootstrap, "changelog", cast(Any, {"7": FallingRanker()}), exactly_once=exactly_once
+            self._broker.bootstrap,
+            "changelog",
+            cast(Any, {version: FallingRanker() for version in "78"}),
+            exactly_once=exactly_once,
+            experiment=experiment,
         )
 
-    def check(self, *, exactly_once: bool = False, deadline_s: float = 1.0) -> Checker:
+    def check(
+        self, *, exactly_once: bool = False, deadline_s: float = 1.0, experiment: Experiment | None = None
+    ) -> Checker:
         """Everything read and compared."""
-        checker = self.checker(exactly_once=exactly_once)
+        checker = self.checker(exactly_once=exactly_once, experiment=experiment)
         checker.settle(deadline_s)
         checker.check_sessions(everything=True)
         checker.close()
@@ -146,6 +159,47 @@ def test_checker_of_right_answers_finds_nothing(stage: Stage) -> None:
     stage.reject(stage.hostile("missing_session_id"), "missing_session_id")
     checker = stage.check(exactly_once=True)
     assert (checker.wrong, checker.unanswered(), checker.clicks, checker.lists) == ([], 0, 2, 2)
+
+
+def two(**more: Any) -> Experiment:
+    return Experiment("new", (Variant("a", "7", share=5_000), Variant("b", "8", share=5_000)), **more)
+
+
+@pytest.mark.parametrize(
+    ("session", "labels", "found"),
+    [
+        ("s4", {"experiment": "new", "variant": "b", "model": "8"}, None),
+        ("s1", {"experiment": "new", "variant": "a"}, None),
+        ("s4", {"experiment": "new", "variant": "a"}, "new/a by model '7', not new/b by 8"),
+        ("s4", {"experiment": "new", "variant": "b"}, "new/b by model '7', not new/b by 8"),
+        ("s4", {}, "-/default by model '7', not new/b by 8"),
+        ("s0", {"experiment": "new", "variant": "a"}, "new/a by model '7', not -/default by what is live"),
+        ("s0", {}, None),
+    ],
+)
+def test_checker_list_of_another_variant_than_the_hash_says_is_wrong(
+    stage: Stage, session: str, labels: dict[str, Any], found: str | None
+) -> None:
+    experiment = two(exposure=7_000)
+    chosen = [one and one.name for one in map(experiment.variant_of, ("s4", "s0", "s1"))]
+    assert chosen == ["b", None, "a"], "what the sessions of this test stand for"
+    stage.click(session, "x")
+    stage.row(session)
+    stage.answer(session, **labels)
+    wrong = stage.check(experiment=experiment).wrong
+    assert wrong == [] if found is None else found in wrong[0]
+
+
+@pytest.mark.parametrize("good", [True, False])
+def test_checker_interleaved_list_of_other_teams_than_the_draft_is_wrong(stage: Stage, good: bool) -> None:
+    experiment = two(interleave=True)
+    offset = stage.click("s", "x")
+    team = "ab"[coins("new", "s", offset) & 1]
+    stage.row("s")
+    teams = [team if good else "ab".replace(team, "")]
+    stage.answer("s", experiment="new", variant="interleaved", model="7+8", teams=teams)
+    wrong = stage.check(experiment=experiment).wrong
+    assert wrong == [] if good else "picked in the place of" in wrong[0]
 
 
 @pytest.mark.slow

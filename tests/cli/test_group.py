@@ -67,6 +67,8 @@ FILL = {
     "path": "log.csv",
     "--bundle": "b",
     "version": "1",
+    "name": "new",
+    "--variant": "control=1:50",
     "--bootstrap-servers": "127.0.0.1:1",
     "--registry": "r",
     "--data": "log.csv",

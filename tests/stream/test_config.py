@@ -35,6 +35,8 @@ def test_stream_config_defaults_are_accepted() -> None:
         {"provider": "tpu"},
         {"threads": -1},
         {"threads": 100_000},
+        {"max_models": 0},
+        {"variant_failures": 0},
         {"max_batch": 0},
         {"queue_clicks": 10},
         {"batches_in_flight": 0},

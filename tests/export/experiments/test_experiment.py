@@ -49,6 +49,7 @@ def test_a_stopped_variant_and_a_stopped_experiment_serve_nobody() -> None:
         experiment(shares=(10_000, 0)),
         experiment(exposure=0),
         Experiment("one", (Variant("a", share=5_000), Variant("a", share=5_000))),
+        Experiment("one", (Variant("a", share=5_000), Variant("interleaved", share=5_000))),
         Experiment(
             "one", (Variant("a", share=4_000), Variant("b", share=3_000), Variant("c", share=3_000)), interleave=True
         ),

@@ -1,18 +1,22 @@
 """What a worker says of its batches and of itself: latencies only where times are known, and what serves or why not."""
 
+import json
 import time
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 
 from export.bundle.bundle import Bundle
 from export.ranking.popularity import PopularityRanker
+from stream.experiments.keeper import ExperimentHealth
+from stream.experiments.variant import VariantHealth
 from stream.ops.metrics import Metrics
 from stream.ops.problems import Problems
 from stream.ops.reporting import Reporter, describe_health
 from stream.ops.web import Health
-from stream.path.commit import Answer, Prepared, Work
+from stream.path.commit import Answer, Prepared, ServedBy, Work
 from stream.path.inference import Ranked
 from stream.topic_names import Topics
 from tests.stream.records import EchoRanker, batch, click
@@ -75,6 +79,17 @@ def test_reporter_model_that_ranks_nobody_is_a_problem_and_one_poisoned_session_
     assert "models rollback --bootstrap-servers HOST --topic-prefix shop1." in said
 
 
+def test_reporter_counts_the_lists_of_each_variant_and_their_fallbacks() -> None:
+    by = [ServedBy("new", "a", "1"), ServedBy("new", "a", "1")]
+    answers = [Answer((("x", 1.0),), fallback=place == 1, by=one) for place, one in enumerate(by)]
+    sample = Reported(int(time.time() * 1000), answers).metrics.registry.get_sample_value
+    labels = {"experiment": "new", "variant": "a"}
+    assert sample("nextclick_variant_lists_total", labels) == 2
+    assert sample("nextclick_variant_fallbacks_total", labels) == 1
+    plain = Reported(int(time.time() * 1000), [Answer((("x", 1.0),), fallback=False)] * 2)
+    assert plain.metrics.registry.get_sample_value("nextclick_variant_lists_total", labels) is None
+
+
 def health(**changes: Any) -> Health:
     """Of a worker that serves two partitions, with some of it changed."""
     facts: dict[str, Any] = {
@@ -135,6 +150,19 @@ def test_health_with_a_model_is_ready_whatever_else_is_wrong_but_for_what_forbid
     found = health(problems=problems.lasting())
     assert not found.ready
     assert found.reasons == ["model 8 refused: promote another", "clicks is gone"]
+
+
+def test_health_has_what_is_served_of_each_experiment() -> None:
+    variants = [VariantHealth("a", "1", 50, "served"), VariantHealth("b", "2", 50, "refused", "damaged")]
+    running = ExperimentHealth("new", in_force=True, exposure=10, variants=variants)
+    shown = json.loads(msgspec.json.encode(health(experiments=[running])))
+    assert (shown["ready"], health().experiments) == (True, [])
+    [one] = shown["experiments"]
+    assert (one["experiment"], one["in_force"], one["exposure"]) == ("new", True, 10)
+    assert [(v["variant"], v["state"], v.get("reason")) for v in one["variants"]] == [
+        ("a", "served", None),
+        ("b", "refused", "damaged"),
+    ]
 
 
 def test_health_tells_popular_items_from_a_model(popularity: PopularityRanker) -> None:

@@ -7,12 +7,13 @@ from typing import Any, cast
 from stream.config import StreamConfig
 from stream.errors import PublishFailed
 from stream.guarantee.publisher import Outgoing, Publisher, Receipt
+from stream.messages.contract import decode_recommendation
 from stream.partition.owned import OwnedPartition
 from stream.partition.partitions import Partitions
 from stream.partition.reading import Partition
-from stream.partition.session import decode_state
+from stream.partition.session import SessionState, decode_state
 from stream.path.batcher import Batcher
-from stream.path.commit import CommitPath, Prepared
+from stream.path.commit import Answer, CommitPath, Experimenting, ItemRanker, Prepared, RankStates, ServedBy
 from stream.path.inference import Ranked
 from stream.path.pipeline import Pipeline
 from stream.path.policy import Policy
@@ -26,9 +27,11 @@ class SlowPublisher:
 
     def __init__(self) -> None:
         self.receipts: list[asyncio.Future[Receipt]] = []
+        self.messages: list[Outgoing] = []
         self.withdrawn: list[Partition | None] = []
 
     async def publish(self, partition: Partition, messages: Sequence[Outgoing]) -> asyncio.Future[Receipt]:
+        self.messages += messages
         self.receipts.append(asyncio.get_running_loop().create_future())
         return self.receipts[-1]
 
@@ -51,7 +54,7 @@ class Silent:
 class Bench:
     """A pipeline on fakes; one click a batch unless the test says more."""
 
-    def __init__(self, *, in_flight: int = 4, max_batch: int = 1) -> None:
+    def __init__(self, *, in_flight: int = 4, max_batch: int = 1, plan: Experimenting | None = None) -> None:
         config = StreamConfig(bootstrap_servers="nowhere:1", registry="nowhere")
         self.partitions, self.batcher = Partitions("clicks"), Batcher(max_batch=max_batch, max_queued=100)
         self.clicks, self.other = self.partitions.clicks(0), self.partitions.clicks(1)
@@ -70,6 +73,7 @@ class Bench:
             on_confirmed=lambda partition, receipt: None,
             on_unconfirmed=lambda partition, error: self.failures.append((partition, error)),
             batches_in_flight=in_flight,
+            current_plan=lambda: plan,
         )
         self.pipeline.start(self.crashes.append)
 
@@ -307,6 +311,33 @@ def test_a_failing_step_crashes_the_worker_and_confirms_nothing() -> None:
         await bench.publish(2)
         assert [type(error).__name__ for error in bench.crashes] == ["BadState"]
         assert bench.partitions.committable() == {}
+        await bench.pipeline.stop()
+
+    scenario(run)
+
+
+class OneVariant:
+    """An experiment of all sessions but `s1`."""
+
+    def answers(
+        self, sessions: Sequence[tuple[str, SessionState]], live: ItemRanker | None, rank: RankStates
+    ) -> list[Answer]:
+        lists = rank([state for _, state in sessions], live)
+        by = ServedBy("new", "b", "8", ("b",))
+        return [one if name == "s1" else one._replace(by=by) for (name, _), one in zip(sessions, lists, strict=True)]
+
+
+def test_lists_of_an_experiment_say_so_and_the_others_do_not() -> None:
+    async def run() -> None:
+        bench = Bench(plan=OneVariant())
+        await bench.publish(3)
+        values = [m.value or b"" for m in bench.publisher.messages if m.topic == "recommendations"]
+        found = {one.session_id: one for one in map(decode_recommendation, values)}
+        for name in ("s0", "s2"):
+            one = found[name]
+            assert (one.experiment, one.variant, one.model, one.teams) == ("new", "b", "8", ["b"])
+        assert (found["s1"].experiment, found["s1"].variant, found["s1"].model) == ("", "default", "7")
+        assert all(b"experiment" not in value and b"teams" not in value for value in values if b'"s1"' in value)
         await bench.pipeline.stop()
 
     scenario(run)

@@ -1,0 +1,49 @@
+"""The models that one worker has loaded, each once, whoever needs it: what is live, and the variants of experiments."""
+
+from collections.abc import Collection
+
+from export.ranking.ranker import Ranker
+from stream.models.loading import Loader, Wanted
+
+__all__ = ["ModelPool"]
+
+
+class ModelPool:
+    """For the thread of the follower. A model that nobody needs any more is freed, at the next change of who does."""
+
+    def __init__(self, load: Loader, most: int) -> None:
+        """`most`: so many versions at a time. What is live is loaded in any case."""
+        self._load, self._most = load, most
+        self._loaded: dict[str, Ranker] = {}
+        self._live: str | None = None
+        self._wanted: frozenset[str] = frozenset()
+
+    @property
+    def versions(self) -> list[str]:
+        """Those that are loaded."""
+        return list(self._loaded)
+
+    def take(self, wanted: Wanted) -> Ranker:
+        """The ranker of a version, loaded if it must be; raises what loading raises."""
+        found = self._loaded.get(wanted.version)
+        if found is None or wanted.sha256 not in ("", found.bundle.manifest_sha256):
+            found = self._loaded[wanted.version] = self._load(wanted)
+        return found
+
+    def has_room(self, version: str) -> bool:
+        """Whether a version may be loaded beside the others, or is."""
+        return version in self._loaded or len(self._loaded) < self._most
+
+    def live_is(self, version: str) -> None:
+        """This one is live from now on; it was taken before."""
+        self._live = version
+        self._free()
+
+    def variants_want(self, versions: Collection[str]) -> None:
+        """These are what the variants of experiments are to be ranked by."""
+        self._wanted = frozenset(versions)
+        self._free()
+
+    def _free(self) -> None:
+        for version in self._loaded.keys() - self._wanted - {self._live}:
+            del self._loaded[version]
