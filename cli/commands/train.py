@@ -48,6 +48,14 @@ def train(
         option(metavar="KIND", help="start, end, rotary or none: how positions are told.", rich_help_panel=MODEL),
     ] = None,
     min_support: Annotated[int, option(help="Leave out items with fewer clicks.", min=1, rich_help_panel=MODEL)] = 1,
+    refit: Annotated[
+        bool,
+        option(
+            "--refit",
+            help="Then learn what is held out, too: what is published has seen the newest clicks.",
+            rich_help_panel=MODEL,
+        ),
+    ] = False,
     exact: Annotated[
         bool,
         option("--exact", help="Never score in int8, even where that gives the same lists.", rich_help_panel=MODEL),
@@ -83,6 +91,7 @@ def train(
     from model.machine.openmp import spin_briefly
 
     spin_briefly()
+    from model.trainer.refit import RefitConfig
     from model.training_run import TrainRequest, train_to_registry
 
     chosen = _preset(
@@ -108,6 +117,7 @@ def train(
         checkpoint_dir=checkpoint_dir,
         init_from=init_from,
         scoring="exact" if exact else "auto",
+        refit=RefitConfig() if refit else None,
         read=read.options(),
     )
     with _progress() as on_progress:

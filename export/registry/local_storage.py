@@ -73,6 +73,19 @@ class LocalStorage:
         finally:
             shutil.rmtree(hidden, ignore_errors=True)
 
+    def names(self, folder: str) -> list[str]:
+        """Return the names in a folder."""
+        try:
+            return [path.name for path in (self._root / folder).iterdir()]
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+
+    def remove(self, number: int) -> None:
+        """Rename the directory to what is swept anyway, then remove it."""
+        hidden = self._root / f"{STAGING}{uuid.uuid4().hex}"
+        os.rename(self._root / str(number), hidden)
+        shutil.rmtree(hidden, ignore_errors=True)
+
     def fetch(self, version: str) -> Path:
         """Return the version's own directory."""
         return self._root / version

@@ -134,6 +134,20 @@ class Registry:
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise RegistryError(f"registry {self.url}: {_live_name(variant)} can't be read: {error}") from error
 
+    def variants(self) -> list[str]:
+        """Return the variants that something was promoted for, by name."""
+        self._require()
+        with self._translated("list its variants"):
+            names = self._storage.names("live")
+        return sorted(name.removesuffix(".json") for name in names if _VARIANT.fullmatch(name.removesuffix(".json")))
+
+    def remove(self, version: str) -> None:
+        """Remove a version for good; what is served may be lost so: `export.registry.retention` knows what is."""
+        _checked(version, _VERSION, VersionUnknown)
+        self._require()
+        with self._translated(f"remove version {version}"):
+            self._storage.remove(int(version))
+
     def promote(self, version: str, variant: str = DEFAULT_VARIANT) -> None:
         """Make a version live for a variant; VersionUnknown or BundleError when it isn't published, or can't be run."""
         self.try_out(version)

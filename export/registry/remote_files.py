@@ -4,6 +4,7 @@ Servers that answer a few bytes a second keep every client of theirs content: ea
 a thread, and who asked waits for as long as its work can take.
 """
 
+import contextlib
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -67,6 +68,24 @@ class RemoteFiles:
             return True
 
         return self._ask(request)
+
+    def remove(self, path: str) -> None:
+        """Remove a file; one that is not there is removed."""
+
+        def request() -> None:
+            with contextlib.suppress(FileNotFoundError):
+                self._fs.rm_file(path)
+
+        self._ask(request)
+
+    def remove_folder(self, path: str) -> None:
+        """Remove an empty folder, where the storage has folders."""
+
+        def request() -> None:
+            with contextlib.suppress(OSError, NotImplementedError):
+                self._fs.rmdir(path)
+
+        self._ask(request)
 
     def make_folder(self, path: str) -> None:
         """Make a folder where the storage knows such things."""

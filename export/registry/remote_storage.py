@@ -72,6 +72,21 @@ class RemoteStorage:
         self._files.write(f"{folder}/{MANIFEST}", manifest)
         return True
 
+    def names(self, folder: str) -> list[str]:
+        """Return the names in a folder."""
+        try:
+            return [PurePosixPath(path.rstrip("/")).name for path in self._files.names(self._at(folder))]
+        except FileNotFoundError:
+            return []
+
+    def remove(self, number: int) -> None:
+        """Remove the manifest first, without which it is no version, and the claim last, which keeps the number."""
+        folder = self._at(str(number))
+        for name in (MANIFEST, *FILES, _CLAIM):
+            self._files.remove(f"{folder}/{name}")
+        self._files.remove_folder(folder)
+        shutil.rmtree(self._cache / str(number), ignore_errors=True)
+
     def fetch(self, version: str) -> Path:
         """Download the version into the cache, unless it is there and whole, and return its directory.
 

@@ -54,6 +54,14 @@ class Storage(Protocol):
         """Publish the bundle in `staging` with this manifest as version `number`; False if the number is taken."""
         ...
 
+    def names(self, folder: str) -> list[str]:
+        """Return the names in a folder of the registry, in no order; none where there is no such folder."""
+        ...
+
+    def remove(self, number: int) -> None:
+        """Remove a version, in such an order that what is left of it is never taken for one."""
+        ...
+
     def fetch(self, version: str) -> Path:
         """Return a local directory that holds the version."""
         ...

@@ -26,11 +26,21 @@ from model.evaluate.compare import session_sums
 from model.evaluate.metrics import CUTOFF, MAIN, Metrics
 from model.evaluate.protocol import Scorer, prefixes
 
-__all__ = ["FALLBACK", "Judged", "Judgement", "judge", "of_baseline", "of_ranker", "paired_difference"]
+__all__ = [
+    "FALLBACK",
+    "Judged",
+    "Judgement",
+    "judge",
+    "of_baseline",
+    "of_ranker",
+    "overlap_of_lists",
+    "paired_difference",
+]
 
 FALLBACK = "fallback"  # share of the predictions that popularity answered
 _BATCH = 128
 _RESAMPLES = 1_000
+_COMPARED = 2_000  # lists of two rankers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +110,21 @@ def paired_difference(
     sums = _sums((first, second), log, metric)
     means = resampled_means(sums, (log.lengths - 1).astype(np.float64), resamples=_RESAMPLES, seed=seed)  # (R, 2)
     return first.metrics[metric] - second.metrics[metric], interval(means[:, 0] - means[:, 1], confidence)
+
+
+def overlap_of_lists(one: Ranker, other: Ranker, log: SessionLog) -> float:
+    """Mean share of items that two rankers' lists of 20 have in common, over sessions that both know."""
+    starts, targets = prefixes(log)
+    every = np.linspace(0, len(targets) - 1, min(len(targets), _COMPARED)).astype(np.int64)
+    names = log.vocabulary.items
+    sessions = [[names[item - 1] for item in log.items[starts[at] : targets[at]].tolist()] for at in every]
+    k = min(CUTOFF, one.k_max, other.k_max)
+    shares = [
+        len({item for item, _ in mine.items} & {item for item, _ in theirs.items}) / max(1, len(mine.items))
+        for mine, theirs in zip(one.rank_items(sessions, k), other.rank_items(sessions, k), strict=True)
+        if not (mine.fallback or theirs.fallback)
+    ]
+    return float(np.mean(shares)) if shares else 0.0
 
 
 def _sums(judgements: Sequence[Judgement], log: SessionLog, metric: str) -> NDArray[np.float64]:

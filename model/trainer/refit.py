@@ -10,8 +10,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-
 from export.bundle.manifest import Refit
 from export.checks import require_finite
 from export.errors import ConfigError
@@ -19,17 +17,15 @@ from export.ranking.ranker import Ranker
 from model.config import Preset
 from model.data.log import SessionLog
 from model.errors import TrainingError
-from model.evaluate.metrics import CUTOFF, MAIN
-from model.evaluate.protocol import prefixes
+from model.evaluate.metrics import MAIN
 from model.learn.committee import train_preset
 from model.learn.train import Trained
 from model.reports.progress import OnProgress, ignore
-from model.trainer.judge import judge, of_ranker
+from model.trainer.judge import judge, of_ranker, overlap_of_lists
 
-__all__ = ["RefitConfig", "best_epoch", "guarded", "overlap_of_lists", "recipe", "refit"]
+__all__ = ["RefitConfig", "best_epoch", "guarded", "recipe", "refit"]
 
 How = Literal["scratch", "continue"]
-_COMPARED = 2_000  # lists
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,18 +107,3 @@ def guarded(
     elif found < recall - config.tolerance:
         why = f"Recall@20 on the clicks it has learned is {found:.4f}, and {recall:.4f} before it had learned them"
     return Refit(refitted=not why, how=config.how, why=why, overlap=round(overlap, 4), recall=round(found, 4))
-
-
-def overlap_of_lists(one: Ranker, other: Ranker, log: SessionLog) -> float:
-    """Mean share of items that two rankers' lists of 20 have in common, over sessions that both know."""
-    starts, targets = prefixes(log)
-    every = np.linspace(0, len(targets) - 1, min(len(targets), _COMPARED)).astype(np.int64)
-    names = log.vocabulary.items
-    sessions = [[names[item - 1] for item in log.items[starts[at] : targets[at]].tolist()] for at in every]
-    k = min(CUTOFF, one.k_max, other.k_max)
-    shares = [
-        len({item for item, _ in mine.items} & {item for item, _ in theirs.items}) / max(1, len(mine.items))
-        for mine, theirs in zip(one.rank_items(sessions, k), other.rank_items(sessions, k), strict=True)
-        if not (mine.fallback or theirs.fallback)
-    ]
-    return float(np.mean(shares)) if shares else 0.0

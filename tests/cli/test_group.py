@@ -68,6 +68,8 @@ FILL = {
     "--bundle": "b",
     "version": "1",
     "name": "new",
+    "one": "1",
+    "other": "2",
     "--variant": "control=1:50",
     "--bootstrap-servers": "127.0.0.1:1",
     "--registry": "r",
