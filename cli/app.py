@@ -6,7 +6,20 @@ from typing import Annotated
 
 import typer
 
-from cli.commands import evaluate, experiment, log, models, recommend, replay, shop, topics, train, watch, worker
+from cli.commands import (
+    evaluate,
+    experiment,
+    log,
+    models,
+    recommend,
+    replay,
+    shop,
+    topics,
+    train,
+    trainer,
+    watch,
+    worker,
+)
 from cli.options.group import option
 
 __all__ = ["app", "show_version"]
@@ -18,7 +31,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",  # keeps the brackets around defaults
 )
-for part in (shop, replay, log, train, evaluate, recommend, worker, watch):
+for part in (shop, replay, log, train, trainer, evaluate, recommend, worker, watch):
     app.add_typer(part.app)
 app.add_typer(topics.app, name="topics", rich_help_panel="Serve")
 app.add_typer(models.app, name="models", rich_help_panel="Serve")

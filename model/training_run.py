@@ -15,13 +15,16 @@ import torch
 
 from export.bundle.bundle import Bundle
 from export.bundle.manifest import Lineage
-from export.errors import ConfigError, ProviderUnavailable
+from export.errors import ConfigError, NextclickError, ParityError, ProviderUnavailable
 from export.graph.choice import Scoring
 from export.providers import Provider
 from export.ranking.ranker import Ranker, RankerConfig
 from export.registry.registry import Registry
 from model.bundling import export_bundle, with_figures, with_manifest
 from model.config import Preset
+from model.cycle.judge import judge, of_ranker
+from model.cycle.lineage import code_version, commit
+from model.cycle.refit import RefitConfig, guarded, refit
 from model.data.log import SessionLog
 from model.data.overlap import overlap
 from model.data.readers import RawLog, ReadOptions, build_log, read_log
@@ -39,9 +42,6 @@ from model.machine.threads import use_threads
 from model.reports.curves import Curves
 from model.reports.progress import OnProgress, Progress, ignore
 from model.reports.summary import TrainSummary
-from model.trainer.judge import judge, of_ranker
-from model.trainer.lineage import code_version, commit
-from model.trainer.refit import RefitConfig, guarded, refit
 
 __all__ = [
     "TrainRequest",
@@ -190,8 +190,8 @@ def _refitted(
         bundle = export_bundle(
             encoders, whole, held_out, again, judged.manifest.baselines, folder, on_progress, scoring=request.scoring
         )
-        after: Ranker | TrainingError = Ranker(bundle, RankerConfig(threads=again.train.threads))
-    except TrainingError as error:
+        after: Ranker | NextclickError = Ranker(bundle, RankerConfig(threads=again.train.threads))
+    except (TrainingError, ParityError) as error:
         bundle, after = judged, error
     recall = judge(of_ranker(ranker), valid).metrics[MAIN]
     found = guarded(ranker, after, valid, recall, config)

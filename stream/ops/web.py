@@ -15,15 +15,15 @@ import time
 from collections.abc import Callable
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import msgspec
 
 from export.errors import ConfigError
 from stream.experiments.keeper import ExperimentHealth
-from stream.ops.metrics import CONTENT_TYPE, Metrics
+from stream.ops.metrics import CONTENT_TYPE
 
-__all__ = ["Health", "Serving", "WebServer"]
+__all__ = ["Figures", "Health", "Serving", "Shown", "WebServer"]
 
 log = logging.getLogger(__name__)
 
@@ -53,10 +53,23 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     experiments: list[ExperimentHealth] = []  # that run, and what is served of their variants
 
 
-class WebServer:
-    """`health` is called in the server's threads."""
+class Shown(Protocol):
+    """What /health says: a msgspec struct."""
 
-    def __init__(self, host: str, port: int, health: Callable[[], Health], metrics: Metrics) -> None:
+    @property
+    def ready(self) -> bool: ...
+
+
+class Figures(Protocol):
+    """What /metrics says."""
+
+    def render(self) -> bytes: ...
+
+
+class WebServer:
+    """Of a worker, or of another service. `health` is called in the server's threads."""
+
+    def __init__(self, host: str, port: int, health: Callable[[], Shown], metrics: Figures) -> None:
         self._host, self._port = host, port
         self._health, self._metrics = health, metrics
         self._server: _Server | None = None

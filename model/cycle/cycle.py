@@ -12,6 +12,7 @@ publishes twice.
 
 from __future__ import annotations
 
+import dataclasses
 import tempfile
 import time
 from collections.abc import Callable
@@ -23,12 +24,16 @@ import msgspec
 
 from export.bundle.bundle import Bundle, load_bundle
 from export.bundle.manifest import Lineage, Refit
-from export.errors import BundleError, VersionUnknown
+from export.errors import BundleError, NextclickError, ParityError, VersionUnknown
 from export.graph.choice import Scoring
 from export.ranking.ranker import Ranker, RankerConfig
 from export.registry.registry import DEFAULT_VARIANT, Registry
 from model.bundling import export_bundle, with_manifest
 from model.config import Preset
+from model.cycle.fresh import FreshConfig, fresh_log, fresh_parts, fresh_preset
+from model.cycle.gate import GateConfig, GateReport, pass_gate
+from model.cycle.lineage import code_version, commit, published_by
+from model.cycle.refit import RefitConfig, guarded, refit
 from model.data.log import SessionLog
 from model.data.readers.build import build_log
 from model.data.readers.raw import RawLog
@@ -40,10 +45,6 @@ from model.learn.train import Trained
 from model.machine.memory import release_memory
 from model.machine.threads import use_threads
 from model.reports.progress import OnProgress, Progress, ignore
-from model.trainer.fresh import FreshConfig, fresh_log, fresh_parts, fresh_preset
-from model.trainer.gate import GateConfig, GateReport, pass_gate
-from model.trainer.lineage import code_version, commit, published_by
-from model.trainer.refit import RefitConfig, guarded, refit
 
 __all__ = ["Cycle", "CycleRequest", "CycleResult", "Mode", "run_cycle"]
 
@@ -167,11 +168,13 @@ class Cycle:
                 return kept.gate, kept.live
             except msgspec.MsgspecError:  # half a file: judged again
                 file.unlink()
-        live = self._live()
+        live, why = self._live()
         newest = build_log(parts.newest).thinned(self._preset.train.valid_sessions)  # with items nobody has learned
         candidate = Ranker(bundle, RankerConfig(threads=self._threads))
         say = lambda text: self._say("gate", text)  # noqa: E731
         gate = pass_gate(candidate, live, parts.log, newest, self._request.gate, seed=self._preset.train.seed, say=say)
+        if why:
+            gate = dataclasses.replace(gate, reasons=(*gate.reasons, why))
         kept = _Kept(gate=gate, live=live.version if live is not None else "")
         partial = file.with_suffix(".partial")
         partial.write_bytes(msgspec.json.encode(kept))
@@ -182,17 +185,17 @@ class Cycle:
             self._say("gate", reason)
         return gate, kept.live
 
-    def _live(self) -> Ranker | None:
-        """The model that is served; None before the first. One that can't be run is none that could be lost."""
+    def _live(self) -> tuple[Ranker | None, str]:
+        """The model that is served, None before the first; and why it can't be judged: one that can't be run is none
+        that could be lost."""
         registry = self._request.registry
         version = registry.live(self._request.variant) or registry.newest()
         if version is None:
-            return None
+            return None, ""
         try:
-            return Ranker(load_bundle(registry.fetch(version)), RankerConfig(threads=self._threads))
+            return Ranker(load_bundle(registry.fetch(version)), RankerConfig(threads=self._threads)), ""
         except (BundleError, VersionUnknown) as error:
-            self._say("gate", f"warning: the live version {version} can't be judged beside the candidate: {error}")
-            return None
+            return None, f"not compared with the live version {version}, which can't be run here: {error}"
 
     def _refitted(
         self, trained: Trained, judged: Bundle, parts: Parts, gate: GateReport, folder: Path
@@ -217,8 +220,8 @@ class Cycle:
                 on_progress=self._on_progress,
             )
             bundle = self._export(again, whole, newest, folder)
-            after: Ranker | TrainingError = Ranker(bundle, RankerConfig(threads=self._threads))
-        except TrainingError as error:
+            after: Ranker | NextclickError = Ranker(bundle, RankerConfig(threads=self._threads))
+        except (TrainingError, ParityError) as error:
             bundle, after = judged, error
         sample = build_log(parts.newest).thinned(self._preset.train.valid_sessions)
         found = guarded(before, after, sample, gate.candidate[MAIN], config)

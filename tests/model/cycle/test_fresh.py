@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from export.errors import ConfigError
+from model.cycle.fresh import FreshConfig, fresh_log, fresh_parts, fresh_preset
 from model.errors import DataError
-from model.trainer.fresh import FreshConfig, fresh_log, fresh_parts, fresh_preset
+from tests.model.cycle.shop import BEGIN, SPACING, joined, raw_log
 from tests.model.tiny import tiny_log, tiny_preset
-from tests.model.trainer.shop import BEGIN, SPACING, joined, raw_log
 
 CONFIG = FreshConfig(replay=2.0, least=0)
 

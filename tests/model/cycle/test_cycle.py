@@ -14,16 +14,16 @@ import pytest
 
 from export.bundle.bundle import load_bundle
 from export.ranking.ranker import Ranker
+from model.cycle import cycle as module
+from model.cycle.cycle import CycleRequest, CycleResult, run_cycle
+from model.cycle.fresh import FreshConfig
+from model.cycle.gate import GateConfig
+from model.cycle.refit import RefitConfig
 from model.errors import DataError, LeadLost, TrainingError
 from model.learn import checkpoint
 from model.reports.progress import Progress
-from model.trainer import cycle as module
-from model.trainer.cycle import CycleRequest, CycleResult, run_cycle
-from model.trainer.fresh import FreshConfig
-from model.trainer.gate import GateConfig
-from model.trainer.refit import RefitConfig
+from tests.model.cycle.shop import BEGIN, SPACING, joined, raw_log, request
 from tests.model.tiny import tiny_committee
-from tests.model.trainer.shop import BEGIN, SPACING, joined, raw_log, request
 
 pytestmark = pytest.mark.slow
 

@@ -10,10 +10,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from export.registry.registry import Registry
+from model.cycle.cycle import CycleRequest
+from model.cycle.gate import GateConfig
+from model.cycle.refit import RefitConfig
 from model.data.readers import RawLog, ReadOptions, read_log
-from model.trainer.cycle import CycleRequest
-from model.trainer.gate import GateConfig
-from model.trainer.refit import RefitConfig
 from tests.model.tiny import tiny_log, tiny_preset
 
 BEGIN = 1_700_000_000_000  # ms since the epoch

@@ -12,16 +12,15 @@ from typing import Literal
 
 from export.bundle.manifest import Refit
 from export.checks import require_finite
-from export.errors import ConfigError
+from export.errors import ConfigError, NextclickError
 from export.ranking.ranker import Ranker
 from model.config import Preset
+from model.cycle.judge import judge, of_ranker, overlap_of_lists
 from model.data.log import SessionLog
-from model.errors import TrainingError
 from model.evaluate.metrics import MAIN
 from model.learn.committee import train_preset
 from model.learn.train import Trained
 from model.reports.progress import OnProgress, ignore
-from model.trainer.judge import judge, of_ranker, overlap_of_lists
 
 __all__ = ["RefitConfig", "best_epoch", "guarded", "recipe", "refit"]
 
@@ -94,10 +93,10 @@ def best_epoch(trained: Trained) -> float:
 
 
 def guarded(
-    judged: Ranker, refitted: Ranker | TrainingError, newest: SessionLog, recall: float, config: RefitConfig
+    judged: Ranker, refitted: Ranker | NextclickError, newest: SessionLog, recall: float, config: RefitConfig
 ) -> Refit:
     """Whether the refitted weights may be published. newest: the log that was judged on; recall: Recall@20 there."""
-    if isinstance(refitted, TrainingError):
+    if isinstance(refitted, NextclickError):
         return Refit(refitted=False, how=config.how, why=f"the refit failed: {refitted}")
     overlap = overlap_of_lists(judged, refitted, newest)
     found = judge(of_ranker(refitted), newest).metrics[MAIN]

@@ -1,0 +1,216 @@
+"""One cycle in a process of its own: the service stays small and answers, and the kernel gives the workers the cores.
+
+Parent and child speak in JSON lines. To the child: the task, then an answer to each question. From it:
+    {"say": {"stage": ..., "message": ...}}      what happens
+    {"ask": "may_publish"}                       whether this trainer still leads; {"answer": true}
+    {"result": {...}} or {"error": "...", "kind": "DataError", "code": 2}
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any
+
+import msgspec
+
+from export.errors import NextclickError
+from export.registry.registry import Registry
+from model.trainer.config import TrainerConfig
+from model.trainer.journal import OpenCycle
+
+__all__ = ["Child", "Ended", "Task", "main"]
+
+_ROOT = Path(__file__).parents[2]
+_DEATH = 1  # PR_SET_PDEATHSIG
+_TERM_S = 20.0  # for a checkpoint to be written
+
+
+class Task(msgspec.Struct, frozen=True):
+    """What the child is told."""
+
+    config: TrainerConfig
+    cycle: OpenCycle
+
+
+class Ended(msgspec.Struct, frozen=True):
+    """What came of a cycle."""
+
+    version: str | None = None
+    gate: dict[str, Any] = {}
+    checkpoints: str | None = None  # folder of the weights that were published, below the cycle's
+    refitted: bool = False
+    why_not_refitted: str = ""
+    seconds: float = 0.0
+    error: str = ""  # why it failed
+    kind: str = ""  # of error
+    code: int = 1  # exit code of a command that fails so
+
+
+class Child:
+    """The process. `say` hears of what happens, in a thread; `may_publish` is asked there too."""
+
+    def __init__(
+        self, task: Task, *, say: Callable[[str, str], None], may_publish: Callable[[], bool], nice: int
+    ) -> None:
+        self._say, self._may_publish = say, may_publish
+        path = os.pathsep.join(part for part in (str(_ROOT), os.environ.get("PYTHONPATH", "")) if part)
+        environment = {**os.environ, "PYTHONPATH": path, "OMP_WAIT_POLICY": "PASSIVE"}  # waits without a core
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "model.trainer.child", str(nice), str(os.getpid())],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=environment,
+            start_new_session=True,  # Ctrl-C is the service's, which ends it in order
+        )
+        self._ended: SimpleQueue[Ended] = SimpleQueue()
+        self._thread = threading.Thread(target=self._read, args=(task,), name="cycle", daemon=True)
+        self._thread.start()
+
+    def poll(self, timeout_s: float = 0.0) -> Ended | None:
+        """What came of the cycle; None while it runs."""
+        try:
+            return self._ended.get(timeout=timeout_s) if timeout_s else self._ended.get_nowait()
+        except Empty:
+            return None
+
+    def stop(self) -> None:
+        """End it, with a checkpoint if there is time for one."""
+        with contextlib.suppress(ProcessLookupError):
+            self._process.terminate()
+        try:
+            self._process.wait(_TERM_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._thread.join(5.0)
+
+    def _read(self, task: Task) -> None:
+        process = self._process
+        assert process.stdin is not None and process.stdout is not None  # noqa: PT018
+        ended: Ended | None = None
+        with contextlib.suppress(BrokenPipeError, ValueError):
+            self._send(msgspec.to_builtins(task))
+            for line in process.stdout:
+                try:
+                    message = msgspec.json.decode(line)
+                except msgspec.MsgspecError:  # a library that prints
+                    continue
+                if "say" in message:
+                    self._say(message["say"]["stage"], message["say"]["message"])
+                elif "ask" in message:
+                    self._send({"answer": self._may_publish()})
+                elif "result" in message:
+                    ended = msgspec.convert(message["result"], Ended)
+                elif "error" in message:
+                    ended = msgspec.convert(message, Ended)
+        code = process.wait()
+        self._ended.put(ended or Ended(error=f"the training process ended with {code}", kind="Killed"))
+
+    def _send(self, message: Any) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(msgspec.json.encode(message) + b"\n")
+        self._process.stdin.flush()
+
+
+def main() -> int:
+    """The child: the task from stdin, the outcome to stdout."""
+    nice, parent = int(sys.argv[1]), int(sys.argv[2])
+    _die_with(parent)
+    os.nice(nice)
+    task = msgspec.json.decode(sys.stdin.buffer.readline(), type=Task)
+    try:
+        ended = _run(task)
+    except NextclickError as error:
+        _tell({"error": str(error), "kind": type(error).__name__, "code": error.exit_code})
+        return 1
+    except Exception as error:
+        _tell({"error": f"{type(error).__name__}: {error}", "kind": type(error).__name__, "code": 1})
+        raise
+    _tell({"result": msgspec.to_builtins(ended)})
+    return 0
+
+
+def _run(task: Task) -> Ended:
+    from model.machine.openmp import spin_briefly
+
+    spin_briefly()
+    from model.cycle.cycle import CycleRequest, run_cycle
+    from model.presets import preset
+    from model.reports.progress import Progress
+    from model.trainer.files import open_files
+    from model.trainer.store import ClickStore
+    from model.trainer.window import read_window
+
+    config, cycle = task.config, task.cycle
+
+    def on_progress(report: Progress) -> None:
+        if report.message:
+            _tell({"say": {"stage": report.stage, "message": report.message}})
+
+    store = ClickStore(open_files(config.store))
+    raw = read_window(store, cycle.parts, window_ms=config.window_ms, gap_ms=config.gap_ms)
+    work = Path(config.work)
+    parent = work / cycle.parent if cycle.parent and (work / cycle.parent).is_dir() else None
+    result = run_cycle(
+        CycleRequest(
+            cycle=cycle.cycle,
+            raw=raw,
+            mode=cycle.mode if parent is not None else "full",  # the checkpoints may lie on another machine
+            preset=preset(config.preset).override(
+                threads=config.threads, seed=config.seed, max_seconds=config.max_seconds
+            ),
+            registry=Registry(config.registry),
+            folder=work / cycle.cycle,
+            variant=config.variant,
+            parent=parent,
+            parent_version=cycle.parent_version,
+            since_ts=cycle.since_ts,
+            min_support=config.min_support,
+            gate=config.gate,
+            refit=config.refit,
+            fresh=config.fresh,
+            scoring="exact" if config.exact else "auto",
+            window={"until_ts": cycle.until_ts, "next_offsets": cycle.next_offsets, "parts": len(cycle.parts)},
+            may_publish=_ask_parent,
+        ),
+        on_progress,
+    )
+    return Ended(
+        version=result.version,
+        gate=result.gate.to_json(),
+        checkpoints=None if result.checkpoints is None else str(result.checkpoints.relative_to(work)),
+        refitted=result.refitted,
+        why_not_refitted=result.why_not_refitted,
+        seconds=result.seconds,
+    )
+
+
+def _ask_parent() -> bool:
+    _tell({"ask": "may_publish"})
+    return bool(msgspec.json.decode(sys.stdin.buffer.readline() or b"{}").get("answer", False))
+
+
+def _tell(message: dict[str, Any]) -> None:
+    sys.stdout.buffer.write(msgspec.json.encode(message) + b"\n")
+    sys.stdout.buffer.flush()
+
+
+def _die_with(parent: int) -> None:
+    """A trainer that is killed leaves no training behind that nobody waits for."""
+    with contextlib.suppress(OSError, AttributeError):  # not Linux: the pipe that breaks ends it later
+        ctypes.CDLL(None).prctl(_DEATH, signal.SIGKILL)
+    if os.getppid() != parent:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

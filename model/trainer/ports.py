@@ -1,0 +1,55 @@
+"""What the trainer needs of Kafka, handed in by the command line: the model side knows no broker."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+__all__ = ["Announcing", "Feed", "Leading", "Read"]
+
+
+class Read(Protocol):
+    """What was read of the topic: columns of clicks, and what is read next."""
+
+    @property
+    def session_id(self) -> Sequence[str]: ...
+    @property
+    def item_id(self) -> Sequence[str]: ...
+    @property
+    def timestamp(self) -> Sequence[int]: ...
+    @property
+    def type(self) -> Sequence[str]: ...
+    @property
+    def next_offsets(self) -> Mapping[int, int]: ...
+    @property
+    def rejected(self) -> Counter[str]: ...
+
+
+class Feed(Protocol):
+    """The topic of the clicks. Every method raises NextclickError where the broker is away or the topic is another."""
+
+    topic: str
+    lost: int  # clicks that were gone before they were read
+
+    def identity(self) -> str | None: ...
+    def start(self, next_offsets: Mapping[int, int]) -> None: ...
+    def read(self, timeout_s: float) -> Read: ...
+    def ends(self) -> Mapping[int, int]: ...
+    def lag(self) -> int: ...
+
+
+class Leading(Protocol):
+    """Whether this trainer is the one that trains."""
+
+    @property
+    def leads(self) -> bool: ...
+    def await_lead(self, timeout_s: float) -> bool: ...
+    def is_sure(self) -> bool: ...
+
+
+class Announcing(Protocol):
+    """What becomes of a version that was published."""
+
+    def make_live(self, version: str, variant: str) -> None: ...
+    def prune(self, keep: int) -> Sequence[str]: ...

@@ -1,0 +1,135 @@
+"""The topic of the clicks, read as columns from offsets that the reader keeps, by the rules of the workers."""
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicCollection, TopicPartition
+
+from stream.errors import BadClick, BrokerUnavailable, TopicError
+from stream.kafka.clients import build_client, consumer_options
+from stream.kafka.topics import build_admin
+from stream.messages.contract import decode_click
+
+__all__ = ["Clicks", "ClicksFeed"]
+
+log = logging.getLogger(__name__)
+
+_AT_ONCE = 10_000  # messages of one call of the client
+_ANSWER_S = 10.0
+_NO_IDENTITY = "AAAAAAAAAAAAAAAAAAAAAA"  # of a broker that knows of none
+
+
+@dataclass(slots=True)
+class Clicks:
+    """Usable clicks as columns, in the order they were read, and what else there was."""
+
+    session_id: list[str] = field(default_factory=list)
+    item_id: list[str] = field(default_factory=list)
+    timestamp: list[int] = field(default_factory=list)  # ms since the epoch
+    type: list[str] = field(default_factory=list)
+    next_offsets: dict[int, int] = field(default_factory=dict)  # by partition, behind what was read
+    rejected: Counter[str] = field(default_factory=Counter)  # reason -> messages that workers reject as well
+
+
+class ClicksFeed:
+    """One reader, for one thread. It commits nothing: the offsets are its owner's."""
+
+    def __init__(self, bootstrap_servers: str, topic: str, extra: Mapping[str, str] | None = None) -> None:
+        options = consumer_options(bootstrap_servers, extra, group="nextclick-trainer-clicks")
+        options |= {"isolation.level": "read_committed", "enable.partition.eof": False}
+        self._servers, self.topic, self._extra = bootstrap_servers, topic, extra
+        self._consumer: Consumer = build_client(Consumer, options)
+        self._admin: Any = build_admin(bootstrap_servers, extra or {})
+        self.lost = 0  # clicks that retention removed before they were read
+        self._next: dict[int, int] = {}
+
+    def identity(self) -> str | None:
+        """The topic's, None where the cluster tells none. TopicError where there is none; BrokerUnavailable."""
+        try:
+            found = self._consumer.list_topics(self.topic, timeout=_ANSWER_S).topics[self.topic]
+            if found.error is not None:
+                raise TopicError(f"there is no topic {self.topic}; `nextclick topics create` makes it")
+            answer = self._admin.describe_topics(TopicCollection([self.topic]), request_timeout=_ANSWER_S)
+            identity = str(answer[self.topic].result(_ANSWER_S).topic_id)
+        except KafkaException as error:
+            if error.args[0].code() in (KafkaError._UNSUPPORTED_FEATURE, KafkaError._TIMED_OUT):
+                return None  # the in-process cluster, or an old one
+            raise BrokerUnavailable(f"{self.topic} cannot be looked at: {error.args[0].str()}") from error
+        except TimeoutError:
+            return None
+        return None if identity == _NO_IDENTITY else identity
+
+    def start(self, next_offsets: Mapping[int, int]) -> None:
+        """Read on from these offsets; partitions without one from their oldest click. Clicks that are gone are counted
+        and said. TopicError where the log ends before an offset: it is of another topic."""
+        ranges = self._ranges()
+        assignment = []
+        for number, (low, high) in ranges.items():
+            begin = next_offsets.get(number, low)
+            if begin > high:
+                raise TopicError(
+                    f"{self.topic}-{number} ends at offset {high}, and the trainer has read up to {begin}: the topic "
+                    "was made again, or cut. Start it with --reset-offsets, to read what is there, or another --store"
+                )
+            if begin < low and number in next_offsets:
+                self.lost += low - begin
+                log.error(
+                    "%d clicks of %s-%d were removed by retention before the trainer had read them (offsets %d to %d)",
+                    *(low - begin, self.topic, number, begin, low - 1),
+                )
+            self._next[number] = max(begin, low)
+            assignment.append(TopicPartition(self.topic, number, self._next[number]))
+        self._consumer.assign(assignment)
+
+    def read(self, timeout_s: float, most: int = _AT_ONCE) -> Clicks:
+        """What there is, up to `most` messages; empty after `timeout_s` without any."""
+        found = Clicks()
+        sessions, items, times, types = found.session_id, found.item_id, found.timestamp, found.type
+        for message in self._consumer.consume(min(most, _AT_ONCE), timeout_s):
+            error = message.error()
+            if error is not None:
+                if error.fatal() or error.code() in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC):
+                    raise TopicError(f"{self.topic} can't be read any more: {error.str()}")
+                continue
+            number, offset = message.partition() or 0, message.offset() or 0
+            self._next[number] = offset + 1
+            try:
+                click = decode_click(message.value(), message.key(), message.timestamp()[1])
+            except BadClick as reason:
+                found.rejected[reason.reason] += 1
+                continue
+            sessions.append(click.session_id)
+            items.append(click.item_id)
+            times.append(click.ts)
+            types.append(click.type)
+        found.next_offsets = dict(self._next)
+        return found
+
+    def ends(self) -> dict[int, int]:
+        """The offsets behind the newest click of each partition; BrokerUnavailable."""
+        return {number: high for number, (_, high) in self._ranges().items()}
+
+    def lag(self) -> int:
+        """Clicks that were not read yet; BrokerUnavailable."""
+        return sum(max(0, end - self._next.get(number, 0)) for number, end in self.ends().items())
+
+    def close(self) -> None:
+        self._consumer.close()
+
+    def _ranges(self) -> dict[int, tuple[int, int]]:
+        """Partition -> its oldest offset, and the one behind its newest."""
+        deadline = time.monotonic() + _ANSWER_S
+        try:
+            numbers = self._consumer.list_topics(self.topic, timeout=_ANSWER_S).topics[self.topic].partitions
+            found = {}
+            for number in numbers:
+                left = max(1.0, deadline - time.monotonic())
+                low, high = self._consumer.get_watermark_offsets(TopicPartition(self.topic, number), timeout=left)
+                found[int(number)] = (int(low), int(high))
+            return found
+        except KafkaException as error:
+            raise BrokerUnavailable(f"{self.topic} cannot be looked at: {error.args[0].str()}") from error

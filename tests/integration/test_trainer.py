@@ -1,0 +1,176 @@
+"""A trainer beside workers: versions come by themselves, from one leader, once each, whoever is killed."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from bench.rig.brokers.process import free_port, wait_for
+from bench.rig.workers import Worker, cli
+from demo.simulator import Shop, ShopConfig, ShopperConfig, Shoppers
+from export.bundle.bundle import load_bundle
+from export.registry.registry import Registry
+from stream.kafka.replay import replay
+from stream.topic_names import Topics
+from tests.integration.conftest import StartWorker
+
+pytestmark = [pytest.mark.broker, pytest.mark.timeout(300)]
+
+LEAN = (
+    *("--preset", "tron-fast", "--max-seconds", "3", "--min-sessions", "100", "--baselines", "popularity"),
+    *("--slack", "1", "--tolerance", "1", "--min-coverage", "0", "--exact", "--flush-s", "0.5"),
+)
+BEGIN = 1_700_000_000_000  # ms since the epoch; a session comes each second
+SHOP = Shop(ShopConfig(items=150, categories=6))
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Registry:
+    """An empty one."""
+    made = Registry(tmp_path / "registry")
+    made.create()
+    return made
+
+
+@pytest.fixture
+def clicked(topics: str, names: Topics) -> Callable[..., int]:
+    """Sends the clicks of so many sessions, number `first` and on; how many they are."""
+
+    def send(sessions: int, first: int = 0) -> int:
+        log = Shoppers(SHOP, ShopperConfig(seed=first), first_session=first).sessions(sessions, BEGIN + first * 1000)
+        ids = SHOP.item_ids()
+        rows = zip(log.session.tolist(), log.item.tolist(), log.ts.tolist(), strict=True)
+        clicks = ((f"s{session}", ids[item], ts, "click") for session, item, ts in rows)
+        return replay(clicks, bootstrap_servers=topics, topic=names.clicks).sent  # type: ignore[arg-type]
+
+    return send
+
+
+StartTrainer = Callable[..., Worker]
+
+
+@pytest.fixture
+def start_trainer(topics: str, registry: Registry, naming: tuple[str, ...], tmp_path: Path) -> Iterator[StartTrainer]:
+    """Starts trainers and ends them with the test."""
+    started: list[Worker] = []
+    numbers = itertools.count(1)
+
+    def start(*options: str) -> Worker:
+        port = free_port()
+        words = ("trainer", "--bootstrap-servers", topics, "--registry", registry.url, "--web-port", str(port))
+        lean = (*LEAN, "--broker-session-timeout-s", "6", *naming)
+        command = [sys.executable, "-m", "nextclick", *words, *lean, *options]
+        trainer = Worker.of(command, tmp_path / f"trainer-{next(numbers)}.log", port)
+        started.append(trainer)
+        return trainer
+
+    yield start
+    for trainer in started:
+        trainer.resume()
+        trainer.stop(grace_s=30)
+
+
+def decisions(registry: Registry) -> list[dict[str, object]]:
+    file = Path(registry.url) / ".trainer" / "decisions.jsonl"
+    return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+
+def whole_versions(registry: Registry) -> list[str]:
+    """The versions, each of them looked at."""
+    found = registry.versions()
+    for version in found:
+        load_bundle(registry.fetch(version))
+    return found
+
+
+def await_state(trainer: Worker, state: str, deadline_s: float = 60.0) -> None:
+    wait_for(f"a trainer that is {state}", lambda: trainer.health().get("state") == state, deadline_s, every_s=0.1)
+
+
+def test_once_reads_the_topic_trains_and_the_workers_serve_it(
+    topics: str,
+    registry: Registry,
+    naming: tuple[str, ...],
+    clicked: Callable[..., int],
+    start_worker: StartWorker,
+) -> None:
+    worker = start_worker(topics)
+    sent = clicked(400)
+    where = ("--bootstrap-servers", topics, "--registry", registry.url, *naming, *LEAN)
+    done = cli("trainer", "--once", *where, "--json", timeout_s=200)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert (found["version"], found["clicks"], found["gate"]["passed"]) == ("1", sent, True)
+    assert found["gate"]["baselines"].keys() == {"popularity"}
+    worker.await_model("1")
+    assert registry.live() == "1"
+    lineage = registry.manifest("1").lineage
+    assert lineage is not None
+    assert sum(lineage.window["next_offsets"].values()) >= sent
+
+    more = clicked(300, first=1_000)
+    again = cli("trainer", "--once", *where, "--json", timeout_s=200)
+    assert again.returncode == 0, again.stderr
+    found = json.loads(again.stdout.splitlines()[-1])
+    assert (found["version"], found["clicks"]) == ("2", sent + more), "no click twice, none lost"
+    worker.await_model("2")
+
+
+def test_killed_leader_is_succeeded_and_one_version_comes_of_the_cycle(
+    registry: Registry, clicked: Callable[..., int], start_trainer: StartTrainer
+) -> None:
+    first = start_trainer("--every", "1h", "--max-seconds", "8")
+    sent = clicked(400)
+    await_state(first, "training")
+    second = start_trainer("--every", "1h", "--max-seconds", "8")
+    await_state(second, "standby")
+    first.await_log("train:")
+    first.kill()
+    assert whole_versions(registry) == []
+    wait_for("a version", registry.versions, 120)
+    assert whole_versions(registry) == ["1"]
+    wait_for("the decision", lambda: decisions(registry), 30)
+    assert [(one["outcome"], one["version"]) for one in decisions(registry)] == [("published", "1")]
+    assert registry.live() == "1"
+    health = second.health()
+    assert (health["version"], health["clicks"]) == ("1", sent)
+    assert second.metric("nextclick_trainer_leads") == 1
+
+
+def test_leader_that_was_stopped_past_its_time_publishes_nothing_beside_its_successor(
+    registry: Registry, clicked: Callable[..., int], start_trainer: StartTrainer
+) -> None:
+    first = start_trainer("--every", "1h")
+    await_state(first, "reading")
+    first.pause()
+    second = start_trainer("--every", "1h")
+    clicked(400)
+    wait_for("a version", registry.versions, 120)
+    wait_for("the decision", lambda: decisions(registry), 30)
+    first.resume()
+    await_state(first, "standby")
+    assert whole_versions(registry) == ["1"]
+    assert len(decisions(registry)) == 1
+    assert second.health()["state"] == "reading"
+    second.stop()
+    wait_for("the first to lead again", lambda: first.health().get("state") != "standby", 60)
+    assert whole_versions(registry) == ["1"], "nothing is new"
+
+
+def test_fresh_versions_follow_the_first_while_clicks_flow(
+    registry: Registry, clicked: Callable[..., int], start_trainer: StartTrainer
+) -> None:
+    trainer = start_trainer("--every", "1h", "--fresh-every", "1s", "--gate-sessions", "1")
+    clicked(400)
+    wait_for("a version", registry.versions, 120)
+    clicked(200, first=5_000)
+    wait_for("a fresh version", lambda: len(registry.versions()) > 1, 120)
+    lineage = registry.manifest("2").lineage
+    assert lineage is not None
+    assert (lineage.mode, lineage.parent) == ("fresh", "1")
+    assert trainer.health()["reasons"] == []
