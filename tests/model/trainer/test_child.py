@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from export.bundle.bundle import load_bundle
 from export.registry.registry import Registry
 from model.cycle.gate import GateConfig
 from model.trainer.child import Child, Ended, Task
@@ -92,6 +93,19 @@ def test_child_that_is_killed_is_told(tmp_path: Path) -> None:
     child = Child(task(tmp_path), say=lambda *_: None, may_publish=lambda: True, nice=0)
     child._process.send_signal(signal.SIGKILL)
     assert outcome(child).kind == "Killed"
+
+
+def test_cycle_killed_at_any_moment_shows_no_half_version_and_is_gone_on_with(tmp_path: Path) -> None:
+    asked, registry = task(tmp_path), Registry(tmp_path / "registry")
+    for seconds in (2.5, 3.5, 4.5, 5.5):
+        child = Child(asked, say=lambda *_: None, may_publish=lambda: True, nice=0)
+        child.poll(seconds)
+        child._process.send_signal(signal.SIGKILL)
+        child.stop()
+        for version in registry.versions():
+            load_bundle(registry.fetch(version))
+    ended = outcome(Child(asked, say=lambda *_: None, may_publish=lambda: True, nice=0))
+    assert (ended.version, registry.versions()) == ("1", ["1"])
 
 
 def test_child_does_not_outlive_its_parent(tmp_path: Path) -> None:
