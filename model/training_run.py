@@ -22,7 +22,6 @@ from export.ranking.ranker import Ranker, RankerConfig
 from export.registry.registry import Registry
 from model.bundling import export_bundle, with_figures, with_manifest
 from model.config import Preset
-from model.cycle.judge import judge, of_ranker
 from model.cycle.lineage import code_version, commit
 from model.cycle.refit import RefitConfig, guarded, refit
 from model.data.log import SessionLog
@@ -31,6 +30,7 @@ from model.data.readers import RawLog, ReadOptions, build_log, read_log
 from model.data.split import Parts, part
 from model.errors import Interrupted, TrainingError
 from model.evaluate.baselines import make_baseline
+from model.evaluate.judge import judge, of_ranker
 from model.evaluate.metrics import MAIN
 from model.evaluate.protocol import evaluate
 from model.learn import checkpoint

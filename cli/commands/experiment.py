@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cli.commands import experiment_replay
 from cli.options.common import Json, RegistryUrl
 from cli.options.group import command, option
 from cli.options.kafka import Kafka
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["app"]
 
 app = typer.Typer(no_args_is_help=True, help="Experiments: models compared on the shop's own sessions.")
+app.add_typer(experiment_replay.app)
 
 Name = Annotated[str, typer.Argument(help="The experiment's name.")]
 

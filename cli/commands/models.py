@@ -145,8 +145,8 @@ def _make_live(
 def _overlap(bundles: "Sequence[Bundle]", data: Path) -> float:
     """Mean share of items in common of both lists of 20, over the sessions of a log that both know."""
     from export.ranking.ranker import Ranker
-    from model.cycle.judge import overlap_of_lists
     from model.data.readers import ReadOptions, build_log, read_log
+    from model.evaluate.judge import overlap_of_lists
 
     raw = read_log(data, ReadOptions())
     tell_read(str(data), raw.report)

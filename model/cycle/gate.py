@@ -9,9 +9,9 @@ from typing import Any
 from export.checks import require_finite
 from export.errors import ConfigError
 from export.ranking.ranker import Ranker
-from model.cycle.judge import FALLBACK, judge, of_baseline, of_ranker, paired_difference
 from model.data.log import SessionLog
 from model.evaluate.baselines import BASELINES
+from model.evaluate.judge import FALLBACK, judge, of_baseline, of_ranker, paired_difference
 from model.evaluate.metrics import MAIN, SECOND, label
 
 __all__ = ["GateConfig", "GateReport", "pass_gate"]

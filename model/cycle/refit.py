@@ -15,8 +15,8 @@ from export.checks import require_finite
 from export.errors import ConfigError, NextclickError
 from export.ranking.ranker import Ranker
 from model.config import Preset
-from model.cycle.judge import judge, of_ranker, overlap_of_lists
 from model.data.log import SessionLog
+from model.evaluate.judge import judge, of_ranker, overlap_of_lists
 from model.evaluate.metrics import MAIN
 from model.learn.committee import train_preset
 from model.learn.train import Trained

@@ -10,8 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 from export.bundle.vocabulary import Vocabulary
-from model.cycle.judge import FALLBACK, Judged, judge, of_baseline, paired_difference
 from model.data.log import SessionLog
+from model.evaluate.judge import FALLBACK, Judged, judge, of_baseline, paired_difference
 from model.evaluate.protocol import evaluate
 from tests.model.logs import session_log
 from tests.model.tiny import tiny_log

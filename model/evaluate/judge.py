@@ -79,13 +79,16 @@ def of_baseline(name: str, log: SessionLog) -> Judged:
     )
 
 
-def judge(one: Judged, log: SessionLog) -> Judgement:
-    """Return the figures of one system on `log`, whose vocabulary is the log's own."""
+def judge(one: Judged, log: SessionLog, *, k: int = CUTOFF, exclude_seen: bool = False) -> Judgement:
+    """Return the figures at k of one system on `log`, whose vocabulary is the log's own.
+
+    exclude_seen: items of the session are kept out of its list; for rankers only, which know how.
+    """
     own = np.array([PAD, *(one.vocabulary.index(item) for item in log.vocabulary.items)], np.int32)  # (I + 1,)
-    scorer, k = one.scorer(), min(CUTOFF, len(one.vocabulary))
-    popular = np.lexsort((np.arange(len(one.popularity)), -one.popularity))[:k].astype(np.int32) + PAD + 1  # (K,)
+    scorer, places = one.scorer(), min(k, len(one.vocabulary))
+    popular = np.lexsort((np.arange(len(one.popularity)), -one.popularity))[:places].astype(np.int32) + PAD + 1  # (K,)
     starts, targets = prefixes(log)
-    metrics = Metrics(len(one.vocabulary))
+    metrics = Metrics(len(one.vocabulary), (k,))
     ranks, fallbacks = np.zeros(len(targets), np.int32), 0
     for first in range(0, len(targets), _BATCH):
         batch = slice(first, first + _BATCH)
@@ -95,7 +98,12 @@ def judge(one: Judged, log: SessionLog) -> Judgement:
         ids = np.tile(popular, (len(known), 1))  # (B, K)
         if some:
             newest = None if one.window is None else -one.window
-            ids[some] = np.asarray(scorer.rank([known[row][newest:] for row in some], k)[0])
+            asked = [known[row][newest:] for row in some]
+            if exclude_seen:
+                assert isinstance(scorer, Ranker), "a baseline excludes nothing"
+                ids[some] = scorer.rank(asked, places, [np.unique(known[row]) for row in some])[0]
+            else:
+                ids[some] = np.asarray(scorer.rank(asked, places)[0])
         fallbacks += len(known) - len(some)
         wanted = own[log.items[targets[batch]]]
         ranks[batch] = metrics.add(ids, np.where(wanted == PAD, -1, wanted))

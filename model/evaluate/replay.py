@@ -1,0 +1,192 @@
+"""An experiment on history: who would have been shown which variant, and whose lists held the next click.
+
+The same code as live: the hash that assigns sessions, the ranker, team draft, tallies and confidence sequences. What a
+log can't tell is how shoppers would have clicked had they been shown other lists. Repeatable to the digit: nothing is
+drawn but by the hash of the experiment's name.
+
+Legend: S sessions, P predictions.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from export.experiments.experiment import BUCKETS, Experiment, Variant
+from export.experiments.interleave import coins, credit, team_draft
+from export.experiments.ratio import is_ratio_ok
+from export.experiments.sequence import SequenceConfig, Uplift, radius, uplift
+from export.experiments.tally import Tally
+from export.ranking.ranker import Ranker
+from model.data.log import SessionLog
+from model.data.readers.build import build_log, in_session_order, long_enough
+from model.data.readers.raw import RawLog
+from model.evaluate.judge import FALLBACK, judge, of_ranker
+from model.evaluate.protocol import prefixes
+
+__all__ = ["ReplayConfig", "Replayed", "replay_experiment", "session_names"]
+
+Ints = NDArray[np.int64]
+_BATCH = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayConfig:
+    """How history is replayed."""
+
+    name: str = "replay"  # of the experiment: another one assigns the sessions otherwise
+    k: int = 20
+    exclude_seen: bool = False  # keep items of the session out of its list
+    interleave: bool = False  # both models in one list, by team draft
+    sequence: SequenceConfig = field(default_factory=SequenceConfig)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replayed:
+    """What came out. `variants`: by name, the control first."""
+
+    variants: dict[str, dict[str, float]]
+    uplift: dict[str, Uplift]  # of each variant but the control
+    sample_ratio_ok: bool
+    preferred: dict[str, float] | None = (
+        None  # interleaved: sessions that voted for each, and the interval of the share
+    )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what `--json` prints; of two variants `uplift` and `interval` are plain values."""
+        found = {name: _uplift_json(one) for name, one in self.uplift.items()}
+        only = next(iter(found.values())) if len(found) == 1 else None
+        body: dict[str, Any] = {"variants": self.variants, "sample_ratio_ok": self.sample_ratio_ok}
+        body["uplift"] = only["uplift"] if only else {name: one["uplift"] for name, one in found.items()}
+        body["interval"] = only["interval"] if only else {name: one["interval"] for name, one in found.items()}
+        body["against_control"] = found
+        if self.preferred is not None:
+            body["preferred"] = self.preferred
+        return body
+
+
+def replay_experiment(raw: RawLog, rankers: Mapping[str, Ranker], config: ReplayConfig | None = None) -> Replayed:
+    """Replay a log. ConfigError for fewer than two variants, other than two that are interleaved, or a k too large;
+    DataError where no session has two clicks."""
+    config = config or ReplayConfig()
+    names = list(rankers)
+    share, rest = divmod(BUCKETS, max(len(names), 1))
+    variants = tuple(Variant(name, share=share + (place < rest)) for place, name in enumerate(names))
+    experiment = Experiment(config.name, variants, interleave=config.interleave).check()
+    for ranker in rankers.values():
+        ranker.check_k(config.k)
+    log, sessions = build_log(raw), session_names(raw)
+    if config.interleave:
+        return _interleaved(log, sessions, rankers, config)
+    shown = np.array([names.index(found.name) if (found := experiment.variant_of(one)) else -1 for one in sessions])
+    tallies, figures = {}, {}
+    for place, (name, ranker) in enumerate(rankers.items()):
+        own = log.select(shown == place)
+        tallies[name], figures[name] = _tally(own, ranker, config)
+    control = tallies[names[0]]
+    return Replayed(
+        variants=figures,
+        uplift={name: uplift(control, tallies[name], config.sequence) for name in names[1:]},
+        sample_ratio_ok=is_ratio_ok(
+            np.bincount(shown[shown >= 0], minlength=len(names)).tolist(), [v.share for v in variants]
+        ),
+    )
+
+
+def session_names(raw: RawLog) -> list[str]:
+    """The ids of the sessions of `build_log(raw)`, in its order."""
+    rows = long_enough(raw, np.arange(raw.clicks), 2)
+    rows, lengths = in_session_order(raw, rows)
+    first = rows[np.cumsum(lengths) - lengths]
+    return [str(one) for one in raw.session_ids.take(raw.sessions[first]).to_pylist()]
+
+
+def _tally(log: SessionLog, ranker: Ranker, config: ReplayConfig) -> tuple[Tally, dict[str, float]]:
+    if not log.sessions:
+        return Tally(), {"sessions": 0}
+    judged = judge(of_ranker(ranker), log, k=config.k, exclude_seen=config.exclude_seen)
+    session = np.repeat(np.arange(log.sessions), log.lengths - 1)  # (P,)
+    found = judged.ranks > 0
+    hits = np.bincount(session, found, minlength=log.sessions).astype(np.int64)
+    reciprocal = np.bincount(session, found / np.maximum(judged.ranks, 1), minlength=log.sessions).astype(np.float64)
+    tally = Tally.of(log.lengths - 1, hits, reciprocal)
+    figures = {
+        "sessions": tally.sessions,
+        "clicks": tally.clicks,
+        "hit_rate": tally.hit_rate or 0.0,
+        "mrr": tally.mrr or 0.0,
+        "coverage": judged.metrics[f"coverage@{config.k}"],
+        "fallback": judged.metrics[FALLBACK],
+    }
+    return tally, figures
+
+
+def _interleaved(
+    log: SessionLog, sessions: Sequence[str], rankers: Mapping[str, Ranker], config: ReplayConfig
+) -> Replayed:
+    """Each list is drafted from both; a click on an item is a vote for the team that picked it."""
+    names, both = list(rankers), list(rankers.values())
+    items = log.vocabulary.items
+    starts, targets = prefixes(log)
+    owner = np.repeat(np.arange(log.sessions), log.lengths)
+    votes = np.zeros((log.sessions, 2), np.int64)
+    hits, reciprocal = np.zeros(log.sessions, np.int64), np.zeros(log.sessions)
+    for first in range(0, len(targets), _BATCH):
+        spans = list(
+            zip(starts[first : first + _BATCH].tolist(), targets[first : first + _BATCH].tolist(), strict=True)
+        )
+        given = [[items[item - 1] for item in log.items[start:end].tolist()] for start, end in spans]
+        exclude = given if config.exclude_seen else None
+        lists = [ranker.rank_items(given, config.k, exclude) for ranker in both]
+        for (_, target), one, other in zip(spans, *lists, strict=True):
+            session = int(owner[target])
+            shown, teams = team_draft(one.items, other.items, config.k, coins(config.name, sessions[session], target))
+            wanted, ids = items[int(log.items[target]) - 1], [item for item, _ in shown]
+            winner = credit([names[team] for team in teams], ids, (wanted,))
+            if winner is not None:
+                votes[session, names.index(winner)] += 1
+            if wanted in ids:
+                hits[session] += 1
+                reciprocal[session] += 1 / (ids.index(wanted) + 1)
+    clicks = log.lengths - 1
+    tallies = [Tally.of(clicks, votes[:, team], np.zeros(log.sessions)) for team in (0, 1)]
+    whole = Tally.of(clicks, hits, reciprocal)
+    figures = {
+        name: {"sessions": tally.sessions, "clicks": tally.clicks, "hit_rate": tally.hit_rate or 0.0}
+        for name, tally in zip(names, tallies, strict=True)
+    }
+    figures["interleaved"] = {
+        "sessions": whole.sessions,
+        "clicks": whole.clicks,
+        "hit_rate": whole.hit_rate or 0.0,
+        "mrr": whole.mrr or 0.0,
+    }
+    return Replayed(
+        variants=figures, uplift={}, sample_ratio_ok=True, preferred=_preferred(names, votes, config.sequence)
+    )
+
+
+def _preferred(names: Sequence[str], votes: NDArray[np.int64], config: SequenceConfig) -> dict[str, float]:
+    """Of the sessions that prefer one, the share that prefers the second, and its interval: above .5 it is better."""
+    second = int(np.count_nonzero(votes[:, 1] > votes[:, 0]))
+    first = int(np.count_nonzero(votes[:, 0] > votes[:, 1]))
+    found: dict[str, float] = {names[0]: first, names[1]: second}
+    n = first + second
+    if n:
+        share = second / n
+        found["share"] = share
+        if n >= config.least:
+            width = radius(n, max(share * (1 - share), 1e-9) ** 0.5, config)
+            found["low"], found["high"] = max(0.0, share - width), min(1.0, share + width)
+    return found
+
+
+def _uplift_json(one: Uplift) -> dict[str, Any]:
+    return {
+        "uplift": one.relative,
+        "interval": None if one.interval is None else list(one.interval),
+        "difference": one.difference,
+        "difference_interval": None if one.difference_interval is None else list(one.difference_interval),
+    }
