@@ -6,7 +6,8 @@
 worker alone, the worker beside `nextclick trainer`, which runs one cycle after another, alone again. Load, broker and
 subscriber are on the machine as well, and all see the same clicks, which the trainer stores, too. Each click is timed
 from the moment it was due to its list at a subscriber. Those due while a cycle runs count as beside it, by its step;
-those due around the swap to a version that it published are a figure of their own.
+those due around the swap to a version that it published are a figure of their own. `alone_spread` says how far the
+loops alone differ among themselves: above 1.3 the machine had other work, and the ratios say little.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ ONCE_S = 540.0  # for the first version
 CYCLE_S = 120.0  # until a trainer has begun a cycle
 BEFORE_SWAP_S = 3.0  # a version is loaded before its first list
 AFTER_SWAP_S = 1.0
+STEADY = 1.3  # spread of the loops alone, above which their ratio to others says little
 LEAST = 1_000  # clicks of a step, below which a p99 says nothing
 EASY = (
     "--tolerance",
@@ -107,8 +109,15 @@ def summary(took: Took) -> dict[str, Any]:
         **figures,
         "steps": {name: row(of) for name, of in steps.items() if len(of) >= LEAST},
         "around_swaps": row(swaps) if len(swaps) >= LEAST else None,
+        "alone_spread": spread(took),
         "rounds": {kind: [row(one)["p99_ms"] for one in of] for kind, of in kinds(took)},
     }
+
+
+def spread(took: Took) -> float:
+    """The largest p99 alone as a multiple of the smallest: what the machine did by itself meanwhile."""
+    p99 = [row(one)["p99_ms"] for one in took.alone]
+    return round(max(p99) / min(p99), 2)
 
 
 def kinds(took: Took) -> Iterator[tuple[str, list[NDArray[np.float64]]]]:
@@ -199,8 +208,14 @@ def run(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
         progress.print(f"first version: {first['clicks']:,} clicks, {first['seconds']} s")
         skip_backlog(bootstrap, GROUP)
         took = measure(bootstrap, registry, folder, clicks, args)
+    figures = summary(took)
+    if figures["alone_spread"] > STEADY:
+        progress.print(
+            f"the p99 alone differs {figures['alone_spread']} times from loop to loop: other work was on the machine, "
+            "and the ratios say little. Run it again on a quiet one"
+        )
     return {
-        **summary(took),
+        **figures,
         "rate": args.rate,
         "preset": args.preset,
         "first_cycle_s": first["seconds"],

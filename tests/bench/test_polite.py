@@ -52,6 +52,7 @@ def test_ratios_are_of_the_clicks_of_all_rounds() -> None:
     )
     found = summary(took)
     assert (found["ratio_p50"], found["ratio_p99"]) == (2.0, 1.5)
+    assert found["alone_spread"] == 2.0, "a machine with other work"
     assert found["rounds"] == {"alone_p99_ms": [10.0, 20.0], "beside_p99_ms": [30.0]}
     assert list(found["steps"]) == ["train"], "three clicks have no p99"
     assert found["around_swaps"] is None
