@@ -26,7 +26,8 @@ class Intake:
         self._config, self._feed, self._store, self._metrics, self._say = config, feed, store, metrics, say
         self._identity: str | None = None
         self._rows: dict[str, list[Any]] = {name: [] for name in SCHEMA.names}
-        self._next: dict[int, int] = {}
+        self._stored: dict[int, int] = {}  # offsets that are read next, as the store has them
+        self._next: dict[int, int] = {}  # the same, as was read
         self._moved = False
         self._since = time.monotonic()
 
@@ -40,7 +41,9 @@ class Intake:
         stored = self._store.newest
         if stored.topic and not reset and stored.identity and self._identity not in (None, stored.identity):
             raise _other_topic(self._feed.topic)
-        self._feed.start({} if reset else self._store.next_offsets)
+        self._stored = {} if reset else self._store.next_offsets
+        self._next = dict(self._stored)
+        self._feed.start(self._stored)
         self._metrics.lost.set(self._feed.lost)
 
     def read(self) -> int:
@@ -79,16 +82,16 @@ class Intake:
                 next_offsets={str(number): offset for number, offset in sorted(self._next.items())},
             )
             self._metrics.clicks.inc(waits)
+            self._stored = dict(self._next)
         self._clear()
 
     def reached(self, ends: dict[int, int]) -> bool:
         """Whether all below these offsets is stored."""
-        stored = self._store.next_offsets
-        return all(stored.get(number, 0) >= end for number, end in ends.items() if end > 0)
+        return all(self._stored.get(number, 0) >= end for number, end in ends.items() if end > 0)
 
     def _clear(self) -> None:
         self._rows = {name: [] for name in SCHEMA.names}
-        self._next = self._store.next_offsets
+        self._next = dict(self._stored)
         self._moved = False
         self._since = time.monotonic()
 

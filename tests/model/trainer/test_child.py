@@ -1,0 +1,132 @@
+"""The process of a cycle: told what to do, asking before it publishes, and gone with its parent."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from export.bundle.bundle import load_bundle
+from export.registry.registry import Registry
+from model.cycle.gate import GateConfig
+from model.trainer.child import Child, Ended, Task
+from model.trainer.config import TrainerConfig
+from model.trainer.files import open_files
+from model.trainer.journal import OpenCycle
+from model.trainer.store import ClickStore
+from tests.model.tiny import tiny_log
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[3]
+
+
+def task(folder: Path, parts: list[str] | None = None) -> Task:
+    Registry(folder / "registry").create()
+    store = ClickStore(open_files(str(folder / "store")))
+    log = tiny_log(150, longest=6)
+    sessions = [session for session, length in enumerate(log.lengths.tolist()) for _ in range(length)]
+    store.append(
+        {
+            "session_id": [f"s{session}" for session in sessions],
+            "item_id": [f"i{item}" for item in log.items.tolist()],
+            "timestamp": [1_700_000_000_000 + 20_000 * session + place for place, session in enumerate(sessions)],
+            "type": ["click"] * len(sessions),
+        }
+    )
+    config = TrainerConfig(
+        registry=str(folder / "registry"),
+        store=str(folder / "store"),
+        work=str(folder / "work"),
+        max_seconds=2,
+        refit=None,
+        exact=True,
+        gate=GateConfig(baselines=()),
+    )
+    names = store.names(window_ms=config.window_ms)
+    cycle = OpenCycle(
+        cycle="c1", mode="full", why="asked", parts=names if parts is None else parts, until_ts=1, total=1
+    )
+    return Task(config, cycle)
+
+
+def outcome(child: Child) -> Ended:
+    ended = child.poll(120)
+    child.stop()
+    assert ended is not None
+    return ended
+
+
+def test_child_publishes_if_it_may(tmp_path: Path) -> None:
+    asked: list[str] = []
+    said: list[str] = []
+
+    def may_publish() -> bool:
+        asked.append("may publish")
+        return True
+
+    child = Child(task(tmp_path), say=lambda stage, _: said.append(stage), may_publish=may_publish, nice=5)
+    ended = outcome(child)
+    assert (ended.version, ended.error, asked) == ("1", "", ["may publish"])
+    assert ended.checkpoints == "c1/candidate"
+    assert {"train", "gate", "publish"} <= set(said)
+
+
+def test_child_of_a_trainer_that_lost_its_lead_publishes_nothing(tmp_path: Path) -> None:
+    ended = outcome(Child(task(tmp_path), say=lambda *_: None, may_publish=lambda: False, nice=0))
+    assert (ended.version, ended.kind) == (None, "LeadLost")
+    assert Registry(tmp_path / "registry").versions() == []
+
+
+def test_child_that_fails_says_why(tmp_path: Path) -> None:
+    ended = outcome(Child(task(tmp_path, parts=[]), say=lambda *_: None, may_publish=lambda: True, nice=0))
+    assert (ended.kind, ended.code) == ("DataError", 2)
+    assert "no clicks yet" in ended.error
+
+
+def test_child_that_is_killed_is_told(tmp_path: Path) -> None:
+    child = Child(task(tmp_path), say=lambda *_: None, may_publish=lambda: True, nice=0)
+    child._process.send_signal(signal.SIGKILL)
+    assert outcome(child).kind == "Killed"
+
+
+def test_cycle_killed_at_any_moment_shows_no_half_version_and_is_gone_on_with(tmp_path: Path) -> None:
+    asked, registry = task(tmp_path), Registry(tmp_path / "registry")
+    for seconds in (2.5, 3.5, 4.5, 5.5):
+        child = Child(asked, say=lambda *_: None, may_publish=lambda: True, nice=0)
+        child.poll(seconds)
+        child._process.send_signal(signal.SIGKILL)
+        child.stop()
+        for version in registry.versions():
+            load_bundle(registry.fetch(version))
+    ended = outcome(Child(asked, say=lambda *_: None, may_publish=lambda: True, nice=0))
+    assert (ended.version, registry.versions()) == ("1", ["1"])
+
+
+def test_child_does_not_outlive_its_parent(tmp_path: Path) -> None:
+    program = (
+        "import sys, time, subprocess; "
+        "child = subprocess.Popen([sys.executable, '-m', 'model.trainer.child', '0', str(__import__('os').getpid())], "
+        "stdin=subprocess.PIPE); print(child.pid, flush=True); time.sleep(60)"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    assert parent.stdout is not None
+    child = int(parent.stdout.readline())
+    time.sleep(2.0)  # it has imported what it needs, and said with whom it dies
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    for _ in range(200):
+        try:
+            os.kill(child, 0)
+        except ProcessLookupError:
+            return
+        if "Z" in Path(f"/proc/{child}/stat").read_text().split(")")[-1].split()[0]:
+            return
+        time.sleep(0.05)
+    raise AssertionError("it lives on")

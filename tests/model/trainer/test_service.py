@@ -1,0 +1,288 @@
+"""The service on a feed, a lead and a training that do what they are told."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, ClassVar
+
+import pytest
+
+from export.errors import NextclickError
+from model.errors import LeadLost
+from model.trainer.child import Ended, Task
+from model.trainer.config import TrainerConfig
+from model.trainer.service import Trainer
+
+BEGIN = 1_700_000_000_000
+
+
+class FakeFeed:
+    """A topic of one partition."""
+
+    topic = "clicks"
+
+    def __init__(self, clicks: int = 0) -> None:
+        self.lost, self.at, self.end = 0, 0, clicks
+        self.identities: list[str | None] = ["one"]
+        self.started: list[Mapping[int, int]] = []
+        self.error: NextclickError | None = None
+
+    def identity(self) -> str | None:
+        return self.identities[-1]
+
+    def start(self, next_offsets: Mapping[int, int]) -> None:
+        self.started.append(dict(next_offsets))
+        self.at = next_offsets.get(0, 0)
+
+    def read(self, timeout_s: float) -> Any:
+        if self.error is not None:
+            raise self.error
+        begin, self.at = self.at, min(self.at + 100, self.end)
+        offsets = range(begin, self.at)
+        return SimpleNamespace(
+            session_id=[f"s{offset // 2}" for offset in offsets],
+            item_id=[f"i{offset % 9}" for offset in offsets],
+            timestamp=[BEGIN + offset for offset in offsets],
+            type=["click" for _ in offsets],
+            next_offsets={0: self.at},
+            rejected=Counter({"bad_json": 1} if begin == 0 and self.end else {}),
+        )
+
+    def ends(self) -> Mapping[int, int]:
+        return {0: self.end}
+
+    def lag(self) -> int:
+        return self.end - self.at
+
+
+class FakeLead:
+    def __init__(self) -> None:
+        self.leads = self.sure = True
+
+    def await_lead(self, timeout_s: float) -> bool:
+        return self.leads
+
+    def is_sure(self) -> bool:
+        return self.leads and self.sure
+
+
+class FakeChild:
+    """A cycle that ends at once, as `outcomes` say."""
+
+    outcomes: ClassVar[list[Ended]] = []
+    tasks: ClassVar[list[Task]] = []
+
+    def __init__(
+        self, task: Task, *, say: Callable[[str, str], None], may_publish: Callable[[], bool], nice: int
+    ) -> None:
+        self.tasks.append(task)
+        say("train", "50 %")
+
+    def poll(self, timeout_s: float = 0.0) -> Ended | None:
+        return self.outcomes.pop(0) if self.outcomes else Ended(gate={"passed": False, "reasons": ["poorer"]})
+
+    def stop(self) -> None: ...
+
+
+class Place:
+    """A trainer and what it talks to."""
+
+    def __init__(self, folder: Path, *, clicks: int = 250, **options: Any) -> None:
+        FakeChild.outcomes, FakeChild.tasks = [], []
+        self.folder = folder
+        self.feed, self.lead = FakeFeed(clicks), FakeLead()
+        self.live: list[str] = []
+        self.pruned: list[int] = []
+        self.problems: dict[str, str] = {}
+        self.refuse: NextclickError | None = None
+        self.trainer = self.new(**options)
+
+    def new(self, *, reset_offsets: bool = False, **options: Any) -> Trainer:
+        options = {"min_sessions": 10, "flush_clicks": 120, **options}
+        where: dict[str, Any] = {name: str(self.folder / name) for name in ("registry", "store", "work")}
+        return Trainer(
+            TrainerConfig(**where, **options),
+            feed=self.feed,
+            leading=self.lead,
+            announcing=SimpleNamespace(make_live=self._make_live, prune=self._prune),
+            problem=lambda key, what, remedy: self.problems.update({key: f"{what}: {remedy}"}),
+            solved=lambda key: self.problems.pop(key, None),  # type: ignore[arg-type]
+            new_child=FakeChild,
+            reset_offsets=reset_offsets,
+        )
+
+    def _make_live(self, version: str, variant: str) -> None:
+        if self.refuse is not None:
+            raise self.refuse
+        self.live.append(version)
+
+    def _prune(self, keep: int) -> list[str]:
+        self.pruned.append(keep)
+        return []
+
+    def once(self) -> Ended:
+        return self.trainer.once(threading.Event())
+
+    def run_until(self, done: Callable[[], bool]) -> None:
+        stop = threading.Event()
+        thread = threading.Thread(target=self.trainer.run, args=(stop,))
+        thread.start()
+        try:
+            for _ in range(2_000):
+                if done():
+                    return
+                threading.Event().wait(0.01)
+            raise AssertionError(f"not reached: {self.problems}, {self.trainer.health([])}")
+        finally:
+            stop.set()
+            thread.join(20)
+
+    def journal(self) -> dict[str, Any]:
+        return dict(json.loads((self.folder / "store" / "journal.json").read_text()))
+
+    def decisions(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in (self.folder / "work" / "decisions.jsonl").read_text().splitlines()]
+
+
+PUBLISHED = Ended(version="1", gate={"passed": True, "reasons": ["better"]}, checkpoints="default-000001/refit")
+
+
+def test_once_stores_all_there_is_trains_on_it_and_makes_it_live(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    FakeChild.outcomes = [PUBLISHED]
+    assert place.once().version == "1"
+    assert (place.live, place.pruned, place.trainer.health([]).clicks) == (["1"], [20], 250)
+    [task] = FakeChild.tasks
+    assert (task.cycle.mode, task.cycle.total, task.cycle.next_offsets) == ("full", 250, {"0": 250})
+    assert place.journal()["parent"] == "default-000001/refit"
+    assert place.decisions()[0]["outcome"] == "published"
+    assert (
+        place.trainer.metrics.registry.get_sample_value("nextclick_trainer_rejected_total", {"reason": "bad_json"}) == 1
+    )
+
+
+def test_refused_candidate_is_a_decision_with_its_reasons(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    assert place.once().version is None
+    assert (place.live, place.journal()["last_passed"]) == ([], False)
+    assert (
+        place.decisions()[0] | {"outcome": "refused", "gate": {"passed": False, "reasons": ["poorer"]}}
+        == place.decisions()[0]
+    )
+    assert place.trainer.health([]).gate == ["poorer"]
+
+
+def test_once_that_fails_says_why_with_its_exit_code(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    FakeChild.outcomes = [Ended(error="nothing can be held out", kind="DataError", code=2)]
+    with pytest.raises(NextclickError, match="held out") as raised:
+        place.once()
+    assert raised.value.exit_code == 2
+    assert place.journal().get("open") is None
+
+
+def test_version_that_can_not_be_announced_keeps_its_cycle_open_for_the_next(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    FakeChild.outcomes = [PUBLISHED]
+    place.refuse = NextclickError("no broker")
+    with pytest.raises(NextclickError, match="no broker"):
+        place.once()
+    first = place.journal()["open"]
+    place.refuse, place.trainer = None, place.new()
+    FakeChild.outcomes = [PUBLISHED]
+    assert place.once().version == "1"
+    assert [task.cycle.cycle for task in FakeChild.tasks] == [first["cycle"]] * 2, (
+        "the same cycle, which publishes once"
+    )
+    assert place.live == ["1"]
+
+
+def test_trainer_that_lost_its_lead_makes_nothing_live(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    FakeChild.outcomes = [PUBLISHED]
+    place.lead.sure = False
+    with pytest.raises(LeadLost):
+        place.once()
+    assert (place.live, place.journal()["open"]["cycle"]) == ([], "default-000001")
+
+
+def test_trainer_killed_between_parts_reads_on_where_the_store_ends(tmp_path: Path) -> None:
+    place = Place(tmp_path, clicks=250)
+    place.once()
+    place.feed.end = 400
+    place.trainer = place.new()
+    place.once()
+    assert place.feed.started[-1] == {0: 250}
+    assert place.trainer.health([]).clicks == 400
+
+
+def test_service_trains_as_soon_as_there_is_enough_and_then_only_what_is_new(tmp_path: Path) -> None:
+    place = Place(tmp_path, every_s=0.05, flush_s=0.05)
+    FakeChild.outcomes = [PUBLISHED]
+    place.run_until(lambda: place.live == ["1"])
+    assert len(FakeChild.tasks) == 1, "nothing is new since"
+    assert place.trainer.health([]).state == "reading"
+
+
+def test_service_with_too_few_clicks_says_how_many_are_missing(tmp_path: Path) -> None:
+    place = Place(tmp_path, clicks=15)
+    place.run_until(lambda: "few_clicks" in place.problems)
+    assert "20 are needed" in place.problems["few_clicks"]
+    assert FakeChild.tasks == []
+
+
+def test_service_goes_on_after_a_broker_that_was_away(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    FakeChild.outcomes = [PUBLISHED]
+    place.feed.error = NextclickError("no broker")
+    place.run_until(lambda: "trainer" in place.problems)
+    place.feed.error = None
+    place.run_until(lambda: place.live == ["1"])
+    assert "trainer" not in place.problems
+
+
+def test_service_says_of_a_cycle_that_failed_and_tries_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("model.trainer.schedule._BACK_MS", (10, 20))
+    place = Place(tmp_path, every_s=0.01, flush_s=0.05)
+    FakeChild.outcomes = [Ended(error="the loss is nan", kind="TrainingError"), PUBLISHED]
+    place.run_until(lambda: place.live == ["1"])
+    assert [one["outcome"] for one in place.decisions()] == ["failed", "published"]
+    assert "cycle_failed" not in place.problems
+
+
+def test_topic_that_was_made_again_is_refused_until_it_is_told(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    place.once()
+    place.feed.identities.append("two")
+    place.trainer = place.new()
+    with pytest.raises(NextclickError, match="--reset-offsets"):
+        place.once()
+    place.trainer = place.new(reset_offsets=True)
+    place.once()
+    assert place.feed.started[-1] == {}
+    assert place.trainer.health([]).clicks == 500
+
+
+def test_checkpoints_of_old_cycles_go_and_those_of_the_version_stay(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    FakeChild.outcomes = [PUBLISHED]
+    place.once()
+    for name in ("default-000001", "default-000000", "other"):
+        (tmp_path / "work" / name).mkdir()
+    place.feed.end = 300
+    place.once()
+    left = sorted(path.name for path in (tmp_path / "work").iterdir() if path.is_dir())
+    assert left == ["default-000001", "other"]
+
+
+def test_standby_reads_nothing(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    place.lead.leads = False
+    place.run_until(lambda: place.trainer.health([]).state == "standby")
+    assert place.feed.started == []
+    assert place.trainer.health([]).ready
