@@ -13,6 +13,8 @@ import yaml
 
 import nextclick
 from bench.rig.brokers.base import KAFKA_VERSION
+from model.trainer.child import _TERM_S
+from model.trainer.metrics import TrainerMetrics
 from stream.config import StreamConfig
 from stream.ops.lookout import _NOTICED_S
 from stream.ops.metrics import Metrics
@@ -20,10 +22,12 @@ from stream.worker import _STOP_S
 
 ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "deploy"
+DEPLOYED = ("nextclick-worker", "nextclick-trainer")
+DEPLOYED_JOBS = ("nextclick", "nextclick-trainer")
 RESORT_S = 10  # after which a worker that does not end orderly ends at once
 FUNCTIONS = {
     "absent", "and", "by", "changes", "count", "deriv", "histogram_quantile", "increase", "m", "max", "max_over_time",
-    "offset", "or", "predict_linear", "rate", "scalar", "sum", "up",
+    "offset", "on", "or", "predict_linear", "rate", "scalar", "sum", "up",
 }  # fmt: skip
 
 
@@ -35,12 +39,13 @@ def compose() -> dict[str, Any]:
     return dict(load("compose.yaml")[0]["services"])
 
 
-def deployment() -> dict[str, Any]:
-    return dict(next(part for part in load("kubernetes.yaml") if part["kind"] == "Deployment"))
+def deployment(name: str = "nextclick-worker") -> dict[str, Any]:
+    parts = (part for part in load("kubernetes.yaml") if part["kind"] == "Deployment")
+    return dict(next(part for part in parts if part["metadata"]["name"] == name))
 
 
-def container() -> dict[str, Any]:
-    return dict(deployment()["spec"]["template"]["spec"]["containers"][0])
+def container(name: str = "nextclick-worker") -> dict[str, Any]:
+    return dict(deployment(name)["spec"]["template"]["spec"]["containers"][0])
 
 
 def rules() -> list[dict[str, Any]]:
@@ -50,7 +55,7 @@ def rules() -> list[dict[str, Any]]:
 def metric_names() -> set[str]:
     """Every name under which /metrics shows samples, those with labels that did not occur yet too."""
     names = set()
-    for family in Metrics().registry.collect():
+    for family in (*Metrics().registry.collect(), *TrainerMetrics().registry.collect()):
         suffixes = {"counter": ["_total"], "histogram": ["_bucket", "_sum", "_count"], "info": ["_info"]}
         names |= {family.name + suffix for suffix in suffixes.get(family.type, [""])}
     return names
@@ -67,8 +72,8 @@ def options_of(words: list[str]) -> set[str]:
 
 
 def commands() -> Iterator[list[str]]:
-    yield from (compose()[name]["command"] for name in ("topics", "worker"))
-    yield container()["args"]
+    yield from (compose()[name]["command"] for name in ("topics", "worker", "trainer"))
+    yield from (container(name)["args"] for name in DEPLOYED)
 
 
 @pytest.mark.parametrize("path", sorted(DEPLOY.glob("*.yaml")), ids=lambda path: str(path.name))
@@ -84,7 +89,7 @@ def test_commands_use_options_that_exist() -> None:
 
 
 def test_alerts_use_metrics_that_exist() -> None:
-    known, labels = metric_names(), {"job", "stage", "reason", "le", "kind"}
+    known, labels = metric_names(), {"job", "stage", "reason", "le", "kind", "instance", "outcome"}
     assert {"nextclick_lag_clicks", "process_start_time_seconds", "nextclick_latency_seconds_bucket"} <= known
     for rule in rules():
         text = re.sub(r'"[^"]*"|\[[^\]]*\]', "", rule["expr"])
@@ -100,6 +105,13 @@ def test_alerts_cover_lag_readiness_models_and_crash_loops() -> None:
     names = {rule["alert"] for rule in rules()}
     assert {"NextclickLagGrowing", "NextclickNotReady", "NextclickModelRefused", "NextclickCrashLoop"} <= names
     assert {"NextclickVariantNotServed", "NextclickVariantFails"} <= names
+
+
+def test_alerts_of_the_trainer_hold_of_the_one_that_leads_where_the_others_do_not_look() -> None:
+    found = {rule["alert"]: rule["expr"] for rule in rules()}
+    assert {"NextclickNoTrainer", "NextclickTrainerNoLeader", "NextclickTrainerProblem"} <= set(found)
+    for name in ("NextclickModelOld", "NextclickTrainerDiskFull"):
+        assert found[name].endswith("and nextclick_trainer_leads == 1")
 
 
 def test_alerts_tell_of_changed_topics_and_lost_clicks_and_not_of_a_worker_that_stands_by() -> None:
@@ -119,9 +131,16 @@ def test_termination_grace_lies_above_the_time_a_worker_gives_itself() -> None:
     assert int(compose()["worker"]["stop_grace_period"].removesuffix("s")) > needed
 
 
-def test_probes_ask_paths_and_ports_that_are_served() -> None:
+def test_termination_grace_of_a_trainer_lies_above_the_time_of_a_last_checkpoint() -> None:
+    needed = _TERM_S + RESORT_S
+    assert deployment("nextclick-trainer")["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] > needed
+    assert int(compose()["trainer"]["stop_grace_period"].removesuffix("s")) > needed
+
+
+@pytest.mark.parametrize("name", DEPLOYED)
+def test_probes_ask_paths_and_ports_that_are_served(name: str) -> None:
     served = (ROOT / "stream" / "ops" / "web.py").read_text()
-    found = container()
+    found = container(name)
     ports = {port["name"]: port["containerPort"] for port in found["ports"]}
     for probe in ("readinessProbe", "livenessProbe", "startupProbe"):
         assert f'"{found[probe]["httpGet"]["path"]}"' in served
@@ -130,13 +149,37 @@ def test_probes_ask_paths_and_ports_that_are_served() -> None:
     assert found["livenessProbe"]["httpGet"]["path"] == "/health/live", "a worker that recovers must not be killed"
     assert "--web-port=8080" in found["args"]
     assert "--web-host=0.0.0.0" in found["args"], "the default is loopback, which no probe reaches"
-    assert load("prometheus.yaml")[0]["scrape_configs"][0]["dns_sd_configs"][0]["port"] == 8080
-    assert load("prometheus.yaml")[0]["scrape_configs"][0]["job_name"] == "nextclick"
 
 
-def test_threads_are_as_many_as_the_cores_that_are_allowed() -> None:
-    assert f"--threads={container()['resources']['limits']['cpu']}" in container()["args"]
-    assert f"--threads={compose()['worker']['cpus']}" in compose()["worker"]["command"]
+def test_prometheus_scrapes_workers_and_trainers_by_the_jobs_of_the_alerts() -> None:
+    worker, trainer = load("prometheus.yaml")[0]["scrape_configs"]
+    assert (worker["job_name"], trainer["job_name"]) == DEPLOYED_JOBS
+    for scraped, service in ((worker, "worker"), (trainer, "trainer")):
+        assert scraped["dns_sd_configs"][0]["names"] == [service]
+        assert scraped["dns_sd_configs"][0]["port"] == 8080, "where the health check of the image looks, too"
+    assert {"--web-port=8080", "--web-host=0.0.0.0"} <= set(compose()["trainer"]["command"])
+    named = {job for rule in rules() for job in re.findall(r'job="([^"]*)"', rule["expr"])}
+    assert named == set(DEPLOYED_JOBS)
+
+
+@pytest.mark.parametrize("name", DEPLOYED)
+def test_threads_are_as_many_as_the_cores_that_are_allowed(name: str) -> None:
+    service = compose()[name.removeprefix("nextclick-")]
+    assert f"--threads={container(name)['resources']['limits']['cpu']}" in container(name)["args"]
+    assert f"--threads={service['cpus']}" in service["command"]
+
+
+def test_trainer_writes_the_registry_that_workers_read_and_weighs_less_than_they() -> None:
+    kept = "${REGISTRY:?an absolute path}:/registry"
+    assert (compose()["worker"]["volumes"], compose()["trainer"]["volumes"]) == ([f"{kept}:ro"], [kept])
+    volumes = {name: deployment(name)["spec"]["template"]["spec"]["volumes"][0] for name in DEPLOYED}
+    claims = [volumes[name]["persistentVolumeClaim"] for name in DEPLOYED]
+    assert claims[0]["claimName"] == claims[1]["claimName"]
+    assert [claim.get("readOnly", False) for claim in claims] == [True, False]
+    [mounted] = [one for one in container("nextclick-trainer")["volumeMounts"] if one["name"] == "registry"]
+    assert mounted == {"name": "registry", "mountPath": "/registry"}
+    assert compose()["trainer"]["cpu_shares"] < 1024 / 8, "nice counts within a container only"
+    assert container("nextclick-trainer")["resources"]["requests"]["cpu"] == "200m"
 
 
 def test_redis_is_bounded_and_evicts() -> None:
@@ -148,7 +191,27 @@ def test_redis_is_bounded_and_evicts() -> None:
 def test_images_are_pinned_and_kafka_is_the_one_that_is_tested() -> None:
     images = {name: service["image"] for name, service in compose().items()}
     assert images["kafka"] == f"apache/kafka:{KAFKA_VERSION}"
-    assert all(":" in image for name, image in images.items() if name not in ("worker", "topics"))
+    assert all(":" in image for name, image in images.items() if name not in ("worker", "topics", "trainer"))
+
+
+def stages() -> dict[str, str]:
+    """The text of each named stage of the container file; the last one under the empty name."""
+    text = (DEPLOY / "Containerfile").read_text()
+    parts = re.split(r"^(?=FROM )", text, flags=re.M)[1:]
+    return {(re.match(r"FROM \S+ AS (\w+)", part) or [""] * 2)[1]: part for part in parts}
+
+
+def test_trainer_is_the_worker_with_what_training_needs_and_what_is_built_by_default_has_none_of_it() -> None:
+    found = stages()
+    assert list(found) == ["worker", "trainer", ""]
+    assert found["trainer"].startswith("FROM worker ")
+    assert "'.[train]'" in found["trainer"]
+    assert "-c constraints.txt" in found["trainer"]
+    assert found["trainer"].rindex("USER 10001") > found["trainer"].rindex("RUN ")
+    assert found[""].strip() == "FROM worker"
+    targets = {name: compose()[name]["build"]["target"] for name in ("topics", "worker", "trainer")}
+    assert targets == {"topics": "worker", "worker": "worker", "trainer": "trainer"}
+    assert compose()["trainer"]["image"] == container("nextclick-trainer")["image"] != compose()["worker"]["image"]
 
 
 def test_container_has_the_worker_and_neither_torch_nor_root() -> None:

@@ -4,32 +4,24 @@ was due to its list at a subscriber, so that a stall counts for every click it d
 
 from __future__ import annotations
 
-import resource
-import subprocess
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
-from bench.measure.answers import Answers, wait_until_answered
 from bench.measure.clicks import Click
 from bench.measure.cluster import PARTITIONS, skip_backlog
-from bench.measure.lists import Received, latencies, percentiles_ms
-from bench.measure.load import Sent, send
-from bench.measure.subscriber import Subscriber
+from bench.measure.lists import Received, percentiles_ms
+from bench.measure.load import Sent
+from bench.measure.loop import WARM_UP_S, live, open_loop, warm_up
 from bench.measure.systems import Setting, System, last_words, processes
 from export.registry.registry import Registry
 from stream.kafka.topics import create_topics
 from stream.messages.announcements import announce, announcement_for
 
-_WARM_UP_CLICKS = 30_000  # at 1,000 a second, not counted: the broker's JVM compiles what it runs
-_WARM_UP_S = 1.0
-_READY_S = 120.0
-_REST_S = 1.5  # for the last lists
 _AROUND_SWAP_S = 2.0  # at least; from the announcement until a second after the new model's first list
 _AFTER_SWAP_S = 1.0
 
@@ -68,10 +60,10 @@ def measure_latency(
     group = f"bench-latency-{time.time_ns()}"
     create_topics(setting.bootstrap, partitions=PARTITIONS, group=group)
     skip_backlog(setting.bootstrap, group)
-    log, source = folder / f"{group}.log", _live(clicks)
+    log, source = folder / f"{group}.log", live(clicks)
     try:
         with processes(system.command(setting, group), system.processes, log) as running:
-            _warm_up(setting.bootstrap, list(islice(source, _WARM_UP_CLICKS)), running)
+            warm_up(setting.bootstrap, source, running)
             for rate in rates:
                 yield _open_loop(system.name, setting, source, rate, seconds, folder, swap=False)
             if swap:
@@ -80,50 +72,25 @@ def measure_latency(
         raise RuntimeError(f"{error}\n{last_words(log)}") from error
 
 
-def _live(clicks: Sequence[Click]) -> Iterator[Click]:
-    """The clicks over and over, each time of other sessions."""
-    turn = 0
-    while True:
-        yield from ((f"live-{turn}-{session}", item, ts) for session, item, ts in clicks)
-        turn += 1
-
-
-def _warm_up(bootstrap: str, clicks: Sequence[Click], running: Sequence[subprocess.Popen[bytes]]) -> None:
-    answers = Answers(bootstrap)
-    try:
-        wait_until_answered(answers, send(bootstrap, clicks, rate=1_000), running, _READY_S)
-    finally:
-        answers.close()
-
-
 def _open_loop(
     system: str, setting: Setting, source: Iterator[Click], rate: float, seconds: float, folder: Path, *, swap: bool
 ) -> Latency:
-    clicks = list(islice(source, int(rate * (seconds + _WARM_UP_S))))
     announced: list[float] = []
-    with Subscriber(setting.bootstrap, folder) as subscriber:
-        if swap:
-            swapping = threading.Timer(_WARM_UP_S + seconds / 2, _swap, (setting, announced))
-            swapping.start()
-        before, began = _cpu_s(), time.monotonic()
-        sent = send(setting.bootstrap, clicks, rate=rate)
-        load_cpu = (_cpu_s() - before) / (time.monotonic() - began)
-        time.sleep(_REST_S)
-    counted = sent[int(rate * _WARM_UP_S) :]
-    took = latencies(counted, subscriber.lists)
-    if missing := int(np.isnan(took).sum()):
-        raise RuntimeError(f"{missing} of {len(counted)} clicks at {rate:g}/s had no list after {_REST_S} s")
+    swapping = threading.Timer(WARM_UP_S + seconds / 2, _swap, (setting, announced))
+    start = swapping.start if swap else lambda: None
+    loop = open_loop(setting.bootstrap, source, rate, seconds, folder, at_start=start)
+    sent, took, lists = loop.sent, loop.took, loop.lists
     p50, p95, p99 = percentiles_ms(took)
-    swap_p99, swap_s = around_swap(counted, took, subscriber.lists, announced[0]) if swap else (None, None)
+    swap_p99, swap_s = around_swap(sent, took, lists, announced[0]) if swap else (None, None)
     return Latency(
         system=system,
         rate=rate,
-        clicks=len(counted),
+        clicks=len(sent),
         p50_ms=p50,
         p95_ms=p95,
         p99_ms=p99,
-        load_cpu=load_cpu,
-        subscriber_cpu=subscriber.cpu_share,
+        load_cpu=loop.load_cpu,
+        subscriber_cpu=loop.subscriber_cpu,
         swap_p99_ms=swap_p99,
         swap_s=swap_s,
     )
@@ -148,8 +115,3 @@ def _swap(setting: Setting, announced: list[float]) -> None:
     message = announcement_for(registry, newest)
     announced.append(time.monotonic())
     announce(setting.bootstrap, message)
-
-
-def _cpu_s() -> float:
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime
