@@ -1,8 +1,8 @@
 """Whether sessions came to the variants in the shares that were promised, looked at as often as one likes.
 
-Where they did not, something lost sessions of one variant more than of another: no comparison of them is sound. The
+Where they did not, sessions of one variant were lost more than of another, and no comparison of them is sound. The
 test is a mixture of multinomials against the promised one: under the promised shares the evidence exceeds 1 / alpha, at
-any time, with probability alpha at most. Source: Lindon and Malek, "Anytime-valid inference for multinomial count data",
+any time, with probability alpha at most. Source: Lindon, Malek, "Anytime-valid inference for multinomial count data",
 NeurIPS 2022 (section 3).
 """
 
