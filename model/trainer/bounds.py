@@ -38,6 +38,8 @@ class Bounds:
         if many:
             what = f"{many:,} clicks inside the window were removed, as the store had more than {config.window_mb} MB"
             self._problem("store_full", what, "raise --window-mb, or shorten --window")
+        else:
+            self._solved("store_full")
         store.join_small()
         for folder in Path(config.work).iterdir():
             if (

@@ -53,6 +53,7 @@ class TrainerHealth(msgspec.Struct, frozen=True, kw_only=True):
     cycle: str = ""  # that runs
     why: str = ""  # it does
     step: str = ""  # what it says
+    waiting: str = ""  # what the first training waits for
     version: str = ""  # published last
     gate_passed: bool | None = None
     gate: list[str] = []  # its reasons
@@ -95,6 +96,7 @@ class Trainer:
         self._intake = Intake(config, feed, self._store, self.metrics, log.info)
         self._child: Child | None = None
         self._failures, self._next_look, self._step = 0, 0.0, ""
+        self._waiting = ""  # what for: no fault, and nothing to be mended
         self._state = "standby"
         self.last: Ended | None = None  # what came of the last cycle here
 
@@ -198,12 +200,16 @@ class Trainer:
         """Whether there is something to learn from, as far as the number of clicks tells."""
         least = 2 * self._config.min_sessions
         enough = self._store.clicks >= least
-        if enough:
-            self._solved("few_clicks")
-        elif not self._journal.state.number:
-            what = f"{self._store.clicks:,} clicks are stored, and {least:,} are needed before the first training"
-            self._problem("few_clicks", what, "wait, give it a log by --data, or lower --min-sessions")
-        return enough
+        if enough or self._journal.state.number:
+            self._waiting = ""
+            return enough
+        if not self._waiting:
+            log.info("the first training waits for clicks: %s are needed", f"{least:,}")
+        self._waiting = (
+            f"{self._store.clicks:,} clicks are stored, and {least:,} are needed before the first training: wait, give it "
+            "a log by --data, or lower --min-sessions"
+        )
+        return False
 
     def _open(self, mode: Any, why: str) -> None:
         """Note a cycle: from here on it is gone on with, whoever leads."""
@@ -318,6 +324,7 @@ class Trainer:
             cycle=state.open.cycle if state.open else "",
             why=state.open.why if state.open else "",
             step=self._step,
+            waiting=self._waiting,
             version=state.last_version,
             gate_passed=state.last_passed,
             gate=state.last_reasons,

@@ -76,11 +76,7 @@ class ClicksFeed:
                     "was made again, or cut. Start it with --reset-offsets, to read what is there, or another --store"
                 )
             if begin < low and number in next_offsets:
-                self.lost += low - begin
-                log.error(
-                    "%d clicks of %s-%d were removed by retention before the trainer had read them (offsets %d to %d)",
-                    *(low - begin, self.topic, number, begin, low - 1),
-                )
+                self._note_lost(number, begin, low)
             self._next[number] = max(begin, low)
             assignment.append(TopicPartition(self.topic, number, self._next[number]))
         self._consumer.assign(assignment)
@@ -114,11 +110,26 @@ class ClicksFeed:
         return {number: high for number, (_, high) in self._ranges().items()}
 
     def lag(self) -> int:
-        """Clicks that were not read yet; BrokerUnavailable."""
-        return sum(max(0, end - self._next.get(number, 0)) for number, end in self.ends().items())
+        """Clicks that were not read yet; BrokerUnavailable. Those that went before they were read are counted."""
+        left = 0
+        for number, (low, high) in self._ranges().items():
+            position = self._next.get(number, low)
+            if position < low:
+                self._note_lost(number, position, low)
+            left += max(0, high - max(position, low))
+        return left
 
     def close(self) -> None:
         self._consumer.close()
+
+    def _note_lost(self, number: int, begin: int, low: int) -> None:
+        """Each lost click once: the position moves behind them."""
+        self.lost += low - begin
+        self._next[number] = low
+        log.error(
+            "%d clicks of %s-%d were removed by retention before the trainer had read them (offsets %d to %d)",
+            *(low - begin, self.topic, number, begin, low - 1),
+        )
 
     def _ranges(self) -> dict[int, tuple[int, int]]:
         """Partition -> its oldest offset, and the one behind its newest."""

@@ -231,8 +231,9 @@ def test_service_trains_as_soon_as_there_is_enough_and_then_only_what_is_new(tmp
 
 def test_service_with_too_few_clicks_says_how_many_are_missing(tmp_path: Path) -> None:
     place = Place(tmp_path, clicks=15)
-    place.run_until(lambda: "few_clicks" in place.problems)
-    assert "20 are needed" in place.problems["few_clicks"]
+    place.run_until(lambda: "20 are needed" in place.trainer.health([]).waiting)
+    assert place.problems == {}
+    assert place.trainer.health([]).ready, "a new shop's trainer is no fault"
     assert FakeChild.tasks == []
 
 

@@ -1,0 +1,100 @@
+"""The topic as columns, from offsets its reader keeps, on the in-process cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from stream.errors import TopicError
+from stream.feed.clicks import ClicksFeed
+from stream.feed.lead import Lead
+from stream.messages.contract import Click, encode
+
+Send = Callable[[str, list[tuple[bytes, bytes | None]]], None]
+
+
+def clicks(*items: str) -> list[tuple[bytes, bytes | None]]:
+    return [
+        (b"s1", encode(Click(session_id="s1", item_id=item, ts=1_700_000_000_000 + at)))
+        for at, item in enumerate(items)
+    ]
+
+
+def read_all(feed: ClicksFeed, wanted: int) -> tuple[list[str], dict[int, int], dict[str, int]]:
+    items: list[str] = []
+    rejected: dict[str, int] = {}
+    offsets: dict[int, int] = {}
+    for _ in range(100):
+        found = feed.read(0.1)
+        items += found.item_id
+        offsets = found.next_offsets
+        for reason, number in found.rejected.items():
+            rejected[reason] = rejected.get(reason, 0) + number
+        if len(items) + sum(rejected.values()) >= wanted:
+            break
+    return items, {number: offset for number, offset in offsets.items() if offset}, rejected
+
+
+def test_feed_reads_from_the_beginning_and_counts_what_is_no_click(cluster: str, topic: str, send: Send) -> None:
+    send(topic, [*clicks("a", "b"), (b"s1", b"no json"), *clicks("c")])
+    feed = ClicksFeed(cluster, topic)
+    feed.start({})
+    items, offsets, rejected = read_all(feed, 4)
+    assert items == ["a", "b", "c"]
+    assert sum(rejected.values()) == 1
+    assert list(offsets.values()) == [4]
+    assert (feed.lag(), feed.lost, sum(feed.ends().values())) == (0, 0, 4)
+    feed.close()
+
+
+def test_feed_reads_on_from_offsets(cluster: str, topic: str, send: Send) -> None:
+    send(topic, clicks("a", "b", "c"))
+    first = ClicksFeed(cluster, topic)
+    first.start({})
+    _, offsets, _ = read_all(first, 3)
+    first.close()
+    send(topic, clicks("d"))
+    again = ClicksFeed(cluster, topic)
+    again.start(offsets)
+    assert read_all(again, 1)[0] == ["d"]
+    again.close()
+
+
+def test_feed_behind_the_end_of_the_log_is_of_another_topic(cluster: str, topic: str, send: Send) -> None:
+    send(topic, clicks("a"))
+    feed = ClicksFeed(cluster, topic)
+    with pytest.raises(TopicError, match="--reset-offsets"):
+        feed.start(dict.fromkeys(range(4), 100))
+    feed.close()
+
+
+def test_clicks_that_are_gone_are_counted_once(
+    cluster: str, topic: str, send: Send, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    feed = ClicksFeed(cluster, topic)
+    ranges: dict[int, tuple[int, int]] = {0: (30, 50)}
+    monkeypatch.setattr(feed, "_ranges", lambda: ranges)
+    feed.start({0: 10})
+    assert (feed.lost, feed.lag()) == (20, 20)
+    ranges[0] = (45, 50)
+    assert (feed.lag(), feed.lost) == (5, 35)
+    assert (feed.lag(), feed.lost) == (5, 35)
+    assert "15 clicks" in caplog.text
+    feed.close()
+
+
+def test_lead_is_one_of_two_and_goes_to_the_other_when_it_leaves(cluster: str, topic: str, send: Send) -> None:
+    send(topic, clicks("a"))  # the topic is there
+    leads: list[Any] = [Lead(cluster, topic, f"{topic}-trainers") for _ in range(2)]
+    leads[0].start()
+    assert leads[0].await_lead(30)
+    assert leads[0].is_sure()
+    leads[1].start()
+    assert not leads[1].is_sure()
+    leads[0].stop()
+    assert leads[1].await_lead(60)
+    assert leads[1].is_sure()
+    assert not leads[0].is_sure()
+    leads[1].stop()
