@@ -206,8 +206,8 @@ class Trainer:
         if not self._waiting:
             log.info("the first training waits for clicks: %s are needed", f"{least:,}")
         self._waiting = (
-            f"{self._store.clicks:,} clicks are stored, and {least:,} are needed before the first training: wait, give it "
-            "a log by --data, or lower --min-sessions"
+            f"{self._store.clicks:,} clicks are stored, and {least:,} are needed before the first training: wait, "
+            "give it a log by --data, or lower --min-sessions"
         )
         return False
 
