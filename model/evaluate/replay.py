@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from export.experiments.experiment import BUCKETS, Experiment, Variant
 from export.experiments.interleave import coins, credit, team_draft
+from export.experiments.preference import Preference
 from export.experiments.ratio import is_ratio_ok
-from export.experiments.sequence import SequenceConfig, Uplift, radius, uplift
+from export.experiments.sequence import SequenceConfig, Uplift, uplift
 from export.experiments.tally import Tally
 from export.ranking.ranker import Ranker
 from model.data.log import SessionLog
@@ -170,17 +171,15 @@ def _interleaved(
 
 def _preferred(names: Sequence[str], votes: NDArray[np.int64], config: SequenceConfig) -> dict[str, float]:
     """Of the sessions that prefer one, the share that prefers the second, and its interval: above .5 it is better."""
-    second = int(np.count_nonzero(votes[:, 1] > votes[:, 0]))
-    first = int(np.count_nonzero(votes[:, 0] > votes[:, 1]))
-    found: dict[str, float] = {names[0]: first, names[1]: second}
-    n = first + second
-    if n:
-        share = second / n
-        found["share"] = share
-        if n >= config.least:
-            width = radius(n, max(share * (1 - share), 1e-9) ** 0.5, config)
-            found["low"], found["high"] = max(0.0, share - width), min(1.0, share + width)
-    return found
+    found = Preference(
+        first=int(np.count_nonzero(votes[:, 0] > votes[:, 1])), second=int(np.count_nonzero(votes[:, 1] > votes[:, 0]))
+    )
+    told: dict[str, float] = {names[0]: found.first, names[1]: found.second}
+    if found.share is not None:
+        told["share"] = found.share
+    if (bounds := found.interval(config)) is not None:
+        told["low"], told["high"] = bounds
+    return told
 
 
 def _uplift_json(one: Uplift) -> dict[str, Any]:
