@@ -19,7 +19,7 @@ from model.cycle.refit import RefitConfig
 from model.errors import DataError, LeadLost, TrainingError
 from model.learn import checkpoint
 from model.reports.progress import Progress
-from tests.model.cycle.shop import BEGIN, SPACING, joined, raw_log, request
+from tests.model.cycle.shop import BEGIN, REFIT, SPACING, joined, raw_log, request
 from tests.model.tiny import tiny_committee
 
 pytestmark = pytest.mark.slow
@@ -31,7 +31,7 @@ def manifest(asked: CycleRequest, result: CycleResult) -> Any:
 
 
 def test_cycle_publishes_what_passed_refitted_and_says_what_was_judged(tmp_path: Path) -> None:
-    asked = request(tmp_path, raw_log(tmp_path), window={"topic": "clicks", "next_offsets": {"0": 17}})
+    asked = request(tmp_path, raw_log(tmp_path), refit=REFIT, window={"topic": "clicks", "next_offsets": {"0": 17}})
     seen: list[Progress] = []
     result = run_cycle(asked, seen.append)
     found = manifest(asked, result)
@@ -51,7 +51,7 @@ def test_cycle_publishes_what_passed_refitted_and_says_what_was_judged(tmp_path:
 
 def test_cycle_of_a_committee_is_refitted_as_well(tmp_path: Path) -> None:
     preset = tiny_committee(epochs=2, validate_epochs=False)
-    asked = request(tmp_path, raw_log(tmp_path, 150), preset=preset)
+    asked = request(tmp_path, raw_log(tmp_path, 150), preset=preset, refit=REFIT)
     result = run_cycle(asked)
     assert result.refitted
     again = request(
@@ -111,7 +111,7 @@ def test_refit_that_fails_is_not_published_the_judged_weights_are(
         raise TrainingError("the loss is nan at step 7")
 
     monkeypatch.setattr(module, "refit", fail)
-    result = run_cycle(request(tmp_path, raw_log(tmp_path)))
+    result = run_cycle(request(tmp_path, raw_log(tmp_path), refit=REFIT))
     assert (result.version, result.refitted) == ("1", False)
     assert "nan at step 7" in result.why_not_refitted
 
@@ -168,7 +168,7 @@ def lists_of(asked: CycleRequest) -> list[Any]:
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
     """Lists of a cycle that nothing befell."""
     folder = tmp_path_factory.mktemp("whole")
-    asked = request(folder, raw_log(folder, 150))
+    asked = request(folder, raw_log(folder, 150), refit=REFIT)
     run_cycle(asked)
     return lists_of(asked)
 
@@ -177,7 +177,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
 def test_cycle_that_was_killed_around_a_step_ends_as_one_that_was_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, undisturbed: list[Any], step: str, when: str
 ) -> None:
-    asked = request(tmp_path, raw_log(tmp_path, 150))
+    asked = request(tmp_path, raw_log(tmp_path, 150), refit=REFIT)
     real: Callable[..., Any] = getattr(module, step)
 
     def kill(*arguments: Any, **options: Any) -> Any:
