@@ -154,16 +154,18 @@ class LeanConsumer(Consumer):
         await self._thread.rejoin()
 
     async def rewind(self) -> None:
-        """Read on where the answers end in partitions that were given up; keeps trying. A rebalance does it anyway, and
-        those that are held are read after one only, or never."""
+        """Read on where the answers end in partitions that were given up; keeps trying. A rebalance does it anyway.
+        Those that are held are waited for: whoever releases them seeks in those of its epoch only."""
         while not self.should_stop:
             await asyncio.sleep(0.1)
             if self.app.rebalancing:
                 continue
             known = [(tp, self.intake.partitions.clicks(tp.partition)) for tp in self._clicks()]
+            if all(clicks.is_expected for _, clicks in known):
+                return
             lost = [tp for tp, clicks in known if not (clicks.is_expected or clicks.held)]
             if not lost:
-                return
+                continue
             try:
                 await self._seek_clicks(lost, self.intake.partitions.epoch)  # a rebalance may come meanwhile
             except (KafkaError, TimeoutError) as error:

@@ -40,6 +40,7 @@ class Lead:
         options |= {
             "session.timeout.ms": int(session_timeout_s * 1000),
             "heartbeat.interval.ms": max(100, int(session_timeout_s * 1000 / 10)),
+            "partition.assignment.strategy": "cooperative-sticky",  # who leads goes on leading when another comes
             "max.poll.interval.ms": max(300_000, int(session_timeout_s * 1000)),
         }
         options["on_commit"] = self._committed
@@ -109,11 +110,13 @@ class Lead:
         self._answered.set()
 
     def _given(self, consumer: Any, partitions: list[TopicPartition]) -> None:
-        consumer.assign(partitions)
+        consumer.incremental_assign(partitions)
         consumer.pause(partitions)
         if any(one.partition == _DECIDES for one in partitions):
             self._leads.set()
 
-    def _taken(self, _consumer: Any, partitions: list[TopicPartition]) -> None:
+    def _taken(self, consumer: Any, partitions: list[TopicPartition]) -> None:
+        with contextlib.suppress(KafkaException):  # lost: there is no assignment left to change
+            consumer.incremental_unassign(partitions)
         if any(one.partition == _DECIDES for one in partitions):
             self._leads.clear()

@@ -96,14 +96,14 @@ class Ownership:
     async def settle(self, numbers: Sequence[int], ends: Callable[[], Awaitable[Mapping[int, int]]]) -> bool:
         """The state of these partitions is recovered: whether their clicks may be read. If not, another assignment or
         the end follows."""
-        epoch = self.partitions.epoch
+        since = self.partitions.all_since
         try:
             settled = await self._origins.settle([self.partitions.clicks(number) for number in numbers], ends)
         except PublishFailed as error:  # another worker took a partition over meanwhile, or the broker is away
             log.warning("states could not be reset, the worker joins its group again: %s", error)
             await self._membership.consumer.rejoin()
             return False
-        if settled and epoch == self.partitions.epoch:  # else they are being assigned anew, and settled after that
+        if settled and since == self.partitions.all_since:  # else they are being assigned anew, and settled after that
             self.partitions.release(numbers)
         return settled
 

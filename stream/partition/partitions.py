@@ -23,7 +23,7 @@ class Partitions:
     def __init__(self, clicks_topic: str) -> None:
         self.clicks_topic = clicks_topic
         self.epoch = 0
-        self._all_since = 0  # the epoch in which all partitions were given up last
+        self.all_since = 0  # the epoch in which all partitions were given up last, as they are before an assignment
         self._for_good = False
         self._seeking = threading.Lock()
         self._owned: frozenset[int] = frozenset()
@@ -38,7 +38,7 @@ class Partitions:
         known = self._clicks.get(number)
         if known is None:
             with self._seeking:  # two threads may be at it, or all be given up meanwhile
-                made = OwnedPartition((self.clicks_topic, number), seeking=self._seeking, since=self._all_since)
+                made = OwnedPartition((self.clicks_topic, number), seeking=self._seeking, since=self.all_since)
                 known = self._clicks.setdefault(number, made)
         return known
 
@@ -49,7 +49,7 @@ class Partitions:
         known = self._changelogs.get(key)
         if known is None:
             with self._seeking:
-                made = Reading(key, seeking=self._seeking, since=self._all_since)
+                made = Reading(key, seeking=self._seeking, since=self.all_since)
                 known = self._changelogs.setdefault(key, made)
         return known
 
@@ -84,7 +84,7 @@ class Partitions:
         """The group assigns all partitions anew: the same for each of them."""
         with self._seeking:
             self.epoch += 1
-            self._all_since = self.epoch
+            self.all_since = self.epoch
             for changelog in list(self._changelogs.values()):
                 changelog.forget_position(self.epoch)
             return [prepared for partition in self for prepared in partition.give_up(self.epoch, failed=False)]

@@ -129,7 +129,7 @@ def test_killed_leader_is_succeeded_and_one_version_comes_of_the_cycle(
     await_state(first, "training")
     second = start_trainer("--every", "1h", "--max-seconds", "8")
     await_state(second, "standby")
-    first.await_log("train:")
+    first.await_log("train:", 120)
     first.kill()
     assert whole_versions(registry) == []
     wait_for("a version", registry.versions, 120)
@@ -153,12 +153,12 @@ def test_leader_that_was_stopped_past_its_time_publishes_nothing_beside_its_succ
     wait_for("a version", registry.versions, 120)
     wait_for("the decision", lambda: decisions(registry), 30)
     first.resume()
-    await_state(first, "standby")
+    await_state(first, "standby", 120)
     assert whole_versions(registry) == ["1"]
     assert len(decisions(registry)) == 1
-    assert second.health()["state"] == "reading"
+    assert second.health()["state"] == "reading", "who leads goes on leading when another comes back"
     second.stop()
-    wait_for("the first to lead again", lambda: first.health().get("state") != "standby", 60)
+    wait_for("the first to lead again", lambda: first.health().get("state") == "reading", 120)
     assert whole_versions(registry) == ["1"], "nothing is new"
 
 

@@ -134,6 +134,20 @@ def test_what_is_assigned_anew_while_it_is_settled_stays_held(monkeypatch: pytes
     assert place.partitions.clicks(0).held
 
 
+def test_a_batch_that_fails_while_partitions_are_settled_keeps_none_of_them_held(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    place = Place()
+    place.ownership.assigned([0])
+
+    def batch_fails() -> bool:
+        place.partitions.give_up(place.partitions.clicks(0))
+        return True
+
+    settle_as(place, monkeypatch, batch_fails)
+    assert not place.partitions.clicks(0).held
+
+
 def test_what_the_group_knows_to_be_done_with_was_counted_if_it_was_lost() -> None:
     place = Place()
     clicks = place.partitions.clicks(0)
