@@ -84,6 +84,7 @@ def build_app(config: StreamConfig, intake: Callable[[], Intake]) -> tuple[LeanA
         stream_wait_empty=True,
         topic_allow_declare=False,  # `nextclick topics create` makes them
         topic_disable_leader=True,
+        recovery_consistency_check=False,  # a changelog made again is the lookout's to tell; Faust's speaks of RocksDB
         web_enabled=False,  # stream.ops.web serves; Faust's would show the tables
         web_tables_enabled=False,
         TableManager=LeanTableManager,
