@@ -11,7 +11,13 @@ import pytest
 from export.errors import ConfigError
 from tests.test_imports import MODULES
 
-GIVEN: dict[str, Any] = {"bootstrap_servers": "host:1", "registry": "r", "uniform": 16}  # what has no default that goes
+GIVEN: dict[str, Any] = {
+    "bootstrap_servers": "host:1",
+    "registry": "r",
+    "store": "s",
+    "work": "w",
+    "uniform": 16,
+}  # what has no default that goes
 
 
 def float_fields() -> list[tuple[type[Any], str]]:
