@@ -95,15 +95,21 @@ def trainer(
     work: Annotated[
         Path | None, option(metavar="DIR", help="Checkpoints [REGISTRY/.trainer].", rich_help_panel=PROCESS)
     ] = None,
-    keep_versions: Annotated[int, option(help="In the registry.", min=1, rich_help_panel=PROCESS)] = 20,
-    threads: Annotated[int, option(help="CPU threads of a training; 0: one a core.", rich_help_panel=PROCESS)] = 1,
-    nice: Annotated[int, option(help="Of a training: 19 gives way most.", rich_help_panel=PROCESS)] = 10,
+    keep_versions: Annotated[int, option(metavar="N", help="In the registry.", min=1, rich_help_panel=PROCESS)] = 20,
+    threads: Annotated[
+        int, option(metavar="N", help="CPU threads of a training; 0: one a core.", rich_help_panel=PROCESS)
+    ] = 1,
+    nice: Annotated[int, option(metavar="N", help="Of a training: 19 gives way most.", rich_help_panel=PROCESS)] = 10,
     broker_session_timeout_s: Annotated[
         float, option(metavar="N", help="Silence after which another trainer leads.", rich_help_panel=PROCESS)
     ] = 10.0,
-    web_host: Annotated[str, option(help="/health and /metrics listen here.", rich_help_panel=PROCESS)] = "127.0.0.1",
-    web_port: Annotated[int, option(help="Their port; 0: any.", rich_help_panel=PROCESS)] = 8081,
-    log_level: Annotated[str, option(help="debug, info, warning or error.", rich_help_panel=PROCESS)] = "info",
+    web_host: Annotated[
+        str, option(metavar="HOST", help="/health and /metrics listen here.", rich_help_panel=PROCESS)
+    ] = "127.0.0.1",
+    web_port: Annotated[int, option(metavar="N", help="Their port; 0: any.", rich_help_panel=PROCESS)] = 8081,
+    log_level: Annotated[
+        str, option(metavar="NAME", help="debug, info, warning or error.", rich_help_panel=PROCESS)
+    ] = "info",
     json: Json = False,
 ) -> None:
     """Read clicks, train, judge, publish and promote, again and again. A second trainer stands by."""
