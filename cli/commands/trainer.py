@@ -84,7 +84,7 @@ def trainer(
     ] = 0.0,
     baselines: Annotated[
         str, option(metavar="NAMES", help="Baselines to be above, by commas.", rich_help_panel=GATE)
-    ] = "popularity,items-after,vmis-knn",
+    ] = "popularity, items-after, vmis-knn",
     min_coverage: Annotated[
         float, option(help="Coverage, as a share of the live model's.", rich_help_panel=GATE)
     ] = 0.5,

@@ -87,7 +87,7 @@ def test_cycle_without_newer_sessions_than_the_live_version_learned_says_that_it
     tmp_path: Path,
 ) -> None:
     raw = raw_log(tmp_path)
-    run_cycle(request(tmp_path, raw))
+    run_cycle(request(tmp_path, raw, refit=REFIT))  # so it learned the newest sessions as well
     result = run_cycle(request(tmp_path, raw, "c2"))
     assert result.gate.live is None
     assert any("not compared with the live version 1" in reason for reason in result.gate.reasons)
