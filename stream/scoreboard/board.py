@@ -97,7 +97,8 @@ class Row:
         """Of interleaved lists: the two teams by name, and the sessions that prefer either."""
         by_name = {name: self.state.prefer.get(place, 0) for place, name in enumerate(self.state.teams)}
         names = tuple(sorted(by_name))
-        return names, Preference(*[by_name[name] for name in names[:2]])
+        first, second = ([*(by_name[name] for name in names), 0, 0])[:2]
+        return names, Preference(first, second)
 
     def saw(self, numbers: tuple[int, ...]) -> None:
         """These items stood in a list."""

@@ -7,13 +7,16 @@ went in: what was read and had to wait is read again.
 
 from collections import deque
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 import msgspec
 
 from stream.messages.contract import Click, Recommendation
 from stream.scoreboard.join import Judged, ListJoin
 
-__all__ = ["Dropped", "Lanes"]
+__all__ = ["Dropped", "Lane", "Lanes"]
+
+Entry = TypeVar("Entry")
 
 
 class Dropped(msgspec.Struct):
@@ -22,24 +25,20 @@ class Dropped(msgspec.Struct):
     rejected: int = 0  # no clicks, by the rules of the workers
     unreadable: int = 0  # no lists
     foreign: int = 0  # lists that answer clicks of another topic, or of one that was made again
+    lost: int = 0  # messages that retention removed before they were read
 
 
 @dataclass(slots=True)
-class _Clicks:
-    """A partition of the clicks."""
+class Lane(Generic[Entry]):
+    """A partition."""
 
     read_to: int  # offset behind what was read
     done: int  # offset behind what went into the join
-    waiting: deque[tuple[int, Click | None, int]] = field(default_factory=deque)  # offset, click, record time
+    waiting: deque[Entry] = field(default_factory=deque)  # what was read, and did not yet
 
 
-@dataclass(slots=True)
-class _Lists:
-    """A partition of the lists."""
-
-    read_to: int
-    done: int
-    waiting: deque[tuple[int, Recommendation | None]] = field(default_factory=deque)
+_Clicks = Lane[tuple[int, Click | None, int]]  # offset, click, record time
+_Lists = Lane[tuple[int, Recommendation | None]]
 
 
 class Lanes:
