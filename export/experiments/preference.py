@@ -1,6 +1,7 @@
 """Which of two models the sessions prefer whose lists were drafted from both."""
 
 import math
+from collections.abc import Sequence
 
 import msgspec
 
@@ -33,3 +34,16 @@ class Preference(msgspec.Struct):
             return None
         width = radius(n, math.sqrt(max(share * (1 - share), 1e-9)), config)
         return max(0.0, share - width), min(1.0, share + width)
+
+    def swapped(self) -> "Preference":
+        """The same with the teams' places changed."""
+        return Preference(self.second, self.first)
+
+    def to_json(self, names: Sequence[str], config: SequenceConfig | None = None) -> dict[str, float]:
+        """As commands print it: the sessions by the teams' names, the share of the second, and its interval."""
+        told: dict[str, float] = {names[0]: self.first, names[1]: self.second}
+        if self.share is not None:
+            told["share"] = self.share
+        if (bounds := self.interval(config)) is not None:
+            told["low"], told["high"] = bounds
+        return told

@@ -11,6 +11,7 @@ Lu, "Applying the delta method in metric analytics", KDD 2018).
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 from export.checks import require_finite
 from export.errors import ConfigError
@@ -51,6 +52,15 @@ class Uplift:
     def is_worse(self) -> bool:
         """Whether it is below, for sure."""
         return self.difference_interval is not None and self.difference_interval[1] < 0
+
+    def to_json(self) -> dict[str, Any]:
+        """As commands print it with `--json`."""
+        return {
+            "uplift": self.relative,
+            "interval": None if self.interval is None else list(self.interval),
+            "difference": self.difference,
+            "difference_interval": None if self.difference_interval is None else list(self.difference_interval),
+        }
 
 
 def rho_for(n: int, alpha: float) -> float:

@@ -57,7 +57,7 @@ class Replayed:
 
     def to_json(self) -> dict[str, Any]:
         """Return what `--json` prints; of two variants `uplift` and `interval` are plain values."""
-        found = {name: _uplift_json(one) for name, one in self.uplift.items()}
+        found = {name: one.to_json() for name, one in self.uplift.items()}
         only = next(iter(found.values())) if len(found) == 1 else None
         body: dict[str, Any] = {"variants": self.variants, "sample_ratio_ok": self.sample_ratio_ok}
         body["uplift"] = only["uplift"] if only else {name: one["uplift"] for name, one in found.items()}
@@ -174,18 +174,4 @@ def _preferred(names: Sequence[str], votes: NDArray[np.int64], config: SequenceC
     found = Preference(
         first=int(np.count_nonzero(votes[:, 0] > votes[:, 1])), second=int(np.count_nonzero(votes[:, 1] > votes[:, 0]))
     )
-    told: dict[str, float] = {names[0]: found.first, names[1]: found.second}
-    if found.share is not None:
-        told["share"] = found.share
-    if (bounds := found.interval(config)) is not None:
-        told["low"], told["high"] = bounds
-    return told
-
-
-def _uplift_json(one: Uplift) -> dict[str, Any]:
-    return {
-        "uplift": one.relative,
-        "interval": None if one.interval is None else list(one.interval),
-        "difference": one.difference,
-        "difference_interval": None if one.difference_interval is None else list(one.difference_interval),
-    }
+    return found.to_json(names, config)
