@@ -34,6 +34,8 @@ _AHEAD = 20_000  # messages of a partition that may wait for the other topic; th
 _STUCK_S = 5.0  # without progress, until it is asked whether a click exists that is waited for
 _TELL_S = 1.0  # between two countings of what is left
 _LOOK_S = 30.0  # between two looks for new partitions
+_PARTITIONS, _OFFSETS = 1 << 31, 1 << 62  # Kafka's own bounds, about
+_ITEMS, _NAME = 10_000, 200  # longest list, and characters of a name
 _FUTURE_MS = 24 * 3600 * 1000  # a clock that is so far ahead of ours is wrong
 
 
@@ -200,6 +202,20 @@ def _click_of(message: Message) -> Click | None:
 
 def _list_of(message: Message) -> Recommendation | None:
     try:
-        return decode_recommendation(message.value() or b"")
+        found = decode_recommendation(message.value() or b"")
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
+    return found if _is_possible(found) else None
+
+
+def _is_possible(found: Recommendation) -> bool:
+    """Whether a worker may have written it; whatever else can write to the topic must not stop us."""
+    source, items = found.source, found.items
+    return (
+        0 <= source.partition < _PARTITIONS
+        and 0 <= source.offset < _OFFSETS
+        and 0 <= found.published_ts < _OFFSETS
+        and len(items) <= _ITEMS
+        and len(found.teams) in (0, len(items))
+        and max(map(len, (found.experiment, found.variant, found.model))) <= _NAME
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import threading
 import time
@@ -125,6 +126,48 @@ def test_list_of_a_click_that_does_not_exist_is_dropped_and_counted(
     board.read_to_end()
     assert (board.join.counts.lists, board.lanes.dropped.foreign) == (2, 2)
     assert board.board.models["7"].tally.hits == 1
+    board.close()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"teams": ["a"]},
+        {"source": {"topic": "clicks", "partition": -1, "offset": 0}},
+        {"source": {"topic": "clicks", "partition": 0, "offset": -5}},
+        {"source": {"topic": "clicks", "partition": 0, "offset": 1 << 64}},
+        {"published_ts": 1 << 80},
+        {"published_ts": -1},
+        {"experiment": "e" * 10_000},
+        {"items": [{"item_id": "a", "score": 1.0}] * 10_001},
+        {"items": "none"},
+    ],
+    ids=["teams", "partition", "offset", "large-offset", "large-time", "negative-time", "name", "items", "no-items"],
+)
+def test_lists_that_no_worker_writes_are_counted_and_the_state_can_be_kept(
+    bootstrap: str, shop: Shop, tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    shop.click("s", "a")
+    shop.answer("s")
+    shop.click("s", "a")
+    item = {"item_id": "a", "score": 1.0}
+    source = {"topic": "clicks", "partition": 0, "offset": 1}
+    whole = {
+        "session_id": "s",
+        "items": [item, item],
+        "model": "1",
+        "variant": "v",
+        "fallback": False,
+        "source": source,
+    }
+    hostile = json.dumps(whole | {"event_ts": 1, "published_ts": 1, "experiment": "x"} | changes)
+    shop.raw(TOPICS.recommendations, hostile.encode())
+    shop.answer("s")
+    shop.flush()
+    board = Scoreboard(bootstrap, state=StateFolder(tmp_path))
+    board.open()
+    board.read_to_end()
+    assert (board.lanes.dropped.unreadable, board.join.counts.judged, board.unsaved) == (1, 1, "")
     board.close()
 
 
