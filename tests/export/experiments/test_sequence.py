@@ -46,8 +46,8 @@ def test_radius_is_that_of_the_paper() -> None:
     ],
 )
 def test_radius_is_that_of_confseq(sessions: int, tightest_at: int, alpha: float, bound: float) -> None:
-    """normal_mixture_bound(v, alpha, v_opt, alpha, two sides) of the authors' confseq, in C++ (it has no package for this
-    Python); it finds the tightest place by Lambert's function, we by the paper's approximation."""
+    """The two-sided normal_mixture_bound of the authors' confseq, in C++ (there is no package of it for this Python). It
+    finds the tightest place by Lambert's function, we by the paper's approximation."""
     found = radius(sessions, 1.0, SequenceConfig(alpha=alpha, tightest_at=tightest_at)) * sessions
     assert found == pytest.approx(bound, rel=0.015)
 
