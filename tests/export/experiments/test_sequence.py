@@ -46,7 +46,7 @@ def test_radius_is_that_of_the_paper() -> None:
     ],
 )
 def test_radius_is_that_of_confseq(sessions: int, tightest_at: int, alpha: float, bound: float) -> None:
-    """The two-sided normal_mixture_bound of the authors' confseq, in C++ (there is no package of it for this Python). It
+    """The two-sided normal_mixture_bound of the authors' confseq, in C++ (this Python has no package of it). It
     finds the tightest place by Lambert's function, we by the paper's approximation."""
     found = radius(sessions, 1.0, SequenceConfig(alpha=alpha, tightest_at=tightest_at)) * sessions
     assert found == pytest.approx(bound, rel=0.015)
