@@ -13,8 +13,9 @@ import msgspec
 from confluent_kafka import Consumer, Message
 
 from export.errors import NextclickError
-from stream.errors import BadClick, BrokerUnavailable
+from stream.errors import BadClick, BrokerUnavailable, TopicError
 from stream.kafka.clients import build_client, consumer_options
+from stream.kafka.look import TopicLook
 from stream.messages.contract import Click, Recommendation, decode_click, decode_recommendation
 from stream.messages.record_time import sane_record_time_ms
 from stream.scoreboard.board import Board
@@ -67,6 +68,8 @@ class Scoreboard:
         options |= {"isolation.level": "read_committed", "enable.partition.eof": True, "auto.offset.reset": "error"}
         self._consumer: Consumer = build_client(Consumer, options)
         self._places = Places(self._consumer, self.lanes, self._names)
+        self._look = TopicLook(bootstrap_servers, extra)
+        self._identities: dict[str, str] = {}
         self._stop = threading.Event()
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._guard, name="scoreboard", daemon=True)
@@ -80,6 +83,8 @@ class Scoreboard:
         known = self._state.read(self._names) if self._state is not None else None
         if known is not None:
             restore(known, self.join, self.board, self.lanes)
+            self._identities = known.identities
+        self.look()
         self._places.begin(known)
         self._moved_at = self._looked_at = self._saved_at = time.monotonic()
 
@@ -114,6 +119,21 @@ class Scoreboard:
         self.behind = self._places.behind()
         self.save()
 
+    def look(self) -> None:
+        """Whether the topics are those that are counted. For one thread, not the one that reads. TopicError where they
+        are not, BrokerUnavailable."""
+        found = self._look.at(self._names)
+        if missing := [name for name in self._names if name not in found]:
+            raise TopicError(f"there is no topic {missing[0]}: a scoreboard reads clicks and lists; is its name right?")
+        for name, topic in found.items():
+            if topic.identity is None:
+                continue
+            if self._identities.setdefault(name, topic.identity) != topic.identity:
+                raise TopicError(
+                    f"{name} was deleted and made again: what is counted is of the old one. Start the scoreboard with "
+                    "another --state, to count what is there"
+                )
+
     def step(self) -> None:
         """One round: read, join, count."""
         messages = self._consumer.consume(_AT_ONCE, _WAIT_S)
@@ -145,7 +165,7 @@ class Scoreboard:
         if self._state is None:
             return
         with self.lock:
-            content = take(self._names, self.join, self.board, self.lanes)
+            content = take(self._names, self.join, self.board, self.lanes, self._identities)
         try:
             self._state.write(content)
             self.unsaved = ""

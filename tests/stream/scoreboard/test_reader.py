@@ -16,6 +16,7 @@ from bench.rig.brokers.in_process import InProcessBroker
 from bench.rig.brokers.process import wait_for
 from export.errors import ConfigError
 from stream.errors import BadState, BrokerUnavailable, TopicError
+from stream.kafka.look import Topic
 from stream.scoreboard.join import Judged
 from stream.scoreboard.reader import Scoreboard
 from stream.scoreboard.state import StateFolder
@@ -172,9 +173,9 @@ def test_lists_that_no_worker_writes_are_counted_and_the_state_can_be_kept(
 
 
 def test_start_without_a_broker_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stream.scoreboard.places._ANSWER_S", 0.5)
+    monkeypatch.setattr("stream.kafka.look._ANSWER_S", 0.5)
     board = Scoreboard("127.0.0.1:1")
-    with pytest.raises(BrokerUnavailable, match="no answer about the topic clicks"):
+    with pytest.raises(BrokerUnavailable, match="the topics cannot be looked at"):
         board.start()
     board.close()
 
@@ -184,12 +185,36 @@ def test_state_of_a_topic_that_was_made_again_is_refused(bootstrap: str, shop: S
     counted(bootstrap, tmp_path)
     other = InProcessBroker()
     other.start()
-    Producer({"bootstrap.servers": other.bootstrap}).list_topics(TOPICS.clicks, timeout=10)
+    for topic in (TOPICS.clicks, TOPICS.recommendations):
+        Producer({"bootstrap.servers": other.bootstrap}).list_topics(topic, timeout=10)
     board = Scoreboard(other.bootstrap, state=StateFolder(tmp_path))
     with pytest.raises(TopicError, match=r"made again, or cut\. Start the scoreboard with another --state"):
         board.open()
     board.close()
     other.close()
+
+
+def test_topics_that_are_deleted_or_made_again_later_are_found_by_a_look_also_after_a_restart(
+    bootstrap: str, shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = {name: Topic(4, f"{name}-1") for name in (TOPICS.clicks, TOPICS.recommendations)}
+    monkeypatch.setattr("stream.kafka.look.TopicLook.at", lambda *_: cluster)
+    shop.run(random.Random(1), 20)
+    board = Scoreboard(bootstrap, state=StateFolder(tmp_path))
+    board.open()
+    board.look()
+    board.save()
+    cluster[TOPICS.clicks] = Topic(4, "clicks-2")
+    with pytest.raises(TopicError, match=r"clicks was deleted and made again.*another --state"):
+        board.look()
+    board.close()
+    again = Scoreboard(bootstrap, state=StateFolder(tmp_path))
+    with pytest.raises(TopicError, match="clicks was deleted and made again"):
+        again.open()
+    del cluster[TOPICS.recommendations]
+    with pytest.raises(TopicError, match="there is no topic recommendations"):
+        again.look()
+    again.close()
 
 
 def test_state_is_one_scoreboards_and_of_its_topics(tmp_path: Path) -> None:
