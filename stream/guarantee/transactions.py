@@ -11,7 +11,7 @@
                 on it. The producer is used no more: the partition is taken over anew, and what was committed is read
                 from the changelog. Nothing that was confirmed before is trusted either, for the same broker's sake.
                 So it is with a producer that waits while the broker answers others: librdkafka's may lose their way
-                in an outage under load, and send nothing for minutes (seen once in 700 rounds of faults)
+                in an outage under load, and send nothing for minutes (seen in one round of faults of hundreds)
 
 librdkafka's calls block, so each partition has a thread: its transactions keep their order, and those of other
 partitions do not wait for them.
