@@ -10,6 +10,8 @@ from collections.abc import Callable, Generator
 from functools import partial
 from random import Random
 
+from confluent_kafka import KafkaException
+
 from bench.harness.plan import Steps
 from bench.harness.world import GROUP, World
 from bench.rig.brokers.process import DeadlineExceeded, wait_for
@@ -156,7 +158,10 @@ def _await_committed(world: World) -> None:
     wanted = {number: min(end, newest.get(number, 0)) for number, end in ends.items()}
 
     def committed() -> bool:
-        found = world.operator.committed(GROUP, "clicks")
+        try:
+            found = world.operator.committed(GROUP, "clicks")
+        except KafkaException:  # a broker that has just come back
+            return False
         return all(found.get(number, 0) >= offset for number, offset in wanted.items())
 
     _await(world, "all clicks to be committed", committed)
