@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
@@ -30,10 +30,11 @@ from export.ranking.ranker import Ranker, RankerConfig
 from export.registry.registry import DEFAULT_VARIANT, Registry
 from model.bundling import export_bundle, with_manifest
 from model.config import Preset
-from model.cycle.fresh import FreshConfig, fresh_log, fresh_parts, fresh_preset
-from model.cycle.gate import GateConfig, GateReport, pass_gate
+from model.cycle.config import FreshConfig, GateConfig, Mode, RefitConfig
+from model.cycle.fresh import fresh_log, fresh_parts, fresh_preset
+from model.cycle.gate import GateReport, pass_gate
 from model.cycle.lineage import code_version, commit, published_by
-from model.cycle.refit import RefitConfig, guarded, refit
+from model.cycle.refit import guarded, refit
 from model.data.log import SessionLog
 from model.data.readers.build import build_log
 from model.data.readers.raw import RawLog
@@ -46,9 +47,7 @@ from model.machine.memory import release_memory
 from model.machine.threads import use_threads
 from model.reports.progress import OnProgress, Progress, ignore
 
-__all__ = ["Cycle", "CycleRequest", "CycleResult", "Mode", "run_cycle"]
-
-Mode = Literal["full", "fresh"]  # the whole window, or only what is new since the last version
+__all__ = ["Cycle", "CycleRequest", "CycleResult", "run_cycle"]
 
 _GATE = "gate.json"
 
