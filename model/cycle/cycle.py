@@ -83,7 +83,7 @@ class CycleResult:
     gate: GateReport
     checkpoints: Path | None  # of the weights published, to start the next from
     refitted: bool
-    seconds: float  # of this run of it
+    seconds: float  # of this run of it; where an earlier one published, of that
     why_not_refitted: str = ""  # what the guard found
 
 
@@ -107,6 +107,8 @@ class Cycle:
         """All steps that are not done yet."""
         if (version := published_by(self._request.registry, self._request.cycle)) is not None:
             return self._published_before(version)
+        if (version := self._request.registry.removed_of(self._request.cycle)) is not None:
+            return self._removed_since(version)
         self._request.folder.mkdir(parents=True, exist_ok=True)
         use_threads(self._threads)
         parts = self._hold_out()  # 1
@@ -244,6 +246,7 @@ class Cycle:
             window=request.window,
             gate=gate.to_json(),
             refit=found,
+            seconds=self._seconds(),
         )
         manifest = msgspec.structs.replace(bundle.manifest, lineage=lineage, baselines=gate.baselines)
         bundle = with_manifest(bundle, manifest)
@@ -256,7 +259,13 @@ class Cycle:
     def _published_before(self, version: str) -> CycleResult:
         lineage = self._request.registry.manifest(version).lineage
         assert lineage is not None, "it was found by its lineage"
-        return self._result(version, msgspec.convert(lineage.gate, GateReport, strict=False), lineage.refit)
+        gate = msgspec.convert(lineage.gate, GateReport, strict=False)
+        return dataclasses.replace(self._result(version, gate, lineage.refit), seconds=lineage.seconds)
+
+    def _removed_since(self, version: str) -> CycleResult:
+        """It is over, whatever it had found: somebody wanted its version gone."""
+        why = f"it had published version {version}, which was removed from the registry: it is not done again"
+        return self._result(None, GateReport(passed=False, reasons=(why,), candidate={}, live=None), None)
 
     def _result(self, version: str | None, gate: GateReport, found: Refit | None) -> CycleResult:
         refitted = found is not None and found.refitted
@@ -265,9 +274,12 @@ class Cycle:
             gate=gate,
             checkpoints=None if version is None else self._refit if refitted else self._candidate,
             refitted=refitted,
-            seconds=round(time.monotonic() - self._began, 1),
+            seconds=self._seconds(),
             why_not_refitted="" if found is None else found.why,
         )
+
+    def _seconds(self) -> float:
+        return round(time.monotonic() - self._began, 1)
 
     def _name(self, step: str) -> str:
         """Of a training, in its checkpoints: one of another cycle is refused."""
