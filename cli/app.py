@@ -13,6 +13,7 @@ from cli.commands import (
     models,
     recommend,
     replay,
+    scoreboard,
     shop,
     topics,
     train,
@@ -31,7 +32,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",  # keeps the brackets around defaults
 )
-for part in (shop, replay, log, train, trainer, evaluate, recommend, worker, watch):
+for part in (shop, replay, log, train, trainer, evaluate, recommend, worker, watch, scoreboard):
     app.add_typer(part.app)
 app.add_typer(topics.app, name="topics", rich_help_panel="Serve")
 app.add_typer(models.app, name="models", rich_help_panel="Serve")

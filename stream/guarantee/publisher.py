@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, Protocol
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from stream.errors import PublishFailed
+from stream.ops.futures import fail
 from stream.partition.reading import Partition
 
 __all__ = [
@@ -130,7 +131,7 @@ class _Ticket:
         if self.future.done():  # cancelled, as the worker stops
             return
         if self._error is not None:
-            self.future.set_exception(PublishFailed(f"the broker did not confirm a message: {self._error.str()}"))
+            fail(self.future, PublishFailed(f"the broker did not confirm a message: {self._error.str()}"))
         else:
             self.future.set_result(Receipt(self._offset, self._first, self._tracked))
 
@@ -158,7 +159,7 @@ class IdempotentPublisher:
                     await asyncio.sleep(_RETRY_S)
             except PublishFailed as error:  # at once; the reports of the messages before it come to nobody
                 refused: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
-                refused.set_exception(error)
+                fail(refused, error)
                 return refused
         return ticket.future
 

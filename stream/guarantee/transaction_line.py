@@ -17,6 +17,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 
 from stream.errors import Fenced, PublishFailed
 from stream.guarantee.publisher import Outgoing, Receipt, produce, shrink, shrink_large
+from stream.ops.futures import fail
 from stream.partition.positions import OWNER_KEY
 
 __all__ = ["TransactionLine", "TransactionObserver"]
@@ -281,7 +282,7 @@ def _resolve(future: "asyncio.Future[Any]", result: Any, error: Exception | None
     if future.done():  # cancelled, as the worker stops or the group changes again
         return
     if error is not None:
-        future.set_exception(error)
+        fail(future, error)
     else:
         future.set_result(result)
 

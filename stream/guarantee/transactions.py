@@ -25,6 +25,7 @@ from confluent_kafka.admin import AdminClient
 from stream.errors import Fenced
 from stream.guarantee.publisher import Outgoing, Receipt, broker_answers
 from stream.guarantee.transaction_line import TransactionLine, TransactionObserver
+from stream.ops.futures import fail
 from stream.partition.reading import Partition
 
 __all__ = ["TransactionalPublisher", "transactional_id"]
@@ -50,7 +51,7 @@ class TransactionalPublisher:
         future: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
         line = self._lines.get(partition)
         if line is None:
-            future.set_exception(Fenced(f"{partition[0]}-{partition[1]} was not taken over"))
+            fail(future, Fenced(f"{partition[0]}-{partition[1]} was not taken over"))
         else:
             line.put(messages, future)
         return future

@@ -1,4 +1,4 @@
-"""The worker's small web server: /health, /health/live and /metrics, nothing else.
+"""The small web server of a service: /health, /health/live and /metrics, and little else.
 
 It lives in threads of its own and can't slow the clicks down, whoever asks and however: a connection gets one answer
 and is closed, there are a few of them at a time, for a few seconds at most, some hundred a second, and the figures are
@@ -12,9 +12,10 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import MappingProxyType
 from typing import Any, Literal, Protocol
 
 import msgspec
@@ -67,11 +68,19 @@ class Figures(Protocol):
 
 
 class WebServer:
-    """Of a worker, or of another service. `health` is called in the server's threads."""
+    """Of a worker, or of another service. `health` is called in the server's threads, and so are `pages`: what they
+    return is shown as JSON at their paths."""
 
-    def __init__(self, host: str, port: int, health: Callable[[], Shown], metrics: Figures) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        health: Callable[[], Shown],
+        metrics: Figures,
+        pages: Mapping[str, Callable[[], Any]] = MappingProxyType({}),
+    ) -> None:
         self._host, self._port = host, port
-        self._health, self._metrics = health, metrics
+        self._health, self._metrics, self._pages = health, metrics, pages
         self._server: _Server | None = None
         self._text, self._text_at = b"", -_FRESH_S
         self._rendering = threading.Lock()
@@ -102,7 +111,10 @@ class WebServer:
             return HTTPStatus.OK, "text/plain; charset=utf-8", b"alive\n"
         if path == "/metrics":
             return HTTPStatus.OK, CONTENT_TYPE, self._figures()
-        return HTTPStatus.NOT_FOUND, "text/plain; charset=utf-8", b"/health, /health/live or /metrics\n"
+        if path in self._pages:
+            return HTTPStatus.OK, "application/json; charset=utf-8", msgspec.json.encode(self._pages[path]())
+        others = ", ".join(("/health", "/health/live", *self._pages))
+        return HTTPStatus.NOT_FOUND, "text/plain; charset=utf-8", f"{others} or /metrics\n".encode()
 
     def _figures(self) -> bytes:
         with self._rendering:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from typing import NamedTuple
 
+from stream.ops.futures import fail
 from stream.path.commit import Answer, Prepared
 
 __all__ = ["Inference", "RankTogether", "Ranked"]
@@ -85,6 +86,6 @@ def _settle(jobs: list[_Job], outcome: list[Ranked] | BaseException) -> None:
         if future.cancelled():
             continue
         if isinstance(outcome, BaseException):
-            future.set_exception(outcome)
+            fail(future, outcome)
         else:
             future.set_result(outcome[number])

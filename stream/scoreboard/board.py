@@ -4,6 +4,8 @@ A session's clicks depend on each other, so sums are over sessions (export.exper
 first judged click on, so that the board is of this moment; one that was shown several variants of an experiment (it was
 stopped and started anew) says nothing of either, and what it had added is taken back. All sums are of whole numbers, so
 that they are the same in any order.
+
+A trainer publishes versions for ever: those that were not seen for longest are counted together, as `older`.
 """
 
 import math
@@ -20,7 +22,9 @@ from stream.messages.contract import Recommendation
 from stream.scoreboard.join import Judged
 from stream.scoreboard.visit import Part, Shown, Visit
 
-__all__ = ["Board", "Latency", "Row", "RowState"]
+__all__ = ["OLDER", "Board", "Latency", "Row", "RowState"]
+
+OLDER = "older"  # what versions are called that are counted apart no more
 
 _STEP = math.log(1.05)  # between two edges of the latencies
 _BINS = 360  # up to 11 hours
@@ -69,7 +73,7 @@ class RowState(msgspec.Struct):
     latency: Latency = msgspec.field(default_factory=Latency)
     teams: list[str] = msgspec.field(default_factory=list)  # of interleaved lists
     prefer: dict[int, int] = msgspec.field(default_factory=dict)  # team -> sessions that clicked more of its items
-    model: str = ""  # version of its newest list
+    newest_ms: int = 0  # when its newest list was published
     items: bytes = b""  # that stood in its lists, a bit each by their numbers
 
 
@@ -109,6 +113,17 @@ class Row:
             self._seen = np.concatenate([self._seen, np.zeros(max(highest + 1, len(self._seen)), np.bool_)])
         self._seen[list(numbers)] = True
 
+    def absorb(self, other: "Row") -> None:
+        """Count what another row has as this one's."""
+        own, more = self.state, other.state
+        for name in ("sessions", "clicks", "hits", "nn", "hn", "hh", "shown", "lists", "fallbacks"):
+            setattr(own, name, getattr(own, name) + getattr(more, name))
+        for rank, hits in more.ranks.items():
+            own.ranks[rank] = own.ranks.get(rank, 0) + hits
+        own.latency = Latency([a + b for a, b in zip(own.latency.counts, more.latency.counts, strict=True)])
+        own.newest_ms = max(own.newest_ms, more.newest_ms)
+        self.saw(tuple(np.flatnonzero(other._seen).tolist()))
+
     def stored(self) -> RowState:
         """For the state file."""
         return msgspec.structs.replace(self.state, items=np.packbits(self._seen).tobytes().rstrip(b"\0"))
@@ -134,8 +149,9 @@ class Row:
 class Board:
     """Rows by (experiment, variant), and by version for the lists of no experiment."""
 
-    def __init__(self) -> None:
-        self.rows: list[Row] = []
+    def __init__(self, max_models: int = 200) -> None:
+        self._max_models = max_models
+        self.rows: list[Row] = []  # by their numbers; those of versions counted together are one and the same
         self.mixed: dict[str, int] = {}  # experiment -> sessions left out, as they saw several of its variants
         self._places: dict[tuple[str, str], int] = {}
 
@@ -151,12 +167,19 @@ class Board:
 
     def total(self) -> Tally:
         """All rows together; a session that was in several counts in each."""
-        return Tally.total([row.tally for row in self.rows])
+        return Tally.total([self.rows[place].tally for place in self._places.values()])
 
-    def restore(self, rows: list[RowState], mixed: dict[str, int]) -> None:
+    def stored(self) -> list[RowState | None]:
+        """The rows by their numbers, for the state file; None: counted with the older ones."""
+        kept = set(self._places.values())
+        return [row.stored() if place in kept else None for place, row in enumerate(self.rows)]
+
+    def restore(self, rows: list[RowState | None], mixed: dict[str, int]) -> None:
         """Go on with what was stored."""
-        self.rows = [Row(state) for state in rows]
-        self._places = {(one.experiment, one.name): place for place, one in enumerate(rows)}
+        known = {place: Row(state) for place, state in enumerate(rows) if state is not None}
+        self._places = {(row.state.experiment, row.state.name): place for place, row in known.items()}
+        older = self._places.get(("", OLDER), -1)
+        self.rows = [known[place if place in known else older] for place in range(len(rows))]
         self.mixed = mixed
 
     def row_of(self, found: Recommendation) -> int:
@@ -164,8 +187,9 @@ class Board:
         key = (found.experiment, found.variant if found.experiment else found.model)
         place = self._places.get(key)
         if place is None:
-            place = self._places[key] = len(self.rows)
-            self.rows.append(Row(RowState(*key)))
+            place = self._new(*key)
+            if not found.experiment:
+                self._count_oldest_together()
         return place
 
     def teams_of(self, place: int, found: Recommendation) -> tuple[int, ...]:
@@ -180,6 +204,7 @@ class Board:
         """A list that counts, in its session."""
         row = self.rows[shown.row]
         row.state.lists += 1
+        row.state.newest_ms = max(row.state.newest_ms, shown.published_ms)
         row.state.fallbacks += shown.fallback
         row.saw(shown.items)
         if latency_ms is not None:
@@ -211,6 +236,29 @@ class Board:
             row.replace(before, after)
             visit.parts[shown.row] = after
 
+    def _new(self, experiment: str, name: str) -> int:
+        place = self._places[experiment, name] = len(self.rows)
+        self.rows.append(Row(RowState(experiment, name)))
+        return place
+
+    def _count_oldest_together(self) -> None:
+        """Sessions that saw such a version go on adding to its row by its number: it is that of all older ones then."""
+        models = {name: row for name, row in self.models.items() if name != OLDER}
+        if len(models) <= self._max_models:
+            return
+        newest = max(row_place for (experiment, _), row_place in self._places.items() if not experiment)
+        name = min(
+            (row.state.newest_ms, place, name)
+            for name, row in models.items()
+            if (place := self._places["", name]) != newest
+        )[2]
+        if ("", OLDER) not in self._places:
+            self._new("", OLDER)
+        older = self.rows[self._places["", OLDER]]
+        place = self._places.pop(("", name))
+        older.absorb(self.rows[place])
+        self.rows[place] = older
+
     def _leave_out(self, visit: Visit, experiment: str, places: list[int]) -> None:
         visit.mixed.append(experiment)
         self.mixed[experiment] = self.mixed.get(experiment, 0) + 1
@@ -222,7 +270,8 @@ class Board:
     def facts(self) -> dict[str, Any]:
         """All that is counted, for comparisons: by names, not by the order in which they came."""
         found: dict[str, Any] = {"mixed": self.mixed}
-        for row in self.rows:
+        for place in self._places.values():
+            row = self.rows[place]
             own = row.state
             preferred = {name: own.prefer.get(place, 0) for place, name in enumerate(own.teams)}
             kept = {name: getattr(own, name) for name in ("shown", "lists", "fallbacks")}

@@ -16,7 +16,7 @@ from stream.scoreboard.board import Board, Row
 from stream.scoreboard.join import Counts
 from stream.scoreboard.lanes import Dropped
 
-__all__ = ["POPULARITY", "experiment_figures", "figures", "names_of", "row_figures"]
+__all__ = ["POPULARITY", "experiment_figures", "figures", "is_sample_ratio_ok", "names_of", "row_figures"]
 
 POPULARITY = "popularity"  # what lists without a model are called
 _USUAL_CONTROL = "control"
@@ -65,7 +65,7 @@ def experiment_figures(
         "variants": variants,
         "uplift": None,
         "interval": None,
-        "sample_ratio_ok": _is_ratio_ok(rows, known),
+        "sample_ratio_ok": None if known is None else is_sample_ratio_ok(board, known),
         "several_variants": board.mixed.get(name, 0),
     }
     drafted = rows.get(INTERLEAVED)
@@ -94,11 +94,12 @@ def experiment_figures(
 def row_figures(row: Row | None, listed: int) -> dict[str, Any]:
     """Of a variant or a version. Shares are None where nothing was counted; latencies in ms."""
     if row is None:
-        return {"sessions": 0, "clicks": 0, "hit_rate": None, "mrr": None, "coverage": None}
+        return {"sessions": 0, "clicks": 0, "hits": 0, "hit_rate": None, "mrr": None, "coverage": None}
     own, tally = row.state, row.tally
     return {
         "sessions": tally.sessions,
         "clicks": tally.clicks,
+        "hits": tally.hits,
         "hit_rate": tally.hit_rate,
         "mrr": tally.mrr,
         "coverage": row.items / listed if listed else None,
@@ -120,6 +121,15 @@ def names_of(name: str, board: Board, known: Experiment | None) -> list[str]:
     return [*announced, *(variant for variant in seen if variant not in announced)]
 
 
+def is_sample_ratio_ok(board: Board, known: Experiment) -> bool | None:
+    """Of the variants that were not stopped; None where no shares were promised of two or more."""
+    served = [variant for variant in known.variants if not variant.stopped]
+    if known.interleave or len(served) < 2:
+        return None
+    rows = [board.variants.get((known.experiment, one.name)) for one in served]
+    return is_ratio_ok([row.state.shown if row else 0 for row in rows], [one.share for one in served])
+
+
 def _names(board: Board, experiments: Mapping[str, Experiment]) -> list[str]:
     """Those that run, and those whose lists were seen; the oldest first."""
     running = {name for name, one in experiments.items() if one.state == "running"}
@@ -135,14 +145,3 @@ def _first(found: Mapping[str, Any], experiments: Mapping[str, Experiment]) -> s
 
 def _started(name: str, experiments: Mapping[str, Experiment]) -> int:
     return experiments[name].started_ts if name in experiments else 0
-
-
-def _is_ratio_ok(rows: Mapping[str, Row], known: Experiment | None) -> bool | None:
-    """Of the variants that were not stopped; None where nobody says which shares were promised, or none were."""
-    if known is None or known.interleave:
-        return None
-    served = [variant for variant in known.variants if not variant.stopped]
-    if len(served) < 2:
-        return None
-    counts = [rows[one.name].state.shown if one.name in rows else 0 for one in served]
-    return is_ratio_ok(counts, [one.share for one in served])

@@ -56,7 +56,7 @@ class Scoreboard:
         self._topics, self._config, self._state = topics, config or ScoreboardConfig(), state
         self._on_judged = on_judged
         self.lock = threading.Lock()
-        self.board = Board()
+        self.board = Board(self._config.max_models)
         self.join = ListJoin(
             self._config, row_of=self.board.row_of, teams_of=self.board.teams_of, on_list=self.board.listed
         )

@@ -35,7 +35,7 @@ class ScoreboardState(msgspec.Struct):
     counts: Counts
     dropped: Dropped
     items: list[str]
-    rows: list[RowState]
+    rows: list[RowState | None]
     mixed: dict[str, int]
 
 
@@ -55,7 +55,7 @@ def take(topics: tuple[str, str], join: ListJoin, board: Board, lanes: Lanes) ->
             counts=join.counts,
             dropped=lanes.dropped,
             items=list(join.items),
-            rows=[row.stored() for row in board.rows],
+            rows=board.stored(),
             mixed=board.mixed,
         )
     )
@@ -69,12 +69,15 @@ def restore(state: ScoreboardState, join: ListJoin, board: Board, lanes: Lanes) 
 
 
 class StateFolder:
-    """A folder that one scoreboard has for itself. ConfigError where another one has it; OSError."""
+    """A folder that one scoreboard has for itself. ConfigError where another one has it, or it can't be used."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
-        self._lock: IO[bytes] = (folder / _LOCK).open("ab")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._lock: IO[bytes] = (folder / _LOCK).open("ab")
+        except OSError as error:
+            raise ConfigError(f"the scoreboard can't keep its state in {folder}: {error.strerror or error}") from error
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # goes with the process, however it ends
         except BlockingIOError:

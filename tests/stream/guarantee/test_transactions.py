@@ -1,6 +1,7 @@
 """Batches in transactions: one producer a partition, on a fake librdkafka, and on the in-process cluster."""
 
 import asyncio
+import gc
 from typing import Any
 
 import pytest
@@ -56,6 +57,27 @@ def test_batches_that_come_while_a_transaction_commits_share_the_next_one() -> N
         bench.producer().may_commit.set()
         assert [await bench.outcome(receipt) for receipt in receipts] == [Receipt(-1), *[Receipt(13)] * 3]
         assert bench.producer().committed == [[b"0"], [b"1", b"2", b"3"]]
+
+    scenario(run)
+
+
+def test_batches_of_a_worker_that_ends_fail_without_a_traceback_where_nobody_waits_for_them() -> None:
+    said: list[Any] = []
+
+    async def run(bench: Bench) -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: said.append(context))
+        bench.producer().may_commit.clear()
+        await bench.publish(b"0")
+        while "begin" not in bench.producer().calls:
+            await asyncio.sleep(0.001)
+        await bench.publish(b"1")
+        closing = asyncio.get_running_loop().run_in_executor(None, bench.publisher.close, 5)
+        await asyncio.sleep(0.05)
+        bench.producer().may_commit.set()
+        await closing
+        await asyncio.sleep(0.05)
+        gc.collect()
+        assert said == []
 
     scenario(run)
 

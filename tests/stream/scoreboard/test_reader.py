@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,64 +15,13 @@ from bench.rig.brokers.in_process import InProcessBroker
 from bench.rig.brokers.process import wait_for
 from export.errors import ConfigError
 from stream.errors import BadState, BrokerUnavailable, TopicError
-from stream.messages.contract import Click, Recommendation, Source, encode, recommended
 from stream.scoreboard.join import Judged
 from stream.scoreboard.reader import Scoreboard
 from stream.scoreboard.state import StateFolder
 from stream.topic_names import Topics
+from tests.stream.scoreboard.shop import Shop
 
 TOPICS = Topics()
-BEGIN = 1_700_000_000_000
-
-
-@pytest.fixture
-def bootstrap() -> Iterator[str]:
-    broker = InProcessBroker()
-    broker.start()
-    producer = Producer({"bootstrap.servers": broker.bootstrap})
-    for topic in (TOPICS.clicks, TOPICS.recommendations):
-        producer.list_topics(topic, timeout=10)
-    yield broker.bootstrap
-    broker.close()
-
-
-class Shop:
-    """Sends clicks and the lists that answer them, into partition 0 of both topics."""
-
-    def __init__(self, bootstrap: str) -> None:
-        self._producer = Producer({"bootstrap.servers": bootstrap})
-        self.offset = 0
-
-    def click(self, session: str, item: str) -> None:
-        value = encode(Click(session, item, BEGIN + self.offset))
-        self._producer.produce(TOPICS.clicks, value, session.encode(), partition=0, timestamp=BEGIN + self.offset)
-        self.offset += 1
-
-    def answer(self, session: str, items: str = "ab", offset: int | None = None, topic: str = TOPICS.clicks) -> None:
-        source = Source(topic, 0, self.offset - 1 if offset is None else offset)
-        listed = recommended([(item, 1.0) for item in items])
-        found = Recommendation(session, listed, "7", "default", False, source, 0, BEGIN + source.offset)
-        self._producer.produce(TOPICS.recommendations, encode(found), session.encode(), partition=0)
-
-    def raw(self, topic: str, value: bytes) -> None:
-        self._producer.produce(topic, value, b"s", partition=0)
-        self.offset += topic == TOPICS.clicks
-
-    def run(self, luck: random.Random, clicks: int) -> None:
-        for _ in range(clicks):
-            session = f"s{luck.randrange(5)}"
-            self.click(session, luck.choice("abcd"))
-            if luck.random() < 0.9:
-                self.answer(session, "".join(luck.sample("abcd", 2)))
-        self.flush()
-
-    def flush(self) -> None:
-        assert self._producer.flush(10) == 0
-
-
-@pytest.fixture
-def shop(bootstrap: str) -> Shop:
-    return Shop(bootstrap)
 
 
 def facts(board: Scoreboard) -> dict[str, Any]:
