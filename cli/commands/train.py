@@ -91,7 +91,7 @@ def train(
     from model.machine.openmp import spin_briefly
 
     spin_briefly()
-    from model.cycle.refit import RefitConfig
+    from model.cycle.config import RefitConfig
     from model.training_run import TrainRequest, train_to_registry
 
     chosen = _preset(

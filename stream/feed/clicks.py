@@ -40,7 +40,7 @@ class ClicksFeed:
 
     def __init__(self, bootstrap_servers: str, topic: str, extra: Mapping[str, str] | None = None) -> None:
         options = consumer_options(bootstrap_servers, extra, group="nextclick-trainer-clicks")
-        options |= {"isolation.level": "read_committed", "enable.partition.eof": False}
+        options |= {"isolation.level": "read_committed", "enable.partition.eof": True}
         self._servers, self.topic, self._extra = bootstrap_servers, topic, extra
         self._consumer: Consumer = build_client(Consumer, options)
         self._admin: Any = build_admin(bootstrap_servers, extra or {})
@@ -87,6 +87,10 @@ class ClicksFeed:
         sessions, items, times, types = found.session_id, found.item_id, found.timestamp, found.type
         for message in self._consumer.consume(min(most, _AT_ONCE), timeout_s):
             error = message.error()
+            if error is not None and error.code() == KafkaError._PARTITION_EOF:  # behind the markers of transactions
+                number, offset = message.partition() or 0, message.offset() or 0
+                self._next[number] = max(self._next.get(number, 0), offset)
+                continue
             if error is not None:
                 if error.fatal() or error.code() in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC):
                     raise TopicError(f"{self.topic} can't be read any more: {error.str()}")
