@@ -1,7 +1,7 @@
 """What newer clicks are worth, and the cheapest way to learn them; which of the trainer's defaults follow from that.
 
     python -m bench.freshness [--data-dir DIR] [--shops yoochoose serenade nowplaying tmall] [--sessions N]
-        [--preset NAME] [--seed N] [--out FILE] [--json]
+        [--preset NAME] [--seed N] [--work DIR] [--out FILE] [--json]
 
 Each shop is cut by time (bench/measure/slices.py): `base` was learned by the version that is live, `new` came since,
 `next` is judged. All see whole sessions, are judged on the same predictions, and what a model does not know is a miss.
@@ -83,6 +83,7 @@ def main() -> None:
     parser.add_argument("--sessions", type=int, default=40_000, help="of each shop, evenly over its time")
     parser.add_argument("--preset", choices=PRESETS, default="tron-fast")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--work", type=Path, help="where trainings are kept: a run that was stopped goes on")
     parser.add_argument("--out", type=Path, help="JSON lines: one a shop, added as it comes")
     parser.add_argument("--json", action="store_true", help="the last line is one JSON object")
     args = parser.parse_args()
@@ -93,7 +94,8 @@ def main() -> None:
         with tempfile.TemporaryDirectory(prefix="nextclick-bench-") as folder:
             try:
                 raw = read_shop(name, args.data_dir, Path(folder), args.sessions)
-                found.append({"shop": name, **measure(raw, chosen, Path(folder))})
+                work = args.work / name if args.work else Path(folder)
+                found.append({"shop": name, **measure(raw, chosen, work)})
             except NextclickError as error:
                 sys.exit(f"error: {name}: {error}")
         if args.out:
@@ -140,7 +142,8 @@ def measure(raw: RawLog, chosen: Preset, folder: Path) -> Row:
     whole = build_log(slices.whole)
     about = {"sessions": whole.sessions, "clicks": whole.clicks, "items": len(whole.vocabulary)}
     since = {"new_sessions": build_log(slices.new).sessions, "new_items": len(exam.new_items)}
-    cycle = fresh_cycle(slices, chosen, learned["nothing"].directory, exam, folder)
+    with tempfile.TemporaryDirectory(prefix="nextclick-bench-") as place:
+        cycle = fresh_cycle(slices, chosen, learned["nothing"].directory, exam, Path(place))
     return {**about, **since, "rows": rows, "fresh_cycle": cycle}
 
 
@@ -156,9 +159,6 @@ def trainings(slices: Slices, chosen: Preset, exam: Exam, folder: Path) -> dict[
 
     live = add("nothing", base, chosen)
     add("scratch", whole, chosen)
-    add("warm", whole, chosen, live)
-    for share in SHARES:
-        add(f"continue {share:g}", whole, shortened(chosen, base.sessions, share), live)
     for name, config in FRESH.items():
         add(name, fresh_log(whole, slices.starts[0], config), fresh_preset(chosen, config), live)
     parent, config = live, FRESH["fresh"]
@@ -168,6 +168,9 @@ def trainings(slices: Slices, chosen: Preset, exam: Exam, folder: Path) -> dict[
         teach(log, fresh_preset(chosen, config), step, parent)
         parent = step
     add("fresh x4", fresh_log(whole, slices.starts[-1], config), fresh_preset(chosen, config), parent)
+    for share in SHARES:
+        add(f"continue {share:g}", whole, shortened(chosen, base.sessions, share), live)
+    add("warm", whole, chosen, live)
     return found
 
 

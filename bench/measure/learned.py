@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -57,7 +58,7 @@ def learn(log: SessionLog, preset: Preset, exam: Exam, folder: Path, parent: Pat
     """Train on a log, from scratch or on top of a checkpoint, and judge. TrainingError and CheckpointError."""
     wall, processor = time.perf_counter(), time.process_time()
     trained = teach(log, preset, folder, parent)
-    wall, processor = time.perf_counter() - wall, time.process_time() - processor
+    wall, processor = _costs(folder, time.perf_counter() - wall, time.process_time() - processor)
     one = Judged(
         vocabulary=log.vocabulary,
         popularity=log.popularity(),
@@ -92,6 +93,15 @@ def recall_of(judgement: Judgement, log: SessionLog, items: frozenset[str]) -> f
     wanted = np.array([False, *(name in items for name in log.vocabulary.items)])  # (I + 1,)
     ranks = judgement.ranks[wanted[log.items[~first]]]  # of judge: by click, the first of a session apart
     return round(float(np.mean((ranks > 0) & (ranks <= CUTOFF))), 4) if len(ranks) else None
+
+
+def _costs(folder: Path, *spent: float) -> list[float]:
+    """Seconds spent on a training, with those of runs that were stopped, or were over before."""
+    file = folder / "costs.json"
+    before = json.loads(file.read_text()) if file.exists() else [0.0] * len(spent)
+    costs = [round(one + other, 1) for one, other in zip(before, spent, strict=True)]
+    file.write_text(json.dumps(costs))
+    return costs
 
 
 class _Weights:
