@@ -9,6 +9,7 @@ import typer
 
 from cli.options.common import Json, RegistryUrl, Threads
 from cli.options.group import command, option
+from cli.options.mlflow import Mlflow, tracking_uri
 from cli.options.reading import Data, Reading
 from cli.output import report, stderr
 from export.errors import ConfigError
@@ -82,6 +83,7 @@ def train(
         Path | None,
         option(metavar="DIR", help="Checkpoint folder of an earlier run to start from.", rich_help_panel=RUN),
     ] = None,
+    mlflow: Mlflow = None,
     json: Json = False,
 ) -> None:
     """Train on a click log, export, check, and publish a bundle into the registry.
@@ -92,6 +94,7 @@ def train(
 
     spin_briefly()
     from model.cycle.config import RefitConfig
+    from model.tracked_training import tracked_training
     from model.training_run import TrainRequest, train_to_registry
 
     chosen = _preset(
@@ -120,8 +123,10 @@ def train(
         refit=RefitConfig() if refit else None,
         read=read.options(),
     )
-    with _progress() as on_progress:
-        summary = train_to_registry(request, on_progress)
+    uri = tracking_uri(mlflow)
+    with _progress() as on_progress, tracked_training(uri, request, on_progress) as run:
+        summary = train_to_registry(request, run.on_progress)
+        run.ended(summary)
     if summary is not None:  # else another process of this training publishes
         report(summary.to_dict(), json)
 

@@ -10,6 +10,7 @@ import typer
 from cli.options.common import Json, RegistryUrl, Variant
 from cli.options.group import command, option
 from cli.options.kafka import Kafka
+from cli.options.mlflow import Mlflow, tracking_uri
 from cli.options.reading import Reading
 from cli.output import report
 from export.errors import ConfigError
@@ -110,6 +111,7 @@ def trainer(
     log_level: Annotated[
         str, option(metavar="NAME", help="debug, info, warning or error.", rich_help_panel=PROCESS)
     ] = "info",
+    mlflow: Mlflow = None,
     json: Json = False,
 ) -> None:
     """Read clicks, train, judge, publish and promote, again and again. A second trainer stands by."""
@@ -118,7 +120,8 @@ def trainer(
     from model.presets import preset as named
     from model.trainer.config import TrainerConfig, read_span
     from model.trainer.metrics import TrainerMetrics
-    from model.trainer.service import Trainer
+    from model.trainer.outcome import HARMLESS
+    from model.trainer.service import Trainer, TrainerHealth
     from stream.feed.announcer import Announcer
     from stream.feed.clicks import ClicksFeed
     from stream.feed.lead import Lead
@@ -164,6 +167,7 @@ def trainer(
         threads=threads,
         nice=nice,
         exact=exact,
+        mlflow=tracking_uri(mlflow),
     )
     logging.getLogger().setLevel(log_level.upper())
     stop = StopSignal()
@@ -198,7 +202,13 @@ def trainer(
             return report(
                 {"version": ended.version, "gate": ended.gate, "clicks": clicks, "seconds": ended.seconds}, json
             )
-        web = WebServer(web_host, web_port, lambda: service.health([str(one) for one in problems.lasting()]), metrics)
+
+        def health() -> TrainerHealth:
+            lasting = problems.lasting()
+            hindered = any(one.key not in HARMLESS for one in lasting)
+            return service.health([str(one) for one in lasting], hindered=hindered)
+
+        web = WebServer(web_host, web_port, health, metrics)
         logging.getLogger(__name__).info("health and metrics on http://%s:%d", web_host, asyncio.run(web.start()))
         service.run(stop.event)
         asyncio.run(web.stop())

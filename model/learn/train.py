@@ -345,7 +345,7 @@ def train(
     """
     trainer = Trainer(log, valid, preset, run=run, directory=directory, on_progress=on_progress, team=team)
     if not (resume and trainer.resume()) and init_from is not None:
-        start_from(trainer.encoder, log.vocabulary, init_from)
+        start_from(trainer.encoder, log.vocabulary, init_from, log)
     begins_at = trainer.step, float(trainer.encoder.items.weight.detach().double().sum())
     team.check_alike("the step and the weights they begin with (do they share the checkpoint folder?)", begins_at)
     return trainer.run()

@@ -1,13 +1,24 @@
-"""Warm start: a new model begins with what an earlier one learned, matched by the shop's item ids."""
+"""Warm start: a new model begins with what an earlier one learned, matched by the shop's item ids.
+
+An item that the earlier model did not know begins where the items are that it was clicked with: at the mean, over its
+clicks, of the known items' rows in the same session. From a random row it takes a training of full length to get into
+lists at all; from there a few steps will do (`python -m bench.freshness`, new items).
+
+Legend: V catalogue ids 1..V, H hidden width, T clicks, S sessions.
+"""
 
 from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from export.bundle.vocabulary import Vocabulary
+from model.data.log import SessionLog
 from model.errors import CheckpointError
 from model.learn import checkpoint
 from model.nets.encoder import Encoder
@@ -15,12 +26,14 @@ from model.nets.encoder import Encoder
 __all__ = ["start_from"]
 
 ITEMS = "items.weight"
+_SESSIONS = 10_000  # looked at at a time: the rows of their clicks are in memory
 
 
-def start_from(encoder: Encoder, vocabulary: Vocabulary, directory: Path) -> int:
+def start_from(encoder: Encoder, vocabulary: Vocabulary, directory: Path, log: SessionLog | None = None) -> int:
     """Copy layers, and the rows of items both know, from the best weights in `directory`; return how many items.
 
-    Items the earlier model did not know keep their fresh rows. Raises CheckpointError if it is another encoder.
+    Items the earlier model did not know begin beside those they are clicked with in `log`, which has the vocabulary;
+    the others keep their fresh rows. Raises CheckpointError if it is another encoder.
     """
     state = checkpoint.load(directory)
     try:
@@ -40,8 +53,30 @@ def start_from(encoder: Encoder, vocabulary: Vocabulary, directory: Path) -> int
     if pairs:
         new, old = torch.tensor(pairs).T
         merged[new] = weights[ITEMS][old]
+    if log is not None and pairs:
+        known = np.zeros(len(vocabulary) + 1, bool)  # (V + 1,)
+        known[[row for row, _ in pairs]] = True
+        _place_beside(merged, known, log)
     encoder.load_state_dict({**weights, ITEMS: merged})
     return len(pairs)
+
+
+def _place_beside(rows: Tensor, known: NDArray[np.bool_], log: SessionLog) -> None:
+    """Change the rows (V + 1, H) of items that are not known and were clicked with known ones."""
+    is_known = known[log.items]  # (T,)
+    counts = np.add.reduceat(is_known, log.offsets[:-1]) if log.sessions else log.lengths  # (S,) clicks on known items
+    both = log.select((counts > 0) & (counts < log.lengths))
+    sums, clicks = torch.zeros_like(rows), torch.zeros(len(rows))
+    for first in range(0, both.sessions, _SESSIONS):
+        part = both.select(np.arange(first, min(first + _SESSIONS, both.sessions)))
+        items, of_known = torch.from_numpy(part.items).long(), torch.from_numpy(known[part.items])
+        session = torch.from_numpy(np.repeat(np.arange(part.sessions), part.lengths))
+        means = torch.zeros(part.sessions, rows.shape[1]).index_add_(0, session[of_known], rows[items[of_known]])
+        means /= torch.bincount(session[of_known], minlength=part.sessions)[:, None]
+        sums.index_add_(0, items[~of_known], means[session[~of_known]])
+        clicks += torch.bincount(items[~of_known], minlength=len(rows))
+    placed = clicks > 0
+    rows[placed] = sums[placed] / clicks[placed, None]
 
 
 def _shape(config: dict[str, object]) -> dict[str, object]:

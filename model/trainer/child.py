@@ -50,6 +50,8 @@ class Ended(msgspec.Struct, frozen=True):
     refitted: bool = False
     why_not_refitted: str = ""
     seconds: float = 0.0
+    mlflow: str = ""  # why MLflow did not keep all of it
+    mlflow_lost: int = 0  # records
     error: str = ""  # why it failed
     kind: str = ""  # of error
     code: int = 1  # exit code of a command that fails so
@@ -146,6 +148,7 @@ def _run(task: Task) -> Ended:
     from model.cycle.cycle import CycleRequest, run_cycle
     from model.presets import preset
     from model.reports.progress import Progress
+    from model.trainer.cycle_run import CycleRun
     from model.trainer.files import open_files
     from model.trainer.store import ClickStore
     from model.trainer.window import read_window
@@ -160,30 +163,29 @@ def _run(task: Task) -> Ended:
     raw = read_window(store, cycle.parts, window_ms=config.window_ms, gap_ms=config.gap_ms)
     work = Path(config.work)
     parent = work / cycle.parent if cycle.parent and (work / cycle.parent).is_dir() else None
-    result = run_cycle(
-        CycleRequest(
-            cycle=cycle.cycle,
-            raw=raw,
-            mode=cycle.mode if parent is not None else "full",  # the checkpoints may lie on another machine
-            preset=preset(config.preset).override(
-                threads=config.threads, seed=config.seed, max_seconds=config.max_seconds
-            ),
-            registry=Registry(config.registry),
-            folder=work / cycle.cycle,
-            variant=config.variant,
-            parent=parent,
-            parent_version=cycle.parent_version,
-            since_ts=cycle.since_ts,
-            min_support=config.min_support,
-            gate=config.gate,
-            refit=config.refit,
-            fresh=config.fresh,
-            scoring="exact" if config.exact else "auto",
-            window={"until_ts": cycle.until_ts, "next_offsets": cycle.next_offsets, "parts": len(cycle.parts)},
-            may_publish=_ask_parent,
-        ),
-        on_progress,
+    request = CycleRequest(
+        cycle=cycle.cycle,
+        raw=raw,
+        mode=cycle.mode if parent is not None else "full",  # the checkpoints may lie on another machine
+        preset=preset(config.preset).override(threads=config.threads, seed=config.seed, max_seconds=config.max_seconds),
+        registry=Registry(config.registry),
+        folder=work / cycle.cycle,
+        variant=config.variant,
+        parent=parent,
+        parent_version=cycle.parent_version,
+        since_ts=cycle.since_ts,
+        min_support=config.min_support,
+        gate=config.gate,
+        refit=config.refit,
+        fresh=config.fresh,
+        scoring="exact" if config.exact else "auto",
+        window={"until_ts": cycle.until_ts, "next_offsets": cycle.next_offsets, "parts": len(cycle.parts)},
+        may_publish=_ask_parent,
     )
+    run = CycleRun(config, request, on_progress)
+    with run.ending():
+        result = run_cycle(request, run.on_progress)
+    tracked = run.ended(result)
     return Ended(
         version=result.version,
         gate=result.gate.to_json(),
@@ -191,6 +193,8 @@ def _run(task: Task) -> Ended:
         refitted=result.refitted,
         why_not_refitted=result.why_not_refitted,
         seconds=result.seconds,
+        mlflow=tracked.error,
+        mlflow_lost=tracked.lost,
     )
 
 

@@ -47,6 +47,7 @@ class TrainerConfig:
     threads: int = 1  # of a training: the other cores are the workers'
     nice: int = 10
     exact: bool = False  # never score in int8
+    mlflow: str = ""  # address of MLflow, as check_uri returns it; empty: it is told nothing
 
     def __post_init__(self) -> None:
         require_finite(self)

@@ -25,8 +25,8 @@ class Decisions:
     def __init__(self, folder: Path) -> None:
         self._file = folder / _FILE
 
-    def note(self, cycle: OpenCycle, ended: Ended) -> None:
-        """One cycle is over."""
+    def note(self, cycle: OpenCycle, ended: Ended, missing: str = "") -> None:
+        """One cycle is over. missing: what is said where there is still no model to be served."""
         outcome = outcome_of(ended)
         entry = {
             "at": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -36,6 +36,7 @@ class Decisions:
             "why": cycle.why,
             "clicks": cycle.total,
             "outcome": outcome,
+            **({"no_model": missing} if missing else {}),
             **{name: value for name, value in msgspec.to_builtins(ended).items() if name not in ("code", "kind")},
         }
         with self._file.open("ab") as file:
@@ -48,6 +49,8 @@ class Decisions:
         }[outcome]
         level = logging.WARNING if outcome == "failed" else logging.INFO
         log.log(level, "cycle %s (%s, as %s) %s: %s. %s", cycle.cycle, cycle.mode, cycle.why, outcome, what, reasons)
+        if missing:
+            log.warning("cycle %s: %s", cycle.cycle, missing)
         if ended.why_not_refitted:
             log.warning("cycle %s was not refitted: %s", cycle.cycle, ended.why_not_refitted)
 

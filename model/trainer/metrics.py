@@ -42,6 +42,9 @@ class TrainerMetrics:
         self.problem = Gauge(
             name("problem"), "1 while something is wrong, by what it is.", ("key",), registry=self.registry
         )
+        self.mlflow_lost = Counter(
+            name("mlflow_lost"), "Records of trainings that MLflow did not keep.", registry=self.registry
+        )
         self.free_bytes = Gauge(name("disk_free_bytes"), "Where the checkpoints are.", registry=self.registry)
 
     def render(self) -> bytes:

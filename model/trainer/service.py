@@ -27,11 +27,12 @@ from model.errors import LeadLost
 from model.trainer.bounds import Bounds
 from model.trainer.child import Child, Ended, Task
 from model.trainer.config import TrainerConfig
-from model.trainer.decisions import Decisions, outcome_of
+from model.trainer.decisions import Decisions
 from model.trainer.files import open_files
 from model.trainer.intake import Intake
 from model.trainer.journal import Journal, OpenCycle
 from model.trainer.metrics import TrainerMetrics
+from model.trainer.outcome import Outcomes
 from model.trainer.ports import Announcing, Feed, Leading
 from model.trainer.schedule import due
 from model.trainer.store import ClickStore
@@ -91,8 +92,9 @@ class Trainer:
         self._store, self._journal = ClickStore(files), Journal(files)
         self._work = Path(config.work)
         self._work.mkdir(parents=True, exist_ok=True)
-        self._decisions = Decisions(self._work)
         self._bounds = Bounds(config, self.metrics, problem=problem, solved=solved)
+        decisions = Decisions(self._work)
+        self._outcomes = Outcomes(config, self._registry, self.metrics, decisions, problem=problem, solved=solved)
         self._intake = Intake(config, feed, self._store, self.metrics, log.info)
         self._child: Child | None = None
         self._failures, self._next_look, self._step = 0, 0.0, ""
@@ -167,7 +169,7 @@ class Trainer:
         self.metrics.leads.set(1)
         self._state = "reading"
         self._store.refresh()
-        self._journal.refresh()
+        self._outcomes.look(self._journal.refresh())
         if self._data is not None:
             came = import_log(self._store, *self._data, log.info)
             self.metrics.clicks.inc(came)
@@ -275,16 +277,8 @@ class Trainer:
                 "last_version": ended.version,
             }
         self._journal.write(**changes)
-        self._decisions.note(cycle, ended)
-        outcome = outcome_of(ended)
-        self.metrics.cycles.labels(cycle.mode, outcome).inc()
-        self.metrics.seconds.labels(cycle.mode).set(ended.seconds)
+        outcome = self._outcomes.note(cycle, ended)
         self._failures = self._failures + 1 if outcome == "failed" else 0
-        if outcome == "failed":
-            self._problem("cycle_failed", f"cycle {cycle.cycle} failed: {ended.error}", "it is tried again")
-        else:
-            self._solved("cycle_failed")
-            self.metrics.gate.set(outcome == "published")
         if outcome == "published":
             removed = self._announcing.prune(self._config.keep_versions)
             if removed:
@@ -317,11 +311,11 @@ class Trainer:
     def _trouble(self, error: Exception) -> None:
         self._problem("trainer", f"the trainer can't go on at present: {error}", "it tries again every few seconds")
 
-    def health(self, reasons: list[str]) -> TrainerHealth:
-        """`reasons`: what is wrong, as `problem` heard it."""
+    def health(self, reasons: list[str], *, hindered: bool | None = None) -> TrainerHealth:
+        """`reasons`: what is wrong, as `problem` heard it; hindered: some of it keeps it from training [if any]."""
         state = self._journal.state
         return TrainerHealth(
-            ready=self._state == "standby" or not reasons,
+            ready=self._state == "standby" or not (bool(reasons) if hindered is None else hindered),
             state=self._state,
             cycle=state.open.cycle if state.open else "",
             why=state.open.why if state.open else "",

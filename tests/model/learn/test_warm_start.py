@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from export.bundle.vocabulary import Vocabulary
+from model.data.log import SessionLog
 from model.errors import CheckpointError
-from model.learn import checkpoint
+from model.learn import checkpoint, warm_start
 from model.learn.train import Trainer, new_encoder, train
 from model.learn.warm_start import start_from
 from tests.model.learn.test_train import run
@@ -29,6 +31,30 @@ def test_start_from_known_items_keep_their_rows_and_new_ones_are_fresh(tmp_path:
     assert torch.equal(fresh.items.weight[3], old.items.weight[1])
     for name, weight in fresh.named_parameters():
         assert name == "items.weight" or torch.equal(weight, old.get_parameter(name))
+
+
+@pytest.mark.parametrize("at_a_time", [1, 2, 100])
+def test_start_from_new_items_begin_beside_those_they_are_clicked_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_a_time: int
+) -> None:
+    monkeypatch.setattr(warm_start, "_SESSIONS", at_a_time)
+    old = run(tmp_path).encoders[0].items.weight
+    vocabulary = Vocabulary(["new-1", "item-7", "item-1", "new-2", "new-3"])
+    sessions = [[2, 3, 1], [1, 3], [4, 5], [2, 3], [1, 1, 2], [5]]  # new-1 with both; new-2 and new-3 with none
+    log = SessionLog(
+        items=np.array([item for items in sessions for item in items], np.int32),
+        offsets=np.cumsum([0, *map(len, sessions)]),
+        ts=np.arange(13, dtype=np.int64),
+        vocabulary=vocabulary,
+    )
+    fresh = new_encoder(tiny_preset(), 5)
+    untouched = fresh.items.weight.detach().clone()
+    assert start_from(fresh, vocabulary, tmp_path, log) == 2
+    seven, one = old[7], old[1]
+    torch.testing.assert_close(fresh.items.weight[1], ((seven + one) / 2 + one + seven + seven) / 4)
+    assert torch.equal(fresh.items.weight[2], seven)
+    assert torch.equal(fresh.items.weight[4:], untouched[4:])
+    assert torch.equal(fresh.items.weight[0], untouched[0])
 
 
 @pytest.mark.parametrize("options", [{"positions": "end"}, {"hidden": 8}, {"kind": "gru"}], ids=str)
