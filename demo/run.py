@@ -21,9 +21,11 @@ from demo.join import ClickJoin
 from demo.process import Stop, signals, switch_interval
 from demo.refresh import Refresher
 from demo.result import DemoResult, result_of
+from demo.shop import Shop
 from demo.shoppers import LiveShoppers
-from demo.simulator import Shop, ShopConfig, ShopperConfig, Shoppers
+from demo.simulator import ShopperConfig, Shoppers
 from demo.spotlight import Spotlight
+from demo.stock import ShopConfig
 from demo.training import TrainerRun
 from demo.view import LiveView, PlainView, Snapshot, Training, View
 from stream.topic_names import Topics

@@ -4,7 +4,9 @@ import numpy as np
 
 from demo.click_log import ClickLog
 from demo.refresh import newest_sessions, split_flow
-from demo.simulator import Shop, ShopConfig, Shoppers
+from demo.shop import Shop
+from demo.simulator import Shoppers
+from demo.stock import ShopConfig
 
 LOG = Shoppers(Shop(ShopConfig(items=50, categories=4))).sessions(100)
 

@@ -11,8 +11,10 @@ from confluent_kafka import Consumer, Producer
 from demo.broker import FETCH_WAIT_MS, LocalCluster
 from demo.errors import DemoError
 from demo.join import ClickJoin
+from demo.shop import Shop
 from demo.shoppers import LiveShoppers
-from demo.simulator import Shop, ShopConfig, ShopperConfig, Shoppers
+from demo.simulator import ShopperConfig, Shoppers
+from demo.stock import ShopConfig
 from stream.kafka.clients import assign_all, consumer_options, producer_options
 from stream.messages.contract import Click, Recommendation, Source, decode_click, encode, recommended
 from stream.topic_names import Topics
