@@ -276,7 +276,7 @@ class Trainer:
             }
         self._journal.write(**changes)
         self._decisions.note(cycle, ended)
-        outcome = outcome_of(ended)
+        outcome = outcome_of(cycle, ended)
         self.metrics.cycles.labels(cycle.mode, outcome).inc()
         self.metrics.seconds.labels(cycle.mode).set(ended.seconds)
         self._failures = self._failures + 1 if outcome == "failed" else 0
@@ -284,7 +284,8 @@ class Trainer:
             self._problem("cycle_failed", f"cycle {cycle.cycle} failed: {ended.error}", "it is tried again")
         else:
             self._solved("cycle_failed")
-            self.metrics.gate.set(outcome == "published")
+            if outcome != "skipped":
+                self.metrics.gate.set(outcome == "published")
         if outcome == "published":
             removed = self._announcing.prune(self._config.keep_versions)
             if removed:
