@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Protocol
 
@@ -10,10 +10,11 @@ from rich.columns import Columns
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.panel import Panel
-from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from demo.comparison import CONTROL, NEWEST
+from demo.hits import Hits
 from demo.join import Figures
 from demo.spotlight import SpotlightRow
 
@@ -21,6 +22,7 @@ __all__ = ["LiveView", "PlainView", "Snapshot", "Training", "View", "render"]
 
 LINE_EVERY_S = 5.0  # between two lines without a terminal
 ROWS, EVENTS = 3, 6  # newest clicks of the shopper, and newest messages, where the terminal has room for them
+MODELS = 4  # newest versions with their hit rates
 _SMALL = 40  # lines of a terminal that has not
 
 
@@ -29,8 +31,7 @@ class Training:
     """A training that runs."""
 
     label: str
-    share: float  # done, 0 to 1
-    detail: str = ""  # what the trainer says
+    detail: str = ""  # the step it is at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +41,7 @@ class Snapshot:
     seconds: float = 0.0  # since the first click
     clicks_per_s: float = 0.0
     figures: Figures | None = None  # None before shoppers have come
+    hits: Hits = field(default_factory=Hits)
     training: Training | None = None
     shopper: str | None = None  # session watched
     rows: tuple[SpotlightRow, ...] = ()  # its newest clicks, oldest first
@@ -117,10 +119,12 @@ def render(snapshot: Snapshot, describe: Callable[[str], str], height: int = _SM
     rows, events = (ROWS, EVENTS) if height >= _SMALL else (1, 3)
     parts: list[RenderableType] = []
     if snapshot.figures is not None:
-        parts.append(Columns([_speed(snapshot, snapshot.figures), _hits(snapshot.figures)], expand=True))
+        parts.append(
+            Columns([_speed(snapshot, snapshot.figures), _hits(snapshot.hits, snapshot.figures.models)], expand=True)
+        )
         parts.append(_shopper(snapshot.rows[-rows:], snapshot.shopper, describe))
     if snapshot.training is not None:
-        parts.append(_bar(snapshot.training))
+        parts.append(Text(_training_line(snapshot.training)))
     parts.append(Text("\n".join(snapshot.events[-events:])))
     return Panel(Group(*parts), title="nextclick demo", subtitle="Ctrl-C ends it")
 
@@ -137,14 +141,29 @@ def _speed(snapshot: Snapshot, figures: Figures) -> Table:
     return table
 
 
-def _hits(figures: Figures) -> Table:
-    table = Table("list", "hit rate", title="the next click was in the list", expand=True)
-    serving = figures.models[-1] if figures.models else ""
-    for version in figures.models:
-        now = "  (serving)" if version == serving else ""
-        table.add_row(f"model {version}{now}", _percent(figures.hit_rate_by_model.get(version)))
-    table.add_row("popularity", _percent(figures.hit_rate_popularity))
+def _hits(hits: Hits, models: Sequence[str]) -> Table:
+    """By variant once an experiment runs, before it by version; `models` are those served, in order."""
+    table = Table("list", "hit rate", title="the next click was in the list", caption=_uplift(hits), expand=True)
+    if hits.by_variant:
+        served = {CONTROL: f"keeps model {models[0]}", NEWEST: f"now model {models[-1]}"} if models else {}
+        for name, rate in hits.by_variant.items():
+            table.add_row(f"{name}: {served.get(name, '')}", _percent(rate))
+    else:
+        for version in models[-MODELS:]:
+            now = "  (serving)" if version == models[-1] else ""
+            table.add_row(f"model {version}{now}", _percent(hits.by_model.get(version)))
+    table.add_row("popularity", _percent(hits.popularity))
     return table
+
+
+def _uplift(hits: Hits) -> str | None:
+    """What fresh models are worth, and how sure that is."""
+    if hits.uplift is None:
+        return None
+    if hits.interval is None:
+        return f"{NEWEST} {hits.uplift:+.1%}: too few sessions to be sure of anything"
+    low, high = hits.interval
+    return f"{NEWEST} {hits.uplift:+.1%}, for sure between {low:+.1%} and {high:+.1%}"
 
 
 def _shopper(rows: Sequence[SpotlightRow], shopper: str | None, describe: Callable[[str], str]) -> Table:
@@ -156,27 +175,26 @@ def _shopper(rows: Sequence[SpotlightRow], shopper: str | None, describe: Callab
     return table
 
 
-def _bar(training: Training) -> Table:
-    table = Table.grid(padding=(0, 1))
-    bar = ProgressBar(total=1.0, completed=training.share, width=30)
-    table.add_row(training.label, bar, f"{training.share:.0%}", training.detail)
-    return table
-
-
 def _training_line(training: Training | None) -> str:
-    return f"{training.label} {training.share:.0%}  {training.detail}".rstrip() if training is not None else ""
+    return f"training {training.label}: {training.detail}".rstrip(": ") if training is not None else ""
 
 
 def _figures_line(snapshot: Snapshot) -> str:
     figures = snapshot.figures
     if figures is None:
         return ""
-    return (
-        f"{snapshot.seconds:.0f} s  {figures.clicks:,} clicks, {figures.answered:,} answered  "
-        f"{snapshot.clicks_per_s:,.0f} clicks/s  p50 {_number(figures.recent_p50_ms)} ms  "
-        f"p99 {_number(figures.recent_p99_ms)} ms  hit rate {_percent(figures.hit_rate_model)} "
-        f"(popularity {_percent(figures.hit_rate_popularity)})  model {', '.join(figures.models) or '-'}"
-    )
+    hits = snapshot.hits
+    parts = [
+        f"{snapshot.seconds:.0f} s",
+        f"{figures.clicks:,} clicks, {figures.answered:,} answered",
+        f"{snapshot.clicks_per_s:,.0f} clicks/s",
+        f"p50 {_number(figures.recent_p50_ms)} ms",
+        f"p99 {_number(figures.recent_p99_ms)} ms",
+        f"hit rate {_percent(hits.model)} (popularity {_percent(hits.popularity)})",
+        f"model {', '.join(figures.models) or '-'}",
+        *(f"{name} {_percent(rate)}" for name, rate in hits.by_variant.items()),
+    ]
+    return "  ".join(parts)
 
 
 def _number(value: float | None) -> str:

@@ -21,13 +21,19 @@ FOR = "Seconds of live shopping after the training; up to 120 s more until a fre
 def demo(
     seconds: Annotated[float | None, option(help=FOR)] = None,
     seed: Annotated[int, option(help="Of the simulated shop and its shoppers.", min=0)] = 0,
+    shift_after: Annotated[
+        float | None,
+        option(help="Seconds of shopping after which tastes and a fifth of the items are others [never]."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """A simulated shop, a trainer, a worker and live shoppers, on an in-process cluster."""
     from demo.config import DemoConfig
     from demo.run import run_demo
 
-    result = run_demo(DemoConfig(seconds=seconds, seed=seed, live=not json and stderr.is_terminal))
+    result = run_demo(
+        DemoConfig(seconds=seconds, seed=seed, shift_after=shift_after, live=not json and stderr.is_terminal)
+    )
     report(msgspec.to_builtins(result), json)
 
 
