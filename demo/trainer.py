@@ -132,8 +132,7 @@ class TrainerService:
         lineage = self._registry.manifest(version).lineage
         if lineage is None:
             return "not from the trainer"
-        parent = f", on top of model {lineage.parent}" if lineage.parent else ""
-        return f"{lineage.mode} training, cycle {lineage.cycle}{parent}"
+        return f"{lineage.mode} training" + (f" on top of model {lineage.parent}" if lineage.parent else "")
 
     def _next(self) -> int:
         return int(self._live or 0) + 1

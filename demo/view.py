@@ -23,7 +23,7 @@ __all__ = ["LiveView", "PlainView", "Snapshot", "Training", "View", "render"]
 LINE_EVERY_S = 5.0  # between two lines without a terminal
 ROWS, EVENTS = 3, 6  # newest clicks of the shopper, and newest messages, where the terminal has room for them
 MODELS = 4  # newest versions with their hit rates
-_SMALL = 40  # lines of a terminal that has not
+_SMALL, _NARROW = 40, 100  # lines and columns of a terminal that has not
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,8 +79,8 @@ class LiveView:
 
     def show(self, snapshot: Snapshot) -> None:
         """Draw the picture."""
-        height = self._live.console.size.height
-        self._live.update(render(snapshot, self._describe, height), refresh=True)
+        size = self._live.console.size
+        self._live.update(render(snapshot, self._describe, size.height, size.width), refresh=True)
 
 
 class PlainView:
@@ -114,19 +114,37 @@ class PlainView:
         self._console.print(text, markup=False, emoji=False, highlight=False, soft_wrap=True)
 
 
-def render(snapshot: Snapshot, describe: Callable[[str], str], height: int = _SMALL) -> RenderableType:
+def render(
+    snapshot: Snapshot, describe: Callable[[str], str], height: int = _SMALL, width: int = _NARROW
+) -> RenderableType:
     """The picture of one moment in `height` lines; `describe` puts an item id into words."""
     rows, events = (ROWS, EVENTS) if height >= _SMALL else (1, 3)
+    small = height < _SMALL or width < _NARROW
     parts: list[RenderableType] = []
-    if snapshot.figures is not None:
-        parts.append(
-            Columns([_speed(snapshot, snapshot.figures), _hits(snapshot.hits, snapshot.figures.models)], expand=True)
-        )
-        parts.append(_shopper(snapshot.rows[-rows:], snapshot.shopper, describe))
+    if (figures := snapshot.figures) is not None:
+        hits = _hits(snapshot.hits, figures.models)
+        shopper = _shopper(snapshot.rows[-rows:], snapshot.shopper, describe)
+        if small:
+            parts += [_line(_speed_line(snapshot, figures)), _bare(hits), _bare(shopper)]
+        else:
+            parts += [Columns([_speed(snapshot, figures), hits], expand=True), shopper]
     if snapshot.training is not None:
-        parts.append(Text(_training_line(snapshot.training)))
-    parts.append(Text("\n".join(snapshot.events[-events:])))
+        parts.append(_line(_training_line(snapshot.training)))
+    parts += [_line(event) for event in snapshot.events[-events:]]
     return Panel(Group(*parts), title="nextclick demo", subtitle="Ctrl-C ends it")
+
+
+def _line(text: str) -> Text:
+    """One line, cut where the terminal ends."""
+    return Text(text, no_wrap=True, overflow="ellipsis")
+
+
+def _bare(table: Table) -> Table:
+    """The same table in as few lines as it has rows."""
+    table.box, table.show_header = None, False
+    for column in table.columns:
+        column.no_wrap, column.overflow = True, "ellipsis"
+    return table
 
 
 def _speed(snapshot: Snapshot, figures: Figures) -> Table:
@@ -161,9 +179,9 @@ def _uplift(hits: Hits) -> str | None:
     if hits.uplift is None:
         return None
     if hits.interval is None:
-        return f"{NEWEST} {hits.uplift:+.1%}: too few sessions to be sure of anything"
+        return f"{NEWEST} {hits.uplift:+.1%} (too few sessions for an interval)"
     low, high = hits.interval
-    return f"{NEWEST} {hits.uplift:+.1%}, for sure between {low:+.1%} and {high:+.1%}"
+    return f"{NEWEST} {hits.uplift:+.1%} (95%: {low:+.1%} to {high:+.1%})"
 
 
 def _shopper(rows: Sequence[SpotlightRow], shopper: str | None, describe: Callable[[str], str]) -> Table:
@@ -186,15 +204,19 @@ def _figures_line(snapshot: Snapshot) -> str:
     hits = snapshot.hits
     parts = [
         f"{snapshot.seconds:.0f} s",
-        f"{figures.clicks:,} clicks, {figures.answered:,} answered",
-        f"{snapshot.clicks_per_s:,.0f} clicks/s",
-        f"p50 {_number(figures.recent_p50_ms)} ms",
-        f"p99 {_number(figures.recent_p99_ms)} ms",
+        _speed_line(snapshot, figures),
         f"hit rate {_percent(hits.model)} (popularity {_percent(hits.popularity)})",
         f"model {', '.join(figures.models) or '-'}",
         *(f"{name} {_percent(rate)}" for name, rate in hits.by_variant.items()),
     ]
     return "  ".join(parts)
+
+
+def _speed_line(snapshot: Snapshot, figures: Figures) -> str:
+    return (
+        f"{figures.clicks:,} clicks, {figures.answered:,} answered  {snapshot.clicks_per_s:,.0f} clicks/s  "
+        f"p50 {_number(figures.recent_p50_ms)} ms  p99 {_number(figures.recent_p99_ms)} ms"
+    )
 
 
 def _number(value: float | None) -> str:

@@ -34,9 +34,9 @@ SHOPPING = Snapshot(
 )
 
 
-def picture(snapshot: Snapshot, height: int = 50) -> str:
-    console = Console(file=StringIO(), width=140, force_terminal=False)
-    console.print(render(snapshot, lambda item: f"item {item}", height))
+def picture(snapshot: Snapshot, height: int = 50, width: int = 140) -> str:
+    console = Console(file=StringIO(), width=width, force_terminal=False)
+    console.print(render(snapshot, lambda item: f"item {item}", height, width))
     assert isinstance(console.file, StringIO)
     return console.file.getvalue()
 
@@ -74,10 +74,10 @@ def test_render_shows_the_newest_models_of_many() -> None:
 def test_render_shows_variants_of_an_experiment() -> None:
     hits = Hits(model=0.5, by_variant={"control": 0.31, "newest": 0.47}, uplift=0.516)
     text = picture(replace(SHOPPING, hits=hits))
-    for part in ("control: keeps model 1", "31.0%", "newest: now model 2", "47.0%", "newest +51.6%: too few sessions"):
+    for part in ("control: keeps model 1", "31.0%", "newest: now model 2", "47.0%", "newest +51.6% (too few sessions"):
         assert part in text
     sure = picture(replace(SHOPPING, hits=replace(hits, interval=(-0.02, 1.2))))
-    assert "between -2.0% and +120.0%" in sure
+    assert "newest +51.6% (95%: -2.0% to +120.0%)" in sure
 
 
 def test_render_on_a_small_terminal_fits() -> None:
@@ -87,6 +87,11 @@ def test_render_on_a_small_terminal_fits() -> None:
         events=tuple(f"event {number}" for number in range(9)),
         training=Training(label="version 2"),
     )
+    compared = Hits(model=0.5, by_variant={"control": 0.31, "newest": 0.47}, uplift=0.516, interval=(-0.02, 1.2))
+    usual = picture(replace(full, hits=compared, events=("long " * 30,) * 4), height=24, width=80)
+    assert len(usual.splitlines()) <= 24
+    for part in ("12,345", "newest: now model 2", "(95%: -2.0% to +120.0%)", "5. item f", "long long"):
+        assert part in usual
     assert len(picture(full, height=24).splitlines()) <= 24
     assert len(picture(full, height=40).splitlines()) <= 40
     assert "event 8" in picture(full, height=24)
