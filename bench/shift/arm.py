@@ -49,12 +49,14 @@ class Arm:
         worker.await_ready(deadline_s=_READY_S)
 
     def train(self, *options: str) -> None:
-        """Start the trainer; returns when a version is live."""
-        self._start("trainer", *options)
-        registry = Registry(str(self.registry))
+        """Start the trainer; returns when a version is live. RuntimeError where its first one is not published."""
+        child = self._start("trainer", *options)
+        registry, decided = Registry(str(self.registry)), self.registry / ".trainer" / "decisions.jsonl"
 
         def live() -> bool:
             self.check()
+            if decided.exists() and '"outcome":"published"' not in decided.read_text().replace(" ", ""):
+                raise RuntimeError(f"there is no first version:\n{_last(child.log)}")
             return registry.exists() and registry.live() is not None
 
         wait_for("the trainer's first version", live, _FIRST_S, every_s=0.5)
