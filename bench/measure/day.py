@@ -14,7 +14,9 @@ import numpy as np
 from confluent_kafka import Producer
 
 from demo.click_log import session_id
-from demo.simulator import Shop, ShopConfig, ShopperConfig, Shoppers
+from demo.shop import Shop
+from demo.simulator import ShopperConfig, Shoppers
+from demo.stock import ShopConfig
 from stream.messages.contract import encode, recommended
 
 __all__ = ["DAY_S", "VARIANTS", "Day", "send_day"]
@@ -76,8 +78,8 @@ def _lists(shop: Shop, begin: int) -> list[bytes]:
     names, found = shop.item_ids(), []
     for category in range(shop.config.categories):
         own = np.flatnonzero(shop.category == category)
-        best = own[np.argsort(-shop.weight[own], kind="stable")][begin : begin + _K].tolist()
-        found.append(encode(recommended((names[item], round(float(shop.weight[item]), 9)) for item in best)))
+        best = own[np.argsort(-shop.stock.weight[own], kind="stable")][begin : begin + _K].tolist()
+        found.append(encode(recommended((names[item], round(float(shop.stock.weight[item]), 9)) for item in best)))
     return found
 
 

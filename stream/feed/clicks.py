@@ -11,6 +11,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicCollectio
 
 from stream.errors import BadClick, BrokerUnavailable, TopicError
 from stream.kafka.clients import build_client, consumer_options
+from stream.kafka.in_process import is_in_process
 from stream.kafka.topics import build_admin
 from stream.messages.contract import decode_click
 
@@ -50,14 +51,17 @@ class ClicksFeed:
     def identity(self) -> str | None:
         """The topic's, None where the cluster tells none. TopicError where there is none; BrokerUnavailable."""
         try:
-            found = self._consumer.list_topics(self.topic, timeout=_ANSWER_S).topics[self.topic]
+            cluster = self._consumer.list_topics(self.topic, timeout=_ANSWER_S)
+            found = cluster.topics[self.topic]
             if found.error is not None:
                 raise TopicError(f"there is no topic {self.topic}; `nextclick topics create` makes it")
+            if is_in_process(cluster.cluster_id):
+                return None
             answer = self._admin.describe_topics(TopicCollection([self.topic]), request_timeout=_ANSWER_S)
             identity = str(answer[self.topic].result(_ANSWER_S).topic_id)
         except KafkaException as error:
             if error.args[0].code() in (KafkaError._UNSUPPORTED_FEATURE, KafkaError._TIMED_OUT):
-                return None  # the in-process cluster, or an old one
+                return None  # an old one
             raise BrokerUnavailable(f"{self.topic} cannot be looked at: {error.args[0].str()}") from error
         except TimeoutError:
             return None

@@ -10,12 +10,12 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
 
 from stream.errors import BrokerUnavailable
+from stream.kafka.in_process import is_in_process
 from stream.kafka.topics import build_admin
 
 __all__ = ["Topic", "TopicLook"]
 
 _ANSWER_S = 5.0
-_IN_PROCESS = "mockCluster"  # what the identity of librdkafka's in-process cluster begins with
 _NO_IDENTITY = "AAAAAAAAAAAAAAAAAAAAAA"  # sixteen zeros: a broker that knows of none
 
 
@@ -41,7 +41,7 @@ class TopicLook:
         try:
             if self._in_process is None:
                 cluster = self._admin.list_topics(timeout=_ANSWER_S).cluster_id
-                self._in_process = str(cluster).startswith(_IN_PROCESS)
+                self._in_process = is_in_process(cluster)
             return self._listed(names) if self._in_process else self._described(names)
         except (KafkaException, TimeoutError) as error:
             self._admin = build_admin(self._servers, self._extra)  # which knows no old brokers

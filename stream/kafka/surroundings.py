@@ -4,7 +4,6 @@ A topic that was deleted and made again has the same name and another identity: 
 `compare` tells what has changed since the start, and what is to be done about it.
 """
 
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -15,8 +14,6 @@ from stream.kafka.look import Topic, TopicLook
 from stream.kafka.topics import check_partitions, missing_topics
 
 __all__ = ["KINDS", "Change", "Surroundings", "compare"]
-
-log = logging.getLogger(__name__)
 
 Kind = Literal["missing", "remade", "partitions", "state"]
 KINDS: tuple[Kind, ...] = ("missing", "remade", "partitions", "state")

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from export.errors import ConfigError
+from model.cycle.config import GateConfig
 from model.cycle.cycle import run_cycle
-from model.cycle.gate import GateConfig
 from model.reports import mlflow_store, tracking
 from model.reports.mlflow_store import EXPERIMENT, check_uri, without_password
 from model.reports.progress import Progress

@@ -257,6 +257,21 @@ def test_service_says_of_a_cycle_that_failed_and_tries_again(tmp_path: Path, mon
     assert "cycle_failed" not in place.problems
 
 
+def test_fresh_cycle_without_enough_that_is_new_is_no_failure(tmp_path: Path) -> None:
+    """A quiet night: single clicks came, and no session of two. Nothing is wrong, and no back-off begins."""
+    place = Place(tmp_path, every_s=1e6, fresh_every_s=0.01, flush_s=0.02)
+    too_few = Ended(error="0 sessions have two clicks or more since the last version", kind="DataError", code=2)
+    FakeChild.outcomes = [PUBLISHED, too_few, Ended(version="2", gate={"passed": True}, checkpoints="x")]
+    place.run_until(lambda: place.live == ["1"])
+    (tmp_path / "work" / "default-000001" / "refit").mkdir(parents=True)
+    place.feed.end += 100
+    place.run_until(lambda: len(place.decisions()) >= 2)
+    assert place.problems == {}
+    place.feed.end += 100
+    place.run_until(lambda: place.live == ["1", "2"])
+    assert [one["outcome"] for one in place.decisions()][:3] == ["published", "skipped", "published"]
+
+
 def test_topic_that_was_made_again_is_refused_until_it_is_told(tmp_path: Path) -> None:
     place = Place(tmp_path)
     place.once()

@@ -140,3 +140,14 @@ def test_lead_is_one_of_two_and_goes_to_the_other_when_it_leaves(cluster: str, t
     assert leads[1].is_sure()
     assert not leads[0].is_sure()
     leads[1].stop()
+
+
+def test_identity_on_the_in_process_cluster_is_none_at_once(
+    cluster: str, topic: str, send: Send, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A request for it would be left without an answer, and a trainer would begin ten seconds late."""
+    send(topic, clicks("a"))
+    feed = ClicksFeed(cluster, topic)
+    monkeypatch.setattr(feed, "_admin", None)  # not asked
+    assert feed.identity() is None
+    feed.close()
