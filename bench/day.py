@@ -29,7 +29,8 @@ from rich.console import Console
 
 from bench.measure.cluster import PARTITIONS, broker
 from bench.measure.day import DAY_S, Day, send_day
-from bench.measure.footprint import Footprint, children_mb, folder_mb, growth, rss_mb
+from bench.measure.footprint import Footprint, children_mb, folder_mb, rss_mb
+from bench.memory import growth_mb
 from bench.polite import EASY
 from bench.rig.brokers.process import free_port
 from bench.rig.workers import Worker
@@ -110,7 +111,7 @@ def whole(bootstrap: str, folder: Path, args: argparse.Namespace) -> dict[str, A
 def flat(footprint: Footprint, name: str, until: float) -> dict[str, float | bool]:
     """Peak and growth of a series up to when its process was done."""
     series = footprint.series(name, until)
-    peak, grown = float(series.max(initial=0.0)), growth(series)
+    peak, grown = float(series.max(initial=0.0)), growth_mb(series) if len(series) > 3 else 0.0
     return {"peak_mb": round(peak, 1), "grown_mb": round(grown, 1), "flat": grown <= max(LEAST_MB, NICKED * peak)}
 
 
