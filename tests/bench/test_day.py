@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.day import flat, grows
+from bench.day import bounded, flat, grows
 from bench.measure.day import DAY_S, VARIANTS, Day
 from bench.measure.footprint import Footprint, folder_mb, rss_mb
 from stream.messages.contract import decode_click, decode_recommendation
@@ -43,6 +43,14 @@ def test_series_is_flat_up_to_a_tenth_of_its_peak_and_only_while_its_process_rea
     assert not flat(footprint, "rss", until=199.0)["flat"]
     good = {"memory": {"flat": True}, "store": {"flat": True}, "state": {"flat": True}}
     assert grows({"trainer": {**good, "store": {"flat": False}}, "scoreboard": good}) == ["trainer's store"]
+
+
+def test_store_may_grow_while_a_cycle_runs_and_ends_within_its_bound() -> None:
+    footprint = Footprint({"store": lambda: 0.0})
+    footprint.at = [0.0, 1.0, 2.0]
+    footprint.values["store"] = [10.0, 80.0, 41.0]
+    assert bounded(footprint, "store", 40) == {"peak_mb": 80.0, "end_mb": 41.0, "flat": True}
+    assert not bounded(footprint, "store", 30)["flat"]
 
 
 def test_footprint_samples_while_the_block_lasts(tmp_path: Path) -> None:
