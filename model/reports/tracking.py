@@ -154,7 +154,8 @@ class Tracker:
         """What went wrong, on one line, without a password."""
         user = self._uri.partition("://")[2].rpartition("@")[0]
         text = " ".join(error.split()).replace(f"{user}@", "") if user else " ".join(error.split())
-        return f"MLflow at {without_password(self._uri)} keeps nothing at present: {text[:300]}"
+        short = text if len(text) <= 300 else f"{text[:80]} ... {text[-200:]}"  # what it was comes last
+        return f"MLflow at {without_password(self._uri)} keeps nothing at present: {short}"
 
 
 def metric_name(name: str) -> str:
