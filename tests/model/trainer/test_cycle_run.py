@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
+from export.errors import NextclickError
 from export.registry.registry import Registry
 from model.config import Preset
 from model.cycle.cycle import CycleRequest, CycleResult
 from model.cycle.gate import GateReport
-from model.errors import TrainingError
+from model.errors import Interrupted, TrainingError
 from model.reports.progress import Progress
 from model.reports.tracking import Tracked, Tracker
 from model.trainer import cycle_run
@@ -66,11 +67,14 @@ def test_refused_candidate_is_kept_with_the_judgement(tmp_path: Path, server: Fa
     assert server.status == "FINISHED"
 
 
-def test_cycle_that_fails_ends_its_run_and_still_fails(tmp_path: Path, server: FakeStore) -> None:
+@pytest.mark.parametrize(("error", "status"), [(TrainingError, "FAILED"), (Interrupted, "KILLED")])
+def test_cycle_that_fails_ends_its_run_and_still_fails(
+    tmp_path: Path, server: FakeStore, error: type[NextclickError], status: str
+) -> None:
     kept = run(tmp_path, [], mlflow="http://tracking")
-    with pytest.raises(TrainingError), kept.ending():
-        raise TrainingError("the loss is nan")
-    assert (server.status, server.tags["nextclick.error"]) == ("FAILED", "TrainingError: the loss is nan")
+    with pytest.raises(error), kept.ending():
+        raise error("after step 7")
+    assert (server.status, server.tags["nextclick.error"]) == (status, f"{error.__name__}: after step 7")
 
 
 def test_server_that_is_away_is_said_and_changes_nothing_else(tmp_path: Path, server: FakeStore) -> None:
