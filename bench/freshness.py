@@ -37,15 +37,16 @@ from rich.table import Table
 from bench.measure.learned import Exam, Learned, learn, teach
 from bench.measure.slices import Slices, cut, first_clicked, thinned
 from bench.quality import USUAL_DATA, WIDTH, commit
-from demo.simulator import ShopConfig, simulate_log
+from demo.simulator import simulate_log
+from demo.stock import ShopConfig
 from export.bundle.bundle import load_bundle
 from export.errors import NextclickError
 from export.ranking.ranker import Ranker, RankerConfig
 from export.registry.registry import Registry
 from model.config import Preset
+from model.cycle.config import FreshConfig, GateConfig
 from model.cycle.cycle import CycleRequest, run_cycle
-from model.cycle.fresh import FreshConfig, fresh_log, fresh_preset
-from model.cycle.gate import GateConfig
+from model.cycle.fresh import fresh_log, fresh_preset
 from model.data.log import SessionLog
 from model.data.readers import read_log
 from model.data.readers.build import build_log

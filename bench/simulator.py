@@ -6,7 +6,9 @@ import argparse
 import json
 import time
 
-from demo.simulator import Shop, ShopConfig, Shoppers
+from demo.shop import Shop
+from demo.simulator import Shoppers
+from demo.stock import ShopConfig
 
 
 def main() -> None:

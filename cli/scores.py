@@ -18,8 +18,10 @@ def rows(figures: Mapping[str, Any]) -> list[list[str]]:
         for variant, row in one["variants"].items():
             found.append([title, variant, *_row(row), _beside(one, variant)])
             title = ""
+    title = "no experiment" if found else ""
     for version, row in figures["models"].items():
-        found.append(["", f"model {version}", *_row(row), ""])
+        found.append([title, f"model {version}", *_row(row), ""])
+        title = ""
     return found
 
 

@@ -1,8 +1,9 @@
 """The in-process cluster that comes with librdkafka: all the demo needs of Kafka, gone with the process.
 
 It is not Kafka: 4 partitions a topic, the newest few MiB a partition, topics that appear when first asked for. And it
-answers a fetch that finds nothing only when the fetch's wait is over, even if a record comes meanwhile. So every client
-must ask for a short wait (FETCH_WAIT_MS), or its latency is half the wait.
+answers a fetch that finds nothing only when the wait is over, even if a record comes meanwhile. So every client
+must ask for a short wait (FETCH_WAIT_MS), or its latency is half the wait. It gives one batch of records a
+fetch and partition, and looks for it from the beginning of them all: each further reader costs more the longer it runs.
 """
 
 from collections.abc import Iterable

@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from demo.refresh import RefreshConfig
-from demo.training import TrainerConfig
+from demo.trainer import TrainerConfig
 from export.checks import require_finite
 
 __all__ = ["DemoConfig"]
@@ -19,14 +18,14 @@ class DemoConfig:
     items: int = 2_000  # of the shop
     history_sessions: int = 30_000  # in the shop's log, the first model's data: about 270,000 clicks
     history_days: int = 12  # they are spread over
+    shift_after: float | None = None  # seconds of shopping, after which the shop is another one; None: never
     clicks_per_s: float = 300.0  # of live shoppers; training and cluster share the machine
     think_s: float = 2.0  # mean seconds between two clicks of a live shopper: real ones take longer, viewers don't
     k: int = 20  # items in a list
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
-    refresh: RefreshConfig = field(default_factory=RefreshConfig)
     ready_s: float = 60.0  # a worker needs about 5 s to serve
     refresh_grace_s: float = 120.0  # after `seconds`, for a fresh model that is still on its way
-    linger_s: float = 3.0  # shopping goes on for so long after the fresh model was first seen
+    linger_s: float = 3.0  # shopping goes on for so long after lists of the first and of a fresh model were compared
     drain_s: float = 30.0  # for the last answers
 
     def __post_init__(self) -> None:

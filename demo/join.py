@@ -1,19 +1,16 @@
-"""What shoppers see: each click joined with the list that answers it, and with the list shown before it.
+"""How soon shoppers see an answer: each click joined with the first list that answers it.
 
 A recommendation answers every click of its session up to its source offset, so a click's latency runs from produce() to
 the first recommendation of its session with a source offset at or above its own (a session stays in one partition, so
 offsets compare). The offset of a click is known from its delivery report, which may come after the answer does; answers
 are kept until the report is there.
 
-A click is a hit if the item stood in the list its shopper was looking at, that is, the newest that had arrived for the
-session. Popularity is judged on the same clicks: those with a list on display.
-
 All times are seconds of one monotonic clock. Safe for several threads.
 """
 
 import threading
 from collections import deque
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -23,7 +20,7 @@ from demo.spotlight import Spotlight
 __all__ = ["ClickJoin", "Figures", "Ticket"]
 
 RECENT = 2_000  # answers behind the latency of the moment
-IDLE_S = 120.0  # a session silent for so long is forgotten; its list with it
+IDLE_S = 120.0  # a session silent for so long is forgotten
 _EDGES_MS = np.geomspace(0.05, 600_000.0, 3_000)  # 0.5 % apart
 
 
@@ -39,15 +36,13 @@ class Ticket:
 @dataclass(slots=True)
 class _Session:
     seen_at: float
-    shown: frozenset[str] = frozenset()
-    model: str = ""
     pending: list[Ticket] = field(default_factory=list)
     answers: list[tuple[int, float]] = field(default_factory=list)  # (source offset, time) while a report is awaited
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """What the join has seen so far. Latencies are None before the first answer, hit rates before the first list."""
+    """What the join has seen so far. Latencies are None before the first answer."""
 
     clicks: int
     answered: int
@@ -55,24 +50,18 @@ class Figures:
     p99_ms: float | None
     recent_p50_ms: float | None
     recent_p99_ms: float | None
-    judged: int  # clicks that had a list on display
-    hit_rate_model: float | None
-    hit_rate_popularity: float | None
-    hit_rate_by_model: dict[str, float]
     models: tuple[str, ...]  # in the order their lists first arrived
     fallbacks: int  # lists of popular items, or empty
 
 
 class ClickJoin:
-    """Counts what is sent and what comes back. `popular`: the k most clicked items, the list to beat."""
+    """Counts what is sent and what comes back."""
 
-    def __init__(self, popular: Collection[str], spotlight: Spotlight | None = None) -> None:
+    def __init__(self, spotlight: Spotlight | None = None) -> None:
         self._lock = threading.Lock()
-        self._popular = frozenset(popular)
         self._spotlight = spotlight or Spotlight()
         self._sessions: dict[str, _Session] = {}
-        self._clicks = self._answered = self._judged = self._popular_hits = self._fallbacks = 0
-        self._by_model: dict[str, list[int]] = {}  # version -> [judged, hits]
+        self._clicks = self._answered = self._fallbacks = 0
         self._histogram = np.zeros(len(_EDGES_MS) + 1, np.int64)
         self._recent: deque[float] = deque(maxlen=RECENT)
         self._models: list[str] = []
@@ -80,23 +69,14 @@ class ClickJoin:
     def sent(self, session: str, item: str, at: float) -> Ticket:
         """A click is about to be produced. Returns the ticket for `located`."""
         with self._lock:
+            begins = session not in self._sessions
             state = self._sessions.setdefault(session, _Session(at))
             state.seen_at = at
             ticket = Ticket(session, at)
             state.pending.append(ticket)
             self._clicks += 1
-            hit = self._judge(state, item) if state.shown else None
-            self._spotlight.clicked(session, item, hit, at)
+            self._spotlight.clicked(session, item, begins, at)
             return ticket
-
-    def _judge(self, state: _Session, item: str) -> bool:
-        hit = item in state.shown
-        tally = self._by_model.setdefault(state.model, [0, 0])
-        tally[0] += 1
-        tally[1] += hit
-        self._judged += 1
-        self._popular_hits += item in self._popular
-        return hit
 
     def located(self, ticket: Ticket, offset: int) -> None:
         """The click's delivery report came: it stands at `offset` of its session's partition."""
@@ -115,7 +95,7 @@ class ClickJoin:
         """A recommendation arrived: it answers the clicks of `session` up to `offset`."""
         with self._lock:
             state = self._sessions.setdefault(session, _Session(at))
-            state.seen_at, state.shown, state.model = at, frozenset(items), model
+            state.seen_at = at
             self._fallbacks += fallback
             if model and model not in self._models:
                 self._models.append(model)
@@ -147,7 +127,6 @@ class ClickJoin:
     def figures(self) -> Figures:
         """Everything counted so far."""
         with self._lock:
-            hits = sum(tally[1] for tally in self._by_model.values())
             recent = np.array(self._recent)
             return Figures(
                 clicks=self._clicks,
@@ -156,10 +135,6 @@ class ClickJoin:
                 p99_ms=self._percentile(0.99),
                 recent_p50_ms=float(np.percentile(recent, 50)) if len(recent) else None,
                 recent_p99_ms=float(np.percentile(recent, 99)) if len(recent) else None,
-                judged=self._judged,
-                hit_rate_model=_share(hits, self._judged),
-                hit_rate_popularity=_share(self._popular_hits, self._judged),
-                hit_rate_by_model={model: tally[1] / tally[0] for model, tally in self._by_model.items()},
                 models=tuple(self._models),
                 fallbacks=self._fallbacks,
             )
@@ -170,7 +145,3 @@ class ClickJoin:
             return None
         place = int(np.searchsorted(np.cumsum(self._histogram), share * self._answered))
         return float(_EDGES_MS[min(place, len(_EDGES_MS) - 1)])
-
-
-def _share(part: int, whole: int) -> float | None:
-    return part / whole if whole else None

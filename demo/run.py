@@ -1,30 +1,38 @@
-"""The demo from beginning to end: a shop, its history, a model learned from it, a worker, live shoppers, a fresh model.
+"""The demo from beginning to end: a shop, its log, a trainer, a worker, live shoppers, and fresh models by themselves.
 
-Steps: 1 start the in-process cluster, 2 simulate the shop's log, 3 train on it, 4 start a worker, 5 let shoppers in,
-6 meanwhile train again on what they click and promote it, 7 let no more clicks in, wait until all are answered, 8 stop
-everything. Ctrl-C or SIGTERM at any step goes to 7; a second one goes straight to 8.
+Steps: 1 start the in-process cluster, 2 simulate the shop's log, 3 start a trainer on it and wait for the first model,
+4 start a worker, 5 let shoppers in, 6 meanwhile the trainer learns what they click and announces fresh versions, and
+the scoreboard counts whose lists are clicked, 7 let no more clicks in, wait until all are answered, 8 stop everything.
+Ctrl-C or SIGTERM at any step goes to 7; a second one goes straight to 8.
 """
 
 import tempfile
+import textwrap
 import time
 from contextlib import ExitStack
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from rich.console import Console
 
 from demo.broker import FETCH_WAIT_MS, LocalCluster
 from demo.children import Child, free_port, wait_ready
-from demo.click_log import ClickLog, write_click_log
+from demo.click_log import write_click_log
+from demo.comparison import Comparison
 from demo.config import DemoConfig
+from demo.errors import DemoError
+from demo.hits import HitCounter
 from demo.join import ClickJoin
 from demo.process import Stop, signals, switch_interval
-from demo.refresh import Refresher
 from demo.result import DemoResult, result_of
+from demo.shift import Shift, shifted
+from demo.shop import Shop
 from demo.shoppers import LiveShoppers
-from demo.simulator import Shop, ShopConfig, ShopperConfig, Shoppers
+from demo.simulator import ShopperConfig, Shoppers, recent_log
 from demo.spotlight import Spotlight
-from demo.training import TrainerRun
+from demo.stock import ShopConfig
+from demo.trainer import TrainerService
 from demo.view import LiveView, PlainView, Snapshot, Training, View
 from stream.topic_names import Topics
 
@@ -32,8 +40,8 @@ __all__ = ["Demo", "run_demo"]
 
 GROUP = "demo"
 _TICK_S = 0.25  # between two pictures
+_MAX_EVENT = 160  # characters: two lines of a terminal
 _SWITCH_S = 0.0005  # Python's default of 5 ms between threads would show in the latencies measured here
-_DAY_MS = 86_400_000
 
 
 def run_demo(config: DemoConfig) -> DemoResult:
@@ -50,70 +58,76 @@ def run_demo(config: DemoConfig) -> DemoResult:
         return demo.run(view)
 
 
+class _Shop(NamedTuple):
+    """What runs while the shoppers are there."""
+
+    worker: Child
+    trainer: TrainerService
+    shoppers: LiveShoppers
+
+
 class Demo:
     """The steps, one method each."""
 
     def __init__(self, config: DemoConfig, folder: Path, bootstrap: str, stop: Stop) -> None:
         self._config, self._folder, self._bootstrap, self._stop = config, folder, bootstrap, stop
         self._shop = Shop(ShopConfig(items=config.items, seed=config.seed))
-        self._item_ids = self._shop.item_ids()
-        self._number = {item: number for number, item in enumerate(self._item_ids)}
-        self._registry, self._checkpoint = folder / "registry", folder / "checkpoint-1"
+        shift = self._shift(0)
+        later = self._shop if shift is None else Shop(self._shop.config, shifted(self._shop.stock, shift))
+        self._catalogue = dict(zip(later.item_ids(), map(later.describe, range(len(later.category))), strict=True))
+        self._registry, self._history = folder / "registry", folder / "history.parquet"
         self._events: list[str] = []
+        self._shifted = False
         self._waits = False  # for the fresh model, beyond the seconds asked for
-        self._history = ClickLog(*(np.empty(0, np.int64) for _ in range(3)))
         self._spotlight = Spotlight()
-        self._join = ClickJoin((), self._spotlight)
+        self._join, self._hits = ClickJoin(self._spotlight), HitCounter()
 
     def describe(self, item: str) -> str:
         """An item id in words."""
-        number = self._number.get(item)
-        return item if number is None else self._shop.describe(number)
+        return self._catalogue.get(item, item)
 
     def run(self, view: View) -> DemoResult:
         """All steps; the figures of what was reached."""
         began = time.monotonic()
         seconds = 0.0
         self._simulate()  # 2
-        if self._train(view):  # 3
-            seconds = self._serve(view, began)  # 4 to 8
-        return result_of(self._join.figures(), seconds)
+        with self._trainer() as trainer:  # 3
+            if self._first_model(trainer, view, began):
+                seconds = self._serve(trainer, view, began)  # 4 to 8
+        return result_of(self._join.figures(), self._hits.now(), seconds)
 
     def _simulate(self) -> None:
         config = self._config
-        span_ms = config.history_days * _DAY_MS
-        habits = ShopperConfig(sessions_per_s=config.history_sessions / span_ms * 1000.0, seed=config.seed + 1)
-        log = Shoppers(self._shop, habits).sessions(config.history_sessions)
-        log = log._replace(ts=log.ts - log.ts[-1] + time.time_ns() // 1_000_000)  # it ends now
+        log = recent_log(self._shop, config.history_sessions, config.history_days, config.seed + 1)
+        names = self._shop.item_ids()
+        write_click_log(self._history, names, log)
         counts = np.bincount(log.item, minlength=config.items)
-        popular = [self._item_ids[number] for number in np.argsort(-counts, kind="stable")[: config.k]]
-        self._history, self._join = log, ClickJoin(popular, self._spotlight)
-        write_click_log(self._folder / "history.parquet", self._item_ids, log)
+        self._hits = HitCounter([names[number] for number in np.argsort(-counts, kind="stable")[: config.k]])
         size = f"{config.history_sessions:,} sessions, {len(log.ts):,} clicks"
         self._say(f"a shop of {config.items:,} items and its log: {size}")
 
-    def _train(self, view: View) -> bool:
-        """Train the first model; False if the demo was stopped before it was there."""
-        began = time.monotonic()
-        run = TrainerRun(
-            "training TRON",
+    def _trainer(self) -> TrainerService:
+        return TrainerService(
             self._config.trainer,
-            data=self._folder / "history.parquet",
+            bootstrap=self._bootstrap,
+            data=self._history,
             registry=self._registry,
-            checkpoint=self._checkpoint,
-            scratch=self._folder,
+            folder=self._folder,
         )
-        with run.child as child:
-            while child.running and not self._stop.event.wait(_TICK_S):
-                view.show(self._snapshot(training=run.progress()))
-            if self._stop.event.is_set():
+
+    def _first_model(self, trainer: TrainerService, view: View, began: float) -> bool:
+        """Wait until the trainer has published one; False if the demo was stopped before. DemoError if it does not."""
+        while not (version := trainer.live()):
+            if self._stop.event.wait(_TICK_S):
                 return False
-            trained = run.result()
-        self._say(f"model {trained.version} trained in {time.monotonic() - began:.0f} s: {trained.headline()}")
+            for refused in trainer.decisions():
+                raise DemoError(f"there is no first model to show: {refused}")
+            view.show(self._snapshot(training=trainer.training()))
+        self._say(f"model {version}, {time.monotonic() - began:.0f} s after the start: {trainer.headline(version)}")
         view.show(self._snapshot())
         return True
 
-    def _serve(self, view: View, began: float) -> float:
+    def _serve(self, trainer: TrainerService, view: View, began: float) -> float:
         """Worker and shoppers; return how many seconds clicks were sent."""
         port = free_port()
         with Child("worker", self._worker_args(port), scratch=self._folder) as worker:  # 4
@@ -121,42 +135,47 @@ class Demo:
             if not wait_ready(worker, url, timeout_s=self._config.ready_s, stopped=self._stop.event):
                 return 0.0
             self._say(f"a worker serves, {time.monotonic() - began:.0f} s after the start; the shoppers come")
-            shoppers = LiveShoppers(self._bootstrap, self._live_shoppers(), self._join)
+            shoppers = LiveShoppers(self._bootstrap, self._live_shoppers(), self._join, self._hits)
             try:
                 with switch_interval(_SWITCH_S):
                     shoppers.start()
-                    self._watch(view, worker, shoppers)  # 5, 6
+                    self._watch(_Shop(worker, trainer, shoppers), view)  # 5, 6
+                    trainer.child.stop()
                     self._drain(shoppers, worker, view)  # 7
             finally:
                 shoppers.close()  # 8
             return shoppers.seconds
 
-    def _watch(self, view: View, worker: Child, shoppers: LiveShoppers) -> None:
+    def _watch(self, shop: "_Shop", view: View) -> None:
         """Show what happens until it is time to stop."""
-        refresher = Refresher(
-            self._config.refresh,
-            self._config.trainer,
-            bootstrap=self._bootstrap,
-            folder=self._folder,
-            registry=self._registry,
-            checkpoint=self._checkpoint,
-            item_ids=self._item_ids,
-            history=self._history,
-            say=self._say,
-        )
-        seen_at: float | None = None
-        try:
+        shoppers, seen, seen_at = shop.shoppers, 1, None
+        with Comparison(self._bootstrap, self._registry, self._folder) as comparison:
             while not self._stop.event.wait(_TICK_S):
-                worker.check_running()
+                shop.worker.check_running()
                 shoppers.check()
-                refresher.tick(shoppers.seconds, shoppers.flowed, self._join.figures().models)
-                if refresher.served and seen_at is None:
+                comparison.check()
+                models = self._join.figures().models
+                for version in models[seen:]:
+                    origin = shop.trainer.origin(version)
+                    self._say(f"model {version} is in service, swapped in while the clicks flowed: {origin}")
+                seen = max(seen, len(models))
+                if seen_at is None and len(self._hits.now().by_variant) > 1:
                     seen_at = shoppers.seconds
-                view.show(self._snapshot(shoppers, refresher.progress))
+                self._say_shift(shoppers.seconds)
+                for decided in shop.trainer.decisions():
+                    self._say(textwrap.shorten(decided, _MAX_EVENT, placeholder=" …"))
+                view.show(self._snapshot(shoppers, shop.trainer.training()))
                 if self._is_over(shoppers.seconds, seen_at):
                     break
-        finally:
-            refresher.stop()
+                if len(models) > 1 and not comparison.begun:
+                    comparison.begin(models[0])
+                    self._say(f"an experiment begins: half of the sessions keep model {models[0]}, half get the newest")
+
+    def _say_shift(self, seconds: float) -> None:
+        after = self._config.shift_after
+        if after is not None and seconds >= after and not self._shifted:
+            self._shifted = True
+            self._say("the shop shifts: other tastes, and a fifth of the items is replaced by new ones")
 
     def _is_over(self, seconds: float, seen_at: float | None) -> bool:
         limit = self._config.seconds
@@ -187,7 +206,13 @@ class Demo:
         habits = ShopperConfig(
             sessions_per_s=config.clicks_per_s / mean_clicks, think_s=config.think_s, seed=config.seed + 2
         )
-        return Shoppers(self._shop, habits, first_session=config.history_sessions)
+        shift = self._shift(time.time_ns() // 1_000_000)
+        return Shoppers(self._shop, habits, first_session=config.history_sessions, shift=shift)
+
+    def _shift(self, began_ms: int) -> Shift | None:
+        """Of a shop that shoppers come to at `began_ms`."""
+        after = self._config.shift_after
+        return None if after is None else Shift(at_ms=began_ms + round(after * 1000.0), seed=self._config.seed)
 
     def _worker_args(self, port: int) -> list[str]:
         options = {
@@ -213,6 +238,7 @@ class Demo:
             seconds=shoppers.seconds,
             clicks_per_s=figures.clicks / max(shoppers.seconds, 1e-9),
             figures=figures,
+            hits=self._hits.now(),
             training=training,
             shopper=self._spotlight.session,
             rows=tuple(self._spotlight.rows),

@@ -2,17 +2,16 @@
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from functools import partial
 
 import msgspec
-import numpy as np
 from confluent_kafka import Consumer, KafkaError, Message, Producer
 
 from demo.broker import FETCH_WAIT_MS
 from demo.click_log import ClickLog, session_id
 from demo.errors import DemoError
+from demo.hits import HitCounter
 from demo.join import ClickJoin, Ticket
 from demo.simulator import Shoppers
 from stream.kafka.clients import assign_all, build_client, consumer_options, producer_options
@@ -21,7 +20,6 @@ from stream.topic_names import Topics
 
 __all__ = ["LiveShoppers"]
 
-KEPT_CLICKS = 300_000  # of those that flowed, for the next training: 20 MB
 BEFORE_MS = 30_000  # shoppers have been there for so long when the first click is sent: the rate is steady at once
 _NAP_S = 0.02  # the longest sleep between two looks at the stop flag
 _FORGET_EVERY_S = 10.0
@@ -30,13 +28,14 @@ _FORGET_EVERY_S = 10.0
 class LiveShoppers:
     """Two threads, one that clicks and one that reads recommendations. Failures are raised by `check`."""
 
-    def __init__(self, bootstrap: str, shoppers: Shoppers, join: ClickJoin, topics: Topics = Topics()) -> None:
-        self._shoppers, self._join, self._topics = shoppers, join, topics
-        self._item_ids = shoppers.shop.item_ids()
+    def __init__(
+        self, bootstrap: str, shoppers: Shoppers, join: ClickJoin, hits: HitCounter, topics: Topics = Topics()
+    ) -> None:
+        self._shoppers, self._join, self._hits, self._topics = shoppers, join, hits, topics
+        self._item_ids = shoppers.later.item_ids()
         self._producer: Producer = build_client(Producer, producer_options(bootstrap, {"linger.ms": "0"}))
         wait = {"fetch.wait.max.ms": str(FETCH_WAIT_MS)}
         self._consumer: Consumer = build_client(Consumer, consumer_options(bootstrap, wait, group="nextclick-demo"))
-        self._flowed: deque[tuple[int, int, int]] = deque(maxlen=KEPT_CLICKS)  # session, item, ts of delivered clicks
         self._halt_clicks, self._halt_lists = threading.Event(), threading.Event()
         self._failure: BaseException | None = None
         self._threads = {
@@ -62,12 +61,6 @@ class LiveShoppers:
         """Raise DemoError if a thread failed or a click was refused."""
         if self._failure is not None:
             raise DemoError(f"the shoppers failed: {self._failure}") from self._failure
-
-    def flowed(self) -> ClickLog:
-        """The newest clicks the broker has taken, by their time."""
-        rows = np.array(list(self._flowed), np.int64).reshape(-1, 3)
-        rows = rows[np.argsort(rows[:, 2], kind="stable")]
-        return ClickLog(rows[:, 0], rows[:, 1], rows[:, 2])
 
     def drain(self, timeout_s: float, go_on: Callable[[], bool] = lambda: True) -> int:
         """Stop clicking, wait until every click is answered or `go_on` says no; return how many are not answered."""
@@ -124,17 +117,17 @@ class LiveShoppers:
 
     def _send(self, number: int, item: int, ts: int) -> None:
         session = session_id(number)
-        value = encode(Click(session_id=session, item_id=self._item_ids[item], ts=ts))
+        click = Click(session_id=session, item_id=self._item_ids[item], ts=ts)
         ticket = self._join.sent(session, self._item_ids[item], time.monotonic())
-        report = partial(self._delivered, ticket, (number, item, ts))
-        self._producer.produce(self._topics.clicks, value, session.encode(), on_delivery=report)
+        report = partial(self._delivered, ticket, click)
+        self._producer.produce(self._topics.clicks, encode(click), session.encode(), on_delivery=report)
 
-    def _delivered(self, ticket: Ticket, row: tuple[int, int, int], error: KafkaError | None, message: Message) -> None:
+    def _delivered(self, ticket: Ticket, click: Click, error: KafkaError | None, message: Message) -> None:
         if error is not None:
             self._failure = DemoError(f"a click was not delivered: {error.str()}")
             return
         self._join.located(ticket, message.offset() or 0)
-        self._flowed.append(row)
+        self._hits.clicked(click, message.partition() or 0, message.offset() or 0, message.timestamp()[1])
 
     def _look(self) -> None:
         """Hand every recommendation to the join as it comes."""
@@ -142,15 +135,16 @@ class LiveShoppers:
         while not self._halt_lists.is_set():
             for message in self._consumer.consume(256, timeout=0.0) or [self._consumer.poll(_NAP_S)]:
                 if message is not None and message.error() is None:
-                    self._take(message.value() or b"", time.monotonic())
+                    self._take(message, time.monotonic())
             if time.monotonic() > forget_at:
                 self._join.forget_idle(time.monotonic())
                 forget_at = time.monotonic() + _FORGET_EVERY_S
 
-    def _take(self, value: bytes, at: float) -> None:
+    def _take(self, message: Message, at: float) -> None:
         try:
-            found = decode_recommendation(value)
+            found = decode_recommendation(message.value() or b"")
         except msgspec.MsgspecError as error:
             raise DemoError(f"a recommendation can't be read: {error}") from error
+        self._hits.listed(found, message.partition() or 0, message.offset() or 0)
         items = [entry.item_id for entry in found.items]
         self._join.answered(found.session_id, items, found.model, found.fallback, found.source.offset, at)

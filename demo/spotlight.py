@@ -29,19 +29,17 @@ class Spotlight:
     session: str | None = None
     rows: deque[SpotlightRow] = field(default_factory=lambda: deque(maxlen=ROWS))
     _last: float = 0.0
-    _known: set[str] = field(default_factory=set)  # began while another was watched: too late for them
+    _shown: frozenset[str] = frozenset()  # the newest list of the session watched
 
-    def clicked(self, session: str, item: str, hit: bool | None, at: float) -> None:
-        """A shopper clicked."""
+    def clicked(self, session: str, item: str, begins: bool, at: float) -> None:
+        """A shopper clicked; `begins`: it is the first click of the session."""
         if session != self.session:
-            begins = session not in self._known
-            self._known.add(session)
-            if not begins or hit is not None or (self.session is not None and at - self._last < OVER_S):
+            if not begins or (self.session is not None and at - self._last < OVER_S):
                 return
-            self.session = session
+            self.session, self._shown = session, frozenset()
             self.rows.clear()
-            self._known.clear()
         self._last = at
+        hit = item in self._shown if self._shown else None
         number = self.rows[-1].number + 1 if self.rows else 1
         self.rows.append(SpotlightRow(item=item, hit=hit, number=number))
 
@@ -49,5 +47,5 @@ class Spotlight:
         """A list arrived: it belongs to the newest click."""
         if session != self.session or not self.rows:
             return
-        self._last = max(self._last, at)
+        self._last, self._shown = max(self._last, at), frozenset(items)
         self.rows[-1] = replace(self.rows[-1], top=tuple(items[:TOP]), model=model)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Protocol
 
@@ -10,10 +10,11 @@ from rich.columns import Columns
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.panel import Panel
-from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from demo.comparison import CONTROL, NEWEST
+from demo.hits import Hits
 from demo.join import Figures
 from demo.spotlight import SpotlightRow
 
@@ -21,7 +22,8 @@ __all__ = ["LiveView", "PlainView", "Snapshot", "Training", "View", "render"]
 
 LINE_EVERY_S = 5.0  # between two lines without a terminal
 ROWS, EVENTS = 3, 6  # newest clicks of the shopper, and newest messages, where the terminal has room for them
-_SMALL = 40  # lines of a terminal that has not
+MODELS = 4  # newest versions with their hit rates
+_SMALL, _NARROW = 40, 100  # lines and columns of a terminal that has not
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,8 +31,7 @@ class Training:
     """A training that runs."""
 
     label: str
-    share: float  # done, 0 to 1
-    detail: str = ""  # what the trainer says
+    detail: str = ""  # the step it is at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +41,7 @@ class Snapshot:
     seconds: float = 0.0  # since the first click
     clicks_per_s: float = 0.0
     figures: Figures | None = None  # None before shoppers have come
+    hits: Hits = field(default_factory=Hits)
     training: Training | None = None
     shopper: str | None = None  # session watched
     rows: tuple[SpotlightRow, ...] = ()  # its newest clicks, oldest first
@@ -77,8 +79,8 @@ class LiveView:
 
     def show(self, snapshot: Snapshot) -> None:
         """Draw the picture."""
-        height = self._live.console.size.height
-        self._live.update(render(snapshot, self._describe, height), refresh=True)
+        size = self._live.console.size
+        self._live.update(render(snapshot, self._describe, size.height, size.width), refresh=True)
 
 
 class PlainView:
@@ -112,17 +114,37 @@ class PlainView:
         self._console.print(text, markup=False, emoji=False, highlight=False, soft_wrap=True)
 
 
-def render(snapshot: Snapshot, describe: Callable[[str], str], height: int = _SMALL) -> RenderableType:
+def render(
+    snapshot: Snapshot, describe: Callable[[str], str], height: int = _SMALL, width: int = _NARROW
+) -> RenderableType:
     """The picture of one moment in `height` lines; `describe` puts an item id into words."""
     rows, events = (ROWS, EVENTS) if height >= _SMALL else (1, 3)
+    small = height < _SMALL or width < _NARROW
     parts: list[RenderableType] = []
-    if snapshot.figures is not None:
-        parts.append(Columns([_speed(snapshot, snapshot.figures), _hits(snapshot.figures)], expand=True))
-        parts.append(_shopper(snapshot.rows[-rows:], snapshot.shopper, describe))
+    if (figures := snapshot.figures) is not None:
+        hits = _hits(snapshot.hits, figures.models)
+        shopper = _shopper(snapshot.rows[-rows:], snapshot.shopper, describe)
+        if small:
+            parts += [_line(_speed_line(snapshot, figures)), _bare(hits), _bare(shopper)]
+        else:
+            parts += [Columns([_speed(snapshot, figures), hits], expand=True), shopper]
     if snapshot.training is not None:
-        parts.append(_bar(snapshot.training))
-    parts.append(Text("\n".join(snapshot.events[-events:])))
+        parts.append(_line(_training_line(snapshot.training)))
+    parts += [_line(event) for event in snapshot.events[-events:]]
     return Panel(Group(*parts), title="nextclick demo", subtitle="Ctrl-C ends it")
+
+
+def _line(text: str) -> Text:
+    """One line, cut where the terminal ends."""
+    return Text(text, no_wrap=True, overflow="ellipsis")
+
+
+def _bare(table: Table) -> Table:
+    """The same table in as few lines as it has rows."""
+    table.box, table.show_header = None, False
+    for column in table.columns:
+        column.no_wrap, column.overflow = True, "ellipsis"
+    return table
 
 
 def _speed(snapshot: Snapshot, figures: Figures) -> Table:
@@ -137,14 +159,29 @@ def _speed(snapshot: Snapshot, figures: Figures) -> Table:
     return table
 
 
-def _hits(figures: Figures) -> Table:
-    table = Table("list", "hit rate", title="the next click was in the list", expand=True)
-    serving = figures.models[-1] if figures.models else ""
-    for version in figures.models:
-        now = "  (serving)" if version == serving else ""
-        table.add_row(f"model {version}{now}", _percent(figures.hit_rate_by_model.get(version)))
-    table.add_row("popularity", _percent(figures.hit_rate_popularity))
+def _hits(hits: Hits, models: Sequence[str]) -> Table:
+    """By variant once an experiment runs, before it by version; `models` are those served, in order."""
+    table = Table("list", "hit rate", title="the next click was in the list", caption=_uplift(hits), expand=True)
+    if hits.by_variant:
+        served = {CONTROL: f"keeps model {models[0]}", NEWEST: f"now model {models[-1]}"} if models else {}
+        for name, rate in hits.by_variant.items():
+            table.add_row(f"{name}: {served.get(name, '')}", _percent(rate))
+    else:
+        for version in models[-MODELS:]:
+            now = "  (serving)" if version == models[-1] else ""
+            table.add_row(f"model {version}{now}", _percent(hits.by_model.get(version)))
+    table.add_row("popularity", _percent(hits.popularity))
     return table
+
+
+def _uplift(hits: Hits) -> str | None:
+    """What fresh models are worth, and how sure that is."""
+    if hits.uplift is None:
+        return None
+    if hits.interval is None:
+        return f"{NEWEST} {hits.uplift:+.1%} (too few sessions for an interval)"
+    low, high = hits.interval
+    return f"{NEWEST} {hits.uplift:+.1%} (95%: {low:+.1%} to {high:+.1%})"
 
 
 def _shopper(rows: Sequence[SpotlightRow], shopper: str | None, describe: Callable[[str], str]) -> Table:
@@ -156,26 +193,29 @@ def _shopper(rows: Sequence[SpotlightRow], shopper: str | None, describe: Callab
     return table
 
 
-def _bar(training: Training) -> Table:
-    table = Table.grid(padding=(0, 1))
-    bar = ProgressBar(total=1.0, completed=training.share, width=30)
-    table.add_row(training.label, bar, f"{training.share:.0%}", training.detail)
-    return table
-
-
 def _training_line(training: Training | None) -> str:
-    return f"{training.label} {training.share:.0%}  {training.detail}".rstrip() if training is not None else ""
+    return f"training {training.label}: {training.detail}".rstrip(": ") if training is not None else ""
 
 
 def _figures_line(snapshot: Snapshot) -> str:
     figures = snapshot.figures
     if figures is None:
         return ""
+    hits = snapshot.hits
+    parts = [
+        f"{snapshot.seconds:.0f} s",
+        _speed_line(snapshot, figures),
+        f"hit rate {_percent(hits.model)} (popularity {_percent(hits.popularity)})",
+        f"model {', '.join(figures.models) or '-'}",
+        *(f"{name} {_percent(rate)}" for name, rate in hits.by_variant.items()),
+    ]
+    return "  ".join(parts)
+
+
+def _speed_line(snapshot: Snapshot, figures: Figures) -> str:
     return (
-        f"{snapshot.seconds:.0f} s  {figures.clicks:,} clicks, {figures.answered:,} answered  "
-        f"{snapshot.clicks_per_s:,.0f} clicks/s  p50 {_number(figures.recent_p50_ms)} ms  "
-        f"p99 {_number(figures.recent_p99_ms)} ms  hit rate {_percent(figures.hit_rate_model)} "
-        f"(popularity {_percent(figures.hit_rate_popularity)})  model {', '.join(figures.models) or '-'}"
+        f"{figures.clicks:,} clicks, {figures.answered:,} answered  {snapshot.clicks_per_s:,.0f} clicks/s  "
+        f"p50 {_number(figures.recent_p50_ms)} ms  p99 {_number(figures.recent_p99_ms)} ms"
     )
 
 

@@ -22,8 +22,9 @@ from export.ranking.ranker import Ranker, RankerConfig
 from export.registry.registry import Registry
 from model.bundling import export_bundle, with_figures, with_manifest
 from model.config import Preset
+from model.cycle.config import RefitConfig
 from model.cycle.lineage import code_version, commit
-from model.cycle.refit import RefitConfig, guarded, refit
+from model.cycle.refit import guarded, refit
 from model.data.log import SessionLog
 from model.data.overlap import overlap
 from model.data.readers import RawLog, ReadOptions, build_log, read_log

@@ -13,17 +13,24 @@ import yaml
 
 import nextclick
 from bench.rig.brokers.base import KAFKA_VERSION
+from export.experiments.sequence import SequenceConfig
 from model.trainer.child import _TERM_S
 from model.trainer.metrics import TrainerMetrics
 from stream.config import StreamConfig
 from stream.ops.lookout import _NOTICED_S
 from stream.ops.metrics import Metrics
+from stream.scoreboard.board import Board
+from stream.scoreboard.figures import figures
+from stream.scoreboard.join import Counts
+from stream.scoreboard.lanes import Dropped
+from stream.scoreboard.metrics import ScoreboardMetrics
 from stream.worker import _STOP_S
 
 ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "deploy"
-DEPLOYED = ("nextclick-worker", "nextclick-trainer")
-DEPLOYED_JOBS = ("nextclick", "nextclick-trainer")
+DEPLOYED = ("nextclick-worker", "nextclick-trainer", "nextclick-scoreboard")
+DEPLOYED_JOBS = ("nextclick", "nextclick-trainer", "nextclick-scoreboard")
+RANKING = DEPLOYED[:2]  # and training: they take threads, and the registry
 RESORT_S = 10  # after which a worker that does not end orderly ends at once
 FUNCTIONS = {
     "absent", "and", "by", "changes", "count", "deriv", "histogram_quantile", "increase", "m", "max", "max_over_time",
@@ -55,7 +62,9 @@ def rules() -> list[dict[str, Any]]:
 def metric_names() -> set[str]:
     """Every name under which /metrics shows samples, those with labels that did not occur yet too."""
     names = set()
-    for family in (*Metrics().registry.collect(), *TrainerMetrics().registry.collect()):
+    scores = ScoreboardMetrics(lambda: figures(Board(), (), Counts(), Dropped(), {}, SequenceConfig()))
+    services = (Metrics(), TrainerMetrics(), scores)
+    for family in (family for service in services for family in service.registry.collect()):
         suffixes = {"counter": ["_total"], "histogram": ["_bucket", "_sum", "_count"], "info": ["_info"]}
         names |= {family.name + suffix for suffix in suffixes.get(family.type, [""])}
     return names
@@ -72,7 +81,7 @@ def options_of(words: list[str]) -> set[str]:
 
 
 def commands() -> Iterator[list[str]]:
-    yield from (compose()[name]["command"] for name in ("topics", "worker", "trainer"))
+    yield from (compose()[name]["command"] for name in ("topics", "worker", "trainer", "scoreboard"))
     yield from (container(name)["args"] for name in DEPLOYED)
 
 
@@ -89,7 +98,7 @@ def test_commands_use_options_that_exist() -> None:
 
 
 def test_alerts_use_metrics_that_exist() -> None:
-    known, labels = metric_names(), {"job", "stage", "reason", "le", "kind", "instance", "outcome"}
+    known, labels = metric_names(), {"job", "stage", "reason", "le", "kind", "instance", "outcome", "key"}
     assert {"nextclick_lag_clicks", "process_start_time_seconds", "nextclick_latency_seconds_bucket"} <= known
     for rule in rules():
         text = re.sub(r'"[^"]*"|\[[^\]]*\]', "", rule["expr"])
@@ -151,18 +160,19 @@ def test_probes_ask_paths_and_ports_that_are_served(name: str) -> None:
     assert "--web-host=0.0.0.0" in found["args"], "the default is loopback, which no probe reaches"
 
 
-def test_prometheus_scrapes_workers_and_trainers_by_the_jobs_of_the_alerts() -> None:
-    worker, trainer = load("prometheus.yaml")[0]["scrape_configs"]
-    assert (worker["job_name"], trainer["job_name"]) == DEPLOYED_JOBS
-    for scraped, service in ((worker, "worker"), (trainer, "trainer")):
+def test_prometheus_scrapes_every_service_by_the_jobs_of_the_alerts() -> None:
+    scrapes = load("prometheus.yaml")[0]["scrape_configs"]
+    assert tuple(scraped["job_name"] for scraped in scrapes) == DEPLOYED_JOBS
+    for scraped, service in zip(scrapes, ("worker", "trainer", "scoreboard"), strict=True):
         assert scraped["dns_sd_configs"][0]["names"] == [service]
         assert scraped["dns_sd_configs"][0]["port"] == 8080, "where the health check of the image looks, too"
-    assert {"--web-port=8080", "--web-host=0.0.0.0"} <= set(compose()["trainer"]["command"])
+    for service in ("trainer", "scoreboard"):
+        assert {"--web-port=8080", "--web-host=0.0.0.0"} <= set(compose()[service]["command"])
     named = {job for rule in rules() for job in re.findall(r'job="([^"]*)"', rule["expr"])}
     assert named == set(DEPLOYED_JOBS)
 
 
-@pytest.mark.parametrize("name", DEPLOYED)
+@pytest.mark.parametrize("name", RANKING)
 def test_threads_are_as_many_as_the_cores_that_are_allowed(name: str) -> None:
     service = compose()[name.removeprefix("nextclick-")]
     assert f"--threads={container(name)['resources']['limits']['cpu']}" in container(name)["args"]
@@ -172,14 +182,26 @@ def test_threads_are_as_many_as_the_cores_that_are_allowed(name: str) -> None:
 def test_trainer_writes_the_registry_that_workers_read_and_weighs_less_than_they() -> None:
     kept = "${REGISTRY:?an absolute path}:/registry"
     assert (compose()["worker"]["volumes"], compose()["trainer"]["volumes"]) == ([f"{kept}:ro"], [kept])
-    volumes = {name: deployment(name)["spec"]["template"]["spec"]["volumes"][0] for name in DEPLOYED}
-    claims = [volumes[name]["persistentVolumeClaim"] for name in DEPLOYED]
+    volumes = {name: deployment(name)["spec"]["template"]["spec"]["volumes"][0] for name in RANKING}
+    claims = [volumes[name]["persistentVolumeClaim"] for name in RANKING]
     assert claims[0]["claimName"] == claims[1]["claimName"]
     assert [claim.get("readOnly", False) for claim in claims] == [True, False]
     [mounted] = [one for one in container("nextclick-trainer")["volumeMounts"] if one["name"] == "registry"]
     assert mounted == {"name": "registry", "mountPath": "/registry"}
     assert compose()["trainer"]["cpu_shares"] < 1024 / 8, "nice counts within a container only"
     assert container("nextclick-trainer")["resources"]["requests"]["cpu"] == "200m"
+
+
+def test_state_of_the_scoreboard_lies_on_a_volume_that_its_user_may_write() -> None:
+    assert "--state=/state" in compose()["scoreboard"]["command"]
+    assert compose()["scoreboard"]["volumes"] == ["scoreboard:/state"]
+    assert "install -d -o nextclick /state" in stages()["worker"]
+    [mounted] = [one for one in container("nextclick-scoreboard")["volumeMounts"] if one["name"] == "state"]
+    assert mounted == {"name": "state", "mountPath": "/state"}
+    assert "--state=/state" in container("nextclick-scoreboard")["args"]
+    claim = deployment("nextclick-scoreboard")["spec"]["template"]["spec"]["volumes"][0]["persistentVolumeClaim"]
+    claims = [part["metadata"]["name"] for part in load("kubernetes.yaml") if part["kind"] == "PersistentVolumeClaim"]
+    assert claim["claimName"] in claims
 
 
 def test_redis_is_bounded_and_evicts() -> None:
@@ -191,7 +213,9 @@ def test_redis_is_bounded_and_evicts() -> None:
 def test_images_are_pinned_and_kafka_is_the_one_that_is_tested() -> None:
     images = {name: service["image"] for name, service in compose().items()}
     assert images["kafka"] == f"apache/kafka:{KAFKA_VERSION}"
-    assert all(":" in image for name, image in images.items() if name not in ("worker", "topics", "trainer"))
+    assert all(
+        ":" in image for name, image in images.items() if name not in ("worker", "topics", "trainer", "scoreboard")
+    )
 
 
 def stages() -> dict[str, str]:

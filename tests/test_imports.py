@@ -34,7 +34,9 @@ TORCH_FREE = (
     "export.registry",
     "export.ranking",
     "export.errors",
+    "model.cycle.config",
     "model.data",
+    "model.trainer",
     "demo",
 )
 
@@ -66,7 +68,7 @@ def test_faust_is_overridden_in_one_folder(module: str) -> None:
 
 
 @pytest.mark.slow
-def test_worker_and_readers_load_without_torch_and_the_model() -> None:
+def test_worker_readers_and_trainer_load_without_torch_and_the_model() -> None:
     names = [module for module in MODULES if module.startswith(TORCH_FREE)]
     program = f"import sys, {', '.join(names)}; print(*sorted({{n.split('.')[0] for n in sys.modules}} & {{'torch'}}))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)

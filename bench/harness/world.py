@@ -25,7 +25,7 @@ from stream.kafka.topics import create_topics
 from stream.messages.announcements import announce, announce_experiment, announcement_for
 from stream.topic_names import Topics
 
-__all__ = ["ITEMS", "PARTITIONS", "SESSION_TIMEOUT_S", "Comparing", "Guarantee", "World"]
+__all__ = ["GROUP", "ITEMS", "PARTITIONS", "SESSION_TIMEOUT_S", "Comparing", "Guarantee", "World"]
 
 Guarantee = Literal["at-least-once", "exactly-once"]
 Comparing = Literal["none", "split", "interleave"]  # two models in an experiment of most sessions, or none

@@ -5,7 +5,9 @@ from __future__ import annotations
 from itertools import islice
 from pathlib import Path
 
-from demo.simulator import Shop, ShopConfig, ShopperConfig, Shoppers
+from demo.shop import Shop
+from demo.simulator import ShopperConfig, Shoppers
+from demo.stock import ShopConfig
 from model.data.readers import iter_clicks, read_log
 
 Click = tuple[str, str, int]  # session id, item id, ts (ms)

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Mapping
 from typing import Any
 
-from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
 from confluent_kafka.admin import (
     AdminClient,
     AlterConfigOpType,
@@ -14,6 +14,7 @@ from confluent_kafka.admin import (
     ConfigResource,
     NewPartitions,
     NewTopic,
+    OffsetSpec,
     ResourceType,
 )
 
@@ -41,6 +42,19 @@ class Operator:
         for future in self._admin.delete_topics(list(names), operation_timeout=10).values():
             future.result(_ANSWER_S)
         wait_for(f"{names} to be gone", lambda: not any(map(self.partitions, names)))
+
+    def committed(self, group: str, topic: str) -> dict[int, int]:
+        """The offset that a group has committed, by partition; partitions without one are left out."""
+        wanted = ConsumerGroupTopicPartitions(group)
+        found = self._admin.list_consumer_group_offsets([wanted])[group].result(_ANSWER_S).topic_partitions
+        return {one.partition: one.offset for one in found if one.topic == topic and one.offset >= 0}
+
+    def ends(self, topic: str) -> dict[int, int]:
+        """The offset behind the newest message of each partition."""
+        asked = {TopicPartition(topic, number): OffsetSpec.latest() for number in range(self.partitions(topic))}
+        return {
+            one.partition: future.result(_ANSWER_S).offset for one, future in self._admin.list_offsets(asked).items()
+        }
 
     def make(self, name: str, partitions: int, config: Mapping[str, str] | None = None) -> None:
         """Make a topic, `config` by the broker's names."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import os
 import re
@@ -79,14 +80,15 @@ class Worker:
             )
 
     def health(self) -> dict[str, Any]:
-        """What /health says; `ready` is False while nobody listens there."""
+        """What /health says; `ready` is False while nobody listens there, or an answer breaks off."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/health", timeout=5) as answer:
-                return dict(json.load(answer))
-        except urllib.error.HTTPError as error:
-            with contextlib.closing(error):
-                return dict(json.load(error))
-        except OSError:
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/health", timeout=5) as answer:
+                    return dict(json.load(answer))
+            except urllib.error.HTTPError as error:
+                with contextlib.closing(error):
+                    return dict(json.load(error))
+        except (OSError, http.client.HTTPException):
             return {"ready": False}
 
     def await_ready(self, partitions: int | None = None, deadline_s: float = 45.0) -> None:

@@ -21,13 +21,19 @@ FOR = "Seconds of live shopping after the training; up to 120 s more until a fre
 def demo(
     seconds: Annotated[float | None, option(help=FOR)] = None,
     seed: Annotated[int, option(help="Of the simulated shop and its shoppers.", min=0)] = 0,
+    shift_after: Annotated[
+        float | None,
+        option(help="Seconds of shopping after which tastes and a fifth of the items are others [never]."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """A simulated shop, a trainer, a worker and live shoppers, on an in-process cluster."""
     from demo.config import DemoConfig
     from demo.run import run_demo
 
-    result = run_demo(DemoConfig(seconds=seconds, seed=seed, live=not json and stderr.is_terminal))
+    result = run_demo(
+        DemoConfig(seconds=seconds, seed=seed, shift_after=shift_after, live=not json and stderr.is_terminal)
+    )
     report(msgspec.to_builtins(result), json)
 
 
@@ -40,10 +46,20 @@ def simulate(
     shopper_seed: Annotated[
         int | None, option(help="Other shoppers of the same shop: a test log for the first [--seed's].", min=0)
     ] = None,
+    shift_after: Annotated[
+        float | None,
+        option(
+            help="Days into the log after which tastes and a fifth of the items are others [never].", metavar="DAYS"
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Write the click log of a simulated shop."""
-    from demo.simulator import ShopConfig, simulate_log
+    """Write the click log of a simulated shop: 12 days."""
+    from demo.simulator import log_shift, simulate_log
+    from demo.stock import ShopConfig
 
-    clicks = simulate_log(out, ShopConfig(items=items, seed=seed), sessions, shopper_seed=shopper_seed)
-    report({"path": str(out), "sessions": sessions, "clicks": clicks}, json)
+    shift = None if shift_after is None else log_shift(shift_after)
+    shop = ShopConfig(items=items, seed=seed)
+    clicks = simulate_log(out, shop, sessions, shopper_seed=shopper_seed, shift=shift)
+    found = {"path": str(out), "sessions": sessions, "clicks": clicks}
+    report(found | ({} if shift is None else {"shift_ts": shift.at_ms}), json)

@@ -116,8 +116,7 @@ def trainer(
 ) -> None:
     """Read clicks, train, judge, publish and promote, again and again. A second trainer stands by."""
     from export.registry.registry import Registry
-    from model.cycle.gate import GateConfig
-    from model.cycle.refit import RefitConfig
+    from model.cycle.config import GateConfig, RefitConfig
     from model.presets import preset as named
     from model.trainer.config import TrainerConfig, read_span
     from model.trainer.metrics import TrainerMetrics

@@ -63,6 +63,7 @@ class Lineage(msgspec.Struct, frozen=True, kw_only=True):
     window: dict[str, Any] = {}  # where the clicks were read: topic, offsets, parts
     gate: dict[str, Any] = {}  # the judgement by which it was published
     refit: Refit | None = None
+    seconds: float = 0.0  # that the cycle took, in the run of it that published
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):

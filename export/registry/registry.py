@@ -2,6 +2,7 @@
 
 <url>/<version>/            one bundle; versions are decimal numbers, compared as numbers
 <url>/live/<variant>.json   {"history": ["3", "7"]}: promoted versions, the live one last
+<url>/removed.json          {"cycles": {"default-000012": "9"}}: what cycles of a trainer published, and is gone
 """
 
 import contextlib
@@ -24,6 +25,8 @@ DEFAULT_VARIANT = "default"  # the variant of a shop that compares nothing
 _VERSION = re.compile(r"[1-9][0-9]{0,17}")
 _VARIANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _KEPT = 100  # promotions remembered a variant: what `rollback` can go back through
+_REMOVED = "removed.json"
+_REMEMBERED = 200  # cycles in it: one that may be begun again is among the newest
 _ATTEMPTS = 1000  # numbers tried while other publishers take them
 
 
@@ -31,6 +34,12 @@ class _Live(msgspec.Struct, frozen=True):
     """The content of `live/<variant>.json`."""
 
     history: tuple[str, ...] = ()
+
+
+class _Removed(msgspec.Struct, frozen=True):
+    """The content of `removed.json`."""
+
+    cycles: dict[str, str] = {}  # cycle -> version, those removed last at the end
 
 
 class Registry:
@@ -145,8 +154,20 @@ class Registry:
         """Remove a version for good; what is served may be lost so: `export.registry.retention` knows what is."""
         _checked(version, _VERSION, VersionUnknown)
         self._require()
+        try:
+            lineage = self.manifest(version).lineage
+        except (BundleError, VersionUnknown):  # damaged, of a later release, or half removed
+            lineage = None
         with self._translated(f"remove version {version}"):
+            if lineage is not None and lineage.cycle:
+                self._note_removed(lineage.cycle, version)
             self._storage.remove(int(version))
+
+    def removed_of(self, cycle: str) -> str | None:
+        """Return the version that a cycle of a trainer had published, and that was removed; None where none was."""
+        self._require()
+        with self._translated("read what was removed"):
+            return self._removed().cycles.get(cycle)
 
     def promote(self, version: str, variant: str = DEFAULT_VARIANT) -> None:
         """Make a version live for a variant; VersionUnknown or BundleError when it isn't published, or can't be run."""
@@ -186,6 +207,20 @@ class Registry:
             history = step(self.history(variant))[-_KEPT:]
             self._storage.replace(_live_name(variant), msgspec.json.encode(_Live(history)))
         return history
+
+    def _note_removed(self, cycle: str, version: str) -> None:
+        """Before it goes: a cycle that looks for its version in vain must not publish it again."""
+        with self._storage.lock():
+            known = self._removed().cycles
+            kept = list({**known, cycle: version}.items())[-_REMEMBERED:]
+            self._storage.replace(_REMOVED, msgspec.json.encode(_Removed(dict(kept))))
+
+    def _removed(self) -> _Removed:
+        content = self._storage.read(_REMOVED)
+        try:
+            return msgspec.json.decode(content, type=_Removed) if content is not None else _Removed()
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):  # it only guards against work done twice
+            return _Removed()
 
     def _is_sound(self, version: str) -> bool:
         try:

@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
@@ -30,10 +30,11 @@ from export.ranking.ranker import Ranker, RankerConfig
 from export.registry.registry import DEFAULT_VARIANT, Registry
 from model.bundling import export_bundle, with_manifest
 from model.config import Preset
-from model.cycle.fresh import FreshConfig, fresh_log, fresh_parts, fresh_preset
-from model.cycle.gate import GateConfig, GateReport, pass_gate
+from model.cycle.config import FreshConfig, GateConfig, Mode, RefitConfig
+from model.cycle.fresh import fresh_log, fresh_parts, fresh_preset
+from model.cycle.gate import GateReport, pass_gate
 from model.cycle.lineage import code_version, commit, published_by
-from model.cycle.refit import RefitConfig, guarded, refit
+from model.cycle.refit import guarded, refit
 from model.data.log import SessionLog
 from model.data.readers.build import build_log
 from model.data.readers.raw import RawLog
@@ -46,9 +47,7 @@ from model.machine.memory import release_memory
 from model.machine.threads import use_threads
 from model.reports.progress import OnProgress, Progress, ignore
 
-__all__ = ["Cycle", "CycleRequest", "CycleResult", "Mode", "run_cycle"]
-
-Mode = Literal["full", "fresh"]  # the whole window, or only what is new since the last version
+__all__ = ["Cycle", "CycleRequest", "CycleResult", "run_cycle"]
 
 _GATE = "gate.json"
 
@@ -84,7 +83,7 @@ class CycleResult:
     gate: GateReport
     checkpoints: Path | None  # of the weights published, to start the next from
     refitted: bool
-    seconds: float  # of this run of it
+    seconds: float  # of this run of it; where an earlier one published, of that
     why_not_refitted: str = ""  # what the guard found
 
 
@@ -108,6 +107,8 @@ class Cycle:
         """All steps that are not done yet."""
         if (version := published_by(self._request.registry, self._request.cycle)) is not None:
             return self._published_before(version)
+        if (version := self._request.registry.removed_of(self._request.cycle)) is not None:
+            return self._removed_since(version)
         self._request.folder.mkdir(parents=True, exist_ok=True)
         use_threads(self._threads)
         parts = self._hold_out()  # 1
@@ -245,6 +246,7 @@ class Cycle:
             window=request.window,
             gate=gate.to_json(),
             refit=found,
+            seconds=self._seconds(),
         )
         manifest = msgspec.structs.replace(bundle.manifest, lineage=lineage, baselines=gate.baselines)
         bundle = with_manifest(bundle, manifest)
@@ -257,7 +259,13 @@ class Cycle:
     def _published_before(self, version: str) -> CycleResult:
         lineage = self._request.registry.manifest(version).lineage
         assert lineage is not None, "it was found by its lineage"
-        return self._result(version, msgspec.convert(lineage.gate, GateReport, strict=False), lineage.refit)
+        gate = msgspec.convert(lineage.gate, GateReport, strict=False)
+        return dataclasses.replace(self._result(version, gate, lineage.refit), seconds=lineage.seconds)
+
+    def _removed_since(self, version: str) -> CycleResult:
+        """It is over, whatever it had found: somebody wanted its version gone."""
+        why = f"it had published version {version}, which was removed from the registry: it is not done again"
+        return self._result(None, GateReport(passed=False, reasons=(why,), candidate={}, live=None), None)
 
     def _result(self, version: str | None, gate: GateReport, found: Refit | None) -> CycleResult:
         refitted = found is not None and found.refitted
@@ -266,9 +274,12 @@ class Cycle:
             gate=gate,
             checkpoints=None if version is None else self._refit if refitted else self._candidate,
             refitted=refitted,
-            seconds=round(time.monotonic() - self._began, 1),
+            seconds=self._seconds(),
             why_not_refitted="" if found is None else found.why,
         )
+
+    def _seconds(self) -> float:
+        return round(time.monotonic() - self._began, 1)
 
     def _name(self, step: str) -> str:
         """Of a training, in its checkpoints: one of another cycle is refused."""

@@ -8,45 +8,19 @@ weights have behind them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
-from export.checks import require_finite
-from export.errors import ConfigError
 from model.config import Preset
+from model.cycle.config import FreshConfig
 from model.data.log import SessionLog
 from model.data.readers.build import build_log, long_enough
 from model.data.readers.raw import RawLog
 from model.data.split import Parts
 from model.errors import DataError
 
-__all__ = ["FreshConfig", "fresh_log", "fresh_parts", "fresh_preset"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FreshConfig:
-    """How much is learned, and how fast.
-
-    The defaults give half of what a full training on the new clicks gains, on two shops, for an eighth of its processor
-    time, and older sessions lose nothing. On one of the two they do without older ones (-.010 Recall@20), and at the
-    whole rate (-.008), and neither gains anything on the other. Four passes gain .001 and .004 on the next clicks for
-    twice the time (python -m bench.freshness, docs/trainer.md).
-    """
-
-    replay: float = 2.0  # older sessions for each new one
-    least: int = 2_000  # sessions, older ones making up what new ones lack: a few hundred alone pull a model astray
-    epochs: float = 2.0  # passes over both
-    rate: float = 0.5  # of the preset's learning rate
-    held_out: float = 0.2  # share of the new sessions, the newest, that judge before they are learned
-
-    def __post_init__(self) -> None:
-        require_finite(self)
-        if self.replay < 0 or self.least < 0 or self.epochs <= 0 or not 0 < self.rate <= 1 or not 0 < self.held_out < 1:
-            raise ConfigError(
-                "fresh: replay and least must not be negative, epochs above 0, the rate in (0, 1], the share held out "
-                "between 0 and 1"
-            )
+__all__ = ["fresh_log", "fresh_parts", "fresh_preset"]
 
 
 def fresh_preset(preset: Preset, config: FreshConfig) -> Preset:

@@ -6,42 +6,15 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from export.checks import require_finite
-from export.errors import ConfigError
 from export.ranking.ranker import Ranker
+from model.cycle.config import GateConfig
 from model.data.log import SessionLog
-from model.evaluate.baselines import BASELINES
 from model.evaluate.judge import FALLBACK, judge, of_baseline, of_ranker, paired_difference
 from model.evaluate.metrics import MAIN, SECOND, label
 
-__all__ = ["GateConfig", "GateReport", "pass_gate"]
+__all__ = ["GateReport", "pass_gate"]
 
 _COVERAGE = "coverage@20"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GateConfig:
-    """What a candidate must show. ConfigError for values that can't be."""
-
-    tolerance: float = 0.005  # Recall@20 and MRR@20 may be so much below the live model's
-    baselines: tuple[str, ...] = ("popularity", "items-after", "vmis-knn")  # judged beside it
-    slack: float = 0.0  # Recall@20 may be so much below the best of them
-    min_coverage: float = 0.5  # of the catalogue in its lists, as a share of the live model's coverage
-    max_fallback: float = 0.5  # share of lists that popularity answers, at most
-    min_sessions: int = 100  # newer than what the live model has learned; of fewer nothing can be said
-    confidence: float = 0.95  # of the paired interval by session
-
-    def __post_init__(self) -> None:
-        require_finite(self)
-        shares = (self.tolerance, self.slack, self.min_coverage, self.max_fallback)
-        if not all(0 <= share <= 1 for share in shares):
-            raise ConfigError("gate: tolerance, slack, coverage and fallback are shares, 0 to 1")
-        if not 0 < self.confidence < 1:
-            raise ConfigError(f"gate: confidence must be between 0 and 1, not {self.confidence}")
-        if self.min_sessions < 1:
-            raise ConfigError(f"gate: at least one session must be judged, not {self.min_sessions}")
-        if unknown := [name for name in self.baselines if name not in BASELINES]:
-            raise ConfigError(f"gate: {unknown[0]!r} is no baseline; there are: {', '.join(BASELINES)}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

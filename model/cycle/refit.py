@@ -6,15 +6,14 @@ refit whose loss or lists go astray is not published, the judged weights are.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 from export.bundle.manifest import Refit
-from export.checks import require_finite
-from export.errors import ConfigError, NextclickError
+from export.errors import NextclickError
 from export.ranking.ranker import Ranker
 from model.config import Preset
+from model.cycle.config import RefitConfig
 from model.data.log import SessionLog
 from model.evaluate.judge import judge, of_ranker, overlap_of_lists
 from model.evaluate.metrics import MAIN
@@ -22,28 +21,7 @@ from model.learn.committee import train_preset
 from model.learn.train import Trained
 from model.reports.progress import OnProgress, ignore
 
-__all__ = ["RefitConfig", "best_epoch", "guarded", "recipe", "refit"]
-
-How = Literal["scratch", "continue"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RefitConfig:
-    """How the newest clicks are learned as well, and what the result must show."""
-
-    how: How = "scratch"  # the same recipe on all clicks; continue: further steps from the judged weights
-    # Scratch: on two shops continue is .008 to .012 Recall@20 below it on the next clicks, at .35 of its passes, and
-    # .013 to .014 at .2 (python -m bench.freshness, docs/trainer.md)
-    share: float = 0.35  # of the recipe's passes, where it is continued
-    min_overlap: float = 0.25  # mean share of the same items among 20, before and after
-    tolerance: float = 0.01  # Recall@20 on the newest clicks, which it has learned now, may be so much below
-
-    def __post_init__(self) -> None:
-        require_finite(self)
-        if self.how not in ("scratch", "continue"):
-            raise ConfigError(f"refit: scratch or continue, not {self.how!r}")
-        if not (0 < self.share <= 1 and 0 <= self.min_overlap <= 1 and 0 <= self.tolerance <= 1):
-            raise ConfigError("refit: share, overlap and tolerance are shares, 0 to 1")
+__all__ = ["best_epoch", "guarded", "recipe", "refit"]
 
 
 def refit(

@@ -56,12 +56,12 @@ class Replayed:
     )
 
     def to_json(self) -> dict[str, Any]:
-        """Return what `--json` prints; of two variants `uplift` and `interval` are plain values."""
+        """Return what `--json` prints; of two variants `uplift` and `interval` are plain values, interleaved null."""
         found = {name: one.to_json() for name, one in self.uplift.items()}
-        only = next(iter(found.values())) if len(found) == 1 else None
         body: dict[str, Any] = {"variants": self.variants, "sample_ratio_ok": self.sample_ratio_ok}
-        body["uplift"] = only["uplift"] if only else {name: one["uplift"] for name, one in found.items()}
-        body["interval"] = only["interval"] if only else {name: one["interval"] for name, one in found.items()}
+        for key in ("uplift", "interval"):
+            against = {name: one[key] for name, one in found.items()}
+            body[key] = against if len(against) > 1 else next(iter(against.values()), None)
         body["against_control"] = found
         if self.preferred is not None:
             body["preferred"] = self.preferred

@@ -12,6 +12,7 @@ from model.trainer.store import ClickStore
 
 __all__ = ["Bounds"]
 
+_NEW_PARTS = 32  # since the store was bounded last, before it is again
 _LEAST_FREE = 512 << 20  # bytes, where checkpoints are written
 
 
@@ -27,20 +28,36 @@ class Bounds:
         solved: Callable[[str], None],
     ) -> None:
         self._config, self._metrics, self._problem, self._solved = config, metrics, problem, solved
+        self._parts = 0  # of the store, when it was bounded last
+        self._cut = 0  # clicks inside the window that were removed since the last cycle
 
-    def tidy(self, store: ClickStore, *, keep: str) -> None:
-        """Before a cycle: remove clicks that left the window and checkpoints that nobody starts from (keep: those that
-        somebody may), join small parts."""
+    def is_due(self, store: ClickStore) -> bool:
+        """Whether the store has grown enough to be bounded again."""
+        return store.bytes > self._config.window_mb << 20 or len(store.parts) >= self._parts + _NEW_PARTS
+
+    def bound(self, store: ClickStore) -> None:
+        """While no cycle has the names of parts: remove clicks that left the window or are too many, join small
+        parts."""
         config = self._config
         old, many = store.trim(window_ms=config.window_ms, most_bytes=config.window_mb << 20)
         self._metrics.removed.labels("age").inc(old)
         self._metrics.removed.labels("bytes").inc(many)
+        self._cut += many
         if many:
-            what = f"{many:,} clicks inside the window were removed, as the store had more than {config.window_mb} MB"
+            what = (
+                f"{self._cut:,} clicks inside the window were removed, as the store had more than {config.window_mb} MB"
+            )
             self._problem("store_full", what, "raise --window-mb, or shorten --window")
-        else:
-            self._solved("store_full")
         store.join_small()
+        self._parts = len(store.parts)
+
+    def tidy(self, store: ClickStore, *, keep: str) -> None:
+        """Before a cycle: the same, and remove checkpoints that nobody starts from (keep: those that somebody may)."""
+        config = self._config
+        self.bound(store)
+        if not self._cut:
+            self._solved("store_full")
+        self._cut = 0
         for folder in Path(config.work).iterdir():
             if (
                 folder.is_dir()

@@ -7,9 +7,7 @@ from dataclasses import dataclass, field
 from export.checks import require_finite
 from export.errors import ConfigError
 from export.registry.registry import DEFAULT_VARIANT, check_variant
-from model.cycle.fresh import FreshConfig
-from model.cycle.gate import GateConfig
-from model.cycle.refit import RefitConfig
+from model.cycle.config import FreshConfig, GateConfig, RefitConfig
 
 __all__ = ["TrainerConfig", "read_span"]
 

@@ -27,7 +27,7 @@ class Decisions:
 
     def note(self, cycle: OpenCycle, ended: Ended, missing: str = "") -> None:
         """One cycle is over. missing: what is said where there is still no model to be served."""
-        outcome = outcome_of(ended)
+        outcome = outcome_of(cycle, ended)
         entry = {
             "at": datetime.now(UTC).isoformat(timespec="seconds"),
             "ts": time.time_ns() // 1_000_000,
@@ -45,6 +45,7 @@ class Decisions:
         what = {
             "published": f"version {ended.version}" + (", refitted" if ended.refitted else ""),
             "refused": "nothing is published",
+            "skipped": "too little is new, it waits for more",
             "failed": "nothing is published",
         }[outcome]
         level = logging.WARNING if outcome == "failed" else logging.INFO
@@ -55,6 +56,8 @@ class Decisions:
             log.warning("cycle %s was not refitted: %s", cycle.cycle, ended.why_not_refitted)
 
 
-def outcome_of(ended: Ended) -> str:
-    """published, refused (by the gate) or failed."""
-    return "failed" if ended.error else "published" if ended.version else "refused"
+def outcome_of(cycle: OpenCycle, ended: Ended) -> str:
+    """published, refused (by the gate), skipped (too little was new for a fresh version: no fault) or failed."""
+    if ended.error:
+        return "skipped" if cycle.mode == "fresh" and ended.kind == "DataError" else "failed"
+    return "published" if ended.version else "refused"

@@ -86,8 +86,8 @@ class Intake:
         self._clear()
 
     def reached(self, ends: dict[int, int]) -> bool:
-        """Whether all below these offsets is stored."""
-        return all(self._stored.get(number, 0) >= end for number, end in ends.items() if end > 0)
+        """Whether all below these offsets was read; what waits of it is stored by `flush`."""
+        return all(self._next.get(number, 0) >= end for number, end in ends.items() if end > 0)
 
     def _clear(self) -> None:
         self._rows = {name: [] for name in SCHEMA.names}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import msgspec
 
 from export.errors import RegistryError
-from model.cycle.cycle import Mode
+from model.cycle.config import Mode
 from model.trainer.files import Files
 
 __all__ = ["Journal", "OpenCycle", "State"]

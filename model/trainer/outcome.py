@@ -38,8 +38,8 @@ class Outcomes:
         self._problem, self._solved = problem, solved
 
     def note(self, cycle: OpenCycle, ended: Ended) -> str:
-        """One cycle is over; published, refused or failed."""
-        outcome = outcome_of(ended)
+        """One cycle is over; published, refused, skipped or failed."""
+        outcome = outcome_of(cycle, ended)
         if ended.error:
             missing = self._look(f"cycle {cycle.cycle} failed", "what it failed of has a line of its own")
         else:
@@ -57,7 +57,8 @@ class Outcomes:
             self._problem("cycle_failed", f"cycle {cycle.cycle} failed: {ended.error}", "it is tried again")
         else:
             self._solved("cycle_failed")
-            self._metrics.gate.set(outcome == "published")
+            if outcome != "skipped":
+                self._metrics.gate.set(outcome == "published")
         return outcome
 
     def look(self, state: State) -> None:

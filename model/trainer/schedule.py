@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from model.cycle.cycle import Mode
+from model.cycle.config import Mode
 from model.trainer.config import TrainerConfig
 from model.trainer.journal import State
 

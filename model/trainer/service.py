@@ -135,7 +135,7 @@ class Trainer:
             while not self._intake.reached(ends) and not stop.is_set():
                 self._require_lead()
                 self._intake.read()
-                self._intake.flush()
+            self._intake.flush()
             self._measure()
             if self._journal.state.open is None:
                 self._open("full", "asked for")
@@ -305,6 +305,8 @@ class Trainer:
             self._next_look = time.monotonic() + _LOOK_S
             metrics.lag.set(self._feed.lag())
             self._bounds.look_for_room()
+            if self._journal.state.open is None and self._bounds.is_due(store) and self._leading.is_sure():
+                self._bounds.bound(store)
 
     def _trouble(self, error: Exception) -> None:
         self._problem("trainer", f"the trainer can't go on at present: {error}", "it tries again every few seconds")

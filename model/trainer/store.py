@@ -153,22 +153,12 @@ class ClickStore:
         return old, many
 
     def join_small(self) -> int:
-        """Join small parts that stand in a row, where they are many; how many became one."""
-        run = self._small_run()
-        if len(run) < _MANY:
-            return 0
-        table = pa.concat_tables(pq.read_table(io.BytesIO(self._files.read(part.name))) for part in run)
-        times = [part.meta for part in run if part.meta.clicks]
-        meta = msgspec.structs.replace(
-            run[-1].meta,
-            clicks=table.num_rows,
-            first_ts=min((one.first_ts for one in times), default=0),
-            last_ts=max((one.last_ts for one in times), default=0),
-        )
-        self._write(f"{run[0].first}-{run[-1].last}.parquet", table, meta)
-        for part in run:
-            self._remove(part)
-        return len(run)
+        """Join small parts that stand in a row, where they are many; how many were joined."""
+        joined = 0
+        while len(run := self._small_run()) >= _MANY:
+            self._join(run)
+            joined += len(run)
+        return joined
 
     def place(self, names: Iterable[str], folder: Path) -> None:
         """Have these parts in a local folder, as a click log whose files are in order; FileNotFoundError where one is
@@ -185,17 +175,31 @@ class ClickStore:
         """How many parts of an import are there: a kill may have ended it."""
         return max((part.meta.place for part in self._known.values() if part.meta.imported == digest), default=0)
 
+    def _join(self, run: Sequence[Part]) -> None:
+        table = pa.concat_tables(pq.read_table(io.BytesIO(self._files.read(part.name))) for part in run)
+        times = [part.meta for part in run if part.meta.clicks]
+        meta = msgspec.structs.replace(
+            run[-1].meta,
+            clicks=table.num_rows,
+            first_ts=min((one.first_ts for one in times), default=0),
+            last_ts=max((one.last_ts for one in times), default=0),
+        )
+        self._write(f"{run[0].first}-{run[-1].last}.parquet", table, meta)
+        for part in run:
+            self._remove(part)
+
     def _small_run(self) -> list[Part]:
         """The oldest small parts in a row, not of an import, as many as make one part."""
         run: list[Part] = []
         for part in self.parts[:-1]:  # the newest stays: its number is the last
             fits = sum(one.meta.clicks for one in run) + part.meta.clicks <= _JOINED
-            if part.meta.clicks < _SMALL and not part.meta.imported and fits:
+            small = part.meta.clicks < _SMALL and not part.meta.imported
+            if small and fits:
                 run.append(part)
             elif len(run) >= _MANY:
                 break
             else:
-                run = []
+                run = [part] if small else []
         return run
 
     def _write(self, name: str, table: pa.Table, meta: Meta) -> Part:

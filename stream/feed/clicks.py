@@ -11,6 +11,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicCollectio
 
 from stream.errors import BadClick, BrokerUnavailable, TopicError
 from stream.kafka.clients import build_client, consumer_options
+from stream.kafka.in_process import is_in_process
 from stream.kafka.topics import build_admin
 from stream.messages.contract import decode_click
 
@@ -40,7 +41,7 @@ class ClicksFeed:
 
     def __init__(self, bootstrap_servers: str, topic: str, extra: Mapping[str, str] | None = None) -> None:
         options = consumer_options(bootstrap_servers, extra, group="nextclick-trainer-clicks")
-        options |= {"isolation.level": "read_committed", "enable.partition.eof": False}
+        options |= {"isolation.level": "read_committed", "enable.partition.eof": True}
         self._servers, self.topic, self._extra = bootstrap_servers, topic, extra
         self._consumer: Consumer = build_client(Consumer, options)
         self._admin: Any = build_admin(bootstrap_servers, extra or {})
@@ -50,14 +51,17 @@ class ClicksFeed:
     def identity(self) -> str | None:
         """The topic's, None where the cluster tells none. TopicError where there is none; BrokerUnavailable."""
         try:
-            found = self._consumer.list_topics(self.topic, timeout=_ANSWER_S).topics[self.topic]
+            cluster = self._consumer.list_topics(self.topic, timeout=_ANSWER_S)
+            found = cluster.topics[self.topic]
             if found.error is not None:
                 raise TopicError(f"there is no topic {self.topic}; `nextclick topics create` makes it")
+            if is_in_process(cluster.cluster_id):
+                return None
             answer = self._admin.describe_topics(TopicCollection([self.topic]), request_timeout=_ANSWER_S)
             identity = str(answer[self.topic].result(_ANSWER_S).topic_id)
         except KafkaException as error:
             if error.args[0].code() in (KafkaError._UNSUPPORTED_FEATURE, KafkaError._TIMED_OUT):
-                return None  # the in-process cluster, or an old one
+                return None  # an old one
             raise BrokerUnavailable(f"{self.topic} cannot be looked at: {error.args[0].str()}") from error
         except TimeoutError:
             return None
@@ -87,6 +91,10 @@ class ClicksFeed:
         sessions, items, times, types = found.session_id, found.item_id, found.timestamp, found.type
         for message in self._consumer.consume(min(most, _AT_ONCE), timeout_s):
             error = message.error()
+            if error is not None and error.code() == KafkaError._PARTITION_EOF:  # behind the markers of transactions
+                number, offset = message.partition() or 0, message.offset() or 0
+                self._next[number] = max(self._next.get(number, 0), offset)
+                continue
             if error is not None:
                 if error.fatal() or error.code() in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC):
                     raise TopicError(f"{self.topic} can't be read any more: {error.str()}")

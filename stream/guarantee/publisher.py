@@ -208,10 +208,10 @@ def produce(producer: Any, message: Outgoing, report: Callable[..., None] | None
         producer.produce(message.topic, message.value, message.key, message.partition, report)
 
 
-def broker_answers(client: Any) -> bool:
-    """Whether any broker tells a confluent client its topics within a few seconds."""
+def broker_answers(client: Any, timeout_s: float = _ANSWER_S) -> bool:
+    """Whether any broker tells a confluent client its topics within so many seconds."""
     try:
-        return bool(client.list_topics(timeout=_ANSWER_S).brokers)
+        return bool(client.list_topics(timeout=timeout_s).brokers)
     except KafkaException:
         return False
 

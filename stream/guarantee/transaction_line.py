@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 _STEP_S = 2.0  # of one blocking call; where the broker needs longer, the call is repeated
 _ATTEMPTS = 5  # to take a partition over: another worker may be at it, too
 _PAUSE_S = 0.2
+# A producer that waits while the broker answers others has lost its way in librdkafka, after an outage under load
+_STUCK_S = 20.0
 _FULL_S = 0.05  # a wait for room in librdkafka's queue
 # Between two transactions: the broker shows the last one after it has answered, and refuses what begins sooner;
 # librdkafka then asks again after 20 ms. Without a rest that hits one of six at 1,000 clicks/s
@@ -50,13 +52,24 @@ class _TakeOver(NamedTuple):
     future: "asyncio.Future[None]"
 
 
+class _Stuck(Exception):
+    """The broker answers others, and not this producer."""
+
+
 class TransactionLine:
-    """One partition's producer and its thread. `serial` counts the withdrawals, on the event loop."""
+    """One partition's producer and its thread. `serial` counts the withdrawals, on the event loop. `broker_answers`
+    asks with another client, and is called in the thread."""
 
     def __init__(
-        self, settings: Mapping[str, Any], changelog: str, partition: int, observer: TransactionObserver
+        self,
+        settings: Mapping[str, Any],
+        changelog: str,
+        partition: int,
+        observer: TransactionObserver,
+        broker_answers: Callable[[], bool],
     ) -> None:
         self._settings, self._changelog, self._partition, self._observer = settings, changelog, partition, observer
+        self._broker_answers = broker_answers
         self._name = str(settings["transactional.id"])
         self.serial = 0
         self._failed = -1  # the serial under which the last transaction failed
@@ -132,7 +145,7 @@ class TransactionLine:
         producer = Producer(dict(self._settings))
         try:
             self._repeat(producer.init_transactions)
-        except KafkaException as error:
+        except (KafkaException, _Stuck) as error:
             raise PublishFailed(f"the broker allows no transactions to {self._name}: {_words(error)}") from error
         self._producer = producer
 
@@ -175,6 +188,9 @@ class TransactionLine:
                 for produce in attempt.calls(self._producer):
                     self._with_room(produce)
                 self._repeat(self._producer.commit_transaction)
+            except _Stuck as error:
+                self._producer = None
+                raise Fenced(f"{self._name} is undecided, and a new producer takes its place: {error}") from error
             except KafkaException as error:
                 self._abort(error)
                 if not attempt.too_large:
@@ -192,22 +208,26 @@ class TransactionLine:
             if error.args[0].fatal():
                 raise error
             self._repeat(self._producer.abort_transaction)
-        except KafkaException as reason:
+        except (KafkaException, _Stuck) as reason:
             self._producer = None
             raise Fenced(f"{self._name} was taken over, or is undecided: {_words(reason)}") from reason
 
     def _repeat(self, call: Callable[[float], None]) -> None:
-        """Call until the broker has answered: its restart must not decide over a transaction."""
-        told = False
+        """Call until the broker has answered: its restart must not decide over a transaction. _Stuck where it answers
+        others meanwhile."""
+        since: float | None = None
         while True:
             try:
                 call(_STEP_S)
             except KafkaException as error:
                 if not error.args[0].retriable() or self._closing.is_set():
                     raise
-                if not told:
+                if since is None:
                     log.warning("%s waits for the broker: %s", self._name, _words(error))
-                told = True
+                if since is None or not self._broker_answers():
+                    since = time.monotonic()
+                elif time.monotonic() - since > _STUCK_S:
+                    raise _Stuck(f"the broker answers others, and not it within {_STUCK_S:g} s") from error
             else:
                 return
 
@@ -287,5 +307,5 @@ def _resolve(future: "asyncio.Future[Any]", result: Any, error: Exception | None
         future.set_result(result)
 
 
-def _words(error: KafkaException) -> str:
-    return str(error.args[0].str())
+def _words(error: KafkaException | _Stuck) -> str:
+    return str(error) if isinstance(error, _Stuck) else str(error.args[0].str())

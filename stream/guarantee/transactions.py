@@ -9,7 +9,9 @@
     a failure   the transaction is aborted, or, where even that cannot be had, undecided (Fenced): its producer's place
                 is gone, or the broker gives no answer. So is every batch handed over before `withdraw`, as they build
                 on it. The producer is used no more: the partition is taken over anew, and what was committed is read
-                from the changelog. Nothing that was confirmed before is trusted either, for the same broker's sake
+                from the changelog. Nothing that was confirmed before is trusted either, for the same broker's sake.
+                So it is with a producer that waits while the broker answers others: librdkafka's may lose their way
+                in an outage under load, and send nothing for minutes (seen in one round of faults of hundreds)
 
 librdkafka's calls block, so each partition has a thread: its transactions keep their order, and those of other
 partitions do not wait for them.
@@ -29,6 +31,8 @@ from stream.ops.futures import fail
 from stream.partition.reading import Partition
 
 __all__ = ["TransactionalPublisher", "transactional_id"]
+
+_SOON_S = 1.0
 
 
 def transactional_id(group: str, partition: Partition) -> str:
@@ -67,7 +71,9 @@ class TransactionalPublisher:
             self._lines.pop(lost).close()
         for missing in set(partitions) - self._lines.keys():
             settings = {**self._settings, "transactional.id": transactional_id(self._group, missing)}
-            self._lines[missing] = TransactionLine(settings, self._changelog, missing[1], self._observer)
+            self._lines[missing] = TransactionLine(
+                settings, self._changelog, missing[1], self._observer, self._answers_soon
+            )
         await asyncio.gather(*(self._lines[partition].take_over() for partition in partitions))
         gained = [partition for partition in partitions if self._lines[partition].is_new]
         for partition in gained:
@@ -82,6 +88,10 @@ class TransactionalPublisher:
 
     def broker_answers(self) -> bool:
         return broker_answers(self._admin)
+
+    def _answers_soon(self) -> bool:
+        """The same, for threads that somebody may wait for."""
+        return broker_answers(self._admin, _SOON_S)
 
     def close(self, timeout_s: float) -> int:
         deadline = time.monotonic() + timeout_s

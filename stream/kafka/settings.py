@@ -16,6 +16,7 @@ from confluent_kafka.admin import ConfigResource, ResourceType
 from export.errors import ConfigError
 from stream.config import StreamConfig
 from stream.errors import BrokerUnavailable, TopicError
+from stream.kafka.in_process import is_in_process
 from stream.kafka.topics import build_admin
 
 __all__ = ["check_compaction", "check_session_timeout", "check_settings"]
@@ -23,7 +24,6 @@ __all__ = ["check_compaction", "check_session_timeout", "check_settings"]
 log = logging.getLogger(__name__)
 
 _ANSWER_S = 10.0
-_IN_PROCESS = "mockCluster"  # what the identity of librdkafka's in-process cluster begins with: it has no settings
 _POLICY, _SHORTEST, _LONGEST = "cleanup.policy", "group.min.session.timeout.ms", "group.max.session.timeout.ms"
 
 
@@ -34,7 +34,7 @@ def check_settings(config: StreamConfig) -> None:
         cluster = admin.list_topics(timeout=_ANSWER_S)
     except KafkaException as error:
         raise BrokerUnavailable(f"no Kafka broker at {config.bootstrap_servers}: {error.args[0].str()}") from error
-    if str(cluster.cluster_id).startswith(_IN_PROCESS):
+    if is_in_process(cluster.cluster_id):
         log.debug("the in-process cluster has no settings to check")
         return
     for name in (config.changelog_topic, config.topics.models):

@@ -4,34 +4,19 @@ A topic that was deleted and made again has the same name and another identity: 
 `compare` tells what has changed since the start, and what is to be done about it.
 """
 
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
-
-from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from typing import Literal
 
 from stream.config import StreamConfig
-from stream.errors import BrokerUnavailable, TopicError
-from stream.kafka.topics import build_admin, check_partitions, missing_topics
+from stream.errors import TopicError
+from stream.kafka.look import Topic, TopicLook
+from stream.kafka.topics import check_partitions, missing_topics
 
-__all__ = ["KINDS", "Change", "Surroundings", "Topic", "compare"]
-
-log = logging.getLogger(__name__)
+__all__ = ["KINDS", "Change", "Surroundings", "compare"]
 
 Kind = Literal["missing", "remade", "partitions", "state"]
 KINDS: tuple[Kind, ...] = ("missing", "remade", "partitions", "state")
-_ANSWER_S = 5.0
-_IN_PROCESS = "mockCluster"  # what the identity of librdkafka's in-process cluster begins with
-_NO_IDENTITY = "AAAAAAAAAAAAAAAAAAAAAA"  # sixteen zeros: a broker that knows of none
-
-
-@dataclass(frozen=True, slots=True)
-class Topic:
-    """One topic: its number of partitions, and its identity where the cluster tells it."""
-
-    partitions: int
-    identity: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,40 +35,11 @@ class Surroundings:
         """ConfigError where librdkafka refuses an option."""
         topics = config.topics
         self._names = [topics.clicks, topics.recommendations, topics.rejected, topics.models, config.changelog_topic]
-        self._config = config
-        self._admin: Any = build_admin(config.bootstrap_servers, config.kafka)
-        self._in_process: bool | None = None
+        self._topics = TopicLook(config.bootstrap_servers, config.kafka)
 
     def look(self) -> dict[str, Topic]:
         """The worker's topics, those that are missing left out; BrokerUnavailable where the cluster does not say."""
-        try:
-            if self._in_process is None:
-                cluster = self._admin.list_topics(timeout=_ANSWER_S).cluster_id
-                self._in_process = str(cluster).startswith(_IN_PROCESS)
-            return self._listed() if self._in_process else self._described()
-        except (KafkaException, TimeoutError) as error:
-            self._admin = build_admin(self._config.bootstrap_servers, self._config.kafka)  # which knows no old brokers
-            why = error.args[0].str() if isinstance(error, KafkaException) else "no answer in time"
-            raise BrokerUnavailable(f"the topics cannot be looked at: {why}") from error
-
-    def _listed(self) -> dict[str, Topic]:
-        """The in-process cluster has no identities of topics, and answers no request for them."""
-        found = self._admin.list_topics(timeout=_ANSWER_S).topics
-        return {name: Topic(len(found[name].partitions)) for name in self._names if name in found}
-
-    def _described(self) -> dict[str, Topic]:
-        topics: dict[str, Topic] = {}
-        asked = self._admin.describe_topics(TopicCollection(self._names), request_timeout=_ANSWER_S)
-        for name, answer in asked.items():
-            try:
-                found = answer.result(2 * _ANSWER_S)
-            except KafkaException as error:
-                if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
-                    raise
-                continue
-            identity = str(found.topic_id)
-            topics[name] = Topic(len(found.partitions), None if identity == _NO_IDENTITY else identity)
-        return topics
+        return self._topics.at(self._names)
 
 
 def compare(config: StreamConfig, before: Mapping[str, Topic], now: Mapping[str, Topic]) -> Change | None:

@@ -14,7 +14,8 @@ from collections.abc import Callable, Mapping
 
 from export.errors import NextclickError
 from stream.config import StreamConfig
-from stream.kafka.surroundings import Change, Surroundings, Topic, compare
+from stream.kafka.look import Topic
+from stream.kafka.surroundings import Change, Surroundings, compare
 from stream.ops.metrics import Metrics
 from stream.partition.reading import Partition
 

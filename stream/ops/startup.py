@@ -10,6 +10,7 @@ from stream.config import StreamConfig
 from stream.errors import AccessRefused, BrokerUnavailable
 from stream.faust.security import hide_passwords
 from stream.kafka.clients import wait_for_broker
+from stream.kafka.in_process import is_in_process
 from stream.kafka.topics import partition_counts
 from stream.ops.signals import StopSignal
 
@@ -70,7 +71,7 @@ def _make_on_mock(config: StreamConfig, names: list[str]) -> bool:
     """Whether this is the in-process cluster; a real one might make topics of a wrong shape if asked like that."""
     client = AdminClient({"bootstrap.servers": config.bootstrap_servers, **config.kafka})
     try:
-        if not str(client.list_topics(timeout=_ANSWER_S).cluster_id).startswith("mockCluster"):
+        if not is_in_process(client.list_topics(timeout=_ANSWER_S).cluster_id):
             return False
         for name in names:
             client.list_topics(name, timeout=_ANSWER_S)

@@ -1,5 +1,6 @@
 """What is wrong around a scoreboard: looked for from time to time, and said with the remedy."""
 
+from stream.errors import BrokerUnavailable
 from stream.ops.problems import Problems
 from stream.scoreboard.experiments import FollowedExperiments
 from stream.scoreboard.figures import is_sample_ratio_ok
@@ -50,6 +51,15 @@ class Lookout:
         what = f"{late:.0%} of the clicks came before the list that they would be judged by"
         remedy = "lists come too slowly, or the clocks of workers and brokers differ: see to p99_ms, and to NTP"
         self._tell("late", what if late > _LATE else "", remedy)
+
+    def look_at_topics(self) -> None:
+        """Whether they are there, and the same. TopicError where they are not."""
+        try:
+            self._scores.look()
+        except BrokerUnavailable as error:
+            self._tell("no_broker", str(error), "it is tried again; see to the brokers", unready=True)
+        else:
+            self._tell("no_broker", "", "")
 
     def look_at_shares(self) -> None:
         """Of the experiments that run; it takes longer."""

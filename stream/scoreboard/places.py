@@ -36,12 +36,15 @@ class Places:
         """Read partitions that were added, too."""
         new = [
             {number: 0 for number in self._numbers(topic, quietly=True) if number not in lanes}
-            for topic, lanes in ((self._clicks, self._lanes.clicks), (self._lists, self._lanes.lists))
+            for topic, lanes in self._by_topic()
         ]
-        if any(new):
-            log.warning("partitions were added, and are read: %s", new)
-            self._lanes.add(*new)
-            self._assign()
+        if not any(new):
+            return
+        for (topic, _), numbers in zip(self._by_topic(), new, strict=True):
+            if numbers:
+                log.warning("partitions were added to %s, and are read: %s", topic, ", ".join(map(str, numbers)))
+        self._lanes.add(*new)
+        self._assign()
 
     def ends(self, topic: str) -> dict[int, int]:
         """The offset behind the newest message of each partition; BrokerUnavailable."""

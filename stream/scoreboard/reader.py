@@ -13,8 +13,9 @@ import msgspec
 from confluent_kafka import Consumer, Message
 
 from export.errors import NextclickError
-from stream.errors import BadClick, BrokerUnavailable
+from stream.errors import BadClick, BrokerUnavailable, TopicError
 from stream.kafka.clients import build_client, consumer_options
+from stream.kafka.look import TopicLook
 from stream.messages.contract import Click, Recommendation, decode_click, decode_recommendation
 from stream.messages.record_time import sane_record_time_ms
 from stream.scoreboard.board import Board
@@ -34,6 +35,8 @@ _AHEAD = 20_000  # messages of a partition that may wait for the other topic; th
 _STUCK_S = 5.0  # without progress, until it is asked whether a click exists that is waited for
 _TELL_S = 1.0  # between two countings of what is left
 _LOOK_S = 30.0  # between two looks for new partitions
+_PARTITIONS, _OFFSETS = 1 << 31, 1 << 62  # Kafka's own bounds, about
+_ITEMS, _NAME = 10_000, 200  # longest list, and characters of a name
 _FUTURE_MS = 24 * 3600 * 1000  # a clock that is so far ahead of ours is wrong
 
 
@@ -65,6 +68,8 @@ class Scoreboard:
         options |= {"isolation.level": "read_committed", "enable.partition.eof": True, "auto.offset.reset": "error"}
         self._consumer: Consumer = build_client(Consumer, options)
         self._places = Places(self._consumer, self.lanes, self._names)
+        self._look = TopicLook(bootstrap_servers, extra)
+        self._identities: dict[str, str] = {}
         self._stop = threading.Event()
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._guard, name="scoreboard", daemon=True)
@@ -78,6 +83,8 @@ class Scoreboard:
         known = self._state.read(self._names) if self._state is not None else None
         if known is not None:
             restore(known, self.join, self.board, self.lanes)
+            self._identities = known.identities
+        self.look()
         self._places.begin(known)
         self._moved_at = self._looked_at = self._saved_at = time.monotonic()
 
@@ -112,6 +119,21 @@ class Scoreboard:
         self.behind = self._places.behind()
         self.save()
 
+    def look(self) -> None:
+        """Whether the topics are those that are counted. For one thread, not the one that reads. TopicError where they
+        are not, BrokerUnavailable."""
+        found = self._look.at(self._names)
+        if missing := [name for name in self._names if name not in found]:
+            raise TopicError(f"there is no topic {missing[0]}: a scoreboard reads clicks and lists; is its name right?")
+        for name, topic in found.items():
+            if topic.identity is None:
+                continue
+            if self._identities.setdefault(name, topic.identity) != topic.identity:
+                raise TopicError(
+                    f"{name} was deleted and made again: what is counted is of the old one. Start the scoreboard with "
+                    "another --state, to count what is there"
+                )
+
     def step(self) -> None:
         """One round: read, join, count."""
         messages = self._consumer.consume(_AT_ONCE, _WAIT_S)
@@ -143,7 +165,7 @@ class Scoreboard:
         if self._state is None:
             return
         with self.lock:
-            content = take(self._names, self.join, self.board, self.lanes)
+            content = take(self._names, self.join, self.board, self.lanes, self._identities)
         try:
             self._state.write(content)
             self.unsaved = ""
@@ -200,6 +222,20 @@ def _click_of(message: Message) -> Click | None:
 
 def _list_of(message: Message) -> Recommendation | None:
     try:
-        return decode_recommendation(message.value() or b"")
+        found = decode_recommendation(message.value() or b"")
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
+    return found if _is_possible(found) else None
+
+
+def _is_possible(found: Recommendation) -> bool:
+    """Whether a worker may have written it; whatever else can write to the topic must not stop us."""
+    source, items = found.source, found.items
+    return (
+        0 <= source.partition < _PARTITIONS
+        and 0 <= source.offset < _OFFSETS
+        and 0 <= found.published_ts < _OFFSETS
+        and len(items) <= _ITEMS
+        and len(found.teams) in (0, len(items))
+        and max(map(len, (found.experiment, found.variant, found.model))) <= _NAME
+    )

@@ -110,7 +110,8 @@ class ScoreboardService:
             self._close()
 
     def run(self, stop: threading.Event, on_tick: Callable[[], None] = lambda: None) -> None:
-        """Until `stop` is set. TopicError, BadState, or BrokerUnavailable where there is none at the start."""
+        """Until `stop` is set. TopicError, also where a topic is deleted or made again later; BadState; where no broker
+        answers at the start, BrokerUnavailable."""
         try:
             self._scores.start()
             while not stop.is_set():
@@ -120,6 +121,7 @@ class ScoreboardService:
                 now = time.monotonic()
                 if now - self._guarded_at >= self._config.guard_every_s:
                     self._guarded_at = now
+                    self._lookout.look_at_topics()
                     self._lookout.look_at_shares()
                     self._keep_from_harm()
                 if now - self._noted_at >= self._config.history_every_s:

@@ -6,7 +6,9 @@ it had not been: what it read since is read again, into sums that know nothing o
 
 import fcntl
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO
 
 import msgspec
@@ -37,12 +39,19 @@ class ScoreboardState(msgspec.Struct):
     items: list[str]
     rows: list[RowState | None]
     mixed: dict[str, int]
+    identities: dict[str, str] = {}  # of the topics, where the cluster tells them
 
 
 _decoder = msgspec.msgpack.Decoder(ScoreboardState)
 
 
-def take(topics: tuple[str, str], join: ListJoin, board: Board, lanes: Lanes) -> bytes:
+def take(
+    topics: tuple[str, str],
+    join: ListJoin,
+    board: Board,
+    lanes: Lanes,
+    identities: Mapping[str, str] = MappingProxyType({}),
+) -> bytes:
     """All of it, encoded. `topics`: of the clicks and of the lists."""
     return msgspec.msgpack.encode(
         ScoreboardState(
@@ -57,6 +66,7 @@ def take(topics: tuple[str, str], join: ListJoin, board: Board, lanes: Lanes) ->
             items=list(join.items),
             rows=board.stored(),
             mixed=board.mixed,
+            identities=dict(identities),
         )
     )
 

@@ -15,7 +15,7 @@ from bench.freshness import FRESH, SIMULATED, read_shop, shops_in, shortened, so
 from bench.measure.learned import recall_of
 from bench.measure.slices import LEAST, cut, first_clicked, thinned
 from export.bundle.vocabulary import Vocabulary
-from model.cycle.fresh import FreshConfig
+from model.cycle.config import FreshConfig
 from model.data.log import SessionLog
 from model.data.readers import RawLog, read_log
 from model.errors import DataError

@@ -65,6 +65,7 @@ def callbacks(part: typer.Typer, path: tuple[str, ...] = ()) -> Iterator[tuple[t
 
 FILL = {
     "path": "log.csv",
+    "out": "log.csv",
     "--bundle": "b",
     "version": "1",
     "name": "new",

@@ -42,7 +42,7 @@ def test_a_row_for_each_variant_and_version_under_the_columns() -> None:
     assert [len(row) for row in found] == [len(COLUMNS)] * 3
     assert found[0] == ["two", "control", "1,000", "4,000", "0.3000", "0.1250", "0.500", "0.000", "9", "1,800", ""]
     assert found[1][-1] == "+10.0% [+2.0%, +19.0%]"
-    assert found[2] == ["", "model 7", "0", "0", "-", "-", "-", "-", "-", "-", ""]
+    assert found[2] == ["no experiment", "model 7", "0", "0", "-", "-", "-", "-", "-", "-", ""]
 
 
 def test_intervals_that_are_not_there_say_why() -> None:

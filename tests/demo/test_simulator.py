@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from demo.click_log import ClickLog, Ints
-from demo.simulator import Shop, ShopConfig, ShopperConfig, Shoppers, simulate_log
+from demo.shop import Shop
+from demo.simulator import ShopperConfig, Shoppers, simulate_log
+from demo.stock import ShopConfig
 from export.errors import ConfigError
 
 SHOP = ShopConfig(items=400, categories=8, brands=6, price_bands=4)
@@ -33,26 +35,6 @@ def test_sessions_same_seed_same_clicks() -> None:
 
 def test_sessions_other_seed_other_clicks() -> None:
     assert clicks(seed=3).item[:200].tolist() != clicks(seed=4).item[:200].tolist()
-
-
-def test_shop_same_seed_same_catalogue_whatever_the_shoppers_do() -> None:
-    one, other = Shop(SHOP), Shop(SHOP)
-    Shoppers(one).sessions(100)
-    np.testing.assert_array_equal(one.category, other.category)
-    np.testing.assert_array_equal(one.price, other.price)
-
-
-def test_shop_prices_rise_with_their_band_within_each_category() -> None:
-    shop = Shop(SHOP)
-    for category in range(SHOP.categories):
-        inside = shop.category == category
-        tops = [shop.price[inside & (shop.band == band)].max() for band in range(SHOP.price_bands)]
-        assert tops == sorted(tops)
-
-
-def test_shop_item_ids_are_distinct() -> None:
-    ids = Shop(SHOP).item_ids()
-    assert len(set(ids)) == len(ids) == SHOP.items
 
 
 def test_sessions_keep_order_of_time_and_bounds_of_length() -> None:
@@ -140,16 +122,6 @@ def test_next_item_counts_beat_popularity_and_a_longer_memory_beats_them() -> No
     two = float((both == wanted[:, None]).any(axis=1).mean())
     assert one > 1.8 * popular
     assert two > one + 0.02
-
-
-@pytest.mark.parametrize(
-    "shop",
-    [ShopConfig(items=0), ShopConfig(items=3, categories=4), ShopConfig(brands=0)],
-    ids=["none", "few", "brands"],
-)
-def test_shop_impossible_config_is_refused(shop: ShopConfig) -> None:
-    with pytest.raises(ConfigError):
-        Shop(shop)
 
 
 @pytest.mark.parametrize(

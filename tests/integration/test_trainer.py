@@ -12,7 +12,9 @@ import pytest
 
 from bench.rig.brokers.process import free_port, wait_for
 from bench.rig.workers import Worker, cli
-from demo.simulator import Shop, ShopConfig, ShopperConfig, Shoppers
+from demo.shop import Shop
+from demo.simulator import ShopperConfig, Shoppers
+from demo.stock import ShopConfig
 from export.bundle.bundle import load_bundle
 from export.registry.registry import Registry
 from stream.kafka.replay import replay

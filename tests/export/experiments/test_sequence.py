@@ -35,6 +35,23 @@ def test_radius_is_that_of_the_paper() -> None:
     assert radius(t, 1.7, config) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize(
+    ("sessions", "tightest_at", "alpha", "bound"),
+    [
+        (100, 500, 0.05, 33.638877257828),
+        (800, 500, 0.05, 86.193590500241),
+        (5_000, 500, 0.05, 229.224441884557),
+        (20_000, 10_000, 0.05, 432.958260381857),
+        (20_000, 10_000, 0.01, 508.495307186750),
+    ],
+)
+def test_radius_is_that_of_confseq(sessions: int, tightest_at: int, alpha: float, bound: float) -> None:
+    """The two-sided normal_mixture_bound of the authors' confseq, in C++ (this Python has no package of it). It
+    finds the tightest place by Lambert's function, we by the paper's approximation."""
+    found = radius(sessions, 1.0, SequenceConfig(alpha=alpha, tightest_at=tightest_at)) * sessions
+    assert found == pytest.approx(bound, rel=0.015)
+
+
 def test_radius_is_about_tightest_where_it_is_to_be_beside_a_fixed_horizon() -> None:
     of = {
         horizon: radius(2_000, 1.0, SequenceConfig(tightest_at=horizon)) for horizon in (20, 500, 2_000, 10_000, 10**6)

@@ -6,9 +6,11 @@ import shutil
 from pathlib import Path
 
 import fsspec
+import msgspec
 import pytest
 
-from export.bundle.bundle import MANIFEST, Bundle, load_bundle
+from export.bundle.bundle import MANIFEST, Bundle, load_bundle, write_bundle
+from export.bundle.manifest import Lineage
 from export.errors import ConfigError, VersionUnknown
 from export.registry.registry import Registry
 from export.registry.retention import protected, prune
@@ -90,3 +92,32 @@ def test_removed_version_that_was_downloaded_is_gone_from_the_cache(bundle: Bund
     assert not folder.exists()
     shutil.rmtree(tmp_path / "cache", ignore_errors=True)
     fsspec.filesystem("memory").rm("/cached", recursive=True)
+
+
+def test_what_a_cycle_published_is_remembered_when_it_is_gone(registry: Registry, copied: Path) -> None:
+    bundle = load_bundle(copied)
+    for number in range(3):
+        lineage = Lineage(cycle=f"default-{number:06d}")
+        manifest = msgspec.structs.replace(bundle.manifest, lineage=lineage)
+        registry.publish(
+            write_bundle(
+                copied,
+                onnx_file=bundle.onnx_path,
+                vocabulary=bundle.vocabulary,
+                popularity=bundle.popularity,
+                manifest=manifest,
+            ).path
+        )
+    prune(registry, keep=1)
+    assert [registry.removed_of(f"default-{number:06d}") for number in range(4)] == ["1", "2", None, None]
+
+
+def test_memory_of_what_is_gone_is_bounded_and_no_reason_to_fail(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("export.registry.registry._REMEMBERED", 2)
+    for number in range(3):
+        registry._note_removed(f"c{number}", str(number + 1))
+    assert [registry.removed_of(f"c{number}") for number in range(3)] == [None, "2", "3"]
+    registry._storage.replace("removed.json", b"{half")
+    assert registry.removed_of("c2") is None

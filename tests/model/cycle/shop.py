@@ -10,9 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from export.registry.registry import Registry
+from model.cycle.config import GateConfig, RefitConfig
 from model.cycle.cycle import CycleRequest
-from model.cycle.gate import GateConfig
-from model.cycle.refit import RefitConfig
 from model.data.readers import RawLog, ReadOptions, read_log
 from tests.model.tiny import tiny_log, tiny_preset
 

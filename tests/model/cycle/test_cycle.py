@@ -12,10 +12,8 @@ import pytest
 from export.bundle.bundle import load_bundle
 from export.ranking.ranker import Ranker
 from model.cycle import cycle as module
+from model.cycle.config import FreshConfig, GateConfig, RefitConfig
 from model.cycle.cycle import CycleRequest, CycleResult, run_cycle
-from model.cycle.fresh import FreshConfig
-from model.cycle.gate import GateConfig
-from model.cycle.refit import RefitConfig
 from model.errors import DataError, LeadLost, TrainingError
 from model.learn import checkpoint
 from model.reports.progress import Progress

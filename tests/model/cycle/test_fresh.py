@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from export.errors import ConfigError
-from model.cycle.fresh import FreshConfig, fresh_log, fresh_parts, fresh_preset
+from model.cycle.config import FreshConfig
+from model.cycle.fresh import fresh_log, fresh_parts, fresh_preset
 from model.errors import DataError
 from tests.model.cycle.shop import BEGIN, SPACING, joined, raw_log
 from tests.model.tiny import tiny_log, tiny_preset

@@ -79,6 +79,11 @@ def test_replay_counts_what_a_recount_by_hand_counts(raw: RawLog, rankers: dict[
         assert figures["hit_rate"] == pytest.approx(hits / clicks)
         assert figures["mrr"] == pytest.approx(reciprocal / clicks)
     assert found.sample_ratio_ok
+    told = found.to_json()
+    assert (told["uplift"], told["interval"]) == (
+        told["against_control"]["challenger"]["uplift"],
+        told["against_control"]["challenger"]["interval"],
+    )
 
 
 def test_replay_is_repeatable_to_the_digit_and_another_name_assigns_otherwise(
@@ -93,6 +98,8 @@ def test_replay_of_a_model_against_itself_prefers_neither(raw: RawLog, rankers: 
     same = {"a": rankers["control"], "b": rankers["control"]}
     found = replay_experiment(raw, same, ReplayConfig(interleave=True, k=10))
     assert found.preferred is not None
+    told = found.to_json()
+    assert (told["uplift"], told["interval"]) == (None, None), "no variant has sessions of its own"
     alone = replay_experiment(raw, same, ReplayConfig(k=10))
     whole = sum(alone.variants[name]["hit_rate"] * alone.variants[name]["clicks"] for name in same)
     drafted = found.variants["interleaved"]

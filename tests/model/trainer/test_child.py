@@ -13,7 +13,7 @@ import pytest
 
 from export.bundle.bundle import load_bundle
 from export.registry.registry import Registry
-from model.cycle.gate import GateConfig
+from model.cycle.config import GateConfig
 from model.trainer.child import Child, Ended, Task
 from model.trainer.config import TrainerConfig
 from model.trainer.files import open_files

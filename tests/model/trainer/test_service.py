@@ -14,6 +14,7 @@ import pytest
 
 from export.errors import NextclickError
 from model.errors import LeadLost
+from model.trainer.bounds import Bounds
 from model.trainer.child import Ended, Task
 from model.trainer.config import TrainerConfig
 from model.trainer.service import Trainer
@@ -256,6 +257,21 @@ def test_service_says_of_a_cycle_that_failed_and_tries_again(tmp_path: Path, mon
     assert "cycle_failed" not in place.problems
 
 
+def test_fresh_cycle_without_enough_that_is_new_is_no_failure(tmp_path: Path) -> None:
+    """A quiet night: single clicks came, and no session of two. Nothing is wrong, and no back-off begins."""
+    place = Place(tmp_path, every_s=1e6, fresh_every_s=0.01, flush_s=0.02)
+    too_few = Ended(error="0 sessions have two clicks or more since the last version", kind="DataError", code=2)
+    FakeChild.outcomes = [PUBLISHED, too_few, Ended(version="2", gate={"passed": True}, checkpoints="x")]
+    place.run_until(lambda: place.live == ["1"])
+    (tmp_path / "work" / "default-000001" / "refit").mkdir(parents=True)
+    place.feed.end += 100
+    place.run_until(lambda: len(place.decisions()) >= 2)
+    assert place.problems == {}
+    place.feed.end += 100
+    place.run_until(lambda: place.live == ["1", "2"])
+    assert [one["outcome"] for one in place.decisions()][:3] == ["published", "skipped", "published"]
+
+
 def test_topic_that_was_made_again_is_refused_until_it_is_told(tmp_path: Path) -> None:
     place = Place(tmp_path)
     place.once()
@@ -279,6 +295,43 @@ def test_checkpoints_of_old_cycles_go_and_those_of_the_version_stay(tmp_path: Pa
     place.once()
     left = sorted(path.name for path in (tmp_path / "work").iterdir() if path.is_dir())
     assert left == ["default-000001", "other"]
+
+
+def parts(folder: Path) -> list[str]:
+    return sorted(path.name for path in (folder / "store").glob("*.parquet"))
+
+
+def test_once_stores_in_parts_of_their_full_size(tmp_path: Path) -> None:
+    place = Place(tmp_path, clicks=1000, flush_clicks=500)
+    place.once()
+    assert parts(tmp_path) == ["1-1.parquet", "2-2.parquet"]
+
+
+def test_store_is_bounded_between_cycles_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("model.trainer.service._LOOK_S", 0.0)
+    place = Place(tmp_path, clicks=6000, flush_clicks=1, min_sessions=1_000_000)
+    place.run_until(lambda: place.trainer.health([]).clicks == 6000)
+    assert 1 < len(parts(tmp_path)) <= 1 + 32 + 16, "60 were written"
+
+
+def test_store_that_is_full_is_said_until_a_cycle_began_without(tmp_path: Path) -> None:
+    place = Place(tmp_path, window_mb=1)
+    bounds = Bounds(
+        place.trainer._config,
+        place.trainer.metrics,
+        problem=lambda key, what, remedy: place.problems.update({key: f"{what}: {remedy}"}),
+        solved=lambda key: place.problems.pop(key, None),  # type: ignore[arg-type]
+    )
+    removed = iter([100, 50, 0, 0])
+    store: Any = SimpleNamespace(trim=lambda **_: (0, next(removed)), join_small=lambda: 0, parts=[], bytes=2 << 20)
+    assert bounds.is_due(store)
+    bounds.bound(store)
+    bounds.bound(store)
+    assert place.problems["store_full"].startswith("150 clicks inside the window")
+    bounds.tidy(store, keep="")
+    assert "store_full" in place.problems, "since the last cycle"
+    bounds.tidy(store, keep="")
+    assert place.problems == {}
 
 
 def test_standby_reads_nothing(tmp_path: Path) -> None:

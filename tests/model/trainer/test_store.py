@@ -153,6 +153,15 @@ def test_small_parts_are_joined_and_nothing_changes_for_who_reads(files: Files) 
     assert again.parts[-1].name == "21-21.parquet"
 
 
+def test_small_parts_are_joined_until_none_are_left_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("model.trainer.store._JOINED", 40)  # clicks; a part has two
+    store = store_with(MemoryFiles(), *((hour, hour + 1) for hour in range(61)))
+    assert store.join_small() == 60
+    assert [part.name for part in store.parts] == [f"{first}-{first + 19}.parquet" for first in (1, 21, 41)] + [
+        "61-61.parquet"
+    ]
+
+
 @given(st.lists(st.sampled_from(["fine", "before", "after"]), max_size=25), st.integers(0, 3))
 def test_every_offset_is_stored_once_whatever_fails_and_whenever(fails: list[str], tidies: int) -> None:
     """A storage that fails before or after it did its work is as good as a kill at that moment: the trainer begins

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from confluent_kafka import KafkaError
 
 from stream.errors import TopicError
 from stream.feed.clicks import ClicksFeed
@@ -20,6 +22,31 @@ def clicks(*items: str) -> list[tuple[bytes, bytes | None]]:
         (b"s1", encode(Click(session_id="s1", item_id=item, ts=1_700_000_000_000 + at)))
         for at, item in enumerate(items)
     ]
+
+
+class FakeMessage:
+    """A message of partition 0, or what the client says of it."""
+
+    def __init__(self, offset: int, value: bytes | None, key: bytes | None, error: KafkaError | None = None) -> None:
+        self._offset, self._value, self._key, self._error = offset, value, key, error
+
+    def error(self) -> KafkaError | None:
+        return self._error
+
+    def partition(self) -> int:
+        return 0
+
+    def offset(self) -> int:
+        return self._offset
+
+    def value(self) -> bytes | None:
+        return self._value
+
+    def key(self) -> bytes | None:
+        return self._key
+
+    def timestamp(self) -> tuple[int, int]:
+        return 1, 1_700_000_000_000
 
 
 def read_all(feed: ClicksFeed, wanted: int) -> tuple[list[str], dict[int, int], dict[str, int]]:
@@ -85,6 +112,21 @@ def test_clicks_that_are_gone_are_counted_once(
     feed.close()
 
 
+def test_feed_is_at_the_end_of_a_topic_that_ends_with_the_marker_of_a_transaction(
+    cluster: str, topic: str, send: Send, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feed = ClicksFeed(cluster, topic)
+    monkeypatch.setattr(feed, "_ranges", lambda: {0: (0, 2)})
+    feed.start({})
+    [(key, value)] = [(key, value) for key, value in clicks("a")]
+    click, end = FakeMessage(0, value, key), FakeMessage(2, None, None, KafkaError(KafkaError._PARTITION_EOF))
+    consumer = SimpleNamespace(consume=lambda *_: [click, end], close=feed._consumer.close)
+    monkeypatch.setattr(feed, "_consumer", consumer)
+    found = feed.read(0.1)
+    assert (found.item_id, found.next_offsets, feed.lag()) == (["a"], {0: 2}, 0)
+    feed.close()
+
+
 def test_lead_is_one_of_two_and_goes_to_the_other_when_it_leaves(cluster: str, topic: str, send: Send) -> None:
     send(topic, clicks("a"))  # the topic is there
     leads: list[Any] = [Lead(cluster, topic, f"{topic}-trainers") for _ in range(2)]
@@ -98,3 +140,14 @@ def test_lead_is_one_of_two_and_goes_to_the_other_when_it_leaves(cluster: str, t
     assert leads[1].is_sure()
     assert not leads[0].is_sure()
     leads[1].stop()
+
+
+def test_identity_on_the_in_process_cluster_is_none_at_once(
+    cluster: str, topic: str, send: Send, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A request for it would be left without an answer, and a trainer would begin ten seconds late."""
+    send(topic, clicks("a"))
+    feed = ClicksFeed(cluster, topic)
+    monkeypatch.setattr(feed, "_admin", None)  # not asked
+    assert feed.identity() is None
+    feed.close()

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import time
 from typing import Any
 
 import pytest
@@ -153,6 +154,50 @@ def test_a_commit_that_times_out_is_called_again() -> None:
         assert await bench.outcome(await bench.publish(b"1")) == Receipt(-1)
         assert bench.producer().calls == ["init", "opening", "begin", "commit", "commit", "commit"]
         assert bench.counts == {"committed": 1}
+
+    scenario(run)
+
+
+@pytest.mark.parametrize("step", ["commit", "abort"])
+def test_a_producer_that_waits_while_the_broker_answers_others_gives_its_place_to_a_new_one(
+    monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    monkeypatch.setattr(stream.guarantee.transaction_line, "_STUCK_S", 0.05)
+    monkeypatch.setattr(TransactionalPublisher, "_answers_soon", lambda _: True)
+
+    async def run(bench: Bench) -> None:
+        stuck = bench.producer()
+        stuck.failures = {"produce": [refusal(abortable=True)]} if step == "abort" else {}
+        stuck.failures[step] = [refusal(retriable=True)] * 1_000_000
+        assert await bench.outcome(await bench.publish(b"1")) is Fenced, "nobody knows what became of it"
+        assert stuck.calls.count(step) > 2
+        bench.publisher.withdraw(CLICKS)
+        assert await bench.publisher.take_over([CLICKS]) == [CLICKS]
+        assert await bench.outcome(await bench.publish(b"1")) == Receipt(-1)
+        assert [one.committed for one in FakeProducer.made] == [[], [[b"1"]]]
+        assert bench.counts == {"fenced": 1, "committed": 1}
+
+    scenario(run)
+
+
+def test_a_producer_of_a_broker_that_is_away_waits_and_has_its_time_again_when_it_is_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(stream.guarantee.transaction_line, "_STUCK_S", 0.3)
+    asked: list[bool] = []
+
+    def answers(_: TransactionalPublisher) -> bool:
+        asked.append(len(asked) >= 40)
+        time.sleep(0.02)
+        return asked[-1]
+
+    monkeypatch.setattr(TransactionalPublisher, "_answers_soon", answers)
+
+    async def run(bench: Bench) -> None:
+        bench.producer().failures["commit"] = [refusal(retriable=True)] * 45
+        assert await bench.outcome(await bench.publish(b"1")) == Receipt(-1)
+        assert asked[-1], "it was away for longer than a producer may wait"
+        assert len(FakeProducer.made) == 1
 
     scenario(run)
 

@@ -8,7 +8,8 @@ import pytest
 from bench.rig.brokers.in_process import InProcessBroker
 from stream.config import StreamConfig
 from stream.errors import BrokerUnavailable
-from stream.kafka.surroundings import Surroundings, Topic, compare
+from stream.kafka.look import Topic
+from stream.kafka.surroundings import Surroundings, compare
 from stream.topic_names import Topics
 
 CONFIG = StreamConfig(bootstrap_servers="127.0.0.1:1", registry="nowhere", group="shop")
@@ -101,14 +102,14 @@ def test_look_at_the_in_process_cluster_finds_topics_without_identities() -> Non
     broker.start()
     config = StreamConfig(bootstrap_servers=broker.bootstrap, registry="nowhere")
     surroundings = Surroundings(config)
-    surroundings._admin.list_topics("clicks", timeout=10)
+    surroundings._topics._admin.list_topics("clicks", timeout=10)
     found = surroundings.look()
     broker.close()
     assert found == {"clicks": Topic(4)}
 
 
 def test_look_without_a_broker_raises(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stream.kafka.surroundings._ANSWER_S", 0.5)
+    monkeypatch.setattr("stream.kafka.look._ANSWER_S", 0.5)
     config = StreamConfig(
         bootstrap_servers="127.0.0.1:1", registry="nowhere", kafka={"socket.timeout.ms": "300", "log_level": "0"}
     )
@@ -122,7 +123,7 @@ def test_look_that_was_overtaken_by_a_pause_of_the_process_raises(monkeypatch: p
         list_topics=lambda timeout: SimpleNamespace(cluster_id="real"),
         describe_topics=lambda names, request_timeout: {"clicks": Future()},
     )
-    monkeypatch.setattr("stream.kafka.surroundings.build_admin", lambda *_: admin)
-    monkeypatch.setattr("stream.kafka.surroundings._ANSWER_S", 0.01)
+    monkeypatch.setattr("stream.kafka.look.build_admin", lambda *_: admin)
+    monkeypatch.setattr("stream.kafka.look._ANSWER_S", 0.01)
     with pytest.raises(BrokerUnavailable, match="no answer in time"):
         Surroundings(CONFIG).look()

@@ -11,7 +11,8 @@ import pytest
 from export.errors import NextclickError
 from stream.config import StreamConfig
 from stream.errors import BrokerUnavailable, TopicError
-from stream.kafka.surroundings import Change, Topic
+from stream.kafka.look import Topic
+from stream.kafka.surroundings import Change
 from stream.ops.lookout import Lookout
 from stream.ops.metrics import Metrics
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import threading
 import time
@@ -15,6 +16,7 @@ from bench.rig.brokers.in_process import InProcessBroker
 from bench.rig.brokers.process import wait_for
 from export.errors import ConfigError
 from stream.errors import BadState, BrokerUnavailable, TopicError
+from stream.kafka.look import Topic
 from stream.scoreboard.join import Judged
 from stream.scoreboard.reader import Scoreboard
 from stream.scoreboard.state import StateFolder
@@ -128,10 +130,52 @@ def test_list_of_a_click_that_does_not_exist_is_dropped_and_counted(
     board.close()
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"teams": ["a"]},
+        {"source": {"topic": "clicks", "partition": -1, "offset": 0}},
+        {"source": {"topic": "clicks", "partition": 0, "offset": -5}},
+        {"source": {"topic": "clicks", "partition": 0, "offset": 1 << 64}},
+        {"published_ts": 1 << 80},
+        {"published_ts": -1},
+        {"experiment": "e" * 10_000},
+        {"items": [{"item_id": "a", "score": 1.0}] * 10_001},
+        {"items": "none"},
+    ],
+    ids=["teams", "partition", "offset", "large-offset", "large-time", "negative-time", "name", "items", "no-items"],
+)
+def test_lists_that_no_worker_writes_are_counted_and_the_state_can_be_kept(
+    bootstrap: str, shop: Shop, tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    shop.click("s", "a")
+    shop.answer("s")
+    shop.click("s", "a")
+    item = {"item_id": "a", "score": 1.0}
+    source = {"topic": "clicks", "partition": 0, "offset": 1}
+    whole = {
+        "session_id": "s",
+        "items": [item, item],
+        "model": "1",
+        "variant": "v",
+        "fallback": False,
+        "source": source,
+    }
+    hostile = json.dumps(whole | {"event_ts": 1, "published_ts": 1, "experiment": "x"} | changes)
+    shop.raw(TOPICS.recommendations, hostile.encode())
+    shop.answer("s")
+    shop.flush()
+    board = Scoreboard(bootstrap, state=StateFolder(tmp_path))
+    board.open()
+    board.read_to_end()
+    assert (board.lanes.dropped.unreadable, board.join.counts.judged, board.unsaved) == (1, 1, "")
+    board.close()
+
+
 def test_start_without_a_broker_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stream.scoreboard.places._ANSWER_S", 0.5)
+    monkeypatch.setattr("stream.kafka.look._ANSWER_S", 0.5)
     board = Scoreboard("127.0.0.1:1")
-    with pytest.raises(BrokerUnavailable, match="no answer about the topic clicks"):
+    with pytest.raises(BrokerUnavailable, match="the topics cannot be looked at"):
         board.start()
     board.close()
 
@@ -141,12 +185,36 @@ def test_state_of_a_topic_that_was_made_again_is_refused(bootstrap: str, shop: S
     counted(bootstrap, tmp_path)
     other = InProcessBroker()
     other.start()
-    Producer({"bootstrap.servers": other.bootstrap}).list_topics(TOPICS.clicks, timeout=10)
+    for topic in (TOPICS.clicks, TOPICS.recommendations):
+        Producer({"bootstrap.servers": other.bootstrap}).list_topics(topic, timeout=10)
     board = Scoreboard(other.bootstrap, state=StateFolder(tmp_path))
     with pytest.raises(TopicError, match=r"made again, or cut\. Start the scoreboard with another --state"):
         board.open()
     board.close()
     other.close()
+
+
+def test_topics_that_are_deleted_or_made_again_later_are_found_by_a_look_also_after_a_restart(
+    bootstrap: str, shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = {name: Topic(4, f"{name}-1") for name in (TOPICS.clicks, TOPICS.recommendations)}
+    monkeypatch.setattr("stream.kafka.look.TopicLook.at", lambda *_: cluster)
+    shop.run(random.Random(1), 20)
+    board = Scoreboard(bootstrap, state=StateFolder(tmp_path))
+    board.open()
+    board.look()
+    board.save()
+    cluster[TOPICS.clicks] = Topic(4, "clicks-2")
+    with pytest.raises(TopicError, match=r"clicks was deleted and made again.*another --state"):
+        board.look()
+    board.close()
+    again = Scoreboard(bootstrap, state=StateFolder(tmp_path))
+    with pytest.raises(TopicError, match="clicks was deleted and made again"):
+        again.open()
+    del cluster[TOPICS.recommendations]
+    with pytest.raises(TopicError, match="there is no topic recommendations"):
+        again.look()
+    again.close()
 
 
 def test_state_is_one_scoreboards_and_of_its_topics(tmp_path: Path) -> None:

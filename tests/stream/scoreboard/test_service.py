@@ -133,6 +133,37 @@ def test_health_metrics_and_scores_are_served(bootstrap: str, shop: Shop) -> Non
     assert b'nextclick_scoreboard_all_clicks{outcome="first"} 1.0' in asked["/metrics"]
 
 
+def test_broker_that_does_not_answer_makes_it_unready_and_a_topic_that_is_gone_ends_it(
+    bootstrap: str, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failures: list[Exception] = []
+
+    def look(_: object) -> None:
+        if failures:
+            raise failures[0]
+
+    monkeypatch.setattr("stream.scoreboard.reader.Scoreboard.look", look)
+    service, stop, ended = ScoreboardService(bootstrap, config=ServiceConfig(**QUICK)), threading.Event(), list[Any]()
+
+    def run() -> None:
+        try:
+            service.run(stop)
+        except TopicError as error:
+            ended.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    wait_for("it to be ready", lambda: service.health().ready, 30)
+    failures.append(BrokerUnavailable("the topics cannot be looked at: no answer in time"))
+    wait_for("it to be unready", lambda: not service.health().ready, 30)
+    assert any("cannot be looked at" in reason for reason in service.health().reasons)
+    failures.clear()
+    wait_for("it to be ready again", lambda: service.health().ready, 30)
+    failures.append(TopicError("clicks was deleted"))
+    thread.join(30)
+    assert [str(error) for error in ended] == ["clicks was deleted"]
+
+
 def test_missing_topics_are_said(bootstrap: str) -> None:
     with pytest.raises(TopicError, match="there is no topic"):
         ScoreboardService(bootstrap, Topics.named({"clicks": "not there!".replace(" ", "-").replace("!", "")})).once(
