@@ -64,7 +64,7 @@ SHOPS = {
 SIMULATED = "simulated"
 JUDGED, OLD_JUDGED = 4_000, 1_500  # sessions
 SHARES = (0.35, 0.2)  # of the recipe's passes, for a refit that continues
-BASIS = FreshConfig(replay=2.0, least=2_000, epochs=2.0, rate=0.5)  # what the settings below differ from
+BASIS = FreshConfig()  # what the settings below differ from
 FRESH = {
     "fresh": BASIS,
     "fresh epochs 4": replace(BASIS, epochs=4.0),

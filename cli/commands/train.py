@@ -90,6 +90,7 @@ def train(
 
     Several processes train one model under torchrun: torchrun --nproc-per-node 2 -m nextclick train …
     """
+    uri = tracking_uri(mlflow)  # before anything takes its time
     from model.machine.openmp import spin_briefly
 
     spin_briefly()
@@ -123,7 +124,6 @@ def train(
         refit=RefitConfig() if refit else None,
         read=read.options(),
     )
-    uri = tracking_uri(mlflow)
     with _progress() as on_progress, tracked_training(uri, request, on_progress) as run:
         summary = train_to_registry(request, run.on_progress)
         run.ended(summary)

@@ -24,7 +24,7 @@ _EVERY_S = 5.0  # between two sendings
 _BACK_S = 30.0  # after one that failed
 _MOST = 20_000  # points that wait
 _FINISH_S = 30.0  # for the rest, the bundle among it, at the end
-_DOWN_S = 5.0  # the same, where the server was away the last time
+_DOWN_S = 5.0  # the same, where the server was away the last time, or a signal ends the process
 
 NewStore = Callable[[str, str, str], Store]
 
@@ -96,10 +96,11 @@ class Tracker:
         self._begin()
 
     def finish(self, status: str = "FINISHED", *, bundle: Path | None = None) -> Tracked:
-        """End the run: FINISHED, FAILED or KILLED. Takes half a minute at most, a few seconds where nobody answers."""
+        """End the run: FINISHED, FAILED or KILLED. Takes half a minute at most, a few seconds where nobody answers, or
+        where the process is asked to end."""
         self._begin()
         self._bundle, self._status = bundle, status
-        seconds = _DOWN_S if self._error else _FINISH_S
+        seconds = _DOWN_S if self._error or status == "KILLED" else _FINISH_S
         self._wake.set()
         assert self._thread is not None, "it was begun"
         self._thread.join(seconds)
@@ -154,7 +155,8 @@ class Tracker:
         """What went wrong, on one line, without a password."""
         user = self._uri.partition("://")[2].rpartition("@")[0]
         text = " ".join(error.split()).replace(f"{user}@", "") if user else " ".join(error.split())
-        return f"MLflow at {without_password(self._uri)} keeps nothing at present: {text[:300]}"
+        short = text if len(text) <= 300 else f"{text[:80]} ... {text[-200:]}"  # what it was comes last
+        return f"MLflow at {without_password(self._uri)} keeps nothing at present: {short}"
 
 
 def metric_name(name: str) -> str:

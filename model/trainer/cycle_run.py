@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import msgspec
 
 from model.cycle.cycle import CycleRequest, CycleResult
+from model.errors import Interrupted
 from model.reports.progress import OnProgress
 from model.reports.tracked_version import flat, key_of, of_gate, say_lost, track_version
 from model.reports.tracking import Tracked, Tracker
@@ -39,7 +40,7 @@ class CycleRun:
         except Exception as error:
             if self._tracker is not None:
                 self._tracker.about({}, {"nextclick.error": f"{type(error).__name__}: {error}"})
-                self._say(self._tracker.finish("FAILED"))
+                self._say(self._tracker.finish("KILLED" if isinstance(error, Interrupted) else "FAILED"))
             raise
 
     def ended(self, result: CycleResult) -> Tracked:

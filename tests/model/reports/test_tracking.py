@@ -181,6 +181,15 @@ def test_bundle_that_can_not_be_kept_is_lost_and_the_figures_are_not(server: Fak
     assert "no room" in tracked.error
 
 
+def test_long_error_keeps_its_end_where_the_cause_is(server: FakeStore) -> None:
+    server.error = ConnectionError("POST " + "x" * 900 + ": Connection refused")
+    tracker = Tracker(URI, "tron", new_store=server.open)
+    tracker(TRAINED)
+    error = tracker.finish().error
+    assert error.endswith("Connection refused")
+    assert len(error) < 400
+
+
 @pytest.mark.parametrize(("name", "taken"), [("recall@20", "recall_at_20"), ("a:b/c-d", "a_b/c-d")])
 def test_metric_name_is_one_that_mlflow_takes(name: str, taken: str) -> None:
     assert metric_name(name) == taken
