@@ -39,6 +39,12 @@ def _comes_and_goes(error: Exception) -> bool:
     )
 
 
+def _heard(step: "asyncio.Future[Any]") -> None:
+    """What failed of a step that is waited for no more, as the worker ends, is no error: no traceback for it."""
+    if not step.cancelled():
+        step.exception()
+
+
 class LeanRecovery(Recovery):
     """Faust's order of recovery, fed by the fetch loop instead of a queue of events."""
 
@@ -72,6 +78,7 @@ class LeanRecovery(Recovery):
         the broker fails it, the worker crashes. Both come and go with a broker that is slow or was away: the recovery
         begins anew, from what it has. The watchdog sees to it that this has an end."""
         step = asyncio.ensure_future(coro)
+        step.add_done_callback(_heard)
         try:
             await super()._wait(step, timeout=timeout)
         except Exception as error:
