@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from model.cycle.cycle import CycleRequest, CycleResult
 from model.errors import Interrupted
 from model.reports.progress import OnProgress
 from model.reports.tracked_version import flat, key_of, of_gate, say_lost, track_version
 from model.reports.tracking import Tracked, Tracker
 from model.trainer.config import TrainerConfig
+
+if TYPE_CHECKING:  # it brings PyTorch along
+    from model.cycle.cycle import CycleRequest, CycleResult
 
 __all__ = ["CycleRun"]
 
