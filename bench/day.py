@@ -5,7 +5,8 @@
 N clicks, whose times spread over a day, are sent as fast as the broker takes them, each with the list that a worker
 would have published. `nextclick trainer` stores them, `--window-mb` at most, and learns twice: at a third of the day,
 and half a day later. `nextclick scoreboard` counts them. Both are sampled each second: their peaks, and what they grew
-in the second half of the day (a line through it). `--whole` then gives all N clicks to a new `trainer --once`.
+in the second half of the day (a line through it); the store must end within its bound. `--whole` then gives all N
+clicks to a new `trainer --once`.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ from rich.console import Console
 
 from bench.measure.cluster import PARTITIONS, broker
 from bench.measure.day import DAY_S, Day, send_day
-from bench.measure.footprint import Footprint, children_mb, folder_mb, growth, rss_mb
+from bench.measure.footprint import Footprint, children_mb, folder_mb, rss_mb
+from bench.memory import growth_mb
 from bench.polite import EASY
 from bench.rig.brokers.process import free_port
 from bench.rig.workers import Worker
@@ -37,6 +39,7 @@ from stream.kafka.topics import create_topics
 
 NICKED = 0.1  # of its peak that a series may grow by in the second half, and be called flat
 LEAST_MB = 10.0  # or so much: what an allocator takes and gives
+SETTLED_S = 30.0  # after the last cycle: the store is bounded every 10 s
 TELL_S = 60.0  # between two lines of how far it is
 PATIENCE_S = 1_800.0  # without progress, before it is given up
 
@@ -110,8 +113,16 @@ def whole(bootstrap: str, folder: Path, args: argparse.Namespace) -> dict[str, A
 def flat(footprint: Footprint, name: str, until: float) -> dict[str, float | bool]:
     """Peak and growth of a series up to when its process was done."""
     series = footprint.series(name, until)
-    peak, grown = float(series.max(initial=0.0)), growth(series)
+    peak, grown = float(series.max(initial=0.0)), growth_mb(series) if len(series) > 3 else 0.0
     return {"peak_mb": round(peak, 1), "grown_mb": round(grown, 1), "flat": grown <= max(LEAST_MB, NICKED * peak)}
+
+
+def bounded(footprint: Footprint, name: str, most_mb: float) -> dict[str, float | bool]:
+    """Peak of a series, and whether it ends where it has to. A store grows while a cycle runs, which has names of its
+    parts: here, for as long as a good part of the day takes."""
+    series = footprint.series(name)
+    end = float(series[-1])
+    return {"peak_mb": round(float(series.max()), 1), "end_mb": round(end, 1), "flat": end <= most_mb * 1.1}
 
 
 def await_all(readers: Sequence[Reader], clicks: int, sending: Future[float], footprint: Footprint) -> None:
@@ -164,6 +175,7 @@ def run(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
                 sent_s = sending.result()
                 while trainer.health().get("state") == "training":
                     time.sleep(1.0)
+                time.sleep(SETTLED_S)
             found = scores.health()
         finally:
             for worker in (trainer, scores):
@@ -176,7 +188,7 @@ def run(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
             "trainer": {
                 "clicks_per_s": round(args.clicks / (stored.ended - stored.begun)),
                 "memory": flat(footprint, "service", stored.ended),
-                "store": flat(footprint, "store", stored.ended),
+                "store": bounded(footprint, "store", args.window_mb),
                 "training_peak_mb": round(float(footprint.series("training").max(initial=0.0))),
                 "cycles": cycles(folder),
             },

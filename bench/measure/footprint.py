@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Footprint", "children_mb", "folder_mb", "growth", "rss_mb"]
+__all__ = ["Footprint", "children_mb", "folder_mb", "rss_mb"]
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
@@ -75,11 +75,3 @@ class Footprint:
             for name, value in found.items():
                 self.values[name].append(value)
             self.at.append(time.monotonic())
-
-
-def growth(series: NDArray[np.float64]) -> float:
-    """By how much it grew in its second half: a line through that, first to last sample."""
-    settled = series[len(series) // 2 :]
-    if len(settled) < 2:
-        return 0.0
-    return float(np.polyfit(np.arange(len(settled)), settled, 1)[0]) * (len(settled) - 1)

@@ -14,7 +14,7 @@ from model.reports.tracked_version import flat, key_of, of_gate, say_lost, track
 from model.reports.tracking import Tracked, Tracker
 from model.trainer.config import TrainerConfig
 
-if TYPE_CHECKING:  # it brings PyTorch along
+if TYPE_CHECKING:
     from model.cycle.cycle import CycleRequest, CycleResult
 
 __all__ = ["CycleRun"]

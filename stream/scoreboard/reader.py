@@ -31,7 +31,8 @@ __all__ = ["Scoreboard"]
 log = logging.getLogger(__name__)
 
 _AT_ONCE, _WAIT_S = 1_000, 0.1
-_AHEAD = 20_000  # messages of a partition that may wait for the other topic; then it is read no further
+_AHEAD = 5_000  # messages of a partition that may wait for the other topic (3 KB a list); then it is read no further
+_FETCHED_KB = 16_384  # that the client may have read ahead
 _STUCK_S = 5.0  # without progress, until it is asked whether a click exists that is waited for
 _TELL_S = 1.0  # between two countings of what is left
 _LOOK_S = 30.0  # between two looks for new partitions
@@ -66,6 +67,7 @@ class Scoreboard:
         self.lanes = Lanes(self.join, topics.clicks)
         options = consumer_options(bootstrap_servers, extra, group="nextclick-scoreboard")
         options |= {"isolation.level": "read_committed", "enable.partition.eof": True, "auto.offset.reset": "error"}
+        options["queued.max.messages.kbytes"] = _FETCHED_KB
         self._consumer: Consumer = build_client(Consumer, options)
         self._places = Places(self._consumer, self.lanes, self._names)
         self._look = TopicLook(bootstrap_servers, extra)

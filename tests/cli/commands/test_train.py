@@ -27,7 +27,7 @@ def log(tmp_path: Path) -> Path:
     path = tmp_path / "log.csv"
     rows = [
         f"{session},{(session + step) % 97},{1_600_000_000_000 + session * 1000 + step}"
-        for session in range(2_000)
+        for session in range(700)
         for step in range(6)
     ]
     path.write_text("\n".join(["session_id,item_id,timestamp", *rows]) + "\n")

@@ -43,7 +43,7 @@ def task(folder: Path, parts: list[str] | None = None) -> Task:
         registry=str(folder / "registry"),
         store=str(folder / "store"),
         work=str(folder / "work"),
-        max_seconds=2,
+        max_seconds=0.5,
         refit=None,
         exact=True,
         gate=GateConfig(baselines=()),

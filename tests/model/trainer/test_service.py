@@ -266,7 +266,7 @@ def test_fresh_cycle_without_enough_that_is_new_is_no_failure(tmp_path: Path) ->
     (tmp_path / "work" / "default-000001" / "refit").mkdir(parents=True)
     place.feed.end += 100
     place.run_until(lambda: len(place.decisions()) >= 2)
-    assert place.problems == {}
+    assert place.problems.keys() <= {"no_model"}, "children of this test publish into no registry"
     place.feed.end += 100
     place.run_until(lambda: place.live == ["1", "2"])
     assert [one["outcome"] for one in place.decisions()][:3] == ["published", "skipped", "published"]
