@@ -40,9 +40,12 @@ class Outcomes:
     def note(self, cycle: OpenCycle, ended: Ended) -> str:
         """One cycle is over; published, refused, skipped or failed."""
         outcome = outcome_of(cycle, ended)
-        if ended.error:
+        missing = ""
+        if outcome == "published":
+            self._solved("no_model")
+        elif outcome == "failed":
             missing = self._look(f"cycle {cycle.cycle} failed", "what it failed of has a line of its own")
-        else:
+        elif outcome == "refused":
             why = f"the candidate of cycle {cycle.cycle} did not pass the gate"
             missing = self._look(why, remedy_of(ended.gate, self._config.gate.slack))
         self._decisions.note(cycle, ended, missing)
