@@ -36,7 +36,7 @@ def draw(
     axes.set_xlabel("seconds of live clicks")
     axes.set_ylabel("hit rate @20")
     axes.grid(alpha=0.3)
-    axes.legend(frameon=False, loc="lower left")
+    axes.legend(frameon=False, loc="upper right")
     image = io.BytesIO()
     figure.savefig(image, format=path.suffix[1:], metadata={"Date": None} if path.suffix == ".svg" else None)
     path.write_bytes(image.getvalue())
