@@ -32,16 +32,20 @@ def test_step_that_fails_when_nobody_waits_for_it_any_more_is_no_error_of_the_lo
     steps: list[Any] = []
 
     async def fail() -> None:
-        raise ServiceStopped
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:  # as mode's services take it
+            raise ServiceStopped from None
 
     async def ends(_: object, step: object, **__: object) -> None:
         steps.append(step)
-        await asyncio.sleep(0.01)  # the step fails, and the worker ends
+        await asyncio.sleep(0.01)
         raise ServiceStopped
 
     async def run() -> None:
         with pytest.raises(ServiceStopped):
             await LeanRecovery.__new__(LeanRecovery)._wait(fail())
+        await asyncio.sleep(0.01)
 
     with patch.object(Recovery, "_wait", ends), patch.object(LeanRecovery, "should_stop", True):
         asyncio.run(run())
