@@ -147,6 +147,8 @@ class LeanConsumer(Consumer):
             start.update({(tp[0], tp[1]): offset or 0 for tp, offset in earliest.items()})
         for tp, offset in start.items():
             clicks(tp[1]).begin_anew(offset, epoch=epoch)
+        if any(clicks(tp[1]).is_reset for tp in start):
+            await self.commit()  # not with the next of the timer: who owns it by then would pass over clicks
         await self._thread.seek_in(epoch, start)
 
     async def rejoin(self) -> None:

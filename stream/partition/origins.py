@@ -69,8 +69,6 @@ class Origins:
     ) -> bool:
         """The states are recovered: may the clicks be read? Resets what is to be reset. Raises PublishFailed."""
         identity = await self._identity()
-        for partition in partitions:
-            partition.is_reset = False
         other = await self._above(partitions, ends)
         other |= {one: why for one in partitions if (why := _other_topic(one, identity))}
         if other and not self._config.reset_state:

@@ -53,7 +53,7 @@ class OwnedPartition(Reading):
         self.finished = 0  # batches confirmed
         self.unsettled = False  # a batch did not get through, and none was confirmed since
         self._restored = 0  # the changelog's offset up to which rows were recovered since the last confirmed batch
-        self.is_reset = False  # its state was dropped, as it was of other clicks; so are the offsets the group knows
+        self.is_reset = False  # its state was dropped, as it was of other clicks; so is the offset that the group knows
         self.begun = 0  # batches that are not over: those that were given up leave the pipeline by themselves
 
     def __repr__(self) -> str:
@@ -82,6 +82,7 @@ class OwnedPartition(Reading):
         """It is another worker's, with its state."""
         self._forget_state()
         self.unsettled, self._restored = False, 0
+        self.is_reset = False
 
     def _forget_state(self) -> None:
         self.rows.clear()
@@ -170,3 +171,4 @@ class OwnedPartition(Reading):
         """The broker has this offset."""
         if self.is_current(epoch):
             self._committed = offset
+            self.is_reset = False  # the group knows an offset of these clicks

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from bench.rig import brokers
@@ -203,5 +203,9 @@ def test_broker_cleaned_has_no_topics(restartable_broker: Broker) -> None:
 
 def _make_topic(broker: Broker, name: str) -> None:
     admin = AdminClient({"bootstrap.servers": broker.bootstrap})
-    admin.create_topics([NewTopic(name, 1, 1)])[name].result(15)
+    try:
+        admin.create_topics([NewTopic(name, 1, 1)])[name].result(15)
+    except KafkaException as error:  # a client of the test before may have had it made again
+        if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+            raise
     wait_for("the topic to be visible", lambda: name in admin.list_topics(timeout=10).topics)

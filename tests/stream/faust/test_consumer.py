@@ -233,8 +233,8 @@ def test_perform_seek_tells_the_group_where_a_reset_partition_begins() -> None:
         consumer.assignment = lambda: {tp(0), tp(1)}
         intake.partitions.clicks(1).is_reset = True
         await consumer.perform_seek()
-        await consumer.commit()
-        assert thread.commits == [{("clicks", 1): 3}]
+        assert thread.commits == [{("clicks", 1): 3}], "or the next owner takes the old one for one of these"
+        assert not intake.partitions.clicks(1).is_reset
 
     with_consumer(check)
 

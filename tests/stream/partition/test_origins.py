@@ -135,6 +135,8 @@ def test_settle_other_topic_without_states_is_at_home_at_once(place: Make) -> No
     assert here.rows() == [(ORIGIN_KEY, b"new")]
     assert here.partitions[0].is_reset, "the group's offset is of the topic before: clicks would be passed over"
     assert here.settle(5)
+    assert here.partitions[0].is_reset, "so it is while the group was not told"
+    here.partitions[0].committed(0, epoch=here.partitions[0].since)
     assert not here.partitions[0].is_reset
 
 
@@ -157,7 +159,9 @@ def test_settle_with_reset_state_deletes_rows_and_position_of_that_partition_onl
     assert (here.partitions[1].answered, here.dropped) == (0, [2])
     assert [one.is_reset for one in here.partitions] == [False, True]
     assert here.settle(10, 10), "the next assignment finds all well"
-    assert not here.partitions[1].is_reset, "and what the group has committed is of these clicks"
+    assert here.partitions[1].is_reset, "but for what the group has committed"
+    here.partitions[1].committed(0, epoch=here.partitions[1].since)
+    assert not here.partitions[1].is_reset
 
 
 def test_settle_reset_that_cannot_be_written_is_no_reset(place: Make) -> None:
