@@ -153,18 +153,16 @@ def _settle(world: World) -> None:
 def _await_committed(world: World) -> None:
     """A transaction's marker may stand behind the last click, and is not committed; in a topic that was made again a
     partition may have none yet."""
-    ends = world.operator.ends("clicks")
     newest = {sent.partition: sent.offset + 1 for sent in world.storefront.sent}
-    wanted = {number: min(end, newest.get(number, 0)) for number, end in ends.items()}
 
     def committed() -> bool:
         try:
             found = world.operator.committed(GROUP, "clicks")
         except KafkaException:  # a broker that has just come back
             return False
-        return all(found.get(number, 0) >= offset for number, offset in wanted.items())
+        return all(offset >= min(end, newest.get(number, 0)) for number, (offset, end) in found.items())
 
-    _await(world, "all clicks to be committed", committed)
+    _await(world, "all clicks to be committed", committed, every_s=0.5)
 
 
 def _await_ready(world: World) -> None:
@@ -174,8 +172,8 @@ def _await_ready(world: World) -> None:
         world.findings.append(f"{error}: {world.fleet.describe()}")
 
 
-def _await(world: World, what: str, probe: Callable[[], bool]) -> None:
+def _await(world: World, what: str, probe: Callable[[], bool], every_s: float = 0.05) -> None:
     try:
-        wait_for(what, probe, _TOLD_S)
+        wait_for(what, probe, _TOLD_S, every_s)
     except DeadlineExceeded as error:
         world.findings.append(f"{error}: {world.fleet.describe()}")

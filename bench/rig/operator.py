@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Mapping
 from typing import Any
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import (
     AdminClient,
     AlterConfigOpType,
@@ -14,7 +14,6 @@ from confluent_kafka.admin import (
     ConfigResource,
     NewPartitions,
     NewTopic,
-    OffsetSpec,
     ResourceType,
 )
 
@@ -30,6 +29,7 @@ class Operator:
     """Each call returns once the cluster shows what it did."""
 
     def __init__(self, bootstrap: str) -> None:
+        self._bootstrap = bootstrap
         self._admin: Any = AdminClient({"bootstrap.servers": bootstrap, "socket.timeout.ms": 10_000, "log_level": 0})
 
     def partitions(self, name: str) -> int:
@@ -43,18 +43,20 @@ class Operator:
             future.result(_ANSWER_S)
         wait_for(f"{names} to be gone", lambda: not any(map(self.partitions, names)))
 
-    def committed(self, group: str, topic: str) -> dict[int, int]:
-        """The offset that a group has committed, by partition; partitions without one are left out."""
-        wanted = ConsumerGroupTopicPartitions(group)
-        found = self._admin.list_consumer_group_offsets([wanted])[group].result(_ANSWER_S).topic_partitions
-        return {one.partition: one.offset for one in found if one.topic == topic and one.offset >= 0}
+    def committed(self, group: str, topic: str) -> dict[int, tuple[int, int]]:
+        """By partition the offset that a group has committed, 0 without one, and the one behind the newest message.
 
-    def ends(self, topic: str) -> dict[int, int]:
-        """The offset behind the newest message of each partition."""
-        asked = {TopicPartition(topic, number): OffsetSpec.latest() for number in range(self.partitions(topic))}
-        return {
-            one.partition: future.result(_ANSWER_S).offset for one, future in self._admin.list_offsets(asked).items()
-        }
+        Asked by a client of its own: an admin client that has seen its brokers go away may answer no more.
+        """
+        asking = {"bootstrap.servers": self._bootstrap, "group.id": group, "enable.auto.commit": False, "log_level": 0}
+        consumer = Consumer(asking)
+        try:
+            numbers = consumer.list_topics(topic, timeout=10).topics[topic].partitions
+            found = consumer.committed([TopicPartition(topic, number) for number in numbers], timeout=10)
+            ends = {one.partition: consumer.get_watermark_offsets(one, timeout=10) for one in found}
+        finally:
+            consumer.close()
+        return {one.partition: (max(one.offset, 0), (ends[one.partition] or (0, 0))[1]) for one in found}
 
     def make(self, name: str, partitions: int, config: Mapping[str, str] | None = None) -> None:
         """Make a topic, `config` by the broker's names."""
