@@ -28,9 +28,9 @@ from typing import Any
 
 from rich.console import Console
 
+from bench.endurance.day import DAY_S, Day, send_day
+from bench.endurance.footprint import Footprint, children_mb, folder_mb, rss_mb
 from bench.measure.cluster import PARTITIONS, broker
-from bench.measure.day import DAY_S, Day, send_day
-from bench.measure.footprint import Footprint, children_mb, folder_mb, rss_mb
 from bench.memory import growth_mb
 from bench.polite import EASY
 from bench.rig.brokers.process import free_port

@@ -4,7 +4,7 @@
 
 One broker, one topic of clicks, two workers that begin with the same model, learned from the shop's log. Beside one of
 them runs `nextclick trainer`, beside the other nothing. After a third of the run the shop is another one from one click
-to the next: other tastes, other companions, and a fifth of the items replaced by new ones (demo/shift.py). The time is
+to the next: other tastes, other companions, and a fifth of the items replaced by new ones (demo/simulated). The time is
 compressed: what is hours in a shop is minutes here, for the clicks and for the trainer alike.
 
 A click is a hit if its item was in the newest list of its session (stream/scoreboard/join.py). `new_item_s`
@@ -32,10 +32,10 @@ from bench.shift.figures import Judged, first_waits, hit_rates, median_wait, sha
 from bench.shift.judge import Seen, look_back
 from bench.shift.traffic import live_clicks, send_live
 from demo.click_log import write_click_log
-from demo.shift import Shift
-from demo.shop import Shop
-from demo.simulator import ShopperConfig, Shoppers, recent_log
-from demo.stock import ShopConfig
+from demo.simulated.shift import Shift
+from demo.simulated.shop import Shop
+from demo.simulated.simulator import ShopperConfig, Shoppers, recent_log
+from demo.simulated.stock import ShopConfig
 
 _DAYS = 12  # of the log the first model is learned from
 # The gate asks for no loss against the live model; vmis-knn takes longer to judge than a fresh version to learn. The

@@ -3,7 +3,7 @@
     python -m bench.freshness [--data-dir DIR] [--shops yoochoose serenade nowplaying tmall] [--sessions N]
         [--preset NAME] [--seed N] [--work DIR] [--out FILE] [--json]
 
-Each shop is cut by time (bench/measure/slices.py): `base` was learned by the version that is live, `new` came since,
+Each shop is cut by time (bench/retrained/slices.py): `base` was learned by the version that is live, `new` came since,
 `next` is judged. All see whole sessions, are judged on the same predictions, and what a model does not know is a miss.
 
     nothing        the live version, from scratch on base: what `--no-refit` publishes, where new was held out
@@ -34,11 +34,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench.measure.learned import Exam, Learned, learn, teach
-from bench.measure.slices import Slices, cut, first_clicked, thinned
 from bench.quality import USUAL_DATA, WIDTH, commit
-from demo.simulator import simulate_log
-from demo.stock import ShopConfig
+from bench.retrained.learned import Exam, Learned, learn, teach
+from bench.retrained.slices import Slices, cut, first_clicked, thinned
+from demo.simulated.simulator import simulate_log
+from demo.simulated.stock import ShopConfig
 from export.bundle.bundle import load_bundle
 from export.errors import NextclickError
 from export.ranking.ranker import Ranker, RankerConfig

@@ -6,9 +6,9 @@ import argparse
 import json
 import time
 
-from demo.shop import Shop
-from demo.simulator import Shoppers
-from demo.stock import ShopConfig
+from demo.simulated.shop import Shop
+from demo.simulated.simulator import Shoppers
+from demo.simulated.stock import ShopConfig
 
 
 def main() -> None:

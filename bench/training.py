@@ -20,8 +20,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from demo.simulator import simulate_log
-from demo.stock import ShopConfig
+from demo.simulated.simulator import simulate_log
+from demo.simulated.stock import ShopConfig
 from model.data.log import SessionLog
 from model.data.readers import build_log, read_log
 from model.data.split import hold_out

@@ -26,12 +26,12 @@ from demo.hits import HitCounter
 from demo.join import ClickJoin
 from demo.process import Stop, signals, switch_interval
 from demo.result import DemoResult, result_of
-from demo.shift import Shift, shifted
-from demo.shop import Shop
 from demo.shoppers import LiveShoppers
-from demo.simulator import ShopperConfig, Shoppers, recent_log
+from demo.simulated.shift import Shift, shifted
+from demo.simulated.shop import Shop
+from demo.simulated.simulator import ShopperConfig, Shoppers, recent_log
+from demo.simulated.stock import ShopConfig
 from demo.spotlight import Spotlight
-from demo.stock import ShopConfig
 from demo.trainer import TrainerService
 from demo.view import LiveView, PlainView, Snapshot, Training, View
 from stream.topic_names import Topics

@@ -13,7 +13,7 @@ from demo.click_log import ClickLog, session_id
 from demo.errors import DemoError
 from demo.hits import HitCounter
 from demo.join import ClickJoin, Ticket
-from demo.simulator import Shoppers
+from demo.simulated.simulator import Shoppers
 from stream.kafka.clients import assign_all, build_client, consumer_options, producer_options
 from stream.messages.contract import Click, decode_recommendation, encode
 from stream.topic_names import Topics

@@ -5,9 +5,9 @@ from __future__ import annotations
 from itertools import islice
 from pathlib import Path
 
-from demo.shop import Shop
-from demo.simulator import ShopperConfig, Shoppers
-from demo.stock import ShopConfig
+from demo.simulated.shop import Shop
+from demo.simulated.simulator import ShopperConfig, Shoppers
+from demo.simulated.stock import ShopConfig
 from model.data.readers import iter_clicks, read_log
 
 Click = tuple[str, str, int]  # session id, item id, ts (ms)

@@ -13,7 +13,7 @@ from confluent_kafka import KafkaError, Message
 from bench.measure.clicks import Click
 from bench.measure.load import encode_click, make_producer
 from demo.click_log import session_id
-from demo.simulator import Shoppers
+from demo.simulated.simulator import Shoppers
 
 _BEFORE_MS = 30_000  # shoppers have been there for so long when the first click is sent: the rate is steady at once
 _NAP_S = 0.005

@@ -55,8 +55,8 @@ def simulate(
     json: Json = False,
 ) -> None:
     """Write the click log of a simulated shop: 12 days."""
-    from demo.simulator import log_shift, simulate_log
-    from demo.stock import ShopConfig
+    from demo.simulated.simulator import log_shift, simulate_log
+    from demo.simulated.stock import ShopConfig
 
     shift = None if shift_after is None else log_shift(shift_after)
     shop = ShopConfig(items=items, seed=seed)

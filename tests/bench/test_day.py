@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from bench.day import bounded, flat, grows
-from bench.measure.day import DAY_S, VARIANTS, Day
-from bench.measure.footprint import Footprint, folder_mb, rss_mb
+from bench.endurance.day import DAY_S, VARIANTS, Day
+from bench.endurance.footprint import Footprint, folder_mb, rss_mb
 from stream.messages.contract import decode_click, decode_recommendation
 
 BEGIN = 1_790_000_000_000

@@ -12,8 +12,8 @@ import pytest
 from rich.console import Console
 
 from bench.freshness import FRESH, SIMULATED, read_shop, shops_in, shortened, so_far, table
-from bench.measure.learned import recall_of
-from bench.measure.slices import LEAST, cut, first_clicked, thinned
+from bench.retrained.learned import recall_of
+from bench.retrained.slices import LEAST, cut, first_clicked, thinned
 from export.bundle.vocabulary import Vocabulary
 from model.cycle.config import FreshConfig
 from model.data.log import SessionLog

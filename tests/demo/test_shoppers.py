@@ -12,10 +12,10 @@ from demo.broker import FETCH_WAIT_MS, LocalCluster
 from demo.errors import DemoError
 from demo.hits import HitCounter
 from demo.join import ClickJoin
-from demo.shop import Shop
 from demo.shoppers import LiveShoppers
-from demo.simulator import ShopperConfig, Shoppers
-from demo.stock import ShopConfig
+from demo.simulated.shop import Shop
+from demo.simulated.simulator import ShopperConfig, Shoppers
+from demo.simulated.stock import ShopConfig
 from stream.kafka.clients import assign_all, consumer_options, producer_options
 from stream.messages.contract import Click, Recommendation, Source, decode_click, encode, recommended
 from stream.topic_names import Topics

@@ -13,9 +13,9 @@ import pytest
 from bench.rig.brokers.process import free_port, wait_for
 from bench.rig.clients import Flow, Lists, Storefront, now_ms
 from bench.rig.workers import Worker, cli
-from demo.shop import Shop
-from demo.simulator import ShopperConfig, Shoppers
-from demo.stock import ShopConfig
+from demo.simulated.shop import Shop
+from demo.simulated.simulator import ShopperConfig, Shoppers
+from demo.simulated.stock import ShopConfig
 from export.bundle.bundle import load_bundle
 from export.experiments.experiment import Experiment, Variant
 from export.registry.registry import Registry

@@ -8,10 +8,10 @@ from bench.measure.clicks import Click
 from bench.rig.brokers.in_process import InProcessBroker
 from bench.rig.clients import read_topic
 from bench.shift.traffic import live_clicks, send_live
-from demo.shift import Shift
-from demo.shop import Shop
-from demo.simulator import ShopperConfig, Shoppers
-from demo.stock import ShopConfig
+from demo.simulated.shift import Shift
+from demo.simulated.shop import Shop
+from demo.simulated.simulator import ShopperConfig, Shoppers
+from demo.simulated.stock import ShopConfig
 from stream.messages.contract import decode_click
 
 HABITS = ShopperConfig(sessions_per_s=20.0, mean_clicks=5.0, think_s=0.5)

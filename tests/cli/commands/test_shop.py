@@ -7,7 +7,7 @@ import pyarrow.parquet
 from typer.testing import CliRunner
 
 from cli.app import app
-from demo.simulator import LOG_START_MS
+from demo.simulated.simulator import LOG_START_MS
 
 SMALL = ("--sessions", "200", "--items", "100", "--json")
 

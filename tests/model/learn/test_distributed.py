@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 import torch
 
-from demo.simulator import simulate_log
-from demo.stock import ShopConfig
+from demo.simulated.simulator import simulate_log
+from demo.simulated.stock import ShopConfig
 from export.registry.registry import Registry
 from model.config import Preset
 from model.errors import TrainingError

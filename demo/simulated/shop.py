@@ -6,7 +6,7 @@ Legend: V items, C categories, B brands, P price bands. Items are 0..V-1; `item_
 import numpy as np
 
 from demo.click_log import Ints
-from demo.stock import Floats, ShopConfig, Stock, first_stock
+from demo.simulated.stock import Floats, ShopConfig, Stock, first_stock
 
 __all__ = ["Shop"]
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from demo.click_log import ClickLog, Ints
-from demo.shop import Shop
-from demo.simulator import ShopperConfig, Shoppers, simulate_log
-from demo.stock import ShopConfig
+from demo.simulated.shop import Shop
+from demo.simulated.simulator import ShopperConfig, Shoppers, simulate_log
+from demo.simulated.stock import ShopConfig
 from export.errors import ConfigError
 
 SHOP = ShopConfig(items=400, categories=8, brands=6, price_bands=4)

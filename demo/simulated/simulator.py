@@ -6,7 +6,7 @@ of any brand. One click therefore cannot say which of its properties was meant; 
 companion shows in the history alone. This is what a sequence model can use and a table of next-item counts cannot.
 Sometimes the shopper goes back to an item seen before, and the intent drifts: another brand, price band or category.
 
-Where the shop shifts (demo.shift), whoever is in it at that moment begins anew, with an intent of the new time.
+Where the shop shifts (shift.py), whoever is in it at that moment begins anew, with an intent of the new time.
 
 Legend: S sessions, T clicks, V items. Items are 0..V-1.
 """
@@ -21,9 +21,9 @@ import numpy as np
 import numpy.typing as npt
 
 from demo.click_log import ClickLog, Ints, write_click_log
-from demo.shift import Shift, shifted
-from demo.shop import Shop
-from demo.stock import Floats, ShopConfig
+from demo.simulated.shift import Shift, shifted
+from demo.simulated.shop import Shop
+from demo.simulated.stock import Floats, ShopConfig
 from export.checks import require_finite
 from export.errors import ConfigError
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from demo.stock import Floats, Stock, companions
+from demo.simulated.stock import Floats, Stock, companions
 from export.checks import require_finite
 from export.errors import ConfigError
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from demo.click_log import ClickLog
-from demo.shift import Shift, shifted
-from demo.shop import Shop
-from demo.simulator import LOG_DAYS, LOG_START_MS, ShopperConfig, Shoppers, log_shift, simulate_log
-from demo.stock import ShopConfig, first_stock
+from demo.simulated.shift import Shift, shifted
+from demo.simulated.shop import Shop
+from demo.simulated.simulator import LOG_DAYS, LOG_START_MS, ShopperConfig, Shoppers, log_shift, simulate_log
+from demo.simulated.stock import ShopConfig, first_stock
 from export.errors import ConfigError
 
 CONFIG = ShopConfig(items=400, categories=8, brands=6, price_bands=4)

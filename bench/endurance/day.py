@@ -14,9 +14,9 @@ import numpy as np
 from confluent_kafka import Producer
 
 from demo.click_log import session_id
-from demo.shop import Shop
-from demo.simulator import ShopperConfig, Shoppers
-from demo.stock import ShopConfig
+from demo.simulated.shop import Shop
+from demo.simulated.simulator import ShopperConfig, Shoppers
+from demo.simulated.stock import ShopConfig
 from stream.messages.contract import encode, recommended
 
 __all__ = ["DAY_S", "VARIANTS", "Day", "send_day"]

@@ -1,0 +1,1 @@
+"""A shop cut by time, and what versions learned of its slices."""
