@@ -90,6 +90,8 @@ class PlainView:
         self._console = console
         self._events = 0
         self._next = 0.0
+        self._said = ""  # figures
+        self._unsaid = ""  # the newest ones, where their line was not due yet
 
     def __enter__(self) -> "PlainView":
         return self
@@ -97,16 +99,20 @@ class PlainView:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        return None
+        if self._unsaid:
+            self._print(self._unsaid)
 
     def show(self, snapshot: Snapshot) -> None:
-        """Print what is new."""
+        """Print what is new; the last figures are printed at the end."""
         for event in snapshot.events[self._events :]:
             self._print(event)
         self._events = len(snapshot.events)
+        figures = _figures_line(snapshot) or ""
+        self._unsaid = "" if figures == self._said else figures
         if time.monotonic() >= self._next:
             self._next = time.monotonic() + LINE_EVERY_S
-            for line in (_training_line(snapshot.training), _figures_line(snapshot)):
+            self._said, self._unsaid = figures, ""
+            for line in (_training_line(snapshot.training), figures):
                 if line:
                     self._print(line)
 

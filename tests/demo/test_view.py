@@ -1,5 +1,6 @@
 """The pictures and lines of the demo, as strings."""
 
+import dataclasses
 from dataclasses import replace
 from io import StringIO
 
@@ -111,6 +112,14 @@ def test_plain_view_prints_each_event_once_and_figures_now_and_then() -> None:
     assert len(lines) == 2
     assert "12,345 clicks, 12,340 answered" in lines[1]
     assert "hit rate 51.2% (popularity 8.1%)  model 1, 2" in lines[1]
+
+
+def test_plain_view_prints_the_last_figures_at_the_end() -> None:
+    out = StringIO()
+    with PlainView(Console(file=out, width=200)) as view:
+        view.show(SHOPPING)
+        view.show(dataclasses.replace(SHOPPING, seconds=SHOPPING.seconds + 1.0))
+    assert len(out.getvalue().splitlines()) == 3
 
 
 def test_plain_view_tells_variants_of_an_experiment() -> None:
