@@ -134,12 +134,13 @@ class Ranker:
         """Return what `rank` does for rows of known ids, none of them empty."""
         rows, width = rows.newest(self.window), min(k, self.k_max)
         if len(rows.lengths) == 1 and width == k:  # as light traffic comes: nothing to sort
-            return self._runner.run(rows.padded(), barred.padded(), k)
+            ran = self._runner.run(rows.padded(), barred.padded(), k)
+            return ran.ids, ran.scores
         ids = np.full((len(rows.lengths), k), PAD, dtype=np.int32)
         scores = np.full((len(rows.lengths), k), -np.inf, dtype=np.float32)
         for bucket in self._buckets(rows.lengths, int(barred.lengths.max(initial=0))):
-            top = self._runner.run(rows.rows(bucket).padded(), barred.rows(bucket).padded(), width)
-            ids[bucket, :width], scores[bucket, :width] = top
+            ran = self._runner.run(rows.rows(bucket).padded(), barred.rows(bucket).padded(), width)
+            ids[bucket, :width], scores[bucket, :width] = ran.ids, ran.scores
         return ids, scores
 
     def _named(self, ids: NDArray[np.int32], scores: NDArray[np.float32]) -> list[RankedList]:
@@ -169,10 +170,10 @@ class Ranker:
             ids = np.ones((min(batch, max(1, self.config.max_cells // len(self.vocabulary))), length), dtype=np.int32)
             exclude = np.full((len(ids), excluded), PAD, dtype=np.int32)
             try:
-                top_ids, top_scores = self._runner.run(ids, exclude, self.k_max)
+                ran = self._runner.run(ids, exclude, self.k_max)
             except Exception as error:  # ONNX Runtime's own exceptions have no common type
                 raise BundleError("bad_model", f"the graph of model {self.version} can't be run: {error}") from error
-            if top_ids.shape != (len(ids), self.k_max) or not np.isfinite(top_scores).all():
+            if ran.ids.shape != (len(ids), self.k_max) or not np.isfinite(ran.scores).all():
                 raise BundleError(
                     "bad_model", f"the graph of model {self.version} does not return lists of finite scores"
                 )
