@@ -21,6 +21,7 @@ from export.items.table import ItemTable
 from export.items.view import CatalogueView
 from export.policy.choose import Candidates, Chosen, Rules, gather, pick, straight
 from export.policy.config import ListsConfig
+from export.policy.counts import Counts
 from export.policy.rule import Rule
 from export.policy.shopper import Shopper, excluded_items
 from export.policy.sources import ByModel, ByPopularity, Source
@@ -28,25 +29,13 @@ from export.ranking.popularity import PopularityRanker, RankedList
 from export.ranking.ragged import Ragged
 from export.ranking.ranker import Ranker
 
-__all__ = ["Counts", "ListMaker"]
+__all__ = ["ListMaker"]
 
 _BEYOND = 32  # places that the first ranking has beyond K; grows where lists are left open often
 _DEEPER = 8  # times as many places in the next ranking
 _MOST_HOLDERS = 4_096  # items that pass a filter, whose scores are asked for one by one
 _AGE_MS = 60_000  # after which filters by age are looked at again
 _NO_IDS = np.empty(0, dtype=np.int32)
-
-
-@dataclass(slots=True)
-class Counts:
-    """What the lists made so far were like."""
-
-    lists: int = 0
-    again: int = 0  # left open by the first ranking
-    short: int = 0  # shorter than K: nothing else may be shown
-    filled: int = 0  # with items that do not pass their filter
-    unfiltered: int = 0  # as the last item has no value of the attribute that the filter compares
-    hidden: int = 0  # items of the model that may not be shown, of the first placement
 
 
 @dataclass(slots=True)
@@ -70,9 +59,7 @@ class ListMaker:
         *,
         now: Callable[[], float] = time.time,
     ) -> None:
-        """ConfigError where the ranker cannot give lists so long. now: seconds since the epoch."""
-        if isinstance(ranker, Ranker):
-            ranker.check_k(config.k_max)
+        """now: seconds since the epoch."""
         self.ranker, self.config, self.counts = ranker, config, Counts()
         self._vocabulary = ranker.bundle.vocabulary
         self._popularity = ByPopularity(ranker.bundle)
@@ -84,6 +71,12 @@ class ListMaker:
     def version(self) -> str:
         """The model's version."""
         return self.ranker.version
+
+    def use(self, config: ListsConfig) -> None:
+        """Make lists by another config from now on; nothing happens where it is the one in use."""
+        if config is not self.config:
+            self.config = config
+            self._stand()
 
     def refresh(self) -> bool:
         """Take up what changed of the items; whether anything did. `make` does it by itself."""
@@ -125,13 +118,14 @@ class ListMaker:
             return False
         if any(one.policy.exclude != first.exclude for one in self.config.placements):
             return False
+        if self.config.k_max > self.ranker.k_max:
+            return False
         return not any("d" in shopper.kinds for shopper in shoppers)
 
     def _plain(self, shoppers: Sequence[Shopper], interest: Sequence[Sequence[str]]) -> list[list[RankedList]]:
         placements = self.config.placements
         exclude = [excluded_items(shopper, placements[0].policy.exclude) for shopper in shoppers]
-        k = min(self.config.k_max, self.ranker.k_max)
-        ranked = self.ranker.rank_items(interest, k, exclude)
+        ranked = self.ranker.rank_items(interest, self.config.k_max, exclude)
         self.counts.lists += len(shoppers) * len(placements)
         self.counts.short += sum(len(one.items) < place.k for one in ranked for place in placements)
         return [[RankedList(one.items[: place.k], one.fallback) for place in placements] for one in ranked]
