@@ -120,7 +120,7 @@ class ItemTable:
     def put(self, item: Item) -> bool:
         """Take an item in place of what was known of it; whether anything changed.
 
-        BadItem `too_many_items` or `too_many_values` where the table is full; what was known stays in force.
+        BadItem `too_many_items` or `too_many_different_values` where the table is full; what was known stays in force.
         """
         with self.lock:
             row = self._rows.get(item.item_id)
@@ -196,7 +196,9 @@ class ItemTable:
             return
         self._drop_unused_values()
         if len(self.values) + self.values.new_among(item.attributes) > self._max_values:
-            raise BadItem("too_many_values", f"the items have {self._max_values:,} different values, the most they may")
+            raise BadItem(
+                "too_many_different_values", f"the items have {self._max_values:,} different values, the most they may"
+            )
 
     def _append(self, item: Item, price: float, created: int, keys: Sequence[int]) -> None:
         row = len(self._ids)
