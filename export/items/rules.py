@@ -12,7 +12,7 @@
     too_many_attributes         an item has at most 64 attributes
     too_many_values             ... and at most 256 values of them
     empty_attributes            an attribute has a name
-    too_long_attributes         a name has at most 64 bytes, a value 256
+    too_long_attributes         a name has at most 64 bytes, a value 256, spaces included
     out_of_range_attributes     a number is finite, an integer of at most 64 bits
     control_characters_attributes     neither holds control characters, nor U+FFFD
 
@@ -177,7 +177,7 @@ def _name(written: Any) -> str:
     name = written.strip(" ") if isinstance(written, str) else ""
     if not name:
         raise BadItem("empty_attributes", "an attribute has no name")
-    _check_text("the name of an attribute", name, MAX_NAME_BYTES)
+    _check_text("the name of an attribute", written, MAX_NAME_BYTES)
     return name
 
 
