@@ -154,6 +154,17 @@ class ItemTable:
             self._forget_some()
             return True
 
+    def clear(self) -> None:
+        """Forget all of it, as if nothing had ever been said."""
+        with self.lock:
+            self._ids, self._rows, self._log = [], {}, []
+            for column in self._columns():
+                column.keep(np.zeros(len(column), dtype=np.bool_))
+            self.values = AttributeValues()
+            self._gone_count = 0
+            self.revision += 1
+            self.generation += 1
+
     def changed_since(self, revision: int) -> Sequence[str]:
         """Return the ids of the items that changed after a revision, each once, those that are gone too."""
         with self.lock:
