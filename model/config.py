@@ -13,7 +13,16 @@ from export.checks import require_finite
 from export.errors import ConfigError
 from export.providers import Provider
 
-__all__ = ["EncoderConfig", "LossConfig", "NegativesConfig", "Precision", "Preset", "Rule", "TrainConfig"]
+__all__ = [
+    "EncoderConfig",
+    "LossConfig",
+    "NegativesConfig",
+    "Precision",
+    "Preset",
+    "Rule",
+    "TowerConfig",
+    "TrainConfig",
+]
 
 Kind = Literal["transformer", "gru"]
 Activation = Literal["relu", "swiglu"]
@@ -65,6 +74,27 @@ class EncoderConfig:
             _require(0.0 <= share < 1.0, f"dropout must be in [0, 1), got {share}")
         _require(self.window >= 2, f"window must be at least 2 clicks, got {self.window}")
         _require(not self.masked or self.kind == "transformer", "only a Transformer can be trained with masks")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TowerConfig:
+    """What an item's attributes add to the row of its id (model/nets/tower.py), where a training is given items."""
+
+    inner: int = 128  # width of the network between attributes and vector
+    id_dropout: float = (
+        0.1  # share of the items whose id row is left out in a step, so that attributes alone carry them
+    )
+    most: int = 50_000  # values with a row of their own, the most frequent
+    least: int = 2  # items that have such a value; the rest share rows by their hash
+    shared: int = 256  # rows for that rest
+    bands: int = 16  # price bands of equal counts
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError for values no tower can be built from."""
+        require_finite(self)
+        _require(min(self.inner, self.least, self.shared, self.bands) >= 1, "the sizes of a tower must be at least 1")
+        _require(self.most >= 0, f"most must not be negative, got {self.most}")
+        _require(0.0 <= self.id_dropout < 1.0, f"id_dropout must be in [0, 1), got {self.id_dropout}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,6 +208,7 @@ class Preset:
     negatives: NegativesConfig = field(default_factory=lambda: NegativesConfig(uniform=16_384, in_batch=127, top=100))
     loss: LossConfig = field(default_factory=LossConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
+    tower: TowerConfig | None = field(default_factory=TowerConfig)  # of a training with items; None: their ids alone
     committee: tuple[EncoderConfig, ...] = ()  # further encoders, trained alike and ranking together with the first
 
     def __post_init__(self) -> None:

@@ -24,6 +24,7 @@ from model.learn.masking import pack_prefixes_masked
 from model.learn.matmul import Products
 from model.learn.packing import Ints, PackedBatch, Sessions, pack, pack_spans, position_shift, ranges
 from model.nets.encoder import Encoder
+from model.nets.plain import plain_all
 
 __all__ = ["metrics", "next_click_ranks", "validate"]
 
@@ -36,6 +37,7 @@ def validate(encoders: Sequence[Encoder], log: Sessions, *, row: int = 64) -> di
     """Return recall@20, mrr@20, ndcg@20 and the number of predictions; {} figures of 0 where there is none."""
     for encoder in encoders:
         encoder.eval()
+    encoders = plain_all(encoders)
     return metrics(next_click_ranks(encoders, log, row=row), CUTOFF)
 
 

@@ -20,6 +20,7 @@ from model.config import EncoderConfig
 from model.learn.batch import Batch
 from model.nets.dropout import PooledDropout
 from model.nets.rows import Clicks, Newest
+from model.nets.tower import ItemTower
 
 __all__ = ["Attention", "Encoder", "Layer", "Transformer", "rotate"]
 
@@ -35,6 +36,7 @@ class Encoder(nn.Module, ABC):
         self.dropout = PooledDropout(config.dropout)
         self.input_dropout = PooledDropout(config.dropout if config.input_dropout is None else config.input_dropout)
         self.items = nn.Embedding(catalogue + 1, config.hidden, padding_idx=PAD)
+        self.tower: ItemTower | None = None  # of a training with items: what attributes add to `items`
 
     def initialise(self) -> None:
         """Give every parameter its first value: Xavier for matrices, 0 for biases and for the padding row."""
@@ -49,6 +51,8 @@ class Encoder(nn.Module, ABC):
     def look_up(self, ids: Tensor, table: Tensor | None) -> Tensor:
         """Return the item vectors (..., H) of ids (...), scaled; from `table` where one is given."""
         rows = self.items(ids) if table is None else nn.functional.embedding(ids, table)
+        if table is None and self.tower is not None:
+            rows = self.tower(rows.flatten(0, -2), ids.flatten().long()).view_as(rows)
         return torch.as_tensor(rows * math.sqrt(self.config.hidden))
 
     @abstractmethod

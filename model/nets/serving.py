@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from export.graph.int8 import Int8TopK
 from export.graph.topk import TopK
 from model.nets.encoder import Encoder
+from model.nets.plain import plain_all
 
 __all__ = ["ServingModel"]
 
@@ -28,7 +29,7 @@ class ServingModel(nn.Module):
     def __init__(self, encoders: Sequence[Encoder], *, margin: int | None = None) -> None:
         """Rank exactly, or with a margin as `Int8TopK` does."""
         super().__init__()
-        self.encoders = encoders
+        self.encoders = encoders = plain_all(encoders)
         self.members = nn.ModuleList(encoders)  # has their parameters exported
         self.window = encoders[0].config.window
         tables = [encoder.items.weight for encoder in encoders]  # (V + 1, H_i) each

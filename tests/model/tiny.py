@@ -16,9 +16,9 @@ from model.config import EncoderConfig, LossConfig, NegativesConfig, Preset, Tra
 from model.data.log import SessionLog
 from model.learn.batch import Batch, to_tensors
 from model.learn.packing import pack
-from model.learn.train import new_encoder
 from model.nets import dropout
 from model.nets.encoder import Encoder
+from model.nets.encoders import new_encoder
 
 ITEMS = 40
 
