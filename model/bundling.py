@@ -62,13 +62,13 @@ def export_bundle(
     k_max = min(DEFAULT_K_MAX, count)
     onnx_file = directory / "model.onnx"
     parity = export_chosen(
-        lambda margin: ServingModel(encoders, margin=margin),
+        lambda margin: ServingModel(encoders, margin=margin, fresh=tower is not None),
         onnx_file,
         window=window,
         items=count,
         k=k_max,
         sessions=sample(valid, window),
-        scoring=scoring,
+        scoring="exact" if preset.encoder.interests else scoring,  # the best of several interests is not rounded
         seed=preset.train.seed,
     )
     on_progress(Progress(stage="export", message=f"{onnx_file.stat().st_size / 2**20:.1f} MiB"))

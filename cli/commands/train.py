@@ -25,7 +25,8 @@ __all__ = ["app"]
 app = typer.Typer()
 MODEL = "The model"
 RUN = "The run"
-PRESETS = "tron-fast, tron+, tron, sasrec, sasrec-ssm, gru4rec+, gru4rec+bpr-max, bert4rec"  # importing them is slow
+# importing them is slow
+PRESETS = "tron-fast, tron+, tron, sasrec, sasrec-ssm, gru4rec+, gru4rec+bpr-max, bert4rec, mtmi, comirec-sa, remi"
 
 
 @command(app, rich_help_panel="Train and measure")

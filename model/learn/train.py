@@ -28,6 +28,7 @@ from model.learn import checkpoint
 from model.learn.batch import Batch, is_everything, touched_rows
 from model.learn.distributed import ALONE, Team
 from model.learn.draws import Draws
+from model.learn.interest_loss import interest_loss
 from model.learn.loss import candidate_loss, own_negatives_loss
 from model.learn.matmul import Products
 from model.learn.negatives import Candidates
@@ -199,10 +200,14 @@ class Trainer:
             dropout.begin_step(seed_of(seed, DROPOUT, self.step, *([rank, number] if rank or number else [])))
         with self.autocast():
             hidden = encoder(batch, None if table is encoder.items.weight else table).float()  # (T, H)
+            pooled = None if encoder.interests is None else encoder.interests.causal(hidden, batch)
         if isinstance(candidates, Tensor):
             return own_negatives_loss(hidden, table, batch.targets, candidates, row_loss)
         top, products = self.preset.negatives.top, self.products
         args = (hidden, table, batch.targets, batch.sessions, candidates, row_loss)
+        if pooled is not None:
+            loss, window = self.preset.loss, encoder.config.window
+            return interest_loss(pooled, *args[1:], config=loss, top=top, window=window, products=products)
         return candidate_loss(*args, top=top, products=products)
 
     def autocast(self) -> contextlib.AbstractContextManager[Any]:

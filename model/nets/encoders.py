@@ -7,8 +7,10 @@ import torch
 from model.config import EncoderConfig, Preset
 from model.data.items import ItemFeatures
 from model.learn.seeds import POOL, WEIGHTS, seed_of
+from model.nets.clicked import Clicked
 from model.nets.encoder import Encoder, Transformer
 from model.nets.gru import GRU
+from model.nets.interests import Interests
 from model.nets.tower import ItemTower
 
 __all__ = ["build_encoder", "new_encoder"]
@@ -16,7 +18,11 @@ __all__ = ["build_encoder", "new_encoder"]
 
 def build_encoder(config: EncoderConfig, catalogue: int) -> Encoder:
     """Return the encoder of `config` for ids 1..catalogue, with first weights from torch's random state."""
-    return GRU(config, catalogue) if config.kind == "gru" else Transformer(config, catalogue)
+    kinds: dict[str, type[Encoder]] = {"transformer": Transformer, "gru": GRU, "clicked": Clicked}
+    encoder = kinds[config.kind](config, catalogue)
+    if config.interests:
+        encoder.interests = Interests(config)
+    return encoder
 
 
 def new_encoder(preset: Preset, catalogue: int, items: ItemFeatures | None = None) -> Encoder:

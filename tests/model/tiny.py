@@ -73,7 +73,8 @@ def tiny_committee(**options: Any) -> Preset:
 def tiny_encoder(*, items: int = ITEMS, seed: int = 0, **options: Any) -> Encoder:
     """Return an encoder with random weights and a window of 10, in eval mode; `options` are those of its config."""
     sizes: dict[str, Any] = {"hidden": 16, "layers": 2, "feed_forward": 24, "window": 10, **options}
-    preset = Preset(name="tiny", encoder=EncoderConfig(**sizes), train=TrainConfig(seed=seed))
+    config, negatives = EncoderConfig(**sizes), NegativesConfig(uniform=1)
+    preset = Preset(name="tiny", encoder=config, negatives=negatives, train=TrainConfig(seed=seed))
     encoder = new_encoder(preset, items).eval()
     with torch.no_grad():  # biases begin at 0, where no test could see that one is left out
         for name, parameter in encoder.named_parameters():

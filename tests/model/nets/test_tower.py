@@ -69,7 +69,7 @@ def test_tower_drops_a_share_of_ids_by_the_seed_and_never_the_padding() -> None:
     kept = encoder.tower.keep(10_000, seed=3)
     assert kept is not None
     assert kept[0]
-    assert 0.87 < kept.float().mean() < 0.93
+    assert 0.67 < kept.float().mean() < 0.73
     again, other = encoder.tower.keep(10_000, seed=3), encoder.tower.keep(10_000, seed=4)
     assert again is not None
     assert other is not None
