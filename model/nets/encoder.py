@@ -19,7 +19,9 @@ from export.bundle.vocabulary import PAD
 from model.config import EncoderConfig
 from model.learn.batch import Batch
 from model.nets.dropout import PooledDropout
-from model.nets.rows import Clicks, Newest
+from model.nets.interests import Interests
+from model.nets.rows import Clicks, Newest, WithFresh
+from model.nets.tower import ItemTower
 
 __all__ = ["Attention", "Encoder", "Layer", "Transformer", "rotate"]
 
@@ -35,6 +37,8 @@ class Encoder(nn.Module, ABC):
         self.dropout = PooledDropout(config.dropout)
         self.input_dropout = PooledDropout(config.dropout if config.input_dropout is None else config.input_dropout)
         self.items = nn.Embedding(catalogue + 1, config.hidden, padding_idx=PAD)
+        self.interests: Interests | None = None  # how several vectors are made of a session's states
+        self.tower: ItemTower | None = None  # of a training with items: what attributes add to `items`
 
     def initialise(self) -> None:
         """Give every parameter its first value: Xavier for matrices, 0 for biases and for the padding row."""
@@ -46,18 +50,40 @@ class Encoder(nn.Module, ABC):
         with torch.no_grad():
             self.items.weight[PAD].zero_()
 
-    def look_up(self, ids: Tensor, table: Tensor | None) -> Tensor:
+    def look_up(self, ids: Tensor, table: Tensor | WithFresh | None) -> Tensor:
         """Return the item vectors (..., H) of ids (...), scaled; from `table` where one is given."""
+        if isinstance(table, WithFresh):
+            return table.rows(ids) * math.sqrt(self.config.hidden)
         rows = self.items(ids) if table is None else nn.functional.embedding(ids, table)
+        if table is None and self.tower is not None:
+            rows = self.tower(rows.flatten(0, -2), ids.flatten().long()).view_as(rows)
         return torch.as_tensor(rows * math.sqrt(self.config.hidden))
 
     @abstractmethod
-    def forward(self, batch: Batch, table: Tensor | None = None) -> Tensor:
+    def forward(self, batch: Batch, table: Tensor | WithFresh | None = None) -> Tensor:
         """Return hidden (T, H) of a packed batch; `table` (rows, H) takes the place of the item table for its ids."""
 
     @abstractmethod
-    def last(self, ids: Tensor) -> Tensor:
-        """Return hidden (B, H) of each session's next click; ids (B, L <= window), right-padded with 0, none empty."""
+    def last(self, ids: Tensor, table: Tensor | WithFresh | None = None) -> Tensor:
+        """Return hidden (B, H) of each session's next click; ids (B, L <= window), right-padded with 0, none empty.
+
+        table: where ids may be those of items newer than the model.
+        """
+
+    @abstractmethod
+    def states(self, ids: Tensor, table: Tensor | WithFresh | None = None) -> Tensor:
+        """Return (B, L, H), what each click leaves behind it, for ids as `last` takes them; anything at padding."""
+
+    def vectors(self, batch: Batch, table: Tensor | None = None) -> Tensor:
+        """Return what a packed batch is scored with: hidden (T, H), or (T, K, H) of several interests."""
+        hidden = self(batch, table)
+        return torch.as_tensor(hidden if self.interests is None else self.interests.causal(hidden, batch).vectors)
+
+    def newest(self, ids: Tensor, table: Tensor | WithFresh | None = None) -> Tensor:
+        """Return what sessions are scored with: hidden (B, H), or (B, K, H) of several interests."""
+        if self.interests is None:
+            return self.last(ids, table)
+        return self.interests.newest(self.states(ids, table), ids != PAD)
 
     def _newest(self, ids: Tensor) -> Tensor:
         return (ids != PAD).sum(dim=1) - 1  # (B,)
@@ -179,7 +205,7 @@ class Transformer(Encoder):
         self.norm = nn.LayerNorm(config.hidden)
         self.initialise()
 
-    def embed(self, ids: Tensor, positions: Tensor, table: Tensor | None = None) -> Tensor:
+    def embed(self, ids: Tensor, positions: Tensor, table: Tensor | WithFresh | None = None) -> Tensor:
         """Return (..., H) for ids and positions (...), any integer type; masked: id 0 is the mask."""
         x = self.look_up(ids, table)
         if self.config.masked:
@@ -188,7 +214,7 @@ class Transformer(Encoder):
             x = x + self.positions(positions)
         return torch.as_tensor(self.input_dropout(x))
 
-    def forward(self, batch: Batch, table: Tensor | None = None) -> Tensor:
+    def forward(self, batch: Batch, table: Tensor | WithFresh | None = None) -> Tensor:
         """Return hidden (T, H). A position sees its own session only, and no later click unless masked."""
         allowed = batch.owner.unsqueeze(2) == batch.owner.unsqueeze(1)  # (R, P, P)
         if not self.config.masked:
@@ -200,8 +226,8 @@ class Transformer(Encoder):
             x = layer(x, allowed, turns=turns)
         return torch.as_tensor(self.norm(x.flatten(0, 1).index_select(0, batch.cells)))
 
-    def last(self, ids: Tensor) -> Tensor:
-        """Return hidden (B, H) of each session's next click; ids (B, L <= window), right-padded with 0, none empty.
+    def last(self, ids: Tensor, table: Tensor | WithFresh | None = None) -> Tensor:
+        """Return hidden (B, H), as Encoder.last does.
 
         Padding is computed in attention only, and the last layer computes the newest click only.
         """
@@ -215,13 +241,23 @@ class Transformer(Encoder):
         clicks = Clicks.of(real)
         last = Newest(clicks.places.gather(1, newest.unsqueeze(1)).squeeze(1))
         positions = self._serving_positions(steps, newest).expand(ids.shape).flatten()[clicks.cells]  # (T,)
-        x = self.embed(ids.flatten()[clicks.cells], positions)  # (T, H)
+        x = self.embed(ids.flatten()[clicks.cells], positions, table)  # (T, H)
         turns, at_last = None, None
         if self.config.positions == "rotary":
             turns, at_last = (positions, positions), (positions[last.clicks], positions)
         for layer in self.layers[:-1]:
             x = layer(x, allowed, turns, clicks, clicks)
         return torch.as_tensor(self.norm(self.layers[-1](x, seen, at_last, last, clicks)))
+
+    def states(self, ids: Tensor, table: Tensor | WithFresh | None = None) -> Tensor:
+        """Return (B, L, H); a session is a packed row of its own."""
+        newest, steps = self._newest(ids), torch.arange(ids.shape[1], device=ids.device)
+        rows = torch.arange(ids.shape[0], device=ids.device).unsqueeze(1)
+        owner = torch.where(ids == PAD, -1, rows)  # (B, L)
+        cells = torch.arange(ids.numel(), device=ids.device)
+        positions = self._serving_positions(steps, newest).expand(ids.shape)
+        hidden = self(Batch(ids, positions, owner, cells, cells, cells, cells), table)
+        return torch.as_tensor(hidden.view(ids.shape[0], ids.shape[1], -1))
 
     def _serving_positions(self, steps: Tensor, newest: Tensor) -> Tensor:
         if self.config.positions != "end":

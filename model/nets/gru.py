@@ -19,6 +19,7 @@ from torch.nn.utils.rnn import PackedSequence
 from model.config import EncoderConfig
 from model.learn.batch import Batch
 from model.nets.encoder import Encoder
+from model.nets.rows import WithFresh
 
 __all__ = ["GRU", "by_step"]
 
@@ -36,7 +37,7 @@ class GRU(Encoder):
             self.norm = nn.LayerNorm(config.hidden)
         self.initialise()
 
-    def forward(self, batch: Batch, table: Tensor | None = None) -> Tensor:
+    def forward(self, batch: Batch, table: Tensor | WithFresh | None = None) -> Tensor:
         """Return hidden (T, H); every position of a session must be read out."""
         clicked = (
             self.input_dropout(self.look_up(batch.ids, table)).flatten(0, 1).index_select(0, batch.cells)
@@ -50,16 +51,23 @@ class GRU(Encoder):
         back[order] = torch.arange(len(order), device=order.device)
         return self._head(x.index_select(0, back), clicked)
 
-    def last(self, ids: Tensor) -> Tensor:
+    def last(self, ids: Tensor, table: Tensor | WithFresh | None = None) -> Tensor:
         """Return hidden (B, H) at each session's newest click; ids (B, L <= window), right-padded with 0."""
         newest = self._newest(ids)  # (B,)
-        x = clicked = self.look_up(ids, None)
+        x = clicked = self.look_up(ids, table)
         for layer in self.layers:
             x = _in_graph(layer, x) if torch.compiler.is_exporting() else layer(x)[0]
         rows = torch.arange(x.shape[0], device=x.device)
         return self._head(x[rows, newest], clicked[rows, newest])
 
-    def look_up(self, ids: Tensor, table: Tensor | None) -> Tensor:
+    def states(self, ids: Tensor, table: Tensor | WithFresh | None = None) -> Tensor:
+        """Return (B, L, H), the state after each click."""
+        x = clicked = self.look_up(ids, table)
+        for layer in self.layers:
+            x = _in_graph(layer, x) if torch.compiler.is_exporting() else layer(x)[0]
+        return self._head(x, clicked)
+
+    def look_up(self, ids: Tensor, table: Tensor | WithFresh | None) -> Tensor:
         """Return the item vectors (B, L, H): scaled with `residual`, where they meet a norm, else as they are."""
         rows = super().look_up(ids, table)
         return rows if self.config.residual else rows / math.sqrt(self.config.hidden)
