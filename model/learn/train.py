@@ -25,6 +25,7 @@ from model.learn import checkpoint
 from model.learn.batch import Batch, touched_rows
 from model.learn.distributed import ALONE, Team
 from model.learn.draws import Draws
+from model.learn.feedback import extra_of
 from model.learn.loss import candidate_loss, own_negatives_loss
 from model.learn.matmul import Products
 from model.learn.negatives import Candidates
@@ -180,7 +181,7 @@ class Trainer:
         loss = self.batch_loss(batch, candidates, table, comparison.row_loss)
         loss.backward()  # type: ignore[no-untyped-call]
         grads = [weight.grad for weight in self.encoder.parameters() if weight.grad is not None]
-        value, stop = self.team.average_(grads, positions=len(batch.targets), loss=float(loss.detach()), stop=stop)
+        value, stop = self.team.average_(grads, positions=len(batch.asked()[0]), loss=float(loss.detach()), stop=stop)
         self.optimizer.step()
         if self.lazy:
             assert table.grad is not None, "every step reaches some item"
@@ -196,11 +197,14 @@ class Trainer:
             dropout.begin_step(seed_of(seed, DROPOUT, self.step, *([rank, number] if rank or number else [])))
         with self.autocast():
             hidden = encoder(batch, None if table is encoder.items.weight else table).float()  # (T, H)
+        if batch.read is not None:
+            hidden = hidden.index_select(0, batch.read)  # (Q, H)
+        (targets, sessions), (extra, share) = batch.asked(), extra_of(batch, self.preset)
         if isinstance(candidates, Tensor):
-            return own_negatives_loss(hidden, table, batch.targets, candidates, row_loss)
+            return own_negatives_loss(hidden, table, targets, candidates, row_loss, extra, share=share)
         top, products = self.preset.negatives.top, self.products
-        args = (hidden, table, batch.targets, batch.sessions, candidates, row_loss)
-        return candidate_loss(*args, top=top, products=products)
+        args = (hidden, table, targets, sessions, candidates, row_loss)
+        return candidate_loss(*args, top=top, products=products, extra=extra)
 
     def autocast(self) -> contextlib.AbstractContextManager[Any]:
         """Return the context the encoder runs in: mixed precision on a GPU, as it is on the CPU."""
