@@ -6,6 +6,7 @@
     ├── RegistryError               the registry can't do what was asked
     │   ├── RegistryMissing         there is no registry at that address
     │   └── VersionUnknown          exit code 2: the registry has no such version
+    ├── BadItem                     an item is refused; `reason` says why in one word
     ├── ParityError                 the exported graph and PyTorch disagree
     └── ProviderUnavailable         exit code 2: the execution provider asked for can't run here
 
@@ -13,6 +14,7 @@
 """
 
 __all__ = [
+    "BadItem",
     "BundleError",
     "ConfigError",
     "NextclickError",
@@ -66,6 +68,22 @@ class VersionUnknown(RegistryError):
     """The registry holds no such version: nothing changes; `nextclick models list` shows what it holds."""
 
     exit_code = 2
+
+
+class BadItem(NextclickError):
+    """What was said of an item can't be used: it is counted under `reason`, and what was known of the item stays.
+
+    `reason` is one of `export.items.rules.REASONS`; `detail` is for people.
+    """
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(f"{reason}: {detail}" if detail else reason)
+        self.reason = reason
+        self.detail = detail
+
+    def __reduce__(self) -> tuple[type["BadItem"], tuple[str, str]]:
+        """Rebuild from both arguments, so that the error survives a process pool."""
+        return type(self), (self.reason, self.detail)
 
 
 class ParityError(NextclickError):

@@ -52,10 +52,12 @@ from stream.partition.ownership import Ownership
 from stream.partition.partitions import Partitions
 from stream.partition.recovery import Row
 from stream.partition.split import SplitSessions
+from stream.path.answers import ItemRanker
 from stream.path.batcher import Batcher
-from stream.path.commit import CommitPath, ItemRanker
+from stream.path.commit import CommitPath
+from stream.path.lists import ShopLists
+from stream.path.lists_file import ListsFile
 from stream.path.pipeline import Pipeline
-from stream.path.policy import Policy
 
 __all__ = ["Worker", "run_worker"]
 
@@ -118,7 +120,9 @@ class Worker:
             has_ended=self._ended.is_set,
         )
         self._expiry = Expiry(config.session)
-        self._policy = Policy(config.policy)
+        lists = config.policy.read(config.k)
+        self._lists = ShopLists(lists, on_counts=self.metrics.count_lists)
+        self._lists_file = ListsFile(config.policy.file, config.k, lists, self._lists.use, self.problems)
         self._split = SplitSessions(self.partitions)
         self._guarantee = choose_guarantee(
             config,
@@ -131,7 +135,7 @@ class Worker:
         self._pipeline = Pipeline(
             batcher=self.batcher,
             partitions=self.partitions,
-            path=CommitPath(config, self._guarantee, self._policy, self._expiry, self._split),
+            path=CommitPath(config, self._guarantee, self._lists, self._expiry, self._split),
             publisher=self._guarantee.publisher,
             observer=self._reporter,
             current_ranker=lambda: self.ranker,
@@ -193,6 +197,7 @@ class Worker:
             self._pipeline.start(self.crash)
             if self._follower is not None:
                 self._follower.start()
+            self._lists_file.start()
             self._watchdog.start()
             self._lookout.start()
             work = [self._start_app(), self._watch(stop), self._guarantee.keep_changelog()]
@@ -289,8 +294,9 @@ class Worker:
 
     def _on_model(self, ranker: Ranker | PopularityRanker) -> None:
         """In the follower's thread; the next batch is ranked by it."""
+        self._lists.prepare(ranker)
         self.ranker = ranker
-        self.metrics.blocked_unknown.set(self._policy.count_unknown(ranker.bundle.vocabulary, ranker.version))
+        self.metrics.blocked_unknown.set(self._lists.count_unknown(ranker.bundle.vocabulary, ranker.version))
 
     def _on_stuck(self, reason: str) -> None:
         """In the watchdog's thread."""
@@ -337,6 +343,7 @@ class Worker:
         await self._pipeline.stop()
         self._watchdog.stop()
         self._lookout.stop()
+        self._lists_file.stop()
         left = await asyncio.to_thread(self._guarantee.publisher.close, 2.0)
         if left:
             log.warning(

@@ -31,6 +31,7 @@ TORCH_FREE = (
     "stream",
     "export.bundle",
     "export.experiments",
+    "export.items",
     "export.registry",
     "export.ranking",
     "export.errors",

@@ -116,5 +116,5 @@ class _Weights:
         for row, session in zip(ids, sessions, strict=True):
             row[: len(session)] = session
         nothing = torch.zeros((len(sessions), 1), dtype=torch.int32)
-        top, scores = self._model(torch.from_numpy(ids), nothing, torch.tensor(k))
+        top, scores = self._model.lists(torch.from_numpy(ids), nothing, torch.tensor(k))
         return top.numpy(), scores.numpy()

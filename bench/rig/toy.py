@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from export.bundle.bundle import Bundle, write_bundle
 from export.bundle.manifest import Manifest, TrainingWindow
 from export.bundle.vocabulary import PAD, Vocabulary
+from export.graph.candidates import moved_away, scores_of
 from export.graph.int8 import Int8TopK
 from export.graph.onnx import export_onnx
 from export.graph.topk import TopK
@@ -28,7 +29,10 @@ _LIBRARIES = ("torch", "onnx", "onnxscript", "onnxruntime", "numpy")
 
 
 class ToyServing(nn.Module):
-    """Scores by the decayed sum of the item rows: order matters, padding doesn't."""
+    """Scores by the decayed sum of the item rows: order matters, padding doesn't. Has the ports of a trained model."""
+
+    inputs = ("ids", "exclude", "k", "also", "away", "push")
+    outputs = ("top_ids", "top_scores", "also_scores")
 
     def __init__(self, items: int = ITEMS, hidden: int = 8, seed: int = 0, margin: int | None = None) -> None:
         super().__init__()
@@ -36,13 +40,22 @@ class ToyServing(nn.Module):
         self.table = nn.Parameter(torch.randn(items + 1, hidden, generator=generator))
         self.head = TopK(self.table) if margin is None else Int8TopK([self.table], margin)
 
-    def forward(self, ids: Tensor, exclude: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, ids: Tensor, exclude: Tensor, k: Tensor, also: Tensor, away: Tensor, push: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        hidden = moved_away(self._hidden(ids), F.embedding(away, self.table), away, push)
+        top_ids, top_scores = self.head(hidden, exclude, k)
+        return top_ids, top_scores, scores_of(hidden, F.embedding(also, self.table), also)
+
+    def lists(self, ids: Tensor, exclude: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
+        top_ids, top_scores = self.head(self._hidden(ids), exclude, k)
+        return top_ids, top_scores
+
+    def _hidden(self, ids: Tensor) -> Tensor:
         real = (ids != PAD).to(torch.float32)  # (B, L)
         after = real.flip(1).cumsum(1).flip(1) - real  # (B, L) clicks after each position
         weight = real * torch.pow(0.5, after)
-        hidden = (F.embedding(ids, self.table) * weight[:, :, None]).sum(1)  # (B, H)
-        lists: tuple[Tensor, Tensor] = self.head(hidden, exclude, k)
-        return lists
+        return (F.embedding(ids, self.table) * weight[:, :, None]).sum(1)  # (B, H)
 
 
 def toy_manifest(items: int = ITEMS, k_max: int = 10, window: int = WINDOW) -> Manifest:

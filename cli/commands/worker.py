@@ -36,6 +36,14 @@ def worker(
         Path | None,
         option(metavar="FILE", help="File of item ids never shown, one a line.", rich_help_panel=LISTS),
     ] = None,
+    policy: Annotated[
+        Path | None,
+        option(
+            metavar="FILE",
+            help="TOML file of policies and placements, in place of the options above; followed while running.",
+            rich_help_panel=LISTS,
+        ),
+    ] = None,
     guarantee: Annotated[
         Guarantee,
         option(
@@ -126,7 +134,7 @@ def worker(
         session=SessionConfig(
             timeout_ms=round(session_timeout_minutes * 60_000), grace_ms=round(session_grace_minutes * 60_000)
         ),
-        policy=PolicyConfig(exclude=exclude, blocked_items=blocked_items),
+        policy=PolicyConfig(file=policy, exclude=exclude, blocked_items=blocked_items),
         guarantee=guarantee,
         provider=provider,
         threads=threads,

@@ -1,7 +1,74 @@
-"""The interface of an exported graph: the names that trainer and worker agree on."""
+"""The interface of an exported graph: the ports that trainer and worker agree on, by name.
 
-__all__ = ["INPUTS", "OUTPUTS"]
+B sessions, L positions, E exclusions, C candidates, A items moved away from, X fresh items, H hidden, V catalogue,
+K asked for. A graph has the required ports, and of the others those that its model can use.
+"""
 
-# int32 (B, L) right-padded with 0, newest last; int32 (B, E >= 1) padded with 0; int64 () = K, 1 to V
-INPUTS = ("ids", "exclude", "k")
-OUTPUTS = ("top_ids", "top_scores")  # int32 (B, K), best first, 0 where no item is left; float32 (B, K)
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from export.bundle.vocabulary import PAD
+
+__all__ = ["INPUTS", "OUTPUTS", "REQUIRED_INPUTS", "REQUIRED_OUTPUTS", "Port", "feeds", "in_order"]
+
+
+class Port(NamedTuple):
+    """One input or output; `dims` names its dimensions, all of them dynamic but H."""
+
+    name: str
+    dtype: str  # numpy's name of it
+    dims: tuple[str, ...]
+
+
+_ALL_INPUTS = (
+    Port("ids", "int32", ("B", "L")),  # right-padded with 0, newest last; ids above V are rows of `fresh`
+    Port("exclude", "int32", ("B", "E")),  # padded with 0
+    Port("k", "int64", ()),  # K, 1 to V
+    Port("also", "int32", ("C",)),  # padded with 0: candidates whose scores are wanted whatever their rank
+    Port("away", "int32", ("B", "A")),  # padded with 0: what a session dislikes; its vector is moved away from them
+    Port("push", "float32", ()),  # how far: 0 not at all, 1 until it has nothing in common with what they share
+    Port("kinds", "int32", ("B", "L")),  # 0 at padding, else what each event is (export/events.py)
+    Port("preference", "float32", ("B",)),  # weight of orders against clicks, 0 to 1
+    Port("fresh", "float32", ("X", "H")),  # vectors of items newer than the model, with ids V + 1 to V + X
+)
+_ALL_OUTPUTS = (
+    Port("top_ids", "int32", ("B", "K")),  # best first, 0 where no item is left
+    Port("top_scores", "float32", ("B", "K")),
+    Port("also_scores", "float32", ("B", "C")),  # where there is an input `also`; -inf where that is 0
+    Port("top_interests", "int32", ("B", "K")),  # the interest that each item came from, from 0; of several interests
+)
+INPUTS: Mapping[str, Port] = {port.name: port for port in _ALL_INPUTS}  # in the order in which a module takes them
+OUTPUTS: Mapping[str, Port] = {port.name: port for port in _ALL_OUTPUTS}
+REQUIRED_INPUTS = ("ids", "exclude", "k")
+REQUIRED_OUTPUTS = ("top_ids", "top_scores")
+
+
+def in_order(names: Sequence[str], ports: Mapping[str, Port], required: Sequence[str]) -> tuple[Port, ...]:
+    """Return the ports of a graph; ValueError where a name is unknown, missing, given twice or out of order."""
+    wanted = [name for name in ports if name in names]
+    if list(names) != wanted or not set(required) <= set(names):
+        raise ValueError(f"{tuple(names)} are not, in this order, {tuple(required)} and some of {tuple(ports)}")
+    return tuple(ports[name] for name in names)
+
+
+def feeds(ports: Sequence[Port], given: Mapping[str, NDArray[Any]], hidden: int = 1) -> dict[str, NDArray[Any]]:
+    """Return an array for each port, in their order: the one given, or what asks for nothing.
+
+    hidden: H of a graph with the port `fresh`. ValueError where something is given that the graph has no port for.
+    """
+    names = [port.name for port in ports]
+    if extra := set(given).difference(names):
+        raise ValueError(f"the graph has no input {', '.join(sorted(extra))}")
+    ids = given["ids"]
+    return {name: given[name] if name in given else _nothing(name, ids, hidden) for name in names}
+
+
+def _nothing(name: str, ids: NDArray[Any], hidden: int) -> NDArray[Any]:
+    batch = len(ids)
+    if name == "kinds":
+        return np.where(ids == PAD, np.int32(0), np.int32(1))  # clicks
+    shape = {"also": (1,), "away": (batch, 1), "push": (), "preference": (batch,), "fresh": (1, hidden)}[name]
+    return np.zeros(shape, dtype=INPUTS[name].dtype)

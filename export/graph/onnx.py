@@ -1,34 +1,36 @@
 """PyTorch to one ONNX graph: ids and exclusions in, top-k out, any batch size and length.
 
-B sessions, L positions, E exclusions a session, V catalogue, K asked for.
+B sessions, L positions, E exclusions a session, V catalogue, K asked for; the ports are `export/bundle/interface.py`'s.
 """
 
 import contextlib
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import onnx
 import torch
 from torch import nn
 
-from export.bundle.interface import INPUTS, OUTPUTS
+from export.bundle.interface import INPUTS, OUTPUTS, REQUIRED_INPUTS, REQUIRED_OUTPUTS, Port, in_order
 from export.bundle.vocabulary import PAD
 from export.errors import ConfigError, ParityError
 
-__all__ = ["export_onnx"]
+__all__ = ["export_onnx", "ports_of"]
 
 _OPSET = 18  # every operator used, and read by every ONNX Runtime since 1.14
-_EXAMPLE_B, _EXAMPLE_E = 3, 2  # a traced dimension of 0 or 1 would be baked in as a constant
+_EXAMPLE = {"B": 3, "E": 2, "C": 5, "A": 6, "X": 7}  # a traced dimension of 0 or 1 would be baked in as a constant
+_EXAMPLE_L = 4  # or the window, where that is shorter
 
 
 def export_onnx(serving: nn.Module, path: Path | str, *, window: int) -> None:
     """Write `serving` to `path` as one file, weights inside; the same weights give the same bytes.
 
     serving: module in any mode, `forward(ids int32 (B, L), exclude int32 (B, E), k int64 ()) -> (top_ids int32 (B, K),
-    top_scores float32 (B, K))`, ids right-padded with 0, 1 <= L <= window, E >= 1, 1 <= K <= V. It is exported in
-    evaluation mode and put back.
+    top_scores float32 (B, K))`, ids right-padded with 0, 1 <= L <= window, E >= 1, 1 <= K <= V. One that takes or gives
+    more says so by its attributes `inputs` and `outputs`, names of ports in the order of `INPUTS` and `OUTPUTS`, and
+    `hidden` where it takes vectors. It is exported in evaluation mode and put back.
     ConfigError when the window is under 2 (such a graph could not have a dynamic length); ParityError when the
     module can't be translated with B, L, E and K dynamic.
     """
@@ -43,31 +45,48 @@ def export_onnx(serving: nn.Module, path: Path | str, *, window: int) -> None:
     finally:
         serving.train(training)
     _strip(proto)
-    _check_interface(proto)
     Path(path).write_bytes(proto.SerializeToString(deterministic=True))
 
 
+def ports_of(serving: nn.Module) -> tuple[tuple[Port, ...], tuple[Port, ...]]:
+    """Return the inputs and the outputs of a serving module. ParityError where it names what there is not."""
+    try:
+        return (
+            in_order(getattr(serving, "inputs", REQUIRED_INPUTS), INPUTS, REQUIRED_INPUTS),
+            in_order(getattr(serving, "outputs", REQUIRED_OUTPUTS), OUTPUTS, REQUIRED_OUTPUTS),
+        )
+    except ValueError as error:
+        raise ParityError(f"the ports of {type(serving).__name__}: {error}") from error
+
+
 def _translate(serving: nn.Module, window: int) -> onnx.ModelProto:
+    inputs, outputs = ports_of(serving)
     device = next((tensor.device for tensor in serving.state_dict().values()), torch.device("cpu"))
-    length = min(window, 4)
-    ids = torch.ones((_EXAMPLE_B, length), dtype=torch.int32, device=device)
-    exclude = torch.full((_EXAMPLE_B, _EXAMPLE_E), PAD, dtype=torch.int32, device=device)
-    k = torch.tensor(1, device=device)
-    batch, positions, excluded = torch.export.Dim("B"), torch.export.Dim("L", max=window), torch.export.Dim("E")
+    sizes = {**_EXAMPLE, "L": min(window, _EXAMPLE_L), "H": getattr(serving, "hidden", 1)}
+    free = {dim: torch.export.Dim(dim, max=window) if dim == "L" else torch.export.Dim(dim) for dim in (*_EXAMPLE, "L")}
     with _quiet(), torch.no_grad():
         program = torch.onnx.export(
             serving,
-            (ids, exclude, k),
+            tuple(_example(port, sizes, device) for port in inputs),
             dynamo=True,
-            input_names=list(INPUTS),
-            output_names=list(OUTPUTS),
-            dynamic_shapes=({0: batch, 1: positions}, {0: batch, 1: excluded}, {}),
+            input_names=[port.name for port in inputs],
+            output_names=[port.name for port in outputs],
+            dynamic_shapes=tuple(
+                {place: free[dim] for place, dim in enumerate(port.dims) if dim in free} for port in inputs
+            ),
             opset_version=_OPSET,
             external_data=False,
             verbose=False,
         )
     assert program is not None, "the dynamo exporter returns a program"
+    _check_interface(program.model_proto, inputs, outputs)
     return program.model_proto
+
+
+def _example(port: Port, sizes: dict[str, int], device: torch.device) -> torch.Tensor:
+    value = PAD if port.name in ("exclude", "also", "away") else 1
+    shape = tuple(sizes[dim] for dim in port.dims)
+    return torch.full(shape, value, dtype=getattr(torch, port.dtype), device=device)
 
 
 @contextlib.contextmanager
@@ -96,11 +115,12 @@ def _strip(proto: onnx.ModelProto) -> None:
         del value.metadata_props[:]
 
 
-def _check_interface(proto: onnx.ModelProto) -> None:
-    for value in proto.graph.input:
-        fixed = [dim.dim_value for dim in value.type.tensor_type.shape.dim if not dim.dim_param]
-        if fixed:
+def _check_interface(proto: onnx.ModelProto, inputs: Sequence[Port], outputs: Sequence[Port]) -> None:
+    for port, value in zip(inputs, proto.graph.input, strict=True):
+        dims = zip(port.dims, value.type.tensor_type.shape.dim, strict=True)
+        if fixed := [dim.dim_value for name, dim in dims if not dim.dim_param and name != "H"]:
             raise ParityError(f"the exporter fixed a dimension of `{value.name}` at {fixed}: it must stay dynamic")
     names = tuple(value.name for value in proto.graph.input), tuple(value.name for value in proto.graph.output)
-    if names != (INPUTS, OUTPUTS):
-        raise ParityError(f"the exported graph has inputs and outputs {names}, not {INPUTS, OUTPUTS}")
+    wanted = tuple(port.name for port in inputs), tuple(port.name for port in outputs)
+    if names != wanted:
+        raise ParityError(f"the exported graph has inputs and outputs {names}, not {wanted}")

@@ -1,10 +1,11 @@
 """The parity checks: does a graph rank as PyTorch does, at sizes it was not traced with, and do two graphs rank alike?
 
-B sessions, L positions, E exclusions a session, V catalogue, K compared.
+B sessions, L positions, E exclusions a session, V catalogue, K compared; the ports are `export/bundle/interface.py`'s.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -14,14 +15,16 @@ from numpy.typing import NDArray
 from torch import nn
 
 from export.bundle.bundle import Bundle
-from export.bundle.interface import INPUTS, OUTPUTS
+from export.bundle.interface import INPUTS, REQUIRED_OUTPUTS, Port, feeds
 from export.bundle.vocabulary import PAD
 from export.errors import ConfigError, ParityError
+from export.graph.onnx import ports_of
 from export.ranking.ragged import padded
 
 __all__ = ["ParityReport", "check_parity", "identical_share"]
 
 _BATCHES = (1, 2, 7, 33)
+_KINDS = 6  # of events (export/events.py)
 _AT_ONCE = 128  # sessions that two graphs rank in one run
 _ROUNDING = 1e-5  # scores this close, absolute and relative, are a tie: sums in another order differ as much
 _Lists = tuple[NDArray[np.int32], NDArray[np.float32]]  # ids (B, K) and scores (B, K)
@@ -63,10 +66,14 @@ def check_parity(
     session = _session(graph)
     random = np.random.default_rng(seed)
     compared, shapes, worst, swapped = 0, 0, 0.0, 0
+    ports, outputs = ports_of(serving)
+    places = min(k + 1, items)  # one more, to see whether it ties with the last that is compared
     for ids, exclude in _inputs(random, window, items):
-        places = min(k + 1, items)  # one more, to see whether it ties with the last that is compared
-        expected, found = _run_torch(serving, ids, exclude, places), _run(session, ids, exclude, places)
+        given = {**_others(random, ports, ids, items, getattr(serving, "hidden", 1)), "ids": ids, "exclude": exclude}
+        fed = feeds(ports, {**given, "k": np.array(places, dtype=np.int64)})
+        expected, found = _run_torch(serving, fed), session.run([port.name for port in outputs], fed)
         difference, swaps = _compare(expected, found, exclude, k, tolerance)
+        _compare_others(outputs, expected, found, tolerance)
         compared, shapes, worst, swapped = compared + len(ids), shapes + 1, max(worst, difference), swapped + swaps
     return ParityReport(
         lists=compared, shapes=shapes, k=k, tolerance=tolerance, max_score_difference=worst, swapped=swapped
@@ -124,27 +131,69 @@ def _inputs(
             yield ids, exclude
 
 
+def _others(
+    random: np.random.Generator, ports: Sequence[Port], ids: NDArray[np.int32], items: int, hidden: int
+) -> dict[str, NDArray[Any]]:
+    """Return values for the ports that a graph need not have, and put a fresh item into some of the sessions."""
+    batch, names = len(ids), {port.name for port in ports}
+    fresh = random.standard_normal((1 + batch % 4, hidden), dtype=np.float32) if "fresh" in names else None
+    last = items if fresh is None else items + len(fresh)
+    if fresh is not None:
+        ids[::3, 0] = last
+    away = random.integers(PAD, last, size=(batch, 1 + batch % 3), dtype=np.int32, endpoint=True)
+    away[::2] = PAD
+    kinds = random.integers(1, _KINDS, size=ids.shape, dtype=np.int32, endpoint=True)
+    every = {
+        "also": random.integers(PAD, last, size=1 + 3 * (batch % 4), dtype=np.int32, endpoint=True),
+        "away": away,
+        "push": np.array(random.random(), dtype=np.float32),
+        "kinds": np.where(ids == PAD, 0, kinds).astype(np.int32),
+        "preference": random.random(batch, dtype=np.float32),
+        "fresh": fresh,
+    }
+    return {name: value for name, value in every.items() if name in names and value is not None}
+
+
 def _run(session: ort.InferenceSession, ids: NDArray[np.int32], exclude: NDArray[np.int32], k: int) -> _Lists:
-    feeds = dict(zip(INPUTS, (ids, exclude, np.array(k, dtype=np.int64)), strict=True))
-    top_ids, top_scores = session.run(list(OUTPUTS), feeds)
+    """Return lists of K; the ports that a graph need not have ask for nothing."""
+    ports = [INPUTS[value.name] for value in session.get_inputs()]
+    hidden = next((value.shape[1] for value in session.get_inputs() if value.name == "fresh"), 1)
+    given: dict[str, NDArray[Any]] = {"ids": ids, "exclude": exclude, "k": np.array(k, dtype=np.int64)}
+    top_ids, top_scores = session.run(list(REQUIRED_OUTPUTS), feeds(ports, given, hidden))
     return top_ids, top_scores
 
 
-def _run_torch(serving: nn.Module, ids: NDArray[np.int32], exclude: NDArray[np.int32], k: int) -> _Lists:
+def _run_torch(serving: nn.Module, fed: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
     device = next((tensor.device for tensor in serving.state_dict().values()), torch.device("cpu"))
     training = serving.training
     serving.eval()
     try:
         with torch.no_grad():
-            inputs = (torch.from_numpy(array).to(device) for array in (ids, exclude))
-            top_ids, top_scores = serving(*inputs, torch.tensor(k, device=device))
+            outputs = serving(*(torch.from_numpy(array).to(device) for array in fed.values()))
     finally:
         serving.train(training)
-    return top_ids.cpu().numpy(), top_scores.cpu().numpy()
+    return [output.cpu().numpy() for output in outputs]
+
+
+def _compare_others(
+    outputs: Sequence[Port], expected: Sequence[NDArray[Any]], found: Sequence[NDArray[Any]], tolerance: float
+) -> None:
+    """ParityError where a list's scores agree but what else the graph gives does not."""
+    for port, ours, theirs in zip(outputs, expected, found, strict=True):
+        if port.name == "also_scores":
+            allowed = tolerance * np.maximum(1.0, np.where(np.isfinite(ours), np.abs(ours), 1.0))
+            if ours.shape != theirs.shape or not (_difference(ours, theirs) <= allowed).all():
+                raise ParityError(f"also_scores differ, at shape {ours.shape}")
+        if port.name == "top_interests" and ours.shape != theirs.shape:
+            raise ParityError(f"top_interests have shape {theirs.shape} in the graph, {ours.shape} in PyTorch")
 
 
 def _compare(
-    expected: _Lists, found: _Lists, exclude: NDArray[np.int32], k: int, tolerance: float
+    expected: Sequence[NDArray[Any]],
+    found: Sequence[NDArray[Any]],
+    exclude: NDArray[np.int32],
+    k: int,
+    tolerance: float,
 ) -> tuple[float, int]:
     """Return the largest difference of scores and how many places have swapped ids; ParityError if they disagree."""
     shape = expected[0].shape

@@ -1,11 +1,12 @@
 """The ranker: sessions in, lists out, from a bundle. The worker, the evaluation and the benchmarks all run this one.
 
-B sessions, L positions, E exclusions a session, V catalogue, K asked for.
+B sessions, L positions, E exclusions a session, C candidates, D places of a deep ranking, V catalogue, K asked for.
 """
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,7 @@ from export.ranking.popularity import PopularityRanker, RankedList
 from export.ranking.ragged import Ragged
 from export.ranking.runtime import GraphRunner
 
-__all__ = ["RankedList", "Ranker", "RankerConfig"]
+__all__ = ["Deep", "RankedList", "Ranker", "RankerConfig"]
 
 _Ids = Sequence[int] | NDArray[np.integer]
 _ACTIVATIONS = 512  # cells a position takes inside an encoder: its width and what is derived from it
@@ -40,6 +41,14 @@ class RankerConfig:
         require_provider(self.provider)
         if self.threads < 0 or self.max_padding < 0 or self.max_cells < 1:
             raise ConfigError("threads and max_padding must not be negative, and max_cells must be positive")
+
+
+class Deep(NamedTuple):
+    """More of a ranking than a list holds, for those who choose from it."""
+
+    ids: NDArray[np.int32]  # (B, D) catalogue ids, best first, all of them different; 0 where no item is left
+    scores: NDArray[np.float32]  # (B, D)
+    also: NDArray[np.float32]  # (B, C) scores of the candidates given
 
 
 class Ranker:
@@ -120,6 +129,51 @@ class Ranker:
         ranked = iter(self._named(*self._rank(rows.rows(known), without.rows(known), k)))
         return [next(ranked) if length else self.popular(k, barred[i]) for i, length in enumerate(rows.lengths)]
 
+    @property
+    def takes(self) -> frozenset[str]:
+        """The names of the graph's inputs: what can be given beside sessions (`export.bundle.interface.INPUTS`)."""
+        return self._runner.takes
+
+    @property
+    def depth(self) -> int:
+        """The most places `rank_deep` can give: V, or `k_max` with a graph of an earlier release."""
+        return len(self.vocabulary) if "k" in self.takes else self.k_max
+
+    def rank_deep(
+        self,
+        rows: Ragged,
+        depth: int,
+        *,
+        also: NDArray[np.int32] | None = None,
+        away: Ragged | None = None,
+        push: float = 0.0,
+    ) -> Deep:
+        """Return the best `depth` items of sessions of known ids, none of them empty, and the scores of others.
+
+        also (C,): candidates; away: what each session dislikes, `push` how far that takes down what is like it. A graph
+        of an earlier release takes neither (`takes`): ValueError where it is given candidates; dislikes go unheard.
+        """
+        rows = rows.newest(self.window)
+        size, candidates = len(rows.lengths), np.empty(0, dtype=np.int32) if also is None else also
+        deep = Deep(
+            np.full((size, depth), PAD, dtype=np.int32),
+            np.full((size, depth), -np.inf, dtype=np.float32),
+            np.empty((size, len(candidates)), dtype=np.float32),
+        )
+        others: dict[str, NDArray[Any]] = {"also": candidates} if len(candidates) else {}
+        disliking = away is not None and push > 0 and len(away.values) > 0 and "away" in self.takes
+        if disliking:
+            others["push"] = np.array(push, dtype=np.float32)
+        for bucket in self._buckets(rows.lengths, 0, depth + len(candidates)):
+            if disliking and away is not None:
+                others["away"] = away.rows(bucket).padded()
+            ids = rows.rows(bucket).padded()
+            ran = self._runner.run(ids, np.full((len(ids), 1), PAD, dtype=np.int32), depth, others)
+            deep.ids[bucket], deep.scores[bucket] = ran.ids, ran.scores
+            if ran.also is not None and len(candidates):
+                deep.also[bucket] = ran.also
+        return deep
+
     def popular(self, k: int, exclude: Collection[str] = ()) -> RankedList:
         """Return the K items with most clicks in training, score = share of those clicks; ties by catalogue id."""
         return self._popularity.popular(k, exclude)
@@ -134,12 +188,13 @@ class Ranker:
         """Return what `rank` does for rows of known ids, none of them empty."""
         rows, width = rows.newest(self.window), min(k, self.k_max)
         if len(rows.lengths) == 1 and width == k:  # as light traffic comes: nothing to sort
-            return self._runner.run(rows.padded(), barred.padded(), k)
+            ran = self._runner.run(rows.padded(), barred.padded(), k)
+            return ran.ids, ran.scores
         ids = np.full((len(rows.lengths), k), PAD, dtype=np.int32)
         scores = np.full((len(rows.lengths), k), -np.inf, dtype=np.float32)
         for bucket in self._buckets(rows.lengths, int(barred.lengths.max(initial=0))):
-            top = self._runner.run(rows.rows(bucket).padded(), barred.rows(bucket).padded(), width)
-            ids[bucket, :width], scores[bucket, :width] = top
+            ran = self._runner.run(rows.rows(bucket).padded(), barred.rows(bucket).padded(), width)
+            ids[bucket, :width], scores[bucket, :width] = ran.ids, ran.scores
         return ids, scores
 
     def _named(self, ids: NDArray[np.int32], scores: NDArray[np.float32]) -> list[RankedList]:
@@ -155,9 +210,11 @@ class Ranker:
         if ids.size and not (ids.min() > PAD and ids.max() <= len(self.vocabulary)):
             raise ValueError(f"a {what} holds an id outside 1..{len(self.vocabulary)}")
 
-    def _buckets(self, lengths: NDArray[np.int64], exclusions: int) -> Iterator[NDArray[np.int64]]:
-        """Yield the rows of each run: similar lengths together, as many at once as memory allows."""
-        cells = max(len(self.vocabulary), _ACTIVATIONS * self.window, (self.k_max + exclusions) * exclusions)
+    def _buckets(self, lengths: NDArray[np.int64], exclusions: int, beside: int = 0) -> Iterator[NDArray[np.int64]]:
+        """Yield the rows of each run: similar lengths together, as many at once as memory allows; `beside`: cells a row
+        takes beside its scores."""
+        choosing = (self.k_max + exclusions) * exclusions
+        cells = max(len(self.vocabulary) + beside, _ACTIVATIONS * self.window, choosing)
         most = max(1, self.config.max_cells // cells)
         for bucket in _by_length(lengths, self.config.max_padding):
             for start in range(0, len(bucket), most):
@@ -169,10 +226,10 @@ class Ranker:
             ids = np.ones((min(batch, max(1, self.config.max_cells // len(self.vocabulary))), length), dtype=np.int32)
             exclude = np.full((len(ids), excluded), PAD, dtype=np.int32)
             try:
-                top_ids, top_scores = self._runner.run(ids, exclude, self.k_max)
+                ran = self._runner.run(ids, exclude, self.k_max)
             except Exception as error:  # ONNX Runtime's own exceptions have no common type
                 raise BundleError("bad_model", f"the graph of model {self.version} can't be run: {error}") from error
-            if top_ids.shape != (len(ids), self.k_max) or not np.isfinite(top_scores).all():
+            if ran.ids.shape != (len(ids), self.k_max) or not np.isfinite(ran.scores).all():
                 raise BundleError(
                     "bad_model", f"the graph of model {self.version} does not return lists of finite scores"
                 )

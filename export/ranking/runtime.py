@@ -1,30 +1,31 @@
 """ONNX Runtime: open an exported graph on the provider asked for and run it.
 
-B sessions, L positions, E exclusions a session, K asked for.
+B sessions, L positions, E exclusions a session, C candidates, K asked for. Ports: `export/bundle/interface.py`.
 """
 
 import contextlib
 import os
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
 from export.bundle.bundle import Bundle
-from export.bundle.interface import INPUTS, OUTPUTS
+from export.bundle.interface import INPUTS, OUTPUTS, REQUIRED_INPUTS, REQUIRED_OUTPUTS, Port, feeds, in_order
 from export.errors import BundleError, ProviderUnavailable
 from export.providers import Provider
 
-__all__ = ["GraphRunner", "try_provider"]
+__all__ = ["GraphRunner", "Ran", "try_provider"]
 
 _PROVIDERS: dict[Provider, str] = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 _SMALLEST_GRAPH = (  # y = relu(x) of one number, opset 17: opened to see which provider takes it
     b'\x08\x08:3\n\x0c\n\x01x\x12\x01y"\x04Relu\x12\x01pZ\x0f\n\x01x\x12\n\n\x08\x08\x01\x12\x04\n\x02\x08\x01'
     b"b\x0f\n\x01y\x12\n\n\x08\x08\x01\x12\x04\n\x02\x08\x01B\x04\n\x00\x10\x11"
 )
-_OUTPUTS = list(OUTPUTS)
-_TYPES = dict.fromkeys((*INPUTS, *OUTPUTS), "tensor(int32)") | {"k": "tensor(int64)", "top_scores": "tensor(float)"}
+_ORT_TYPES = {"int32": "tensor(int32)", "int64": "tensor(int64)", "float32": "tensor(float)"}
+_NONE: Mapping[str, NDArray[Any]] = {}
 _CUDA_HINT = (
     "the CUDA provider can't run here ({reason}). It needs an NVIDIA GPU with its driver, and "
     "the build of ONNX Runtime for it in place of the one for CPUs (README, On a GPU); or choose the provider cpu"
@@ -43,6 +44,15 @@ def try_provider(provider: Provider) -> None:
         raise ProviderUnavailable(f"the provider {provider} can't run the smallest graph: {error}") from error
 
 
+class Ran(NamedTuple):
+    """What one run gave; None where the graph has no such output."""
+
+    ids: NDArray[np.int32]  # (B, K), best first
+    scores: NDArray[np.float32]  # (B, K)
+    also: NDArray[np.float32] | None = None  # (B, C)
+    interests: NDArray[np.int32] | None = None  # (B, K)
+
+
 class GraphRunner:
     """One loaded graph. `run` may be called from any thread, also at the same time."""
 
@@ -55,7 +65,10 @@ class GraphRunner:
         if self._on_cuda:
             _prepare_cuda()
         self._session = _open(bundle, provider, _options(threads, spin))
-        self._inputs = _check_interface(self._session, bundle)
+        self._inputs, self._outputs = _check_interface(self._session, bundle)
+        shapes = {value.name: value.shape for value in self._session.get_inputs()}
+        self.hidden = int(shapes["fresh"][1]) if "fresh" in shapes else 0  # H of fresh items; 0: it takes none
+        self.takes = frozenset(shapes)  # names of inputs
 
     @property
     def provider(self) -> str:
@@ -63,22 +76,35 @@ class GraphRunner:
         return str(self._session.get_providers()[0])
 
     def run(
-        self, ids: NDArray[np.int32], exclude: NDArray[np.int32], k: int
-    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-        """Return (ids int32 (B, K), scores float32 (B, K)) for ids int32 (B, L) and exclude int32 (B, E)."""
-        given: tuple[NDArray[Any], ...] = (ids, exclude, np.array(k, dtype=np.int64))
-        feeds = dict(zip(self._inputs, given, strict=False))
-        top_ids, top_scores = self._run_on_cuda(feeds) if self._on_cuda else self._session.run(_OUTPUTS, feeds)
-        return top_ids[:, :k], top_scores[:, :k]
+        self, ids: NDArray[np.int32], exclude: NDArray[np.int32], k: int, others: Mapping[str, NDArray[Any]] = _NONE
+    ) -> Ran:
+        """Return lists of K for ids int32 (B, L) and exclude int32 (B, E).
 
-    def _run_on_cuda(self, feeds: dict[str, NDArray[Any]]) -> list[NDArray[Any]]:
+        others: arrays by the name of their port; those left out ask for nothing. ValueError where the graph has no such
+        port.
+        """
+        given: dict[str, NDArray[Any]] = {"ids": ids, "exclude": exclude, "k": np.array(k, dtype=np.int64), **others}
+        if "k" not in self.takes:
+            del given["k"]
+        fed = feeds(self._inputs, given, self.hidden)
+        found = self._run_on_cuda(fed) if self._on_cuda else self._session.run(self._outputs, fed)
+        by_name = dict(zip(self._outputs, found, strict=True))
+        interests = by_name.get("top_interests")
+        return Ran(
+            by_name["top_ids"][:, :k],
+            by_name["top_scores"][:, :k],
+            by_name.get("also_scores"),
+            None if interests is None else interests[:, :k],
+        )
+
+    def _run_on_cuda(self, fed: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
         binding = self._session.io_binding()  # only ids go to the GPU, only the lists come back
-        for name, array in feeds.items():
+        for name, array in fed.items():
             if array.ndim:
                 binding.bind_ortvalue_input(name, ort.OrtValue.ortvalue_from_numpy(array, "cuda", 0))
             else:
                 binding.bind_cpu_input(name, array)  # the list's length: shapes are computed on the CPU
-        for name in OUTPUTS:
+        for name in self._outputs:
             binding.bind_output(name, "cuda", 0)
         self._session.run_with_iobinding(binding)
         found: list[NDArray[Any]] = binding.copy_outputs_to_cpu()
@@ -127,13 +153,18 @@ def _session(graph: str | bytes, provider: Provider, options: Any) -> Any:
     return session
 
 
-def _check_interface(session: Any, bundle: Bundle) -> tuple[str, ...]:
-    """Return the inputs: INPUTS, or all but `k` where an earlier release exported lists of one length."""
-    found = tuple(i.name for i in session.get_inputs()), tuple(o.name for o in session.get_outputs())
-    if found not in ((INPUTS, OUTPUTS), (INPUTS[:2], OUTPUTS)):
-        raise BundleError("bad_model", f"{bundle.onnx_path} has inputs and outputs {found}, not {INPUTS, OUTPUTS}")
-    inputs = found[0]
-    types = [value.type for value in (*session.get_inputs(), *session.get_outputs())]
-    if types != [_TYPES[name] for name in (*inputs, *OUTPUTS)]:
-        raise BundleError("bad_model", f"{bundle.onnx_path} has inputs and outputs of types {types}")
-    return inputs
+def _check_interface(session: Any, bundle: Bundle) -> tuple[tuple[Port, ...], list[str]]:
+    """Return the inputs, and the names of the outputs; an earlier release exported lists of one length, without `k`."""
+    inputs, outputs = session.get_inputs(), session.get_outputs()
+    try:
+        required = tuple(name for name in REQUIRED_INPUTS if name != "k")
+        ports = in_order([value.name for value in inputs], INPUTS, required)
+        results = in_order([value.name for value in outputs], OUTPUTS, REQUIRED_OUTPUTS)
+    except ValueError as error:
+        raise BundleError("bad_model", f"the inputs or outputs of {bundle.onnx_path}: {error}") from error
+    for port, value in zip((*ports, *results), (*inputs, *outputs), strict=True):
+        if value.type != _ORT_TYPES[port.dtype]:
+            raise BundleError("bad_model", f"{value.name} of {bundle.onnx_path} is a {value.type}, no {port.dtype}")
+        if port.name == "fresh" and not (len(value.shape) == 2 and isinstance(value.shape[1], int)):
+            raise BundleError("bad_model", f"{value.name} of {bundle.onnx_path} has the shape {value.shape}")
+    return ports, [port.name for port in results]

@@ -1,6 +1,7 @@
 """The graph that is exported: ids of sessions in, the best items and their scores out.
 
-Legend: B sessions, L positions, E excluded items, K list length, V catalogue, H hidden width of all encoders together.
+Legend: B sessions, L positions, E excluded items, C candidates, A items moved away from, K list length, V catalogue,
+H hidden width of all encoders together.
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
+from export.graph.candidates import moved_away, scores_of
 from export.graph.int8 import Int8TopK
 from export.graph.topk import TopK
 from model.nets.encoder import Encoder
@@ -25,6 +28,9 @@ class ServingModel(nn.Module):
     encoder of that width.
     """
 
+    inputs = ("ids", "exclude", "k", "also", "away", "push")
+    outputs = ("top_ids", "top_scores", "also_scores")
+
     def __init__(self, encoders: Sequence[Encoder], *, margin: int | None = None) -> None:
         """Rank exactly, or with a margin as `Int8TopK` does."""
         super().__init__()
@@ -35,15 +41,29 @@ class ServingModel(nn.Module):
         self.head = _exact(tables) if margin is None else Int8TopK(tables, margin)
         self.eval()
 
-    def forward(self, ids: Tensor, exclude: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
-        """Return top_ids int32 and top_scores float32, (B, K) each, best first.
+    def forward(
+        self, ids: Tensor, exclude: Tensor, k: Tensor, also: Tensor, away: Tensor, push: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return top_ids int32 and top_scores float32, (B, K) each, best first, and also_scores float32 (B, C).
 
         ids int32 (B, L <= window), right-padded with 0, at least one click each; exclude int32 (B, E >= 1), 0-padded;
-        k int64 () with 1 <= K <= V.
+        k int64 () with 1 <= K <= V; also int32 (C,) and away int32 (B, A), 0-padded; push float32 ().
         """
-        hidden = torch.cat([encoder.last(ids) for encoder in self.encoders], dim=1)  # (B, H)
+        hidden = moved_away(self._hidden(ids), self._rows(away), away, push)
         top_ids, top_scores = self.head(hidden, exclude, k)
+        return top_ids, top_scores, scores_of(hidden, self._rows(also), also)
+
+    def lists(self, ids: Tensor, exclude: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the lists alone, of sessions that dislike nothing."""
+        top_ids, top_scores = self.head(self._hidden(ids), exclude, k)
         return top_ids, top_scores
+
+    def _hidden(self, ids: Tensor) -> Tensor:
+        return torch.cat([encoder.last(ids) for encoder in self.encoders], dim=1)  # (B, H)
+
+    def _rows(self, ids: Tensor) -> Tensor:
+        """Return the item vectors (..., H) of ids (...), as they score."""
+        return torch.cat([functional.embedding(ids, encoder.items.weight) for encoder in self.encoders], dim=-1)
 
 
 def _exact(tables: Sequence[Tensor]) -> TopK:

@@ -28,8 +28,8 @@ from stream.partition.owned import OwnedPartition
 from stream.partition.ownership import Ownership
 from stream.partition.partitions import Partitions
 from stream.partition.split import SplitSessions
+from stream.path.answers import ItemRanker
 from stream.path.batcher import Batcher
-from stream.path.commit import ItemRanker
 from stream.path.pipeline import Pipeline
 
 __all__ = ["Condition", "Parts"]

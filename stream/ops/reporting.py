@@ -13,7 +13,8 @@ from stream.ops.problems import Problem, Problems
 from stream.ops.redis_sink import RedisSink
 from stream.ops.web import Health, Serving
 from stream.partition.owned import OwnedPartition
-from stream.path.commit import ItemRanker, Prepared
+from stream.path.answers import ItemRanker
+from stream.path.commit import Prepared
 from stream.path.inference import Ranked
 from stream.topic_names import Topics
 
@@ -73,7 +74,7 @@ class Reporter:
             )
         if self._redis is not None:
             mine = (m for m in messages if m.topic == self._topics.recommendations)
-            self._redis.put([(m.key.decode(), m.value) for m in mine if m.key and m.value])
+            self._redis.put([(_name(m.key, m.beside), m.value) for m in mine if m.key and m.value])
 
     def _count_variants(self, ranked: Ranked) -> None:
         by_variant: dict[tuple[str, str], list[bool]] = {}
@@ -110,6 +111,11 @@ class Reporter:
             lag[partition.number] = max((end or 0) - position, 0) if position is not None else 0
         self._metrics.set_lag(lag)
         return lag
+
+
+def _name(session: bytes, placement: str) -> str:
+    """Under which name a list is kept, behind its prefix."""
+    return f"{session.decode()}:{placement}" if placement else session.decode()
 
 
 def describe_health(

@@ -39,9 +39,11 @@ class Missing(ToyServing):
         super().__init__(items=V, hidden=32, margin=margin)
         self.worse = margin is not None
 
-    def forward(self, ids: Tensor, exclude: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
-        lost = super().forward(ids, exclude, k)[0][:, :1] * (ids[:, :1] % 2 == 0) * self.worse
-        return super().forward(ids, torch.cat([exclude, lost.to(torch.int32)], dim=1), k)
+    def forward(
+        self, ids: Tensor, exclude: Tensor, k: Tensor, also: Tensor, away: Tensor, push: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        lost = self.lists(ids, exclude, k)[0][:, :1] * (ids[:, :1] % 2 == 0) * self.worse
+        return super().forward(ids, torch.cat([exclude, lost.to(torch.int32)], dim=1), k, also, away, push)
 
 
 def chosen(path: Path, build: Any = toy, **changes: Any) -> dict[str, Any]:

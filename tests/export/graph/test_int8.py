@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from bench.rig.toy import ToyServing
+from export.bundle.interface import INPUTS, REQUIRED_OUTPUTS, feeds
 from export.bundle.vocabulary import PAD
 from export.errors import ConfigError
 from export.graph.int8 import Int8TopK
@@ -95,8 +96,9 @@ def graph(tmp_path_factory: pytest.TempPathFactory) -> ort.InferenceSession:
 def run(
     graph: ort.InferenceSession, ids: NDArray[np.int32], exclude: NDArray[np.int32], k: int = K
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    found = graph.run(None, {"ids": ids, "exclude": exclude, "k": np.array(k)})
-    return found[0], found[1]
+    given = feeds([INPUTS[name] for name in ToyServing.inputs], {"ids": ids, "exclude": exclude, "k": np.array(k)})
+    top_ids, top_scores = graph.run(list(REQUIRED_OUTPUTS), given)
+    return top_ids, top_scores
 
 
 def some(random: np.random.Generator, rows: int, exclusions: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:

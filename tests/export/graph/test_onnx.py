@@ -25,11 +25,16 @@ def test_graph_at_any_size_equals_pytorch(bundle: Bundle, batch: int, length: in
     ids = torch.randint(1, ITEMS + 1, (batch, length), generator=generator, dtype=torch.int32)
     ids[1:, length // 2 + 1 :] = 0
     exclude = torch.randint(0, ITEMS + 1, (batch, exclusions), generator=generator, dtype=torch.int32)
-    expected_ids, expected_scores = ToyServing()(ids, exclude, torch.tensor(k))
+    also = torch.randint(0, ITEMS + 1, (1 + exclusions % 7,), generator=generator, dtype=torch.int32)
+    away = torch.randint(0, ITEMS + 1, (batch, 1 + batch % 3), generator=generator, dtype=torch.int32)
+    others = also, away, torch.tensor(0.5)
+    expected_ids, expected_scores, expected_also = ToyServing()(ids, exclude, torch.tensor(k), *others)
     session = ort.InferenceSession(bundle.onnx_path, providers=["CPUExecutionProvider"])
-    found = session.run(None, {"ids": ids.numpy(), "exclude": exclude.numpy(), "k": np.array(k)})
+    given = (ids.numpy(), exclude.numpy(), np.array(k), *(one.numpy() for one in others))
+    found = session.run(None, dict(zip(ToyServing.inputs, given, strict=True)))
     assert (found[0].dtype, found[1].dtype) == (np.int32, np.float32)
     np.testing.assert_allclose(found[1], expected_scores.detach().numpy(), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(found[2], expected_also.detach().numpy(), rtol=1e-5, atol=1e-5)
     assert found[0].tolist() == expected_ids.tolist()
 
 
@@ -72,10 +77,22 @@ def test_export_of_a_module_that_fixes_a_size_is_refused(tmp_path: Path) -> None
             super().__init__()
             self.inner = ToyServing()
 
-        def forward(self, ids: Tensor, exclude: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
-            lists: tuple[Tensor, Tensor] = self.inner(ids.reshape(3, -1), exclude, k)
+            self.inputs, self.outputs = self.inner.inputs, self.inner.outputs
+
+        def forward(
+            self, ids: Tensor, exclude: Tensor, k: Tensor, also: Tensor, away: Tensor, push: Tensor
+        ) -> tuple[Tensor, ...]:
+            lists: tuple[Tensor, ...] = self.inner(ids.reshape(3, -1), exclude, k, also, away, push)
             return lists
 
     with pytest.raises(ParityError):
         export_onnx(Fixed(), tmp_path / "g.onnx", window=WINDOW)
     assert not (tmp_path / "g.onnx").exists()
+
+
+@pytest.mark.parametrize("names", [("ids", "k"), ("ids", "k", "exclude"), ("ids", "exclude", "k", "more")])
+def test_export_of_a_module_with_ports_there_are_not_is_refused(tmp_path: Path, names: tuple[str, ...]) -> None:
+    serving = ToyServing()
+    serving.inputs = names  # type: ignore[assignment]
+    with pytest.raises(ParityError, match="ports of ToyServing"):
+        export_onnx(serving, tmp_path / "g.onnx", window=WINDOW)

@@ -27,11 +27,14 @@ class Changed(nn.Module):
     def __init__(self, change: Any) -> None:
         super().__init__()
         self.toy, self.change = ToyServing(), change
+        self.inputs, self.outputs = self.toy.inputs, self.toy.outputs
 
-    def forward(self, ids: Tensor, exclude: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
-        top_ids, top_scores = self.toy(ids, exclude, k)
-        lists: tuple[Tensor, Tensor] = self.change(top_ids.clone(), top_scores.clone())
-        return lists
+    def forward(
+        self, ids: Tensor, exclude: Tensor, k: Tensor, also: Tensor, away: Tensor, push: Tensor
+    ) -> tuple[Tensor, ...]:
+        top_ids, top_scores, also_scores = self.toy(ids, exclude, k, also, away, push)
+        changed: tuple[Tensor, ...] = self.change(top_ids.clone(), top_scores.clone())
+        return (*changed, also_scores) if len(changed) == 2 else changed
 
 
 def swap(left: int, right: int) -> Any:
@@ -82,6 +85,22 @@ def test_parity_of_other_weights_fails(bundle: Bundle) -> None:
         check_parity(ToyServing(seed=1), bundle, window=WINDOW, items=ITEMS, k=K)
 
 
+@pytest.mark.parametrize("port", ["also", "away", "push"])
+def test_parity_of_a_graph_that_ignores_a_port_it_has_fails(tmp_path: Path, port: str) -> None:
+    hears = {name: int(name != port) for name in ToyServing.inputs}
+
+    class Deaf(ToyServing):
+        def forward(
+            self, ids: Tensor, exclude: Tensor, k: Tensor, also: Tensor, away: Tensor, push: Tensor
+        ) -> tuple[Tensor, Tensor, Tensor]:
+            also, away, push = also * hears["also"], away * hears["away"], push * hears["push"]
+            return super().forward(ids, exclude, k, also, away, push)
+
+    export_onnx(Deaf(), tmp_path / "deaf.onnx", window=WINDOW)
+    with pytest.raises(ParityError, match="differ"):
+        check_parity(ToyServing(), tmp_path / "deaf.onnx", window=WINDOW, items=ITEMS, k=K)
+
+
 def test_parity_of_tied_items_in_another_order_passes_and_counts_them(tmp_path: Path) -> None:
     serving = ToyServing()
     with torch.no_grad():
@@ -97,8 +116,10 @@ def test_parity_of_tied_items_in_another_order_passes_and_counts_them(tmp_path: 
 
 def test_parity_of_a_graph_that_ignores_exclusions_fails(tmp_path: Path) -> None:
     class Deaf(ToyServing):
-        def forward(self, ids: Tensor, exclude: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
-            return super().forward(ids, exclude * 0, k)
+        def forward(
+            self, ids: Tensor, exclude: Tensor, k: Tensor, also: Tensor, away: Tensor, push: Tensor
+        ) -> tuple[Tensor, Tensor, Tensor]:
+            return super().forward(ids, exclude * 0, k, also, away, push)
 
     export_onnx(Deaf(), tmp_path / "deaf.onnx", window=WINDOW)
     with pytest.raises(ParityError, match="excluded"):

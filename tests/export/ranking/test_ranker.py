@@ -35,7 +35,9 @@ def sessions_of(count: int, seed: int = 0, longest: int = WINDOW) -> list[np.nda
 def by_torch(session: Any, exclude: Any = ()) -> tuple[list[int], list[float]]:
     """Return what the model says of one session by itself."""
     ids = torch.tensor([list(session)[-WINDOW:]], dtype=torch.int32)
-    top_ids, top_scores = ToyServing()(ids, torch.tensor([list(exclude) or [0]], dtype=torch.int32), torch.tensor(K))
+    top_ids, top_scores = ToyServing().lists(
+        ids, torch.tensor([list(exclude) or [0]], dtype=torch.int32), torch.tensor(K)
+    )
     return top_ids[0].tolist(), top_scores[0].tolist()
 
 

@@ -38,7 +38,7 @@ def test_serving_lists_are_the_best_sums_of_scores_without_the_excluded(name: st
     scores = sum(encoder.last(IDS) @ encoder.items.weight[1:].T for encoder in serving.encoders)
     assert isinstance(scores, torch.Tensor)
     best = scores.argsort(descending=True) + 1
-    top_ids, top_scores = serving(IDS, best[:, :1].int(), torch.tensor(7))
+    top_ids, top_scores = serving.lists(IDS, best[:, :1].int(), torch.tensor(7))
     assert top_ids.tolist() == best[:, 1:8].tolist()
     torch.testing.assert_close(top_scores, scores.gather(1, best[:, 1:8] - 1), atol=1e-5, rtol=1e-5)
 

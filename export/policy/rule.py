@@ -1,0 +1,80 @@
+"""One placement's policy as it is at the moment: what of a session's candidates it lets pass, caps, pins and bars."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from export.bundle.vocabulary import Vocabulary
+from export.items.view import CatalogueView
+from export.policy.config import Placement
+from export.policy.shopper import Shopper, excluded_items
+from export.policy.standing import Standing
+from export.ranking.ragged import Ragged
+
+__all__ = ["Rule"]
+
+
+class Rule:
+    """What a placement wants, asked for sessions and their candidates (M,)."""
+
+    def __init__(self, placement: Placement, vocabulary: Vocabulary, view: CatalogueView | None, now_ms: int) -> None:
+        self.placement = placement
+        self.standing = Standing(placement, vocabulary, view, now_ms)
+        self.caps = [(most, self._values(name)) for name, most in placement.policy.at_most.items()]
+        self._vocabulary, self._view = vocabulary, view
+
+    def barred(self, shoppers: Sequence[Shopper]) -> Ragged:
+        """Return the catalogue ids that each session's list must not hold."""
+        exclude = self.placement.policy.exclude
+        return Ragged.look_up(self._vocabulary, [excluded_items(one, exclude) for one in shoppers])
+
+    def passing_ids(self, last: int) -> NDArray[np.int32] | None:
+        """Return all items that pass the filter of a session with that last item; None where all do."""
+        same, passing = self.standing.same(last), self.standing.passing
+        if same is None:
+            return None if passing is None else np.flatnonzero(passing).astype(np.int32)
+        return same if passing is None else same[passing[same]]
+
+    def passes(self, ids: NDArray[np.int32], last: int) -> tuple[NDArray[np.bool_] | None, bool]:
+        """Return which candidates (M,) pass the filter, None: all do; and whether the last item could be compared."""
+        same, rule = self.standing.same(last), self.placement.policy.filter
+        compared = same is not None or rule is None or not rule.same
+        passing = None if self.standing.passing is None else self.standing.passing[ids]
+        if same is None:
+            return passing, compared
+        shares = same[np.searchsorted(same, ids).clip(max=len(same) - 1)] == ids
+        return (shares if passing is None else shares & passing), compared
+
+    def pins(self, shopper: Shopper) -> dict[int, str]:
+        """Return the items pinned in a session's list, by their place from 1, but for those that may not be shown."""
+        policy = self.placement.policy
+        if not policy.pins:
+            return {}
+        out = excluded_items(shopper, policy.exclude)
+        return {
+            pin.place: pin.item
+            for pin in sorted(policy.pins, key=lambda pin: pin.place)
+            if pin.item not in out and pin.item not in policy.blocked and self._may_be_shown(pin.item)
+        }
+
+    def _may_be_shown(self, item: str) -> bool:
+        if index := self._vocabulary.index(item):
+            return bool(self.standing.allowed[index])
+        if self._view is None or not self.placement.policy.unavailable:
+            return True
+        known = self._view.table.get(item)
+        return known.available if known is not None else not self._view.table.is_gone(item)
+
+    def _values(self, attribute: str) -> Callable[[int], Sequence[int]]:
+        """Return what gives the values' codes of an item; looked up once, as long as the standing is in force."""
+        known: dict[int, Sequence[int]] = {}
+        standing = self.standing
+
+        def values(item: int) -> Sequence[int]:
+            found = known.get(item)
+            if found is None:
+                found = known[item] = standing.codes_of(attribute, item)
+            return found
+
+        return values

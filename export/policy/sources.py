@@ -1,0 +1,89 @@
+"""Where a list's candidates come from: the model, or, for a session that it knows nothing of, popularity.
+
+B sessions, D places, C candidates, V catalogue, ids 1..V.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from export.bundle.bundle import Bundle
+from export.ranking.ragged import Ragged
+from export.ranking.ranker import Ranker
+
+__all__ = ["ByModel", "ByPopularity", "Ranking", "Source"]
+
+Ranking = tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.float32]]  # ids, scores (B, D); others' (B, C)
+
+
+class Source(Protocol):
+    """What ranks some sessions."""
+
+    fallback: bool  # popularity
+
+    @property
+    def depth(self) -> int:
+        """The most places that can be asked for: V, or fewer with a graph of an earlier release."""
+        ...
+
+    @property
+    def takes_candidates(self) -> bool:
+        """Whether the scores of given items can be had."""
+        ...
+
+    def rank(self, rows: NDArray[np.int64], depth: int, also: NDArray[np.int32]) -> Ranking:
+        """Return the best `depth` items of some of the sessions, and the scores of candidates (C,)."""
+        ...
+
+    def shown(self, ids: Sequence[int], scores: Sequence[float]) -> Sequence[float]:
+        """Return the scores as a list carries them."""
+        ...
+
+
+class ByModel:
+    """Sessions (B, of known items) with what each dislikes."""
+
+    fallback = False
+
+    def __init__(self, ranker: Ranker, sessions: Ragged, away: Ragged, push: float) -> None:
+        self._ranker, self._sessions, self._away, self._push = ranker, sessions, away, push
+        self.depth = ranker.depth
+        self.takes_candidates = "also" in ranker.takes
+
+    def rank(self, rows: NDArray[np.int64], depth: int, also: NDArray[np.int32]) -> Ranking:
+        """Run the graph."""
+        away = self._away.rows(rows)
+        deep = self._ranker.rank_deep(self._sessions.rows(rows), depth, also=also, away=away, push=self._push)
+        return deep.ids, deep.scores, deep.also
+
+    def shown(self, ids: Sequence[int], scores: Sequence[float]) -> Sequence[float]:
+        """Return them as they are: logits, boosts included."""
+        return scores
+
+
+class ByPopularity:
+    """Everybody alike; scores are logarithms of shares of clicks, so that boosts mean what they do to a model's."""
+
+    fallback = True
+    takes_candidates = True
+
+    def __init__(self, bundle: Bundle) -> None:
+        clicks = np.asarray(bundle.popularity, dtype=np.float64)
+        self.depth = len(clicks)
+        self._order = (np.argsort(-clicks, kind="stable") + 1).astype(np.int32)  # (V,)
+        logarithms = np.log(np.maximum(clicks, 0.5) / max(1.0, clicks.sum()))  # unclicked items stand last
+        self._scores = np.concatenate([[-np.inf], logarithms]).astype(np.float32)  # (V + 1,)
+        self._clicked = np.concatenate([[False], clicks > 0])
+
+    def rank(self, rows: NDArray[np.int64], depth: int, also: NDArray[np.int32]) -> Ranking:
+        """Return the same for each row."""
+        first = self._order[:depth]
+        shape = len(rows), len(first)
+        every = np.broadcast_to(first, shape), np.broadcast_to(self._scores[first], shape)
+        return every[0], every[1], np.broadcast_to(self._scores[also], (len(rows), len(also)))
+
+    def shown(self, ids: Sequence[int], scores: Sequence[float]) -> Sequence[float]:
+        """Return shares of clicks, times what boosts make of them; 0 for an item that nobody clicked."""
+        return [float(np.exp(score)) if self._clicked[item] else 0.0 for item, score in zip(ids, scores, strict=True)]

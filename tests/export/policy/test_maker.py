@@ -1,0 +1,215 @@
+"""Tests of export/policy/maker.py: exact against brute force (rank everything, then filter), by any policy."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bench.rig.toy import ITEMS, toy_bundle
+from export.items.item import Item
+from export.items.table import ItemTable
+from export.policy.config import Boost, Filter, ListsConfig, Pin, Placement, Policy
+from export.policy.maker import ListMaker
+from export.policy.shopper import Shopper, excluded_items
+from export.ranking.popularity import PopularityRanker
+from export.ranking.ragged import Ragged
+from export.ranking.ranker import Ranker
+
+NOW = 1_700_000_000.0
+DAY_MS = 86_400_000
+BRANDS, KINDS = ("red", "blue", "green", "rare"), ("toy", "book", "tool")
+
+
+@pytest.fixture(scope="module")
+def ranker(tmp_path_factory: pytest.TempPathFactory) -> Ranker:
+    return Ranker(toy_bundle(tmp_path_factory.mktemp("toy")))
+
+
+def table_of(items: Sequence[Item]) -> ItemTable:
+    table = ItemTable()
+    for item in items:
+        table.put(item)
+    return table
+
+
+def brute_force(ranker: Ranker, table: ItemTable, placement: Placement, shopper: Shopper) -> list[str]:
+    """Rank everything, then filter, one item after the other."""
+    policy, names = placement.policy, ranker.vocabulary.items
+    known = [ranker.vocabulary.index(item) for item in shopper.interest if item in ranker.vocabulary]
+    if known:
+        away = Ragged.look_up(ranker.vocabulary, [shopper.disliked])
+        deep = ranker.rank_deep(Ragged.of([known]), ITEMS, away=away, push=policy.push)
+        scores = {names[i - 1]: float(s) for i, s in zip(deep.ids[0], deep.scores[0], strict=True)}
+    else:
+        total = ranker.bundle.popularity.sum()
+        scores = {name: float(np.log(n / total)) for name, n in zip(names, ranker.bundle.popularity, strict=True)}
+    items = {name: table.get(name) or Item(name, available=not table.is_gone(name)) for name in names}
+    for name, item in items.items():
+        scores[name] += np.log(item.boost) if policy.boosts else 0.0
+        scores[name] += sum(np.log(b.factor) for b in policy.boost if b.value in item.attributes.get(b.attribute, ()))
+    out = excluded_items(shopper, policy.exclude) | policy.blocked
+    out |= {name for name, item in items.items() if policy.unavailable and not item.available}
+    ranked = sorted((name for name in names if name not in out), key=lambda name: -scores[name])
+    pins = {pin.place: pin.item for pin in policy.pins if pin.item not in out}
+    ranked = [name for name in ranked if name not in pins.values()]
+    if (rule := policy.filter) is not None:
+        last = items.get(next((i for i in reversed(shopper.interest) if i in scores), ""), Item(""))
+        if known and last.item_id != names[known[-1] - 1]:
+            last = items[names[known[-1] - 1]]
+        first = [name for name in ranked if passes(items[name], last if known else Item(""), rule)]
+        ranked = first + ([name for name in ranked if name not in first] if rule.fill else [])
+    chosen: list[str] = []
+    counts: dict[tuple[str, str], int] = {}
+
+    def values(name: str) -> list[tuple[str, str]]:
+        return [(a, v) for a in policy.at_most for v in items[name].attributes.get(a, ())]
+
+    for name in pins.values():
+        for value in values(name) if name in items else []:
+            counts[value] = counts.get(value, 0) + 1
+    for name in ranked:
+        if len(chosen) == placement.k - len(pins):
+            break
+        if all(counts.get(value, 0) < policy.at_most[value[0]] for value in values(name)):
+            chosen.append(name)
+            for value in values(name):
+                counts[value] = counts.get(value, 0) + 1
+    for place in sorted(pins):
+        chosen.insert(place - 1, pins[place])
+    return chosen
+
+
+def passes(item: Item, last: Item, rule: Filter) -> bool:
+    wanted = set(last.attributes.get(rule.same, ())) if rule.same else set()
+    return (
+        (not wanted or bool(wanted & set(item.attributes.get(rule.same, ()))))
+        and all(set(values) & set(item.attributes.get(name, ())) for name, values in rule.where.items())
+        and (rule.price_from is None or (item.price is not None and item.price >= rule.price_from))
+        and (rule.price_to is None or (item.price is not None and item.price <= rule.price_to))
+        and (
+            rule.newer_than_days is None
+            or (item.created_ts is not None and item.created_ts > NOW * 1000 - rule.newer_than_days * DAY_MS)
+        )
+    )
+
+
+names = st.integers(1, ITEMS).map(lambda number: f"item-{number}")
+described = st.builds(
+    Item,
+    item_id=names,
+    available=st.booleans() | st.just(True),
+    attributes=st.fixed_dictionaries(
+        {},
+        optional={
+            "brand": st.sampled_from(BRANDS).map(lambda brand: (brand,)),
+            "kind": st.lists(st.sampled_from(KINDS), min_size=1, max_size=2, unique=True).map(tuple),
+        },
+    ),
+    price=st.none() | st.sampled_from([1.0, 5.0, 10.0]),
+    boost=st.sampled_from([1.0, 1.0, 0.5, 3.0, 1000.0]),
+    created_ts=st.none() | st.integers(0, 40).map(lambda days: int(NOW * 1000) - days * DAY_MS),
+)
+filters = st.builds(
+    Filter,
+    same=st.sampled_from(["", "brand", "kind"]),
+    where=st.just({}) | st.just({"brand": ("red", "nobody")}) | st.just({"brand": ("rare",), "kind": ("book",)}),
+    price_from=st.none() | st.just(2.0),
+    price_to=st.none() | st.just(6.0),
+    newer_than_days=st.none() | st.just(20.0),
+    fill=st.booleans(),
+)
+policies = st.builds(
+    Policy,
+    exclude=st.lists(st.sampled_from(["seen", "carted", "bought", "disliked", "skipped"]), unique=True).map(tuple),
+    unavailable=st.booleans(),
+    blocked=st.frozensets(names, max_size=5),
+    at_most=st.just({}) | st.just({"brand": 2}) | st.just({"brand": 1, "kind": 3}),
+    boosts=st.booleans(),
+    boost=st.just(()) | st.just((Boost("brand", "blue", 5.0), Boost("kind", "tool", 0.1))),
+    push=st.sampled_from([0.0, 0.5, 1.0]),
+    pins=st.just(()) | st.just((Pin("item-3", 2), Pin("item-40", 1))),
+    filter=st.none() | filters,
+)
+placements = st.lists(
+    st.builds(Placement, name=st.just("p"), k=st.integers(3, 10), policy=policies), min_size=1, max_size=2
+)
+shoppers = st.lists(st.tuples(names | st.just("unknown"), st.sampled_from("caolsd")), min_size=1, max_size=6).map(
+    lambda events: Shopper([item for item, _ in events], "".join(kind for _, kind in events))
+)
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    st.lists(described, max_size=60), placements, st.lists(shoppers, min_size=1, max_size=4), st.sampled_from([0, 32])
+)
+def test_lists_are_those_of_ranking_everything_and_then_filtering(
+    ranker: Ranker, items: list[Item], lists: list[Placement], whose: list[Shopper], beyond: int
+) -> None:
+    table = table_of(items)
+    maker = ListMaker(ranker, ListsConfig(tuple(lists)), table, now=lambda: NOW)
+    maker._beyond = beyond  # 0: most lists are left open by the first ranking
+    made = maker.make(whose)
+    for shopper, row in zip(whose, made, strict=True):
+        for placement, found in zip(lists, row, strict=True):
+            expected = brute_force(ranker, table, placement, shopper)
+            assert [item for item, _ in found.items] == expected
+            scores = [score for _, score in found.items]
+            assert placement.policy.filter or scores == sorted(scores, reverse=True)
+            assert found.fallback == (not any(item in ranker.vocabulary for item in shopper.interest))
+
+
+def test_change_of_an_item_is_in_force_in_the_next_list(ranker: Ranker) -> None:
+    table = ItemTable()
+    maker = ListMaker(ranker, ListsConfig.single(5), table)
+    first = maker.make([Shopper.of_clicks(["item-7"])])[0][0].items
+    best = first[0][0]
+    table.put(Item(best, available=False))
+    second = maker.make([Shopper.of_clicks(["item-7"])])[0][0].items
+    assert [item for item, _ in second[:4]] == [item for item, _ in first[1:]]
+    table.put(Item(best))
+    table.remove(first[1][0])
+    third = maker.make([Shopper.of_clicks(["item-7"])])[0][0].items
+    assert [item for item, _ in third] == [best, *(item for item, _ in second[1:])]
+
+
+def test_popularity_alone_keeps_the_policy_too(ranker: Ranker) -> None:
+    table = table_of([Item(f"item-{ITEMS}", available=False), Item("item-1", boost=1e6)])
+    maker = ListMaker(PopularityRanker(ranker.bundle), ListsConfig.single(3), table)
+    found = maker.make([Shopper.of_clicks(["item-7"])])[0][0]
+    assert found.fallback
+    assert [item for item, _ in found.items] == ["item-1", f"item-{ITEMS - 1}", f"item-{ITEMS - 2}"]
+
+
+def test_without_a_policy_lists_are_the_rankers_own(ranker: Ranker) -> None:
+    maker = ListMaker(ranker, ListsConfig.single(5))
+    whose = [Shopper.of_clicks(["item-7", "item-2"]), Shopper.of_clicks(["unknown"])]
+    assert [row[0] for row in maker.make(whose)] == ranker.rank_items([one.items for one in whose], 5)
+
+
+def test_short_and_filled_lists_are_counted(ranker: Ranker) -> None:
+    table = table_of([Item("item-1", attributes={"brand": ("red",)}), Item("item-2", attributes={"brand": ("red",)})])
+    rule = Filter(same="brand")
+    maker = ListMaker(ranker, ListsConfig.single(5, Policy(filter=rule)), table)
+    maker.make([Shopper.of_clicks(["item-1"]), Shopper.of_clicks(["item-9"])])
+    assert (maker.counts.lists, maker.counts.filled, maker.counts.unfiltered) == (2, 1, 1)
+    blocked = frozenset(f"item-{number}" for number in range(3, ITEMS + 1))
+    maker = ListMaker(ranker, ListsConfig.single(5, Policy(blocked=blocked)), table)
+    assert len(maker.make([Shopper.of_clicks(["item-1"])])[0][0].items) == 2
+    assert maker.counts.short == 1
+
+
+def test_ranking_goes_deeper_where_most_is_unavailable(tmp_path: Path) -> None:
+    made: dict[str, Any] = {"items": 2_000, "k_max": 20}
+    many = Ranker(toy_bundle(tmp_path, **made))
+    table = table_of([Item(f"item-{number}", available=number % 50 == 0) for number in range(1, 2_001)])
+    maker = ListMaker(many, ListsConfig.single(20), table)
+    for _ in range(3):
+        found = maker.make([Shopper.of_clicks(["item-7"])] * 4)[0][0].items
+    assert len(found) == 20
+    assert all(int(item.split("-")[1]) % 50 == 0 for item, _ in found)
+    assert maker.counts.again > 0
+    assert maker.counts.short == 0
