@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,7 +25,8 @@ __all__ = ["app"]
 app = typer.Typer()
 MODEL = "The model"
 RUN = "The run"
-PRESETS = "tron-fast, tron+, tron, sasrec, sasrec-ssm, gru4rec+, gru4rec+bpr-max, bert4rec"  # importing them is slow
+# importing them is slow
+PRESETS = "tron-fast, tron+, tron, sasrec, sasrec-ssm, gru4rec+, gru4rec+bpr-max, bert4rec, mtmi, comirec-sa, remi"
 
 
 @command(app, rich_help_panel="Train and measure")
@@ -32,6 +34,10 @@ def train(
     data: Data,
     registry: RegistryUrl,
     read: Reading,
+    items: Annotated[
+        Path | None,
+        option(metavar="PATH", help="Attributes and prices of the items; new ones are listed from their first day."),
+    ] = None,
     valid: Annotated[
         Path | None, option(metavar="PATH", help="Held-out log [the newest day or tenth of --data].")
     ] = None,
@@ -48,6 +54,7 @@ def train(
         str | None,
         option(metavar="KIND", help="start, end, rotary or none: how positions are told.", rich_help_panel=MODEL),
     ] = None,
+    tower: Annotated[bool, option(help="Learn what --items says of the items.", rich_help_panel=MODEL)] = True,
     min_support: Annotated[int, option(help="Leave out items with fewer clicks.", min=1, rich_help_panel=MODEL)] = 1,
     refit: Annotated[
         bool,
@@ -113,9 +120,10 @@ def train(
     )
     request = TrainRequest(
         data=data,
+        items=items,
         valid=valid,
         registry=registry,
-        preset=chosen,
+        preset=chosen if tower else replace(chosen, tower=None),
         min_support=min_support,
         resume=resume,
         checkpoint_dir=checkpoint_dir,

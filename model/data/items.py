@@ -1,0 +1,113 @@
+"""What a training knows of the items: their features by catalogue id, and those that nobody has clicked yet.
+
+Legend: V catalogue ids, N newcomers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import pyarrow.parquet as pq
+
+from export.bundle.vocabulary import Vocabulary
+from export.items.features import FeatureRows, FeatureVocabulary
+from export.items.item import Item
+from model.config import TowerConfig
+from model.errors import DataError
+from model.reports.progress import OnProgress, Progress, ignore
+
+__all__ = ["ItemFeatures", "KnownItems", "Newcomers", "features_of", "read_known_items"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ItemFeatures:
+    """Features of a catalogue."""
+
+    vocabulary: FeatureVocabulary
+    rows: FeatureRows  # of V + 1 items; the first is padding, which has none
+
+    @property
+    def known(self) -> int:
+        """Items of the catalogue that have a feature."""
+        return int((self.rows.counts > 0).sum())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Newcomers:
+    """Items that nobody has clicked yet, and whose features say where they belong."""
+
+    item_ids: tuple[str, ...]  # N shop ids
+    rows: FeatureRows  # of N items
+
+
+class KnownItems:
+    """The items that a training is given."""
+
+    def __init__(self, items: Iterable[Item], config: TowerConfig) -> None:
+        """Learn which features there are. DataError where no item has an attribute or a price."""
+        self._items = {item.item_id: item for item in items}
+        self.vocabulary = FeatureVocabulary.learn(
+            self._items.values(), most=config.most, least=config.least, shared=config.shared, bands=config.bands
+        )
+        if self.vocabulary.size == 1 + config.shared and not any(item.attributes for item in self._items.values()):
+            raise DataError(
+                f"none of the {len(self._items):,} items has an attribute or a price: there is nothing to learn from "
+                "them; name columns as docs/items.md says, or leave out --items"
+            )
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def features(self, catalogue: Vocabulary) -> ItemFeatures:
+        """Return the features of catalogue ids 0 to V."""
+        rows = self.vocabulary.encode([None, *map(self._items.get, catalogue.items)])
+        return ItemFeatures(vocabulary=self.vocabulary, rows=rows)
+
+    def newcomers(self, catalogue: Vocabulary) -> Newcomers:
+        """Return the available items that are not in the catalogue and have a feature, by their shop id."""
+        cold = [
+            self._items[item_id]
+            for item_id in sorted(self._items.keys() - set(catalogue.items))
+            if self._items[item_id].available and _has_feature(self._items[item_id])
+        ]
+        return Newcomers(item_ids=tuple(item.item_id for item in cold), rows=self.vocabulary.encode(cold))
+
+    def digest(self) -> str:
+        """Return the SHA-256, in hex, of what a training sees of them."""
+        content = hashlib.sha256(self.vocabulary.to_bytes())
+        for item_id in sorted(self._items):
+            item = self._items[item_id]
+            content.update(msgspec.json.encode((item_id, item.available, sorted(item.attributes.items()), item.price)))
+        return content.hexdigest()
+
+
+def features_of(
+    items: KnownItems | None, catalogue: Vocabulary, on_progress: OnProgress = ignore
+) -> ItemFeatures | None:
+    """Return the features of a training's catalogue, and say how many items have one; None without items."""
+    if items is None:
+        return None
+    found = items.features(catalogue)
+    counts = f"{found.known:,} of {len(catalogue):,} clicked items have an attribute or a price"
+    own = f"{len(found.vocabulary.values):,} values have a row of their own"
+    on_progress(Progress(stage="items", message=f"{counts}; {own}, the rest share {found.vocabulary.shared:,}"))
+    if not found.known:
+        on_progress(Progress(stage="items", message="warning: are the items' ids those of the clicks?"))
+    return found
+
+
+def read_known_items(path: Path, config: TowerConfig, on_progress: OnProgress = ignore) -> KnownItems:
+    """Read a file of items, and say what was found. DataError where it can't be read, or says nothing."""
+    table = pq.read_table(path, columns=["item_id", "attributes"])
+    rows = zip(table["item_id"].to_pylist(), table["attributes"].to_pylist(), strict=True)
+    items = [Item(item_id=str(name), attributes={"attributes": tuple(map(str, values or ()))}) for name, values in rows]
+    on_progress(Progress(stage="items", message=f"{len(items):,} items"))
+    return KnownItems(items, config)
+
+
+def _has_feature(item: Item) -> bool:
+    return item.price is not None or any(item.attributes.values())
