@@ -9,6 +9,7 @@ import typer
 from cli.commands import (
     evaluate,
     experiment,
+    items,
     log,
     models,
     recommend,
@@ -35,6 +36,7 @@ app = typer.Typer(
 for part in (shop, replay, log, train, trainer, evaluate, recommend, worker, watch, scoreboard):
     app.add_typer(part.app)
 app.add_typer(topics.app, name="topics", rich_help_panel="Serve")
+app.add_typer(items.app, name="items", rich_help_panel="Serve")
 app.add_typer(models.app, name="models", rich_help_panel="Serve")
 app.add_typer(experiment.app, name="experiment", rich_help_panel="Serve")
 

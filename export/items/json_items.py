@@ -57,6 +57,9 @@ class _Loose(msgspec.Struct):
     created_ts: msgspec.Raw | UnsetType = UNSET
 
 
+_MOST_PLAIN = 65_536
+_PLAIN: set[str] = set()  # names and values that were found plain; texts come again and again
+
 _decode_strict = msgspec.json.Decoder(_Strict).decode
 _decode_loose = msgspec.json.Decoder(_Loose).decode
 _decode_any = msgspec.json.Decoder().decode
@@ -91,13 +94,25 @@ def _plain_item(found: _Strict) -> Item | None:
         total = 0
         for name, values in attributes.items():
             many = (values,) if isinstance(values, str) else tuple(values)
-            if not is_plain(name) or not many or not all(map(is_plain, many)):
+            if not many or not (_plain_text(name) and all(map(_plain_text, many))):
                 return None
             total += len(many)
             texts[name] = many if len(many) == 1 else tuple(dict.fromkeys(many))
         if len(texts) > MAX_ATTRIBUTES or total > MAX_VALUES:
             return None
     return Item(found.item_id, found.available, texts, price, found.boost, created)
+
+
+def _plain_text(text: str) -> bool:
+    """As `is_plain`, for texts that many items have."""
+    if text in _PLAIN:
+        return True
+    if not is_plain(text):
+        return False
+    if len(_PLAIN) >= _MOST_PLAIN:
+        _PLAIN.clear()
+    _PLAIN.add(text)
+    return True
 
 
 def _fields(value: bytes) -> dict[str, Any]:

@@ -20,9 +20,9 @@ from confluent_kafka import Message
 from export.errors import BadItem
 from export.items.table import ItemTable
 from stream.config import StreamConfig
+from stream.items.apply import apply_messages
 from stream.items.figures import ItemsHealth, ItemsMetrics
 from stream.items.reader import ItemsReader
-from stream.messages.items import decode_item_message
 from stream.messages.record_time import sane_record_time_ms
 from stream.ops.metrics import Metrics
 from stream.ops.problems import Problems
@@ -137,16 +137,9 @@ class ItemsFollower:
                 self._show(reader)
 
     def _take(self, messages: list[Message]) -> None:
-        for place, message in enumerate(messages, 1):
-            try:
-                found = decode_item_message(message.value(), message.key())
-                if isinstance(found, str):
-                    self.table.remove(found)
-                else:
-                    self.table.put(found)
-            except BadItem as error:
-                self._refuse(error, message)
-            if place % _STEP == 0 and self.restored.is_set():
+        for start in range(0, len(messages), _STEP):
+            apply_messages(self.table, messages[start : start + _STEP], self._refuse)
+            if start and self.restored.is_set():
                 time.sleep(_PAUSE_S)
         if messages:
             sent_ms = sane_record_time_ms(messages[-1].timestamp()[1])

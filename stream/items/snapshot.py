@@ -5,12 +5,11 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from export.errors import BadItem
 from export.items.table import ItemTable
 from stream.errors import BrokerUnavailable, TopicError
+from stream.items.apply import apply_messages
 from stream.items.reader import ItemsReader
 from stream.kafka.clients import wait_for_broker
-from stream.messages.items import decode_item_message
 from stream.topic_names import Topics
 
 __all__ = ["ItemsSnapshot", "read_items_topic"]
@@ -47,8 +46,8 @@ def read_items_topic(
         while not reader.caught_up:
             messages = reader.read(_READ_S)
             heard = time.monotonic() if messages else heard
-            for message in messages:
-                _apply(found, message.key(), message.value())
+            found.messages += len(messages)
+            apply_messages(found.table, messages, lambda error, _message: found.refused.update([error.reason]))
             if time.monotonic() - heard > timeout_s:
                 why = reader.trouble or "nothing more came"
                 raise BrokerUnavailable(f"{topics.items} was not read to its end within {timeout_s:g} s: {why}")
@@ -59,15 +58,3 @@ def read_items_topic(
         reader.close()
     found.seconds = time.monotonic() - begun
     return found
-
-
-def _apply(found: ItemsSnapshot, key: bytes | None, value: bytes | None) -> None:
-    found.messages += 1
-    try:
-        said = decode_item_message(value, key)
-        if isinstance(said, str):
-            found.table.remove(said)
-        else:
-            found.table.put(said)
-    except BadItem as error:
-        found.refused[error.reason] += 1
