@@ -22,11 +22,13 @@ from bench.harness.expected import Expected
 from bench.harness.traffic import EXPECTED
 from bench.rig.clients import Tail
 from export.experiments.experiment import Experiment
+from export.policy.config import ListsConfig
 from export.ranking.ranker import Ranker
 from stream.errors import BadClick
 from stream.messages.contract import Recommendation, decode_click, decode_recommendation
 from stream.partition.positions import is_reserved
-from stream.partition.session import SessionState, decode_state, fold_click, ranking_items
+from stream.partition.session import SessionState, decode_state, fold_click
+from stream.path.lists import ShopLists
 
 __all__ = ["Checker"]
 
@@ -50,6 +52,7 @@ class Checker:
         experiment: Experiment | None = None,
     ) -> None:
         self._rankers, self._exactly_once = rankers, exactly_once
+        self._makes = ShopLists(ListsConfig.single(K))
         self._expected = Expected(experiment)
         self.variants: Counter[str] = Counter()
         self._bootstrap, self._state_topic = bootstrap, changelog
@@ -296,8 +299,8 @@ class Checker:
         if None in rankers:
             self.wrong.append(f"{len(rows)} lists by {model!r}, which was never in force")
             return
-        sessions = [ranking_items(state) for _, state in rows]
-        ranked = [ranker.rank_items(sessions, K) for ranker in rankers if ranker is not None]
+        states = [state for _, state in rows]
+        ranked = [self._makes.answers(states, ranker) for ranker in rankers if ranker is not None]
         for (found, state), *expected in zip(rows, *ranked, strict=True):
             try:
                 assert found.fallback == any(one.fallback for one in expected), "the fallback served, or not"

@@ -8,10 +8,13 @@ from confluent_kafka import Message
 
 from bench.rig.clients import Sent
 from export.experiments.interleave import coins
+from export.policy.config import ListsConfig, Policy
+from export.policy.maker import ListMaker
+from export.policy.shopper import Shopper
 from export.ranking.ranker import Ranker
 from stream.messages.contract import Recommendation
 from stream.partition.positions import is_reserved
-from stream.partition.session import SessionState, decode_state, fold_click, ranking_items
+from stream.partition.session import SessionState, decode_state, fold_click
 
 __all__ = ["assert_drafted", "assert_lists", "assert_same_order", "folded", "stored"]
 
@@ -44,9 +47,10 @@ def assert_lists(
 ) -> None:
     """Every session's last list is the ranker's for its state: items in order, model, source and time of the click."""
     names = sorted(states)
-    seen = [states[name].items if exclude_seen else () for name in names]
-    ranked = ranker.rank_items([ranking_items(states[name]) for name in names], k, seen)
-    for name, expected in zip(names, ranked, strict=True):
+    policy = Policy(exclude=("seen",)) if exclude_seen else Policy()
+    maker = ListMaker(ranker, ListsConfig.single(k, policy))
+    made = maker.make([Shopper(states[name].items, states[name].kinds) for name in names])
+    for name, (expected,) in zip(names, made, strict=True):
         found = last[name]
         assert found.model == ranker.version
         assert found.source.offset == states[name].offset

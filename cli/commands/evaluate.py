@@ -36,6 +36,10 @@ def evaluate(
         Path | None,
         option(metavar="PATH", help="Log a baseline counts; with --bundle: to report what is in both logs."),
     ] = None,
+    policy: Annotated[
+        Path | None, option(metavar="FILE", help="With --bundle: lists by this TOML file, as the worker's --policy.")
+    ] = None,
+    placement: Annotated[str | None, option(metavar="NAME", help="Which list of that file.")] = None,
     cutoffs: Annotated[
         str, option("--cutoffs", metavar="N,N", help="Cut-offs of the measures, separated by commas.")
     ] = "20",
@@ -48,17 +52,33 @@ def evaluate(
     """
     from model.evaluate.report import evaluate_baseline, evaluate_bundle
 
+    if placement is not None and policy is None:
+        raise ConfigError("--placement chooses a list of a file: name it by --policy FILE")
+    if compare and policy is not None:
+        raise ConfigError("--policy needs a bundle: baselines and comparisons exclude nothing")
     if compare and (bundle is not None or baseline is not None):
         raise ConfigError("--compare takes its systems as arguments: leave out --bundle and --baseline")
     if compare:
         return _compare(systems or [], data, read.options(), train, _cutoffs(cutoffs), threads, json)
     if systems:
         raise ConfigError(f"{' '.join(systems)}: several systems are compared with --compare")
+    if policy is not None and bundle is None:
+        raise ConfigError("--policy needs a bundle: baselines and comparisons exclude nothing")
     if (bundle is None) == (baseline is None):
         raise ConfigError("name either --bundle DIR, or --baseline NAME with --train PATH")
     cuts = _cutoffs(cutoffs)
     if bundle is not None:
-        metrics = evaluate_bundle(bundle, data, read.options(), cuts, threads, train=train, say=say)
+        metrics = evaluate_bundle(
+            bundle,
+            data,
+            read.options(),
+            cuts,
+            threads,
+            train=train,
+            policy=policy,
+            placement=placement,
+            say=say,
+        )
     elif train is None:
         raise ConfigError("a baseline counts a log: name it with --train PATH")
     else:

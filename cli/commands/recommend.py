@@ -1,7 +1,7 @@
 """`recommend`: one list by hand."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -10,6 +10,9 @@ from cli.options.group import command, option
 from cli.output import print_table, report, say
 from export.errors import ConfigError
 from export.id_lists import read_id_list
+
+if TYPE_CHECKING:
+    from export.ranking.popularity import RankedList
 
 __all__ = ["app"]
 
@@ -29,25 +32,47 @@ def recommend(
     items_file: Annotated[
         Path | None, option(metavar="FILE", help="The items from a file, one id a line, oldest first.")
     ] = None,
+    dislike: Annotated[
+        list[str] | None, option(metavar="ID", help="An item that the session dislikes. Repeatable.")
+    ] = None,
+    policy: Annotated[
+        Path | None, option(metavar="FILE", help="Lists by this TOML file, as the worker's --policy.")
+    ] = None,
     k: ListLength = 20,
     json: Json = False,
 ) -> None:
-    """One list by hand from a bundle."""
+    """One list by hand from a bundle; with a policy, one for each placement."""
     from export.bundle.bundle import load_bundle
+    from export.policy.config import ListsConfig, read_lists
+    from export.policy.maker import ListMaker
+    from export.policy.shopper import Shopper
     from export.ranking.ranker import Ranker, RankerConfig
     from export.registry.registry import local_bundle
 
-    session = _session(items, item, items_file)
-    ranked = Ranker(load_bundle(local_bundle(bundle)), RankerConfig(warm_up=False)).rank_items([session], k)[0]
-    rows = [{"item_id": item, "score": score} for item, score in ranked.items]
+    session, disliked = _session(items, item, items_file), dislike or []
+    config = ListsConfig.single(k) if policy is None else read_lists(policy, k)
+    ranker = Ranker(load_bundle(local_bundle(bundle)), RankerConfig(warm_up=False))
+    ranker.check_k(config.k_max)
+    shopper = Shopper([*session, *disliked], "c" * len(session) + "d" * len(disliked))
+    lists = list(zip(config.placements, ListMaker(ranker, config).make([shopper])[0], strict=True))
     if json:
-        return report({"items": rows, "fallback": ranked.fallback}, json)
-    print_table(
-        ["rank", "item", "score"], [[n, row["item_id"], f"{row['score']:.4f}"] for n, row in enumerate(rows, 1)]
-    )
-    if ranked.fallback:
+        shown = [{"placement": place.name, **_shown(made)} for place, made in lists]
+        return report({"lists": shown} if lists[0][0].name else _shown(lists[0][1]), json)
+    for place, made in lists:
+        if place.name:
+            say(f"{place.name}:")
+        rows = [[n, item, f"{score:.4f}"] for n, (item, score) in enumerate(made.items, 1)]
+        print_table(["rank", "item", "score"], rows)
+        if len(rows) < place.k:
+            say(f"{len(rows)} of {place.k} items: nothing else may be shown")
+    if lists[0][1].fallback:
         say("the bundle knows none of these items: this is the popularity list")
     return None
+
+
+def _shown(made: "RankedList") -> dict[str, Any]:
+    items = [{"item_id": item, "score": score} for item, score in made.items]
+    return {"items": items, "fallback": made.fallback}
 
 
 def _session(items: str | None, item: list[str] | None, items_file: Path | None) -> list[str]:

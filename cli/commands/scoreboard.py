@@ -49,6 +49,10 @@ def scoreboard(
     max_sessions: Annotated[
         int, option(metavar="N", help="Open at a time in a partition.", rich_help_panel=COUNTING)
     ] = 200_000,
+    placement: Annotated[
+        str,
+        option(metavar="NAME", help="Whose lists are counted, where workers make several.", rich_help_panel=COUNTING),
+    ] = "",
     alpha: Annotated[
         float, option(help="False alarms of an experiment, over all looks together.", rich_help_panel=COUNTING)
     ] = 0.05,
@@ -91,7 +95,10 @@ def scoreboard(
     from stream.scoreboard.service import ScoreboardService, ServiceConfig
 
     counting = ScoreboardConfig(
-        idle_s=session_timeout_minutes * 60, max_sessions=max_sessions, sequence=SequenceConfig(alpha=alpha)
+        idle_s=session_timeout_minutes * 60,
+        max_sessions=max_sessions,
+        placement=placement,
+        sequence=SequenceConfig(alpha=alpha),
     )
     rails = GuardConfig(
         hit_rate=guard_hit_rate,

@@ -36,6 +36,14 @@ def worker(
         Path | None,
         option(metavar="FILE", help="File of item ids never shown, one a line.", rich_help_panel=LISTS),
     ] = None,
+    policy: Annotated[
+        Path | None,
+        option(
+            metavar="FILE",
+            help="TOML file of policies and placements, in place of the options above; followed while running.",
+            rich_help_panel=LISTS,
+        ),
+    ] = None,
     guarantee: Annotated[
         Guarantee,
         option(
@@ -87,6 +95,10 @@ def worker(
             rich_help_panel=PROCESS,
         ),
     ] = 10.0,
+    max_items: Annotated[
+        int,
+        option(metavar="N", help="Items of the topic items that are kept.", rich_help_panel=PROCESS),
+    ] = 2_000_000,
     reset_state: Annotated[
         bool,
         option(
@@ -126,7 +138,7 @@ def worker(
         session=SessionConfig(
             timeout_ms=round(session_timeout_minutes * 60_000), grace_ms=round(session_grace_minutes * 60_000)
         ),
-        policy=PolicyConfig(exclude=exclude, blocked_items=blocked_items),
+        policy=PolicyConfig(file=policy, exclude=exclude, blocked_items=blocked_items),
         guarantee=guarantee,
         provider=provider,
         threads=threads,
@@ -141,6 +153,7 @@ def worker(
         delivery_timeout_s=broker_session_timeout_s * 0.8,
         topics_look_s=topics_look_s,
         reset_state=reset_state,
+        max_items=max_items,
     )
     logging.getLogger().setLevel(config.log_level.upper())
     if processes:

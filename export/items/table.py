@@ -120,7 +120,7 @@ class ItemTable:
     def put(self, item: Item) -> bool:
         """Take an item in place of what was known of it; whether anything changed.
 
-        BadItem `too_many_items` or `too_many_values` where the table is full; what was known stays in force.
+        BadItem `too_many_items` or `too_many_different_values` where the table is full; what was known stays in force.
         """
         with self.lock:
             row = self._rows.get(item.item_id)
@@ -153,6 +153,17 @@ class ItemTable:
             self._gone_count += 1
             self._forget_some()
             return True
+
+    def clear(self) -> None:
+        """Forget all of it, as if nothing had ever been said."""
+        with self.lock:
+            self._ids, self._rows, self._log = [], {}, []
+            for column in self._columns():
+                column.keep(np.zeros(len(column), dtype=np.bool_))
+            self.values = AttributeValues()
+            self._gone_count = 0
+            self.revision += 1
+            self.generation += 1
 
     def changed_since(self, revision: int) -> Sequence[str]:
         """Return the ids of the items that changed after a revision, each once, those that are gone too."""
@@ -196,7 +207,9 @@ class ItemTable:
             return
         self._drop_unused_values()
         if len(self.values) + self.values.new_among(item.attributes) > self._max_values:
-            raise BadItem("too_many_values", f"the items have {self._max_values:,} different values, the most they may")
+            raise BadItem(
+                "too_many_different_values", f"the items have {self._max_values:,} different values, the most they may"
+            )
 
     def _append(self, item: Item, price: float, created: int, keys: Sequence[int]) -> None:
         row = len(self._ids)

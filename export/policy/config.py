@@ -100,6 +100,11 @@ class ListsConfig(msgspec.Struct, frozen=True):
     """The lists of a session, in the order of the file."""
 
     placements: tuple[Placement, ...]
+    files: tuple[Path, ...] = ()  # that the file named, whose content is in here too
+
+    def __str__(self) -> str:
+        """Return the placements with their lengths, for people."""
+        return ", ".join(f"{one.name or 'one list'} of {one.k}" for one in self.placements)
 
     @classmethod
     def single(cls, k: int, policy: Policy | None = None) -> "ListsConfig":
@@ -159,18 +164,19 @@ def parse_lists(content: bytes, k: int, *, folder: Path = Path(), where: str = "
         raise ConfigError(f"{where}: {error}") from error
     if len(said.placements) > _MOST_PLACEMENTS:
         raise ConfigError(f"{where} names {len(said.placements)} placements; at most {_MOST_PLACEMENTS}")
-    base = _merged(Policy(), said, folder, where)
+    base = _merged(Policy(), said, folder)
+    files = tuple(folder / one.blocked_file for one in (said, *said.placements.values()) if one.blocked_file)
     length = k if said.k is None else said.k
     if not said.placements:
-        return ListsConfig((_checked(Placement(name="", k=length, policy=base), where),))
+        return ListsConfig((_checked(Placement(name="", k=length, policy=base), where),), files)
     placements = [
-        Placement(name=name, k=length if one.k is None else one.k, policy=_merged(base, one, folder, where))
+        Placement(name=name, k=length if one.k is None else one.k, policy=_merged(base, one, folder))
         for name, one in said.placements.items()
     ]
-    return ListsConfig(tuple(_checked(one, f"{where}, placement {one.name}") for one in placements))
+    return ListsConfig(tuple(_checked(one, f"{where}, placement {one.name}") for one in placements), files)
 
 
-def _merged(base: Policy, said: _Rules, folder: Path, where: str) -> Policy:
+def _merged(base: Policy, said: _Rules, folder: Path) -> Policy:
     """The policy with what was said in the place of what it has."""
     given: dict[str, Any] = {
         name: value for name in Policy.__struct_fields__ if (value := getattr(said, name)) is not None

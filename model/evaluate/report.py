@@ -10,6 +10,7 @@ from export.registry.registry import local_bundle
 from model.data.overlap import overlap
 from model.data.readers import RawLog, ReadOptions, build_log, read_log
 from model.evaluate.baselines import bounded, make_baseline
+from model.evaluate.by_policy import PolicyScorer, one_list
 from model.evaluate.protocol import Scorer, evaluate
 
 __all__ = ["Say", "evaluate_baseline", "evaluate_bundle", "read_aloud", "silent", "tell_overlap"]
@@ -29,20 +30,29 @@ def evaluate_bundle(
     threads: int = 0,
     *,
     train: Path | None = None,
+    policy: Path | None = None,
+    placement: str | None = None,
     say: Say = silent,
 ) -> dict[str, float]:
     """Return the figures of the exported graph, through the Ranker that serves it.
 
-    `bundle` is a folder or the URL of a version. Clicks on items that it doesn't know are dropped, then sessions of
-    fewer than two clicks; `left_out` says how many clicks that were. `say` is told what was read, and how much of it
-    stands in the log `train` too. DataError where none is left, BundleError for a bundle that can't be used,
-    ConfigError for a cut-off above its `k_max`.
+    `policy`: a file of lists, one of which is measured (`placement`) as shoppers would get it. `bundle` is a folder or
+    the URL of a version. Clicks on items that it doesn't know are dropped, then sessions of fewer than two clicks;
+    `left_out` says how many clicks that were. `say` is told what was read, and how much of it stands in the log `train`
+    too. DataError where none is left, BundleError for a bundle that can't be used, ConfigError for a cut-off above its
+    `k_max`, or a policy that can't be used.
     """
     ranker = Ranker(load_bundle(local_bundle(bundle)), RankerConfig(threads=threads))
     raw = read_aloud(data, read, say)
     if train is not None:
         tell_overlap(read_aloud(train, read, say), raw, say)
-    return _figures(ranker, raw, ranker.vocabulary, cutoffs, ranker.window)
+    if policy is None:
+        return _figures(ranker, raw, ranker.vocabulary, cutoffs, ranker.window)
+    k = min(max(cutoffs, default=1), len(ranker.vocabulary))
+    scorer = PolicyScorer(ranker, one_list(policy, placement, k))
+    found = _figures(scorer, raw, ranker.vocabulary, cutoffs, ranker.window)
+    counts = scorer.counts
+    return {**found, "short": counts.short, "filled": counts.filled, "hidden": counts.hidden}
 
 
 def evaluate_baseline(

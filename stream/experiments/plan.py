@@ -17,7 +17,8 @@ from export.experiments.interleave import coins, team_draft
 from stream.experiments.variant import ServedVariant
 from stream.ops.metrics import Metrics
 from stream.partition.session import SessionState
-from stream.path.commit import Answer, ItemRanker, RankStates, ServedBy
+from stream.path.answers import Answer, ItemRanker, Listed, ServedBy
+from stream.path.commit import RankStates
 
 __all__ = ["Plan", "RunningExperiment"]
 
@@ -122,14 +123,23 @@ class Plan:
         variant, ranker = chosen[0]
         if len(chosen) == 1:
             by = ServedBy(variant.experiment, variant.name, ranker.version)
-            return Answer(lists[0].items, lists[0].fallback, by=by)
+            return lists[0]._replace(by=by)
         session_id, state = session
-        (first, second), names = lists, [one.name for one, _ in chosen]
+        names = [one.name for one, _ in chosen]
         flipped = coins(variant.experiment, session_id, state.offset)
-        drafted, teams = team_draft(first.items, second.items, self._k, flipped)
+        drafted = tuple(
+            _drafted(mine, theirs, names, flipped, mine.k or self._k)
+            for mine, theirs in zip(lists[0].lists, lists[1].lists, strict=True)
+        )
         model = "+".join(one.version for _, one in chosen)
-        by = ServedBy(variant.experiment, INTERLEAVED, model, tuple(names[team] for team in teams))
-        return Answer(drafted, first.fallback or second.fallback, by=by)
+        by = ServedBy(variant.experiment, INTERLEAVED, model, drafted[0].teams)
+        return Answer.of(drafted)._replace(by=by)
+
+
+def _drafted(mine: Listed, theirs: Listed, names: Sequence[str], flipped: int, k: int) -> Listed:
+    """One list of two, of one placement, of up to `k` items."""
+    items, teams = team_draft(mine.items, theirs.items, k, flipped)
+    return Listed(mine.placement, items, mine.fallback or theirs.fallback, tuple(names[team] for team in teams), k)
 
 
 @dataclass(slots=True)

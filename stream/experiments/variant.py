@@ -17,7 +17,7 @@ import msgspec
 
 from export.experiments.experiment import BUCKETS, Variant
 from stream.experiments.pace import Pace
-from stream.path.commit import ItemRanker
+from stream.path.answers import ItemRanker
 
 __all__ = ["ServedVariant", "VariantHealth", "VariantState"]
 

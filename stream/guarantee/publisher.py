@@ -51,6 +51,7 @@ class Outgoing(NamedTuple):
     partition: int = -1
     tracked: bool = False  # its offset is wanted in the receipt
     shrinkable: bool = False  # may be cut to fit, with a header that says so
+    beside: str = ""  # of a list: its placement, by which it is told from others of its key where each is kept
 
 
 class Receipt(NamedTuple):

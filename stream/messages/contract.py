@@ -123,6 +123,7 @@ class Recommendation(msgspec.Struct, frozen=True, omit_defaults=True):
     published_ts: Annotated[int, Meta(description="the worker's clock, milliseconds since the epoch")]
     experiment: Annotated[str, Meta(description="whose variant it is; left out where there is none")] = ""
     teams: Annotated[list[str], Meta(description="of interleaved lists: the variant that each item came from")] = []
+    placement: Annotated[str, Meta(description="where it stands; left out where the shop names no placements")] = ""
 
 
 class ModelAnnouncement(msgspec.Struct, frozen=True):

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector, generate_latest
 
+from export.policy.counts import Counts
 from stream.kafka.surroundings import KINDS
 
 __all__ = ["CONTENT_TYPE", "STAGES", "Metrics"]
@@ -30,6 +31,13 @@ class Metrics:
         self.batches = self._counter("batches", "Micro-batches finished.")
         self.recommendations = self._counter("recommendations", "Lists published and confirmed.")
         self.coalesced = self._counter("coalesced", "Clicks answered by the list of a newer click of their session.")
+        self.lists_short = self._counter("lists_short", "Lists of fewer than K items: nothing else may be shown.")
+        self.lists_filled = self._counter("lists_filled", "Lists filled with items that do not pass their filter.")
+        self.lists_unfiltered = self._counter(
+            "lists_unfiltered", "Lists without their filter: the last item lacks the attribute it compares."
+        )
+        self.lists_again = self._counter("lists_ranked_again", "Lists that took a second, deeper ranking.")
+        self.items_hidden = self._gauge("items_hidden", "Items of the model that the first list may not show.")
         self.fallbacks = self._counter("fallbacks", "Lists of popular items, for want of a model or a known item.")
         self.rejected = self._counter("rejected", "Messages sent to the rejected topic.", ("reason",))
         self.transactions = self._counter(
@@ -123,6 +131,14 @@ class Metrics:
         """The worker ends, and nothing measures any more: what stands here is right until the process is gone."""
         self.ready.set(0)
         self.standby.set(0)
+
+    def count_lists(self, counts: Counts) -> None:
+        """Add what lists made since the last call were like."""
+        self.lists_short.inc(counts.short)
+        self.lists_filled.inc(counts.filled)
+        self.lists_unfiltered.inc(counts.unfiltered)
+        self.lists_again.inc(counts.again)
+        self.items_hidden.set(counts.hidden)
 
     def set_model(self, version: str, variant: str, sha256: str) -> None:
         """Say which model is in service from now on."""

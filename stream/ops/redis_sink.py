@@ -1,5 +1,5 @@
-"""The same lists in Redis: `rec:{session}` with a time to live, beside the topic and never in its way. The prefix of
-the topics, where they have one, goes before the key.
+"""The same lists in Redis: `rec:{session}`, or `rec:{session}:{placement}`, with a time to live, beside the topic and
+never in its way. The prefix of the topics, where they have one, goes before the key.
 
 A thread of its own writes what waits, many lists a pipeline. Redis may be away at start or later: lists wait a little,
 the oldest are dropped and counted, and writing goes on by itself when it is back. Each list of a pipeline has an

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from export.ranking.popularity import PopularityRanker
 from stream.experiments.keeper import ExperimentHealth
 from stream.guarantee.publisher import Outgoing
+from stream.items.figures import ItemsHealth
 from stream.messages.contract import RANKING_FAILED
 from stream.messages.record_time import sane_record_time_ms
 from stream.ops.metrics import Metrics
@@ -13,7 +14,8 @@ from stream.ops.problems import Problem, Problems
 from stream.ops.redis_sink import RedisSink
 from stream.ops.web import Health, Serving
 from stream.partition.owned import OwnedPartition
-from stream.path.commit import ItemRanker, Prepared
+from stream.path.answers import ItemRanker
+from stream.path.commit import Prepared
 from stream.path.inference import Ranked
 from stream.topic_names import Topics
 
@@ -73,7 +75,7 @@ class Reporter:
             )
         if self._redis is not None:
             mine = (m for m in messages if m.topic == self._topics.recommendations)
-            self._redis.put([(m.key.decode(), m.value) for m in mine if m.key and m.value])
+            self._redis.put([(_name(m.key, m.beside), m.value) for m in mine if m.key and m.value])
 
     def _count_variants(self, ranked: Ranked) -> None:
         by_variant: dict[tuple[str, str], list[bool]] = {}
@@ -112,6 +114,11 @@ class Reporter:
         return lag
 
 
+def _name(session: bytes, placement: str) -> str:
+    """Under which name a list is kept, behind its prefix."""
+    return f"{session.decode()}:{placement}" if placement else session.decode()
+
+
 def describe_health(
     *,
     ranker: ItemRanker | None,
@@ -126,6 +133,7 @@ def describe_health(
     problems: Sequence[Problem] = (),
     loading: str | None = None,
     experiments: Sequence[ExperimentHealth] = (),
+    items: ItemsHealth = ItemsHealth(),
 ) -> Health:
     """What /health says. `errors` do not make a worker unready by themselves, as the model in service goes on; of the
     problems only those do that are `unready`. `loading`: the version that the worker waits for before it joins.
@@ -134,6 +142,8 @@ def describe_health(
     about to end.
     """
     reasons = [] if joined else ["partitions are being assigned or recovered"]
+    if not joined and items.topic and not items.restored:
+        reasons.append(f"the items are being read: {items.items:,} so far")
     if not joined and ranker is None:
         reasons = [f"model {loading} is being loaded" if loading else "the first model is looked for"]
     elif ranker is None:
@@ -160,6 +170,7 @@ def describe_health(
         reasons=[*reasons, *errors, *map(str, problems)],
         fallback=serving != "model",
         experiments=list(experiments),
+        items=items,
     )
 
 

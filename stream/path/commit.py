@@ -16,11 +16,9 @@ one transaction with the offset that is read next, and 6 its commit: nothing tha
 
 import logging
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
-
-from msgspec import structs
+from typing import Protocol
 
 from stream.config import StreamConfig
 from stream.errors import BadClick
@@ -38,46 +36,15 @@ from stream.messages.record_time import sane_record_time_ms
 from stream.partition.expiry import Expired, Expiry, tombstone_headers
 from stream.partition.owned import OwnedPartition
 from stream.partition.reading import Record
-from stream.partition.session import SessionState, decode_state, encode_state, fold_click, ranking_items
+from stream.partition.session import SessionState, decode_state, encode_state, fold_click
 from stream.partition.split import SplitSessions
+from stream.path.answers import Answer, ItemRanker, Listed
 from stream.path.batcher import Batch
-from stream.path.policy import Policy
+from stream.path.lists import ShopLists
 
-__all__ = [
-    "Answer",
-    "CommitPath",
-    "Experimenting",
-    "ItemRanker",
-    "Prepared",
-    "RankStates",
-    "RankedItems",
-    "ServedBy",
-    "WithPosition",
-    "Work",
-]
+__all__ = ["CommitPath", "Experimenting", "Prepared", "RankStates", "WithPosition", "Work"]
 
 log = logging.getLogger(__name__)
-
-
-class RankedItems(Protocol):
-    """A list of the ranker: (item id, score) best first, and whether it is popularity's."""
-
-    @property
-    def items(self) -> Sequence[tuple[str, float]]: ...
-    @property
-    def fallback(self) -> bool: ...
-
-
-class ItemRanker(Protocol):
-    """What the worker needs of `export.ranking.ranker.Ranker`. Called by one thread at a time."""
-
-    @property
-    def version(self) -> str: ...
-    @property
-    def k_max(self) -> int: ...
-    def rank_items(
-        self, sessions: Sequence[Sequence[str]], k: int, exclude: Sequence[Collection[str]] | None = None
-    ) -> Sequence[RankedItems]: ...
 
 
 class WithPosition(Protocol):
@@ -94,24 +61,6 @@ class Work:
 
     state: SessionState
     records: list[Record]
-
-
-class ServedBy(NamedTuple):
-    """What made a list that is part of an experiment."""
-
-    experiment: str
-    variant: str
-    model: str
-    teams: tuple[str, ...] = ()  # of interleaved lists: the variant that each item came from
-
-
-class Answer(NamedTuple):
-    """The list for one session; `error` where the ranking failed, and its clicks are to be rejected."""
-
-    items: Sequence[tuple[str, float]]
-    fallback: bool
-    error: str = ""
-    by: ServedBy | None = None  # None: the live model of the worker's own variant
 
 
 # The answers to sessions by one ranker, in order; who can't be ranked gets an error, and nothing is raised
@@ -147,13 +96,13 @@ class CommitPath:
         self,
         config: StreamConfig,
         guarantee: WithPosition,
-        policy: Policy,
+        lists: ShopLists,
         expiry: Expiry | None = None,
         split: SplitSessions | None = None,
     ) -> None:
         self._config = config
         self._guarantee = guarantee
-        self._policy = policy
+        self._lists = lists
         self._expiry, self._split = expiry, split
 
     def prepare(self, batch: Batch) -> Prepared:
@@ -236,12 +185,9 @@ class CommitPath:
             if answer.error:
                 failed += [(record, BadClick(RANKING_FAILED, answer.error)) for record in work.records]
                 continue
-            list_ = self._recommendation(session_id, work.state, answer, model, partition, now)
-            if (by := answer.by) is not None:
-                list_ = structs.replace(
-                    list_, model=by.model, variant=by.variant, experiment=by.experiment, teams=list(by.teams)
-                )
-            out.append(Outgoing(topics.recommendations, key, encode(list_)))
+            for one in answer.lists:
+                list_ = self._recommendation(session_id, work.state, answer, one, model, partition, now)
+                out.append(Outgoing(topics.recommendations, key, encode(list_), beside=one.placement))
         for record, error in (*prepared.rejected, *failed):
             headers = [*record.headers, *rejection_headers(error, partition.topic, number, record.offset)]
             out.append(Outgoing(topics.rejected, record.key, record.value, headers, shrinkable=True))
@@ -250,39 +196,39 @@ class CommitPath:
     def _answers(self, states: Sequence[SessionState], ranker: ItemRanker | None) -> list[Answer]:
         if not states:
             return []
-        if ranker is None:
-            return [Answer((), fallback=True) for _ in states]
         try:
-            return self._rank(states, ranker)
+            return self._lists.answers(states, ranker)
         except Exception:
             log.exception("ranking %d sessions failed; each of them is tried alone", len(states))
             return [self._rank_alone(state, ranker) for state in states]
 
-    def _rank(self, states: Sequence[SessionState], ranker: ItemRanker) -> list[Answer]:
-        sessions = [ranking_items(state) for state in states]
-        exclude = [self._policy.excluded(state) for state in states]
-        k = min(self._config.k, ranker.k_max)
-        lists = ranker.rank_items(sessions, k, exclude)
-        if len(lists) != len(states):
-            raise ValueError(f"the ranker gave {len(lists)} lists for {len(states)} sessions")
-        return [Answer(ranked.items, ranked.fallback) for ranked in lists]
-
-    def _rank_alone(self, state: SessionState, ranker: ItemRanker) -> Answer:
+    def _rank_alone(self, state: SessionState, ranker: ItemRanker | None) -> Answer:
         try:
-            return self._rank([state], ranker)[0]
+            return self._lists.answers([state], ranker)[0]
         except Exception as error:
             return Answer((), fallback=False, error=f"{type(error).__name__}: {error}"[:200])
 
     def _recommendation(
-        self, session_id: str, state: SessionState, answer: Answer, model: str, partition: OwnedPartition, now: int
+        self,
+        session_id: str,
+        state: SessionState,
+        answer: Answer,
+        listed: Listed,
+        model: str,
+        partition: OwnedPartition,
+        now: int,
     ) -> Recommendation:
+        by = answer.by
         return Recommendation(
             session_id=session_id,
-            items=recommended(answer.items),
-            model=model,
-            variant=self._config.variant,
-            fallback=answer.fallback,
+            items=recommended(listed.items),
+            model=model if by is None else by.model,
+            variant=self._config.variant if by is None else by.variant,
+            fallback=listed.fallback,
             source=Source(partition.topic, partition.number, state.offset),
             event_ts=state.start_ts + state.times[-1],
             published_ts=now,
+            experiment="" if by is None else by.experiment,
+            teams=list(listed.teams),
+            placement=listed.placement,
         )

@@ -13,7 +13,8 @@ from queue import SimpleQueue
 from typing import NamedTuple
 
 from stream.ops.futures import fail
-from stream.path.commit import Answer, Prepared
+from stream.path.answers import Answer
+from stream.path.commit import Prepared
 
 __all__ = ["Inference", "RankTogether", "Ranked"]
 

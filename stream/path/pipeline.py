@@ -25,8 +25,9 @@ from stream.errors import PublishFailed
 from stream.guarantee.publisher import Outgoing, Publisher, Receipt
 from stream.partition.owned import OwnedPartition
 from stream.partition.partitions import Partitions
+from stream.path.answers import Answer, ItemRanker
 from stream.path.batcher import Batcher
-from stream.path.commit import Answer, CommitPath, Experimenting, ItemRanker, Prepared
+from stream.path.commit import CommitPath, Experimenting, Prepared
 from stream.path.inference import Inference, Ranked
 
 __all__ = ["Observer", "Pipeline", "Ranked"]

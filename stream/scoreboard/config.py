@@ -16,6 +16,7 @@ class ScoreboardConfig:
     idle_s: float = 1800.0  # of silence, which ends a session; as the workers have it
     max_sessions: int = 200_000  # that are open in a partition: where there are more, the oldest is ended
     snapshot_s: float = 30.0  # between two writings of the state: so much is read again after a kill
+    placement: str = ""  # whose lists are counted; empty: those that name none
     max_models: int = 200  # versions that are counted apart: those not seen for longest are counted as `older`
     sequence: SequenceConfig = field(default_factory=SequenceConfig)  # of the intervals
 

@@ -24,6 +24,7 @@ class Dropped(msgspec.Struct):
 
     rejected: int = 0  # no clicks, by the rules of the workers
     unreadable: int = 0  # no lists
+    other_placements: int = 0  # lists of placements that are not counted
     foreign: int = 0  # lists that answer clicks of another topic, or of one that was made again
     lost: int = 0  # messages that retention removed before they were read
 
@@ -42,10 +43,11 @@ _Lists = Lane[tuple[int, Recommendation | None]]
 
 
 class Lanes:
-    """What was read of both topics and has to wait. `clicks_topic`: whose clicks the lists must answer."""
+    """What was read of both topics and has to wait. `clicks_topic`: whose clicks the lists must answer; `placement`:
+    where they must stand."""
 
-    def __init__(self, join: ListJoin, clicks_topic: str) -> None:
-        self._join, self._topic = join, clicks_topic
+    def __init__(self, join: ListJoin, clicks_topic: str, placement: str = "") -> None:
+        self._join, self._topic, self._placement = join, clicks_topic, placement
         self.clicks: dict[int, _Clicks] = {}
         self.lists: dict[int, _Lists] = {}
         self.dropped = Dropped()
@@ -87,6 +89,8 @@ class Lanes:
                 offset, found = lane.waiting[0]
                 if found is None:
                     self.dropped.unreadable += 1
+                elif found.placement != self._placement:
+                    self.dropped.other_placements += 1
                 elif found.source.topic != self._topic:
                     self.dropped.foreign += 1
                 elif self._answered_was_read(found):

@@ -64,7 +64,7 @@ class Scoreboard:
         self.join = ListJoin(
             self._config, row_of=self.board.row_of, teams_of=self.board.teams_of, on_list=self.board.listed
         )
-        self.lanes = Lanes(self.join, topics.clicks)
+        self.lanes = Lanes(self.join, topics.clicks, self._config.placement)
         options = consumer_options(bootstrap_servers, extra, group="nextclick-scoreboard")
         options |= {"isolation.level": "read_committed", "enable.partition.eof": True, "auto.offset.reset": "error"}
         options["queued.max.messages.kbytes"] = _FETCHED_KB
@@ -239,5 +239,5 @@ def _is_possible(found: Recommendation) -> bool:
         and 0 <= found.published_ts < _OFFSETS
         and len(items) <= _ITEMS
         and len(found.teams) in (0, len(items))
-        and max(map(len, (found.experiment, found.variant, found.model))) <= _NAME
+        and max(map(len, (found.experiment, found.variant, found.model, found.placement))) <= _NAME
     )

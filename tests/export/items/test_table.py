@@ -104,7 +104,7 @@ def test_values_that_no_item_has_any_more_make_room_for_others() -> None:
     assert table.get("a") == Item("a", attributes={"stock": ("s49",), "brand": ("x",)})
     with pytest.raises(BadItem) as refused:
         table.put(Item("b", attributes={"size": ("1", "2", "3")}))
-    assert refused.value.reason == "too_many_values"
+    assert refused.value.reason == "too_many_different_values"
     assert table.get("b") is None
     assert table.put(Item("b", attributes={"brand": ("x",)}))
 

@@ -10,7 +10,8 @@ from stream.experiments.plan import Plan, RunningExperiment
 from stream.experiments.variant import ServedVariant
 from stream.messages.contract import Recommendation, decode_recommendation
 from stream.ops.metrics import Metrics
-from stream.path.commit import ItemRanker, Prepared
+from stream.path.answers import ItemRanker
+from stream.path.commit import Prepared
 from tests.stream.path.test_commit import path
 from tests.stream.records import FakeList, batch, click
 

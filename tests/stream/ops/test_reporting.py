@@ -16,7 +16,8 @@ from stream.ops.metrics import Metrics
 from stream.ops.problems import Problems
 from stream.ops.reporting import Reporter, describe_health
 from stream.ops.web import Health
-from stream.path.commit import Answer, Prepared, ServedBy, Work
+from stream.path.answers import Answer, ServedBy
+from stream.path.commit import Prepared, Work
 from stream.path.inference import Ranked
 from stream.topic_names import Topics
 from tests.stream.records import EchoRanker, batch, click

@@ -14,7 +14,7 @@ from stream.partition.partitions import Partitions
 from stream.partition.recovery import restore_rows
 from stream.partition.session import SessionConfig, encode_state, fold_click
 from stream.path.commit import CommitPath
-from stream.path.policy import Policy
+from stream.path.lists import ShopLists
 from tests.stream.records import CLICKS, TS, EchoRanker, FakeRecord, NoPosition, batch, click
 
 SESSION = SessionConfig(timeout_ms=60_000, grace_ms=20_000)
@@ -56,7 +56,9 @@ class Shop:
         self.partition.rows.update(rows)
         config = StreamConfig(bootstrap_servers="nowhere:1", registry="nowhere", session=SESSION)
         self.expiry = Expiry(SESSION, lambda: self.now_s)
-        self.path = CommitPath(config, NoPosition(), Policy(config.policy), self.expiry if self.forgets else None)
+        self.path = CommitPath(
+            config, NoPosition(), ShopLists(config.policy.read(config.k)), self.expiry if self.forgets else None
+        )
 
     def click(self, session: str, ts: int, item: str = "1", written_ms: int | None = None) -> list[str]:
         """The list after a click that is written to Kafka at `written_ms` [now]."""

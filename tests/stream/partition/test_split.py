@@ -11,7 +11,7 @@ from stream.partition.split import SplitSessions
 from stream.path.batcher import Batch
 from stream.path.commit import CommitPath, Prepared
 from stream.path.inference import Ranked
-from stream.path.policy import Policy
+from stream.path.lists import ShopLists
 from stream.topic_names import Topics
 from tests.stream.records import NoPosition, click
 
@@ -23,7 +23,7 @@ class Shop:
         config = StreamConfig(bootstrap_servers="nowhere:1", registry="nowhere")
         self.partitions = Partitions("clicks")
         self.split = SplitSessions(self.partitions)
-        self.path = CommitPath(config, NoPosition(), Policy(config.policy), split=self.split)
+        self.path = CommitPath(config, NoPosition(), ShopLists(config.policy.read(config.k)), split=self.split)
 
     def click(self, number: int, offset: int, *sessions: str) -> Prepared:
         records = [click(offset + n, session, f"{number}:{offset + n}") for n, session in enumerate(sessions)]

@@ -17,14 +17,16 @@ from stream.messages.contract import decode_recommendation
 from stream.partition.changelog import ChangelogReader
 from stream.partition.positions import POSITION_KEY
 from stream.partition.session import decode_state
-from stream.path.commit import Answer, CommitPath, ItemRanker, Prepared, WithPosition
-from stream.path.policy import Policy, PolicyConfig
+from stream.path.answers import Answer, ItemRanker
+from stream.path.commit import CommitPath, Prepared, WithPosition
+from stream.path.lists import ShopLists
+from stream.path.policy import PolicyConfig
 from tests.stream.records import EchoRanker, FakeRecord, NoPosition, batch, click, partition
 
 
 def path(guarantee: WithPosition | None = None, **options: object) -> CommitPath:
     config = StreamConfig(bootstrap_servers="nowhere:1", registry="nowhere", **options)  # type: ignore[arg-type]
-    return CommitPath(config, guarantee or NoPosition(), Policy(config.policy))
+    return CommitPath(config, guarantee or NoPosition(), ShopLists(config.policy.read(config.k)))
 
 
 def at_least_once() -> AtLeastOnce:
@@ -152,7 +154,7 @@ def test_rank_of_a_poisoned_session_rejects_its_clicks_and_answers_the_rest() ->
 
 def test_rank_without_a_model_answers_with_empty_fallbacks() -> None:
     commit = path()
-    assert commit.rank([commit.prepare(batch(click(0, "a", "1")))], None) == [[Answer((), fallback=True)]]
+    assert commit.rank([commit.prepare(batch(click(0, "a", "1")))], None) == [[Answer((), fallback=True, k=20)]]
 
 
 def test_rank_with_too_few_lists_fails_sessions_instead_of_mixing_them_up() -> None:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from stream.path.commit import Answer, Prepared
+from stream.path.answers import Answer
+from stream.path.commit import Prepared
 from stream.path.inference import Inference
 from tests.stream.records import batch, click
 

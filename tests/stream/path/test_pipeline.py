@@ -12,11 +12,12 @@ from stream.partition.owned import OwnedPartition
 from stream.partition.partitions import Partitions
 from stream.partition.reading import Partition
 from stream.partition.session import SessionState, decode_state
+from stream.path.answers import Answer, ItemRanker, ServedBy
 from stream.path.batcher import Batcher
-from stream.path.commit import Answer, CommitPath, Experimenting, ItemRanker, Prepared, RankStates, ServedBy
+from stream.path.commit import CommitPath, Experimenting, Prepared, RankStates
 from stream.path.inference import Ranked
+from stream.path.lists import ShopLists
 from stream.path.pipeline import Pipeline
-from stream.path.policy import Policy
 from tests.stream.records import CLICKS, EchoRanker, NoPosition, click
 
 OTHER = ("clicks", 1)
@@ -65,7 +66,7 @@ class Bench:
         self.pipeline = Pipeline(
             batcher=self.batcher,
             partitions=self.partitions,
-            path=CommitPath(config, NoPosition(), Policy(config.policy)),
+            path=CommitPath(config, NoPosition(), ShopLists(config.policy.read(config.k))),
             publisher=cast(Publisher, self.publisher),
             observer=self.observer,
             current_ranker=EchoRanker,

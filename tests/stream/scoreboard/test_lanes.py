@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stream.messages.contract import Click, Recommendation, Source
 from stream.scoreboard.board import Board, Latency
 from stream.scoreboard.config import ScoreboardConfig
 from stream.scoreboard.join import ListJoin
@@ -137,3 +138,18 @@ def test_figures_after_kills_are_those_without(seed: int) -> None:
         while killed.left and luck.random() < 0.5:  # what it did after its last snapshot is lost
             killed.read(luck, 5)
     assert Counting(drawn, state).read_all(luck).facts() == expected
+
+
+def test_lists_of_other_placements_are_left_out_and_counted() -> None:
+    join = ListJoin(ScoreboardConfig())
+    lanes = Lanes(join, TOPICS[0], "home")
+    lanes.add({0: 0}, {0: 0})
+    lanes.clicked(0, 0, Click("s", "a", 0), 1_700_000_000_000)
+    source = Source(TOPICS[0], 0, 0)
+    for offset, placement in enumerate(["", "home", "cart"]):
+        found = Recommendation("s", [], "1", "default", False, source, 0, 1_700_000_000_001, placement=placement)
+        lanes.listed(0, offset, found)
+    lanes.drain()
+    assert lanes.dropped.other_placements == 2
+    assert join.counts.lists == 1
+    assert lanes.lists[0].done == 3

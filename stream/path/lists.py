@@ -1,0 +1,89 @@
+"""The lists that a worker makes: the shop's policy and placements, over the items as they are now, by any ranker."""
+
+import logging
+from collections.abc import Callable, Container, Sequence
+from weakref import WeakKeyDictionary
+
+from export.items.table import ItemTable
+from export.policy.config import ListsConfig, Placement
+from export.policy.counts import Counts
+from export.policy.maker import ListMaker
+from export.policy.shopper import Shopper, excluded_items
+from export.ranking.popularity import PopularityRanker, RankedList
+from export.ranking.ranker import Ranker
+from stream.partition.session import SessionState, ranking_items
+from stream.path.answers import Answer, ItemRanker, Listed
+
+__all__ = ["ShopLists"]
+
+log = logging.getLogger(__name__)
+
+_NAMED = 3  # unknown ids that the log names
+
+
+class ShopLists:
+    """For the inference thread, but for `use`, which any thread may call."""
+
+    def __init__(
+        self, config: ListsConfig, table: ItemTable | None = None, *, on_counts: Callable[[Counts], None] | None = None
+    ) -> None:
+        self.config, self._table, self._on_counts = config, table, on_counts
+        self._makers: WeakKeyDictionary[Ranker | PopularityRanker, ListMaker] = WeakKeyDictionary()
+
+    def use(self, config: ListsConfig) -> None:
+        """The next batch's lists are made by it."""
+        self.config = config
+
+    def prepare(self, ranker: Ranker | PopularityRanker) -> None:
+        """Do what takes long before a ranker is in service, so that no click waits for it. For another thread."""
+        self._makers[ranker] = ListMaker(ranker, self.config, self._table)
+
+    def answers(self, states: Sequence[SessionState], ranker: ItemRanker | None) -> list[Answer]:
+        """The lists of some sessions, the first placement's and those of the others. Raises what the ranker raises."""
+        config = self.config
+        if ranker is None:
+            nothing = tuple(Listed(one.name, (), True, k=one.k) for one in config.placements)
+            return [Answer.of(nothing) for _ in states]
+        if not isinstance(ranker, Ranker | PopularityRanker):
+            return self._of_another(states, ranker, config)
+        maker = self._makers.get(ranker)
+        if maker is None:
+            maker = self._makers[ranker] = ListMaker(ranker, config, self._table)
+        maker.use(config)
+        made = maker.make([Shopper(state.items, state.kinds) for state in states])
+        if self._on_counts is not None:
+            self._on_counts(maker.counts)
+            maker.counts = Counts(hidden=maker.counts.hidden)
+        placements = config.placements
+        return [Answer.of(tuple(map(_listed, placements, row))) for row in made]
+
+    def count_unknown(self, vocabulary: Container[str], version: str) -> int:
+        """How many of the blocked ids the model `version` does not know; the log says some of them."""
+        blocked = self.config.blocked
+        unknown = sorted(item for item in blocked if item not in vocabulary)
+        if unknown:
+            log.warning(
+                "model %s does not know %d of the %d blocked items, such as %s: nothing is wrong if the shop no longer "
+                "has them; else spell them as the click log does",
+                version,
+                len(unknown),
+                len(blocked),
+                ", ".join(map(repr, unknown[:_NAMED])),
+            )
+        return len(unknown)
+
+    def _of_another(self, states: Sequence[SessionState], ranker: ItemRanker, config: ListsConfig) -> list[Answer]:
+        """What ranks, but has no catalogue: a stand-in of a benchmark. It gives the first placement's list."""
+        first = config.placements[0]
+        out = [
+            first.policy.blocked | excluded_items(Shopper(state.items, state.kinds), first.policy.exclude)
+            for state in states
+        ]
+        lists = ranker.rank_items([ranking_items(state) for state in states], min(first.k, ranker.k_max), out)
+        if len(lists) != len(states):
+            raise ValueError(f"the ranker gave {len(lists)} lists for {len(states)} sessions")
+        return [Answer(ranked.items, ranked.fallback, placement=first.name, k=first.k) for ranked in lists]
+
+
+def _listed(placement: Placement, ranked: RankedList) -> Listed:
+    return Listed(placement.name, ranked.items, ranked.fallback, k=placement.k)

@@ -1,0 +1,84 @@
+"""The file that says what a shop wants of its lists, followed while the worker runs.
+
+A change is in force with the next batch after at most a second. A file that can't be used changes nothing: what was in
+force stays, and the log and /health say what is wrong with it.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from export.errors import ConfigError
+from export.policy.config import ListsConfig, read_lists
+from stream.ops.problems import Problems
+
+__all__ = ["ListsFile"]
+
+log = logging.getLogger(__name__)
+
+_LOOK_S = 1.0
+
+_Stamp = tuple[int, int, int] | None
+
+
+class ListsFile:
+    """A thread that looks at the file, and at those that it names."""
+
+    def __init__(
+        self, path: Path | None, k: int, config: ListsConfig, use: Callable[[ListsConfig], None], problems: Problems
+    ) -> None:
+        """`config` is what the file said at start, `k` what holds where it names no length; `use` hears of changes.
+        Without a file there is nothing to look at."""
+        self._path, self._k, self._use, self._problems = path, k, use, problems
+        self._config = config
+        self._stamps = self._look()
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="lists-file", daemon=True)
+
+    def start(self) -> None:
+        """Begin to look, where there is a file."""
+        if self._path is not None:
+            self._thread.start()
+
+    def stop(self) -> None:
+        """End, at once."""
+        self._stopped.set()
+
+    def _run(self) -> None:
+        while not self._stopped.wait(_LOOK_S):
+            self.look()
+
+    def look(self) -> None:
+        """Take up what changed, if anything did."""
+        stamps = self._look()
+        if stamps == self._stamps or self._path is None:
+            return
+        self._stamps = stamps
+        try:
+            config = read_lists(self._path, self._k)
+        except ConfigError as error:
+            self._problems.raise_(
+                "lists_file",
+                f"the lists stay as they were, as their file cannot be used: {error}",
+                "mend it; it is read again as soon as it changes",
+            )
+            return
+        self._problems.clear("lists_file")
+        if config != self._config:
+            self._config = config
+            self._stamps = self._look()
+            self._use(config)
+            log.info("lists by %s from now on: %s", self._path, config)
+
+    def _look(self) -> dict[Path, _Stamp]:
+        files = () if self._path is None else (self._path, *self._config.files)
+        return {path: _stamp(path) for path in files}
+
+
+def _stamp(path: Path) -> _Stamp:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino

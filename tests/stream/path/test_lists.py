@@ -1,0 +1,132 @@
+"""What a worker's lists are: the options and the file that say it, and the placements of an answer."""
+
+from pathlib import Path
+
+import pytest
+
+from bench.rig.toy import toy_bundle
+from export.bundle.vocabulary import Vocabulary
+from export.errors import ConfigError
+from export.items.item import Item
+from export.items.table import ItemTable
+from export.policy.config import ListsConfig, Placement, Policy, parse_lists
+from export.policy.counts import Counts
+from export.ranking.ranker import Ranker
+from stream.messages.contract import Click
+from stream.ops.problems import Problems
+from stream.partition.session import SessionState, fold_click
+from stream.path.lists import ShopLists
+from stream.path.lists_file import ListsFile
+from stream.path.policy import PolicyConfig
+
+
+def state_of(*items: str) -> SessionState:
+    state = None
+    for offset, item in enumerate(items):
+        name, _, kind = item.partition(":")
+        state = fold_click(state, Click("s", name, 0, kind or "click"), offset)  # type: ignore[arg-type]
+    assert state is not None
+    return state
+
+
+@pytest.fixture(scope="module")
+def ranker(tmp_path_factory: pytest.TempPathFactory) -> Ranker:
+    return Ranker(toy_bundle(tmp_path_factory.mktemp("toy")))
+
+
+def test_without_options_one_list_hides_only_what_was_disliked(ranker: Ranker) -> None:
+    lists = ShopLists(PolicyConfig().read(5))
+    clicked = lists.answers([state_of("item-7")], ranker)[0]
+    assert clicked.items == ranker.rank_items([["item-7"]], 5)[0].items
+    best = clicked.items[0][0] if clicked.items[0][0] != "item-7" else clicked.items[1][0]
+    disliked = lists.answers([state_of("item-7", f"{best}:dislike")], ranker)[0]
+    assert best not in dict(disliked.items)
+    assert len(disliked.items) == 5
+
+
+def test_seen_leaves_out_the_whole_session_with_what_was_disliked(ranker: Ranker) -> None:
+    lists = ShopLists(PolicyConfig(exclude="seen").read(5))
+    found = lists.answers([state_of("item-7", "item-8:dislike")], ranker)[0]
+    assert len(found.items) == 5
+    assert not {"item-7", "item-8"} & set(dict(found.items))
+
+
+def test_blocked_items_are_left_out(ranker: Ranker, tmp_path: Path) -> None:
+    path = tmp_path / "blocked.txt"
+    path.write_bytes(b'\xef\xbb\xbf# out of stock\r\nitem-1\r\n\r\n"#y"\r\nz\xe2\x80\xa8z\r\n')
+    config = PolicyConfig(blocked_items=path).read(39)
+    assert config.blocked == {"item-1", "#y", "z\u2028z"}
+    found = ShopLists(config).answers([state_of("item-7"), state_of("unknown")], ranker)
+    assert [(len(one.items), "item-1" in dict(one.items)) for one in found] == [(39, False)] * 2
+
+
+def test_what_can_not_be_meant_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="none or seen"):
+        PolicyConfig(exclude="all")  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="not by both"):
+        PolicyConfig(file=tmp_path / "lists.toml", exclude="seen")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        PolicyConfig(blocked_items=tmp_path / "none.txt").read(5)
+    with pytest.raises(ConfigError, match="cannot be read"):
+        PolicyConfig(file=tmp_path / "none.toml").read(5)
+
+
+def test_blocked_items_that_a_model_does_not_know_are_said_and_counted(caplog: pytest.LogCaptureFixture) -> None:
+    lists = ShopLists(ListsConfig.single(5, Policy(blocked=frozenset(["a", "b", "SKU-1"]))))
+    assert lists.count_unknown(Vocabulary(["a", "c"]), "7") == 2
+    assert "model 7 does not know 2 of the 3 blocked items, such as 'SKU-1', 'b'" in caplog.text
+    caplog.clear()
+    assert lists.count_unknown(Vocabulary(["a", "b", "SKU-1"]), "8") == 0
+    assert not caplog.records
+
+
+def test_an_answer_has_a_list_for_each_placement(ranker: Ranker) -> None:
+    placements = (Placement(name="home", k=5, policy=Policy()), Placement(name="cart", k=2, policy=Policy()))
+    lists = ShopLists(ListsConfig(placements))
+    answer = lists.answers([state_of("item-7")], ranker)[0]
+    assert [(one.placement, len(one.items)) for one in answer.lists] == [("home", 5), ("cart", 2)]
+    nothing = lists.answers([state_of("item-7")], None)[0]
+    assert [(one.placement, one.items, one.fallback, one.k) for one in nothing.lists] == [
+        ("home", (), True, 5),
+        ("cart", (), True, 2),
+    ]
+
+
+def test_a_changed_item_and_a_changed_policy_count_in_the_next_batch(ranker: Ranker) -> None:
+    table, counted = ItemTable(), list[Counts]()
+    lists = ShopLists(ListsConfig.single(3), table, on_counts=counted.append)
+    lists.prepare(ranker)
+    first = dict(lists.answers([state_of("item-7")], ranker)[0].items)
+    gone = next(iter(first))
+    table.put(Item(gone, available=False))
+    assert gone not in dict(lists.answers([state_of("item-7")], ranker)[0].items)
+    lists.use(ListsConfig.single(3, Policy(unavailable=False)))
+    assert dict(lists.answers([state_of("item-7")], ranker)[0].items) == pytest.approx(first)
+    assert [one.lists for one in counted] == [1, 1, 1]
+    assert [one.hidden for one in counted] == [0, 1, 0]
+
+
+def test_a_changed_file_is_in_force_and_a_broken_one_changes_nothing(tmp_path: Path) -> None:
+    path, blocked = tmp_path / "lists.toml", tmp_path / "blocked.txt"
+    path.write_text('blocked_file = "blocked.txt"')
+    blocked.write_text("a\n")
+    used, problems = list[ListsConfig](), Problems()
+    start = PolicyConfig(file=path).read(7)
+    file = ListsFile(path, 7, start, used.append, problems)
+    file.look()
+    assert not used
+    blocked.write_text("a\nb\n")
+    file.look()
+    assert used[-1].blocked == {"a", "b"}
+    path.write_text("k = 0")
+    file.look()
+    assert [problem.key for problem in problems.lasting()] == ["lists_file"]
+    assert "k must be 1 to 1000" in problems.lasting()[0].what
+    path.write_text("k = 9 ")
+    file.look()
+    assert not problems.lasting()
+    assert used[1:] == [parse_lists(b"k = 9", 7)]
+    path.unlink()
+    file.look()
+    assert [problem.key for problem in problems.lasting()] == ["lists_file"]
+    assert len(used) == 2
