@@ -33,7 +33,7 @@ from export.bundle.vocabulary import PAD, Vocabulary
 from export.ranking.ranker import Ranker, RankerConfig
 from model.bundling import export_bundle
 from model.config import Preset, TowerConfig
-from model.data.items import KnownItems
+from model.data.known_items import KnownItems
 from model.data.log import SessionLog
 from model.evaluate.judge import Judged, Judgement, judge, of_baseline, of_ranker
 from model.evaluate.metrics import CUTOFF

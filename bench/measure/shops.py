@@ -19,7 +19,7 @@ from demo.simulated.stock import ShopConfig
 from export.bundle.vocabulary import Vocabulary
 from export.items.item import Item
 from model.config import TowerConfig
-from model.data.items import KnownItems
+from model.data.known_items import KnownItems
 from model.data.log import SessionLog
 
 __all__ = ["SHOPS", "Shop", "beauty_items", "beauty_sessions", "log_of", "shop_of"]

@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from export.bundle.vocabulary import PAD
 from model.config import Preset
-from model.data.items import ItemFeatures
+from model.data.known_items import ItemFeatures
 from model.data.log import SessionLog
 from model.errors import CheckpointError, Interrupted, TrainingError
 from model.evaluate.metrics import MAIN, SECOND
