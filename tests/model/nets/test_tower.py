@@ -100,7 +100,7 @@ def test_newcomers_stand_behind_the_catalogue_with_their_attributes_alone() -> N
     assert table.shape == (14, 16)
     codes, weights = map(torch.from_numpy, cold.rows.padded())
     torch.testing.assert_close(table[11:], encoder.tower.features(codes, weights))
-    ids, scores = ServingModel([served])(torch.tensor([[12, 3]]).int(), torch.zeros(1, 1).int(), torch.tensor(13))
+    ids, scores = ServingModel([served]).lists(torch.tensor([[12, 3]]).int(), torch.zeros(1, 1).int(), torch.tensor(13))
     assert sorted(ids[0].tolist()) == list(range(1, 14))
     assert scores.isfinite().all()
 
