@@ -11,6 +11,7 @@ from typing import Any, Literal, get_args
 
 from export.checks import require_finite
 from export.errors import ConfigError
+from export.events import KINDS, NEGATIVES
 from export.providers import Provider
 
 __all__ = [
@@ -29,9 +30,11 @@ Activation = Literal["relu", "swiglu"]
 Positions = Literal["start", "end", "rotary", "none"]
 Objective = Literal["softmax", "bce", "gbce", "bpr-max"]
 Choice = Literal["best", "target"]
+OwnOf = Literal["session", "before"]
 Rule = Literal["adam", "adagrad"]
 Schedule = Literal["constant", "cosine"]
 Precision = Literal["auto", "float32", "bfloat16"]
+POSITIVES = frozenset(KINDS) - NEGATIVES
 
 
 def _require(condition: bool, message: str) -> None:
@@ -61,6 +64,8 @@ class EncoderConfig:
     interests: int = 0  # K: vectors of a session, pooled from its clicks' states; 0: the newest click's state alone
     interest_inner: int = 0  # width inside that pooling; 0: four times `hidden`
     masked: bool = False  # attention to both sides, and a mask where the item to find stands (BERT4Rec)
+    typed: bool = False  # what each event is (click, order, skip ...) is an input; skips and dislikes are read too
+    preference: bool = False  # told what orders are worth against clicks, 0..1: one model for every trade-off
 
     def __post_init__(self) -> None:
         """Raise ConfigError for values no encoder can be built from."""
@@ -80,6 +85,9 @@ class EncoderConfig:
         _require(min(self.interests, self.interest_inner) >= 0, "numbers of interests must not be negative")
         _require(not (self.masked and self.interests), "training with masks knows no interests")
         _require(self.kind != "clicked" or self.interests > 0, "an encoder without layers needs interests")
+        told = self.typed or self.preference
+        _require(not (self.interests and told), "an encoder with several interests takes items alone")
+        _require(not (self.masked and told), "an encoder that is trained with masks takes items alone")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +122,9 @@ class NegativesConfig:
     in_batch: int = 0  # draws from the batch's targets; a session never gets its own
     each: int = 0  # uniform draws of each position's own (SASRec), instead of all the others
     top: int = 0  # of all of these, the best scored enter the loss; 0: all do
+    own: int = 0  # of the session's own skips and dislikes, so many at most are always in the loss, beside the above
+    own_of: OwnOf = "session"  # those of the whole session, or those before the position
+    own_weight: float = 1.0  # what one of them counts, where a drawn one counts 1
 
     def __post_init__(self) -> None:
         """Raise ConfigError where no negative would be left, or where kinds exclude each other."""
@@ -129,6 +140,9 @@ class NegativesConfig:
             sum(kinds) == 1, "negatives are everything, drawn for the batch, or drawn for each position: choose one"
         )
         _require(self.in_batch == 0 or self.uniform + self.popular > 0, "in-batch negatives alone are not enough")
+        _require_one_of("own_of", self.own_of, OwnOf)
+        _require(self.own >= 0, f"own must not be negative, got {self.own}")
+        _require(0.0 < self.own_weight < math.inf, f"own_weight must be above 0 and finite, got {self.own_weight}")
         _require(not self.each or not self.top, "top chooses among the batch's negatives, not a position's own")
 
 
@@ -146,6 +160,7 @@ class LossConfig:
     repel: float = 0.0  # weight of a penalty on interests that point the same way
     routing: float = 0.0  # weight of REMI's penalty on interests that look at one click alone
     mask_share: float = 0.4  # masked training: share of a session's items masked
+    target_weights: tuple[tuple[str, float], ...] = ()  # what finding a kind of event counts, (("order", 5.0),); else 1
 
     def __post_init__(self) -> None:
         """Raise ConfigError for values without a meaning."""
@@ -158,6 +173,9 @@ class LossConfig:
         _require(not self.hard or self.objective == "softmax", "hard negatives are weighed in a softmax only")
         _require(not (self.hard and self.logq), "hard negatives are weighed as they were drawn: leave out logq")
         _require(0.0 < self.mask_share < 1.0, f"mask_share must be in (0, 1), got {self.mask_share}")
+        for kind, weight in self.target_weights:
+            _require(kind in POSITIVES, f"{kind!r} is no target; targets are {', '.join(sorted(POSITIVES))}")
+            _require(0.0 <= weight < math.inf, f"the weight of {kind} must be 0 or more and finite, got {weight}")
         _require(not self.logq or self.objective == "softmax", "logq corrects a softmax only")
 
 
@@ -228,17 +246,33 @@ class Preset:
         window, masked = self.encoder.window, self.encoder.masked
         fits = self.train.row >= window + masked
         _require(fits, f"a packed row ({self.train.row}) must hold a whole window ({window})")
-        looks = {(one.window, one.masked, one.positions == "end") for one in (self.encoder, *self.committee)}
+        looks = {
+            (one.window, one.masked, one.positions == "end", one.typed, one.preference)
+            for one in (self.encoder, *self.committee)
+        }
         _require(
             len(looks) == 1,
-            "the encoders of a committee must look at the same window, all with masks or none, all from its end or not",
+            "the encoders of a committee must look at the same window, all with masks or none, all from its end or "
+            "not, and all be told the same",
         )
+        weighs = self.loss.objective == "softmax" or self.negatives.each > 0
+        _require(
+            weighs or self.negatives.own_weight == 1.0, "own_weight needs a softmax, or negatives of each position"
+        )
+        _require(not (self.feedback and self.encoder.masked), "training with masks knows no feedback")
         if not any(one.interests for one in (self.encoder, *self.committee)):
             return
         _require(not self.committee, "an encoder with several interests ranks alone, not in a committee")
+        _require(not self.feedback, "an encoder with several interests learns from clicks alone, not from feedback")
         _require(not self.negatives.each, "several interests share the batch's negatives: leave out each")
         by_one = self.loss.choice == "target"
         _require(by_one or not self.negatives.top, "top chooses by one vector: with several interests, choice target")
+
+    @property
+    def feedback(self) -> bool:
+        """Whether it matters what an event is: its log keeps skips and dislikes, and says of each what it is."""
+        told = self.encoder.typed or self.encoder.preference
+        return told or self.negatives.own > 0 or bool(self.loss.target_weights)
 
     def members(self) -> list[Preset]:
         """Return one preset an encoder, seeds apart; [self] where there is no committee."""

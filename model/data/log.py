@@ -1,11 +1,14 @@
 """`SessionLog`: a click log as arrays, the sessions one after the other, no Python object a click.
 
+A log that a model with feedback learns from holds skips and dislikes too, and says what each event is: `kinds`. Without
+it every event is a click. Whatever counts clicks (popularity, baselines, targets) looks at `wanted()` of such a log.
+
 Legend: S sessions, T clicks, V catalogue items (ids 1..V; 0 is padding and never occurs in a log).
 """
 
 import hashlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,11 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.bundle.vocabulary import PAD, Vocabulary
+from export.events import KINDS, is_wanted
 from model.errors import DataError
 
 __all__ = ["SessionLog", "gather_ranges"]
 
 _ARRAYS = {"items": np.int32, "offsets": np.int64, "ts": np.int64}  # the files of a saved log, each NAME.npy
+_KINDS = "kinds"  # a further file, where the log has them
 _VOCABULARY = "items.json"
 
 
@@ -38,6 +43,7 @@ class SessionLog:
     offsets: NDArray[np.int64]  # (S + 1,) session s is items[offsets[s]:offsets[s + 1]]; the first is 0, the last is T
     ts: NDArray[np.int64]  # (T,) ms since the epoch
     vocabulary: Vocabulary  # what the catalogue ids stand for
+    kinds: NDArray[np.int8] | None = None  # (T,) code of each event (export/events.py); None: all clicks
 
     def __post_init__(self) -> None:
         """Check that the arrays fit together; ValueError names the first that does not."""
@@ -53,6 +59,12 @@ class SessionLog:
             raise ValueError(f"{len(self.ts)} times for {len(self.items)} clicks")
         if len(self.items) and (self.items.min() <= PAD or self.items.max() > len(self.vocabulary)):
             raise ValueError(f"items has ids outside 1..{len(self.vocabulary)}")
+        if self.kinds is None:
+            return
+        if self.kinds.dtype != np.int8 or self.kinds.shape != self.items.shape:
+            raise ValueError(f"kinds must be int8 ({self.clicks},), not {self.kinds.dtype} {self.kinds.shape}")
+        if len(self.kinds) and not 1 <= self.kinds.min() <= self.kinds.max() <= len(KINDS):
+            raise ValueError(f"kinds has codes outside 1..{len(KINDS)}")
 
     @property
     def sessions(self) -> int:
@@ -69,6 +81,11 @@ class SessionLog:
         """Clicks of each session: (S,) int64."""
         return np.diff(self.offsets)
 
+    @cached_property
+    def is_wanted(self) -> NDArray[np.bool_]:
+        """Which events stand for interest: all but skips and dislikes, (T,)."""
+        return np.ones(self.clicks, np.bool_) if self.kinds is None else is_wanted(self.kinds)
+
     @property
     def first_ts(self) -> int:
         """Time of the earliest click, ms since the epoch; 0 if there is none."""
@@ -84,13 +101,22 @@ class SessionLog:
         return self.items[self.offsets[index] : self.offsets[index + 1]]
 
     def popularity(self) -> NDArray[np.int64]:
-        """Return the clicks on each of the ids 1..V: (V,) int64, id i at place i - 1."""
-        return np.bincount(self.items, minlength=len(self.vocabulary) + 1)[1:].astype(np.int64)
+        """Return the clicks on each of the ids 1..V: (V,) int64, id i at place i - 1. Skips and dislikes are none."""
+        items = self.items if self.kinds is None else self.items[self.is_wanted]
+        return np.bincount(items, minlength=len(self.vocabulary) + 1)[1:].astype(np.int64)
 
     def select(self, rows: NDArray[Any]) -> "SessionLog":
         """Return the sessions of a boolean mask (S,) or of row numbers, in the order given; copies their clicks."""
         index = np.flatnonzero(rows) if rows.dtype == np.bool_ else rows.astype(np.int64)
         return self._take(self.offsets[index], self.lengths[index])
+
+    def wanted(self) -> "SessionLog":
+        """Return the log without skips and dislikes; the same sessions in the same order, some maybe empty."""
+        if self.kinds is None or self.is_wanted.all():
+            return self
+        before = np.concatenate(([0], np.cumsum(self.is_wanted)))  # (T + 1,) wanted events before each
+        rows = np.flatnonzero(self.is_wanted)
+        return self._rows(rows, before[self.offsets].astype(np.int64))
 
     def thinned(self, sessions: int | None) -> "SessionLog":
         """Return the log, or so many of its sessions, evenly over its time."""
@@ -108,9 +134,9 @@ class SessionLog:
         return self._take(self.offsets[1:] - kept, kept)
 
     def digest(self) -> str:
-        """Return the SHA-256, in hex, of clicks, times, sessions and vocabulary: equal logs have equal digests."""
+        """Return the SHA-256, in hex, of all arrays and the vocabulary: equal logs have equal digests."""
         content = hashlib.sha256(self.vocabulary.to_bytes())
-        for name in _ARRAYS:
+        for name in self._names():
             content.update(np.ascontiguousarray(getattr(self, name)).data)
         return content.hexdigest()
 
@@ -118,8 +144,10 @@ class SessionLog:
         """Write one .npy file an array and the vocabulary as JSON; `load` can then map them instead of reading them."""
         folder = Path(directory)
         folder.mkdir(parents=True, exist_ok=True)
-        for name in _ARRAYS:
+        for name in self._names():
             np.save(folder / f"{name}.npy", getattr(self, name), allow_pickle=False)
+        if self.kinds is None:
+            (folder / f"{_KINDS}.npy").unlink(missing_ok=True)  # of a log that was saved here before
         (folder / _VOCABULARY).write_bytes(self.vocabulary.to_bytes())
 
     @classmethod
@@ -127,16 +155,24 @@ class SessionLog:
         """Read what `save` wrote, memory-mapped unless told otherwise; DataError if it is not there or is damaged."""
         folder = Path(directory)
         try:
+            names = [*_ARRAYS, *([_KINDS] if (folder / f"{_KINDS}.npy").exists() else [])]
             arrays = {
                 name: np.load(folder / f"{name}.npy", mmap_mode="r" if mapped else None, allow_pickle=False)
-                for name in _ARRAYS
+                for name in names
             }
             vocabulary = Vocabulary.from_bytes((folder / _VOCABULARY).read_bytes())
             return cls(**arrays, vocabulary=vocabulary)
         except (OSError, ValueError, EOFError) as error:
             raise DataError(f"{folder} holds no usable session log: {error}") from error
 
+    def _names(self) -> list[str]:
+        """Return the names of the arrays there are."""
+        return [*_ARRAYS, *([] if self.kinds is None else [_KINDS])]
+
     def _take(self, starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> "SessionLog":
-        rows = gather_ranges(starts, lengths)
         offsets = np.concatenate(([0], np.cumsum(lengths))).astype(np.int64)
-        return SessionLog(items=self.items[rows], offsets=offsets, ts=self.ts[rows], vocabulary=self.vocabulary)
+        return self._rows(gather_ranges(starts, lengths), offsets)
+
+    def _rows(self, rows: NDArray[np.int64], offsets: NDArray[np.int64]) -> "SessionLog":
+        kinds = None if self.kinds is None else self.kinds[rows]
+        return replace(self, items=self.items[rows], offsets=offsets, ts=self.ts[rows], kinds=kinds)

@@ -24,11 +24,23 @@ class Batch(NamedTuple):
     targets: Tensor  # (T,) int64 catalogue ids
     sessions: Tensor  # (T,) int64 number of the session inside the batch
     lengths: Tensor  # (S,) int64 positions of each session, on the CPU
+    kinds: Tensor | None = None  # (R, P) int64 code of each event, 0 where empty; None: all clicks
+    read: Tensor | None = None  # (Q,) int64, rising, which of the T are predictions; None: all
+    preference: Tensor | None = None  # (S,) float32 weight of orders against clicks; None: 0.5
+    own: Tensor | None = None  # (Q or T, n) int64 catalogue ids of the session's own negatives, 0 where there is none
+    weights: Tensor | None = None  # (Q or T,) float32 what each prediction counts; None: 1
+
+    def asked(self) -> tuple[Tensor, Tensor]:
+        """Return targets and sessions of the predictions, (Q,) or (T,) each."""
+        if self.read is None:
+            return self.targets, self.sessions
+        return self.targets[self.read], self.sessions[self.read]
 
 
 def to_tensors(packed: PackedBatch, device: torch.device | str = "cpu") -> Batch:
     """Return the batch on `device`; on the CPU the memory is shared."""
-    parts = {name: torch.from_numpy(part).to(device, non_blocking=True) for name, part in packed._asdict().items()}
+    arrays = {name: part for name, part in packed._asdict().items() if part is not None}
+    parts = {name: torch.from_numpy(part).to(device, non_blocking=True) for name, part in arrays.items()}
     return Batch(**parts, lengths=torch.from_numpy(np.bincount(packed.sessions)))
 
 
@@ -42,7 +54,10 @@ def touched_rows(batch: Batch, candidates: Candidates | Tensor) -> tuple[Tensor,
     drawn = candidates if isinstance(candidates, Tensor) else candidates.ids
     assert drawn is not None, "where every item is a candidate no row is left alone"
     zero = torch.zeros(1, dtype=torch.int64, device=batch.ids.device)
-    ids = torch.unique(torch.cat([zero, batch.ids.flatten(), batch.targets, drawn.flatten()]))
+    own = zero if batch.own is None else batch.own.flatten()
+    ids = torch.unique(torch.cat([zero, batch.ids.flatten(), batch.targets, drawn.flatten(), own]))
     drawn = torch.searchsorted(ids, drawn)
     batch = batch._replace(ids=torch.searchsorted(ids, batch.ids), targets=torch.searchsorted(ids, batch.targets))
+    if batch.own is not None:
+        batch = batch._replace(own=torch.searchsorted(ids, batch.own))
     return ids, batch, drawn if isinstance(candidates, Tensor) else candidates._replace(ids=drawn)

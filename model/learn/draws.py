@@ -16,6 +16,7 @@ from model.config import NegativesConfig, Preset
 from model.data.log import SessionLog
 from model.learn.batch import Batch, to_tensors
 from model.learn.distributed import Team
+from model.learn.feedback import Feedback
 from model.learn.masking import pack_masked
 from model.learn.negatives import Candidates, Sampler, at_end
 from model.learn.objectives import RowLoss, row_loss
@@ -40,6 +41,7 @@ class Draws:
         self.log, self.preset, self.device, self.team = log, preset, device, team
         self._usual, self._at_end = (self._comparison(kind) for kind in (preset.negatives, at_end(preset.negatives)))
         self._order: tuple[int, Tensor] | None = None
+        self.feedback = Feedback(log, preset) if preset.feedback else None
 
     def _comparison(self, negatives: NegativesConfig) -> Comparison:
         loss = self.preset.loss
@@ -74,13 +76,18 @@ class Draws:
 
         A tensor (T, n) where each position has negatives of its own.
         """
-        batch = to_tensors(self._packed(chosen, step), self.device)
         rank = self.team.rank
+        if self.feedback is None:
+            batch = to_tensors(self._packed(chosen, step), self.device)
+        else:
+            row = self.preset.train.row
+            batch = self.feedback.batch(chosen.numpy(), step=step, rank=rank, row=row, device=self.device)
+        targets, sessions = batch.asked()
         seed = seed_of(self.preset.train.seed, NEGATIVES, step, *([rank] if rank else []))
         generator = torch.Generator().manual_seed(seed)
         if self.preset.negatives.each:
-            return batch, sampler.draw_each(batch.targets, generator)
-        return batch, sampler.draw(batch.targets, batch.sessions, generator)
+            return batch, sampler.draw_each(targets, generator)
+        return batch, sampler.draw(targets, sessions, generator)
 
     def _packed(self, chosen: Tensor, step: int) -> PackedBatch:
         encoder, row = self.preset.encoder, self.preset.train.row

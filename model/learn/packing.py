@@ -41,6 +41,8 @@ class PackedBatch(NamedTuple):
     cells: Ints  # (T,) row * P + column of each real position
     targets: Ints  # (T,) catalogue ids
     sessions: Ints  # (T,) number of the session inside the batch
+    kinds: Ints | None = None  # (R, P) code of each event, 0 where empty; None: all clicks
+    read: Ints | None = None  # (Q,) rising, which of the T are predictions; None: all
 
 
 def place(lengths: Sequence[int], row: int) -> tuple[Ints, Ints, int]:

@@ -28,6 +28,7 @@ from model.learn import checkpoint
 from model.learn.batch import Batch, is_everything, touched_rows
 from model.learn.distributed import ALONE, Team
 from model.learn.draws import Draws
+from model.learn.feedback import extra_of
 from model.learn.interest_loss import interest_loss
 from model.learn.loss import candidate_loss, own_negatives_loss
 from model.learn.matmul import Products
@@ -175,7 +176,7 @@ class Trainer:
         loss = self.batch_loss(batch, candidates, self.vectors(rows, ids), comparison.row_loss)
         loss.backward()  # type: ignore[no-untyped-call]
         grads = [weight.grad for weight in self.encoder.parameters() if weight.grad is not None]
-        value, stop = self.team.average_(grads, positions=len(batch.targets), loss=float(loss.detach()), stop=stop)
+        value, stop = self.team.average_(grads, positions=len(batch.asked()[0]), loss=float(loss.detach()), stop=stop)
         self.optimizer.step()
         if self.lazy:
             assert ids is not None
@@ -201,14 +202,17 @@ class Trainer:
         with self.autocast():
             hidden = encoder(batch, None if table is encoder.items.weight else table).float()  # (T, H)
             pooled = None if encoder.interests is None else encoder.interests.causal(hidden, batch)
+        if batch.read is not None:
+            hidden = hidden.index_select(0, batch.read)  # (Q, H)
+        (targets, sessions), (extra, share) = batch.asked(), extra_of(batch, self.preset)
         if isinstance(candidates, Tensor):
-            return own_negatives_loss(hidden, table, batch.targets, candidates, row_loss)
+            return own_negatives_loss(hidden, table, targets, candidates, row_loss, extra, share=share)
         top, products = self.preset.negatives.top, self.products
-        args = (hidden, table, batch.targets, batch.sessions, candidates, row_loss)
-        if pooled is not None:
+        args = (hidden, table, targets, sessions, candidates, row_loss)
+        if pooled is not None:  # a preset with interests knows no feedback: every position asks
             loss, window = self.preset.loss, encoder.config.window
             return interest_loss(pooled, *args[1:], config=loss, top=top, window=window, products=products)
-        return candidate_loss(*args, top=top, products=products)
+        return candidate_loss(*args, top=top, products=products, extra=extra)
 
     def autocast(self) -> contextlib.AbstractContextManager[Any]:
         """Return the context the encoder runs in: mixed precision on a GPU, as it is on the CPU."""

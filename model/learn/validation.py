@@ -6,6 +6,8 @@ nothing is excluded: the protocol of model/evaluate/protocol.py, so that the exp
 Where positions count from the start, a causal encoder gives the same vector for click t whether or not later clicks
 follow, so one pass over a session that fits the window answers all its prefixes; otherwise each prefix is encoded by
 itself. Several encoders rank together by the sum of their scores.
+A log that says what each event is has predictions of wanted events alone: of the first events after the first of them;
+an encoder that is told reads skips and dislikes in between, any other does not.
 Ranks count equal scores against the model: rank = number of items not scored lower than the target, NaN ones too.
 """
 
@@ -18,22 +20,24 @@ import torch
 from torch import Tensor
 
 from model.config import EncoderConfig
+from model.data.log import SessionLog, gather_ranges
 from model.evaluate.metrics import CUTOFF, gains
 from model.learn.batch import to_tensors
+from model.learn.feedback import with_kinds
 from model.learn.masking import pack_prefixes_masked
 from model.learn.matmul import Products
-from model.learn.packing import Ints, PackedBatch, Sessions, pack, pack_spans, position_shift, ranges
+from model.learn.packing import Ints, PackedBatch, pack, pack_spans, position_shift, ranges
 from model.nets.encoder import Encoder
 from model.nets.plain import plain_all
 
-__all__ = ["metrics", "next_click_ranks", "validate"]
+__all__ = ["metrics", "next_click_ranks", "predicted", "validate"]
 
 SESSIONS = 256  # sessions encoded at once, where one pass answers all prefixes
 PREFIXES = 128  # prefixes encoded at once, where each needs its own pass: up to a window of activations each
 SCORES = 1 << 22  # scores held at once, 16 MiB
 
 
-def validate(encoders: Sequence[Encoder], log: Sessions, *, row: int = 64) -> dict[str, float]:
+def validate(encoders: Sequence[Encoder], log: SessionLog, *, row: int = 64) -> dict[str, float]:
     """Return recall@20, mrr@20, ndcg@20 and the number of predictions; {} figures of 0 where there is none."""
     for encoder in encoders:
         encoder.eval()
@@ -50,15 +54,18 @@ def metrics(ranks: Ints, cutoff: int) -> dict[str, float]:
 
 
 @torch.inference_mode()
-def next_click_ranks(encoders: Sequence[Encoder], log: Sessions, *, row: int) -> Ints:
+def next_click_ranks(encoders: Sequence[Encoder], log: SessionLog, *, row: int) -> Ints:
     """Return the rank (T,) of each prediction's target, in no set order; the encoders must be in eval mode."""
+    typed = encoders[0].config.typed
+    log = log if typed else log.wanted()
     device = encoders[0].items.weight.device
     products = Products("float32", device)  # bfloat16 makes ties, and ties count against the model
     # Nothing that outlives a batch is allocated in the loop: small blocks kept between large freed ones took 4 GiB.
-    ranks, done = torch.empty(int((np.diff(log.offsets) - 1).clip(min=0).sum()), dtype=torch.int64), 0
+    ranks, done = torch.empty(len(predicted(log)), dtype=torch.int64), 0
     catalogue = torch.cat([encoder.items.weight[1:] for encoder in encoders], dim=1)  # (V, H of all)
     rows = max(1, SCORES // (catalogue.shape[0] * max(1, encoders[0].config.interests)))
-    for packed, predictions in _batches(encoders[0].config, log, row):
+    batches = _typed_batches if typed else _batches
+    for packed, predictions in batches(encoders[0].config, log, row):
         batch, chosen = to_tensors(packed, device), torch.from_numpy(predictions).to(device)
         hidden = torch.cat([encoder.vectors(batch)[chosen] for encoder in encoders], dim=-1)  # (T, [K,] H of all)
         targets = batch.targets[chosen] - 1
@@ -74,7 +81,7 @@ def _ranks(scores: Tensor, targets: Tensor) -> Tensor:
     return scores.shape[1] - (scores < own).sum(dim=1)
 
 
-def _batches(config: EncoderConfig, log: Sessions, row: int) -> Iterator[tuple[PackedBatch, Ints]]:
+def _batches(config: EncoderConfig, log: SessionLog, row: int) -> Iterator[tuple[PackedBatch, Ints]]:
     """Yield packed batches and which of their T entries are predictions."""
     one_by_one = config.masked or config.positions == "end"
     longest = np.diff(log.offsets) - 1  # (S,) clicks of the longest prefix
@@ -90,8 +97,31 @@ def _batches(config: EncoderConfig, log: Sessions, row: int) -> Iterator[tuple[P
         yield _prefixes(config, log, newest[part], lengths[part], row)
 
 
-def _prefixes(config: EncoderConfig, log: Sessions, newest: Ints, lengths: Ints, row: int) -> tuple[PackedBatch, Ints]:
+def predicted(log: SessionLog) -> Ints:
+    """Return the rows (T,) that are predicted: each wanted event of a session but its first."""
+    before = np.concatenate(([0], np.cumsum(log.is_wanted)))
+    began = np.repeat(before[log.offsets[:-1]], log.lengths)
+    return np.flatnonzero(log.is_wanted & (before[:-1] > began))
+
+
+def _typed_batches(config: EncoderConfig, log: SessionLog, row: int) -> Iterator[tuple[PackedBatch, Ints]]:
+    """Yield packed batches of typed events, one prefix a prediction, shortest first."""
+    targets = predicted(log)
+    lengths = np.minimum(targets - np.repeat(log.offsets[:-1], log.lengths)[targets], config.window)
+    order = np.argsort(lengths, kind="stable")
+    for start in range(0, len(order), PREFIXES):
+        part = order[start : start + PREFIXES]
+        yield _prefixes(config, log, targets[part] - 1, lengths[part], row)
+
+
+def _prefixes(
+    config: EncoderConfig, log: SessionLog, newest: Ints, lengths: Ints, row: int
+) -> tuple[PackedBatch, Ints]:
     if config.masked:
         return pack_prefixes_masked(log, newest, lengths, config=config, row=row), np.arange(len(lengths))
     shift = position_shift(lengths, window=config.window, from_end=config.positions == "end")
-    return pack_spans(log.items, newest - lengths + 1, lengths, row=row, shift=shift), np.cumsum(lengths) - 1
+    first, last = newest - lengths + 1, np.cumsum(lengths) - 1
+    batch = pack_spans(log.items, first, lengths, row=row, shift=shift)
+    return with_kinds(
+        batch, log, gather_ranges(first, lengths)
+    ) if config.typed and log.kinds is not None else batch, last

@@ -48,7 +48,7 @@ def start_from(encoder: Encoder, vocabulary: Vocabulary, directory: Path, log: S
         weights = _towered(encoder, weights, state.get("features"))
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{directory} holds no model to start from: {error}") from error
-    theirs, ours = {**_shape(asdict(EncoderConfig())), **_shape(config)}, _shape(asdict(encoder.config))
+    theirs, ours = _shape({**asdict(EncoderConfig()), **config}), _shape(asdict(encoder.config))
     if theirs != ours:
         other = ", ".join(f"{name} {value} for {ours[name]}" for name, value in theirs.items() if value != ours[name])
         preset = state["preset"].get("name", "of the same encoder")
@@ -61,6 +61,7 @@ def start_from(encoder: Encoder, vocabulary: Vocabulary, directory: Path, log: S
         new, old = torch.tensor(pairs).T
         merged[new] = weights[ITEMS][old]
     if log is not None and pairs:
+        log = log.wanted()  # beside what nobody wanted is no place to begin
         known = np.zeros(len(vocabulary) + 1, bool)  # (V + 1,)
         known[[row for row, _ in pairs]] = True
         _place_beside(merged, known, log)

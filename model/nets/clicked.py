@@ -30,7 +30,14 @@ class Clicked(Encoder):
         rows = self.input_dropout(self.look_up(batch.ids, table))
         return torch.as_tensor(rows.flatten(0, 1).index_select(0, batch.cells))
 
-    def last(self, ids: Tensor, table: Tensor | WithFresh | None = None) -> Tensor:
+    def last(
+        self,
+        ids: Tensor,
+        table: Tensor | WithFresh | None = None,
+        *,
+        kinds: Tensor | None = None,
+        preference: Tensor | None = None,
+    ) -> Tensor:
         """Return the vector (B, H) of each session's newest click; ids (B, L <= window), right-padded with 0."""
         rows = torch.arange(ids.shape[0], device=ids.device)
         return self.states(ids, table)[rows, self._newest(ids)]

@@ -16,10 +16,12 @@ import torch
 from torch import Tensor, nn
 
 from export.bundle.vocabulary import PAD
+from export.events import CLICK, TYPES
 from model.config import EncoderConfig
 from model.learn.batch import Batch
 from model.nets.dropout import PooledDropout
 from model.nets.interests import Interests
+from model.nets.preference import MIDDLE, Preference, Tone
 from model.nets.rows import Clicks, Newest, WithFresh
 from model.nets.tower import ItemTower
 
@@ -39,6 +41,10 @@ class Encoder(nn.Module, ABC):
         self.items = nn.Embedding(catalogue + 1, config.hidden, padding_idx=PAD)
         self.interests: Interests | None = None  # how several vectors are made of a session's states
         self.tower: ItemTower | None = None  # of a training with items: what attributes add to `items`
+        if config.typed:
+            self.kinds = nn.Embedding(TYPES, config.hidden, padding_idx=PAD)
+        if config.preference:
+            self.preference = Preference(config.hidden)
 
     def initialise(self) -> None:
         """Give every parameter its first value: Xavier for matrices, 0 for biases and for the padding row."""
@@ -49,6 +55,10 @@ class Encoder(nn.Module, ABC):
                 nn.init.zeros_(parameter)
         with torch.no_grad():
             self.items.weight[PAD].zero_()
+            if self.config.typed:
+                self.kinds.weight[PAD].zero_()
+        if self.config.preference:
+            self.preference.initialise()
 
     def look_up(self, ids: Tensor, table: Tensor | WithFresh | None) -> Tensor:
         """Return the item vectors (..., H) of ids (...), scaled; from `table` where one is given."""
@@ -63,11 +73,35 @@ class Encoder(nn.Module, ABC):
     def forward(self, batch: Batch, table: Tensor | WithFresh | None = None) -> Tensor:
         """Return hidden (T, H) of a packed batch; `table` (rows, H) takes the place of the item table for its ids."""
 
+    def say_kinds(self, x: Tensor, kinds: Tensor | None, ids: Tensor) -> Tensor:
+        """Return x (..., H) with what each event (...) is added, where the encoder is told; None: all clicks."""
+        if not self.config.typed:
+            return x
+        return torch.as_tensor(x + self.kinds((ids != PAD).to(ids.dtype) * CLICK if kinds is None else kinds))
+
+    def tone(self, preference: Tensor | None, sessions: int) -> Tone | None:
+        """Return what preferences (S,) make of so many sessions, the middle where None is given.
+
+        None for an encoder that is told none.
+        """
+        if not self.config.preference:
+            return None
+        given = self.items.weight.new_full((sessions,), MIDDLE) if preference is None else preference
+        return Tone(*self.preference(given))
+
     @abstractmethod
-    def last(self, ids: Tensor, table: Tensor | WithFresh | None = None) -> Tensor:
+    def last(
+        self,
+        ids: Tensor,
+        table: Tensor | WithFresh | None = None,
+        *,
+        kinds: Tensor | None = None,
+        preference: Tensor | None = None,
+    ) -> Tensor:
         """Return hidden (B, H) of each session's next click; ids (B, L <= window), right-padded with 0, none empty.
 
-        table: where ids may be those of items newer than the model.
+        table: where ids may be those of items newer than the model. kinds (B, L): code of each event, for an encoder
+        that is told; None: all clicks. preference (B,) float32 likewise; None: the middle.
         """
 
     @abstractmethod
@@ -79,10 +113,17 @@ class Encoder(nn.Module, ABC):
         hidden = self(batch, table)
         return torch.as_tensor(hidden if self.interests is None else self.interests.causal(hidden, batch).vectors)
 
-    def newest(self, ids: Tensor, table: Tensor | WithFresh | None = None) -> Tensor:
+    def newest(
+        self,
+        ids: Tensor,
+        table: Tensor | WithFresh | None = None,
+        *,
+        kinds: Tensor | None = None,
+        preference: Tensor | None = None,
+    ) -> Tensor:
         """Return what sessions are scored with: hidden (B, H), or (B, K, H) of several interests."""
         if self.interests is None:
-            return self.last(ids, table)
+            return self.last(ids, table, kinds=kinds, preference=preference)
         return self.interests.newest(self.states(ids, table), ids != PAD)
 
     def _newest(self, ids: Tensor) -> Tensor:
@@ -205,9 +246,21 @@ class Transformer(Encoder):
         self.norm = nn.LayerNorm(config.hidden)
         self.initialise()
 
-    def embed(self, ids: Tensor, positions: Tensor, table: Tensor | WithFresh | None = None) -> Tensor:
-        """Return (..., H) for ids and positions (...), any integer type; masked: id 0 is the mask."""
-        x = self.look_up(ids, table)
+    def embed(
+        self,
+        ids: Tensor,
+        positions: Tensor,
+        table: Tensor | WithFresh | None = None,
+        kinds: Tensor | None = None,
+        into: Tensor | None = None,
+    ) -> Tensor:
+        """Return (..., H) for ids, positions and kinds (...), any integer type; masked: id 0 is the mask.
+
+        into (..., H): what a preference adds to every event.
+        """
+        x = self.say_kinds(self.look_up(ids, table), kinds, ids)
+        if into is not None:
+            x = x + into
         if self.config.masked:
             x = torch.where((ids == PAD).unsqueeze(-1), self.mask * math.sqrt(self.config.hidden), x)
         if self.config.positions in ("start", "end"):
@@ -221,17 +274,28 @@ class Transformer(Encoder):
             length = batch.ids.shape[1]
             allowed &= torch.ones(length, length, dtype=torch.bool, device=allowed.device).tril()
         turns = (batch.positions, batch.positions) if self.config.positions == "rotary" else None
-        x = self.embed(batch.ids, batch.positions, table)
+        tone = self.tone(batch.preference, len(batch.lengths))
+        into = None if tone is None else tone.into[batch.owner.clamp(min=0)]  # (R, P, H)
+        x = self.embed(batch.ids, batch.positions, table, batch.kinds, into)
         for layer in self.layers:
             x = layer(x, allowed, turns=turns)
-        return torch.as_tensor(self.norm(x.flatten(0, 1).index_select(0, batch.cells)))
+        hidden = self.norm(x.flatten(0, 1).index_select(0, batch.cells))
+        return torch.as_tensor(hidden if tone is None else tone.of(batch.sessions).out(hidden))
 
-    def last(self, ids: Tensor, table: Tensor | WithFresh | None = None) -> Tensor:
+    def last(
+        self,
+        ids: Tensor,
+        table: Tensor | WithFresh | None = None,
+        *,
+        kinds: Tensor | None = None,
+        preference: Tensor | None = None,
+    ) -> Tensor:
         """Return hidden (B, H), as Encoder.last does.
 
         Padding is computed in attention only, and the last layer computes the newest click only.
         """
         newest = self._newest(ids)
+        tone = self.tone(preference, ids.shape[0])
         if self.config.masked:
             ids, newest = nn.functional.pad(ids, (0, 1)), newest + 1
         steps = torch.arange(ids.shape[1], device=ids.device)
@@ -241,13 +305,18 @@ class Transformer(Encoder):
         clicks = Clicks.of(real)
         last = Newest(clicks.places.gather(1, newest.unsqueeze(1)).squeeze(1))
         positions = self._serving_positions(steps, newest).expand(ids.shape).flatten()[clicks.cells]  # (T,)
-        x = self.embed(ids.flatten()[clicks.cells], positions, table)  # (T, H)
+        told = None if kinds is None else kinds.flatten()[clicks.cells]  # (T,)
+        into = None if tone is None else tone.into.unsqueeze(1).expand(-1, ids.shape[1], -1)  # (B, L, H)
+        x = self.embed(
+            ids.flatten()[clicks.cells], positions, table, told, None if into is None else clicks.out_of_rows(into)
+        )  # (T, H)
         turns, at_last = None, None
         if self.config.positions == "rotary":
             turns, at_last = (positions, positions), (positions[last.clicks], positions)
         for layer in self.layers[:-1]:
             x = layer(x, allowed, turns, clicks, clicks)
-        return torch.as_tensor(self.norm(self.layers[-1](x, seen, at_last, last, clicks)))
+        hidden = self.norm(self.layers[-1](x, seen, at_last, last, clicks))
+        return torch.as_tensor(hidden if tone is None else tone.out(hidden))
 
     def states(self, ids: Tensor, table: Tensor | WithFresh | None = None) -> Tensor:
         """Return (B, L, H); a session is a packed row of its own."""

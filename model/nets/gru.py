@@ -39,9 +39,11 @@ class GRU(Encoder):
 
     def forward(self, batch: Batch, table: Tensor | WithFresh | None = None) -> Tensor:
         """Return hidden (T, H); every position of a session must be read out."""
-        clicked = (
-            self.input_dropout(self.look_up(batch.ids, table)).flatten(0, 1).index_select(0, batch.cells)
-        )  # (T, H)
+        tone = self.tone(batch.preference, len(batch.lengths))
+        events = self.say_kinds(self.look_up(batch.ids, table), batch.kinds, batch.ids)  # (R, P, H)
+        if tone is not None:
+            events = events + tone.into[batch.owner.clamp(min=0)]
+        clicked = self.input_dropout(events).flatten(0, 1).index_select(0, batch.cells)  # (T, H)
         order, sizes = by_step(batch.lengths, batch.sessions.cpu())
         order = order.to(clicked.device)
         x = clicked.index_select(0, order)
@@ -49,16 +51,29 @@ class GRU(Encoder):
             x = self.dropout(layer(PackedSequence(x, sizes))[0].data)
         back = torch.empty_like(order)
         back[order] = torch.arange(len(order), device=order.device)
-        return self._head(x.index_select(0, back), clicked)
+        hidden = self._head(x.index_select(0, back), clicked)
+        return hidden if tone is None else tone.of(batch.sessions).out(hidden)
 
-    def last(self, ids: Tensor, table: Tensor | WithFresh | None = None) -> Tensor:
-        """Return hidden (B, H) at each session's newest click; ids (B, L <= window), right-padded with 0."""
+    def last(
+        self,
+        ids: Tensor,
+        table: Tensor | WithFresh | None = None,
+        *,
+        kinds: Tensor | None = None,
+        preference: Tensor | None = None,
+    ) -> Tensor:
+        """Return hidden (B, H) at each session's newest click, as Encoder.last does."""
         newest = self._newest(ids)  # (B,)
-        x = clicked = self.look_up(ids, table)
+        tone = self.tone(preference, ids.shape[0])
+        clicked = self.say_kinds(self.look_up(ids, table), kinds, ids)
+        if tone is not None:
+            clicked = clicked + tone.into.unsqueeze(1)
+        x = clicked
         for layer in self.layers:
             x = _in_graph(layer, x) if torch.compiler.is_exporting() else layer(x)[0]
         rows = torch.arange(x.shape[0], device=x.device)
-        return self._head(x[rows, newest], clicked[rows, newest])
+        hidden = self._head(x[rows, newest], clicked[rows, newest])
+        return hidden if tone is None else tone.out(hidden)
 
     def states(self, ids: Tensor, table: Tensor | WithFresh | None = None) -> Tensor:
         """Return (B, L, H), the state after each click."""

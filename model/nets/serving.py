@@ -22,6 +22,8 @@ from model.nets.rows import WithFresh
 
 __all__ = ["ServingModel"]
 
+_ALWAYS = ("ids", "exclude", "k", "also", "away", "push")  # inputs of every graph
+
 
 class ServingModel(nn.Module):
     """Trained encoders with the ranking of the whole catalogue behind them; always in eval mode.
@@ -44,7 +46,9 @@ class ServingModel(nn.Module):
         self.widths = [table.shape[1] for table in tables]
         self.hidden = sum(self.widths)
         self.several = encoders[0].interests is not None
-        self.inputs = ("ids", "exclude", "k", "also", "away", "push", *(("fresh",) if fresh else ()))
+        config = encoders[0].config
+        takes = {"kinds": config.typed, "preference": config.preference, "fresh": fresh}
+        self.inputs = (*_ALWAYS, *(name for name, taken in takes.items() if taken))
         self.outputs = ("top_ids", "top_scores", "also_scores", *(("top_interests",) if self.several else ()))
         if self.several:
             self.head: nn.Module = InterestTopK(tables[0])
@@ -58,12 +62,14 @@ class ServingModel(nn.Module):
         """Return top_ids int32 and top_scores float32, (B, K) each, best first, and also_scores float32 (B, C).
 
         ids int32 (B, L <= window), right-padded with 0, at least one click each; exclude int32 (B, E >= 1), 0-padded;
-        k int64 () with 1 <= K <= V; also int32 (C,) and away int32 (B, A), 0-padded; push float32 (); others: `fresh`
-        float32 (X, H), where it is taken. With several interests top_interests int32 (B, K) comes last.
+        k int64 () with 1 <= K <= V; also int32 (C,) and away int32 (B, A), 0-padded; push float32 (); others,
+        those that are taken: kinds int32 (B, L), preference float32 (B,), fresh float32 (X, H). With several interests
+        top_interests int32 (B, K) comes last.
         """
-        tables = self._tables(*others)
+        told = dict(zip(self.inputs[len(_ALWAYS) :], others, strict=True))
+        tables = self._tables(told.pop("fresh", None))
         scored, moved = (best_scores_of, all_moved_away) if self.several else (scores_of, moved_away)
-        vectors = moved(self._vectors(ids, tables), _rows(tables, away), away, push)
+        vectors = moved(self._vectors(ids, tables, **told), _rows(tables, away), away, push)
         top_ids, top_scores, *which = self.head(vectors, exclude, k)
         return (top_ids, top_scores, scored(vectors, _rows(tables, also), also), *which)
 
@@ -79,10 +85,17 @@ class ServingModel(nn.Module):
         parts = zip(self.encoders, torch.split(fresh, self.widths, dim=1), strict=True)
         return [WithFresh(encoder.items.weight, part) for encoder, part in parts]
 
-    def _vectors(self, ids: Tensor, tables: Sequence[Tensor | WithFresh]) -> Tensor:
+    def _vectors(
+        self,
+        ids: Tensor,
+        tables: Sequence[Tensor | WithFresh],
+        kinds: Tensor | None = None,
+        preference: Tensor | None = None,
+    ) -> Tensor:
         """Return (B, H), or (B, I, H) of I interests."""
         pairs = zip(self.encoders, tables, strict=True)
-        return torch.cat([encoder.newest(ids, table) for encoder, table in pairs], dim=-1)
+        vectors = [encoder.newest(ids, table, kinds=kinds, preference=preference) for encoder, table in pairs]
+        return torch.cat(vectors, dim=-1)
 
 
 def _rows(tables: Sequence[Tensor | WithFresh], ids: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.bundle.vocabulary import PAD, Vocabulary
+from export.events import is_wanted
 from model.data.log import SessionLog, gather_ranges
 from model.data.readers.raw import RawLog
 from model.errors import DataError
@@ -17,6 +18,9 @@ def build_log(
     raw: RawLog, vocabulary: Vocabulary | None = None, *, min_support: int = 1, min_length: int = 2
 ) -> SessionLog:
     """Return the sessions of at least `min_length` clicks, each by time, in the order of their last click.
+
+    Where the raw log keeps skips or dislikes the log says what each event is. They count for a session's place and an
+    item's support, but not for its length: every session has `min_length` events that stand for interest.
 
     Without a vocabulary one is made of the items with at least `min_support` clicks, in the order of the shop's ids
     (numbers by value): sessions that are too short go first, then rare items, then sessions they leave too short. With
@@ -35,15 +39,22 @@ def build_log(
         raise DataError(f"no session of at least {min_length} clicks on known items among {raw.clicks:,} clicks")
     rows, lengths = in_session_order(raw, rows)
     offsets = np.concatenate(([0], np.cumsum(lengths))).astype(np.int64)
-    return SessionLog(items=ids[raw.items[rows]], offsets=offsets, ts=raw.ts[rows], vocabulary=vocabulary)
+    return SessionLog(
+        items=ids[raw.items[rows]],
+        offsets=offsets,
+        ts=raw.ts[rows],
+        vocabulary=vocabulary,
+        kinds=(raw.kinds[rows] + 1).astype(np.int8) if raw.typed else None,
+    )
 
 
 def long_enough(raw: RawLog, rows: Rows, min_length: int) -> Rows:
-    """Return those lines whose session has at least `min_length` of them."""
-    if min_length == 1:
+    """Return those lines whose session has at least `min_length` of them that stand for interest."""
+    if min_length == 1 and not raw.typed:
         return rows
     sessions = raw.sessions[rows]
-    return rows[np.bincount(sessions, minlength=1)[sessions] >= min_length]
+    counted = is_wanted(raw.kinds[rows] + 1) if raw.typed else None
+    return rows[np.bincount(sessions, counted, minlength=1)[sessions] >= min_length]
 
 
 def supported(raw: RawLog, rows: Rows, min_support: int) -> Rows:

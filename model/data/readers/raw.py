@@ -31,6 +31,7 @@ class RawLog:
     session_ids: Column  # (S,) int64 or string
     item_ids: Column  # (I,) int64 or string
     report: ReadReport
+    typed: bool = False  # skips and dislikes were kept, so that kinds matter
 
     @property
     def clicks(self) -> int:

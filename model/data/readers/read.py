@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from model.data.readers.columns.arrow import Column, pc
 from model.data.readers.columns.clean import Cleaned, Rows, clean
-from model.data.readers.columns.kinds import KINDS
+from model.data.readers.columns.kinds import KINDS, POSITIVES
 from model.data.readers.columns.times import doubts
 from model.data.readers.files import find_files
 from model.data.readers.formats.csv import read_csv
@@ -58,7 +59,7 @@ def read_log(path: str | os.PathLike[str], options: ReadOptions | None = None) -
             f"{path}: {report.bad_lines:,} of {report.lines:,} lines are bad ({counts(report.bad)}); "
             f"at most {options.max_bad_share:.2%} may be" + "".join(f"\n  {line}" for line in _shown(report))
         )
-    raw = join(chunks, report)
+    raw = replace(join(chunks, report), typed=not options.kinds <= POSITIVES)
     if not raw.clicks:
         shown = "".join(f"\n  {line}" for line in _shown(report))
         raise DataError(f"{path} holds no event that can be used: {report.summary()}{shown}")

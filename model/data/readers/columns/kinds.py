@@ -7,12 +7,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from export.events import KINDS, NEGATIVES
 from model.data.readers.columns.arrow import Column, is_text
 
 __all__ = ["ALIASES", "KINDS", "LEFT_OUT", "OTTO_NUMBERS", "POSITIVES", "kind_codes", "kind_of", "written"]
 
-KINDS = ("click", "cart", "order", "like", "skip", "dislike")  # of the click contract, in its order
-POSITIVES = frozenset({"click", "cart", "order", "like"})  # what a shopper wanted
+POSITIVES = frozenset(KINDS) - NEGATIVES  # what a shopper wanted
 LEFT_OUT = 255  # the code of a kind that is not kept
 ALIASES = {
     **{kind: kind for kind in KINDS},

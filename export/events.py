@@ -1,0 +1,31 @@
+"""Kinds of event, as trainer and worker number them: what a log's `kinds`, a graph's input of that name, and a ranker's
+rows hold.
+
+A kind's code is its place in KINDS + 1; 0 is padding.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["CLICK", "KINDS", "NEGATIVES", "TYPES", "code_of", "is_wanted"]
+
+KINDS = ("click", "cart", "order", "like", "skip", "dislike")  # of the click contract, in its order
+NEGATIVES = frozenset({"skip", "dislike"})  # what a shopper did not want; never a target
+CLICK = 1  # the code of a click
+TYPES = len(KINDS) + 1  # codes, padding among them
+
+_CODES = {kind: place + 1 for place, kind in enumerate(KINDS)}
+_WANTED = np.array([False, *(kind not in NEGATIVES for kind in KINDS)])
+
+
+def code_of(kind: str) -> int:
+    """Return the code of a kind; KeyError for a word that is none."""
+    return _CODES[kind]
+
+
+def is_wanted(codes: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return which of some codes (...) stand for interest: neither padding, nor a skip or a dislike."""
+    found: NDArray[np.bool_] = _WANTED[codes]
+    return found
