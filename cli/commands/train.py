@@ -24,7 +24,10 @@ __all__ = ["app"]
 app = typer.Typer()
 MODEL = "The model"
 RUN = "The run"
-PRESETS = "tron-fast, tron+, tron, sasrec, sasrec-ssm, gru4rec+, gru4rec+bpr-max, bert4rec"  # importing them is slow
+PRESETS = (  # importing them is slow
+    "tron-fast, tron+, tron, sasrec, sasrec-ssm, gru4rec+, gru4rec+bpr-max, bert4rec, tron-feedback, sasrec-feedback; "
+    "those of feedback with -inputs or -targets too"
+)
 
 
 @command(app, rich_help_panel="Train and measure")

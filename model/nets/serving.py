@@ -28,7 +28,7 @@ class ServingModel(nn.Module):
     encoder of that width.
     """
 
-    inputs = ("ids", "exclude", "k", "also", "away", "push")
+    inputs: tuple[str, ...] = ("ids", "exclude", "k", "also", "away", "push")
     outputs = ("top_ids", "top_scores", "also_scores")
 
     def __init__(self, encoders: Sequence[Encoder], *, margin: int | None = None) -> None:
@@ -37,19 +37,31 @@ class ServingModel(nn.Module):
         self.encoders = encoders
         self.members = nn.ModuleList(encoders)  # has their parameters exported
         self.window = encoders[0].config.window
+        told = encoders[0].config
+        self.told = tuple(name for name, is_told in (("kinds", told.typed), ("preference", told.preference)) if is_told)
+        self.inputs = (*type(self).inputs, *self.told)
         tables = [encoder.items.weight for encoder in encoders]  # (V + 1, H_i) each
         self.head = _exact(tables) if margin is None else Int8TopK(tables, margin)
         self.eval()
 
     def forward(
-        self, ids: Tensor, exclude: Tensor, k: Tensor, also: Tensor, away: Tensor, push: Tensor
+        self,
+        ids: Tensor,
+        exclude: Tensor,
+        k: Tensor,
+        also: Tensor,
+        away: Tensor,
+        push: Tensor,
+        told: Tensor | None = None,
+        told_too: Tensor | None = None,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Return top_ids int32 and top_scores float32, (B, K) each, best first, and also_scores float32 (B, C).
 
         ids int32 (B, L <= window), right-padded with 0, at least one click each; exclude int32 (B, E >= 1), 0-padded;
         k int64 () with 1 <= K <= V; also int32 (C,) and away int32 (B, A), 0-padded; push float32 ().
+        told, told_too: kinds int32 (B, L) and preference float32 (B,), those of them that the encoders are told.
         """
-        hidden = moved_away(self._hidden(ids), self._rows(away), away, push)
+        hidden = moved_away(self._hidden(ids, told, told_too), self._rows(away), away, push)
         top_ids, top_scores = self.head(hidden, exclude, k)
         return top_ids, top_scores, scores_of(hidden, self._rows(also), also)
 
@@ -58,8 +70,9 @@ class ServingModel(nn.Module):
         top_ids, top_scores = self.head(self._hidden(ids), exclude, k)
         return top_ids, top_scores
 
-    def _hidden(self, ids: Tensor) -> Tensor:
-        return torch.cat([encoder.last(ids) for encoder in self.encoders], dim=1)  # (B, H)
+    def _hidden(self, ids: Tensor, *told: Tensor | None) -> Tensor:
+        given = dict(zip(self.told, told, strict=False))
+        return torch.cat([encoder.last(ids, **given) for encoder in self.encoders], dim=1)  # (B, H)
 
     def _rows(self, ids: Tensor) -> Tensor:
         """Return the item vectors (..., H) of ids (...), as they score."""
