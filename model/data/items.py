@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
-import pyarrow.parquet as pq
 
 from export.bundle.vocabulary import Vocabulary
 from export.items.features import FeatureRows, FeatureVocabulary
 from export.items.item import Item
 from model.config import TowerConfig
+from model.data.item_files.read import read_items
 from model.errors import DataError
 from model.reports.progress import OnProgress, Progress, ignore
 
@@ -102,11 +102,10 @@ def features_of(
 
 def read_known_items(path: Path, config: TowerConfig, on_progress: OnProgress = ignore) -> KnownItems:
     """Read a file of items, and say what was found. DataError where it can't be read, or says nothing."""
-    table = pq.read_table(path, columns=["item_id", "attributes"])
-    rows = zip(table["item_id"].to_pylist(), table["attributes"].to_pylist(), strict=True)
-    items = [Item(item_id=str(name), attributes={"attributes": tuple(map(str, values or ()))}) for name, values in rows]
-    on_progress(Progress(stage="items", message=f"{len(items):,} items"))
-    return KnownItems(items, config)
+    found = read_items(path)
+    for line in found.report.told(str(path)):
+        on_progress(Progress(stage="items", message=line))
+    return KnownItems(found.table, config)
 
 
 def _has_feature(item: Item) -> bool:
