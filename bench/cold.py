@@ -17,25 +17,23 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 import torch
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from bench.measure.shops import beauty_items, beauty_sessions, log_of
 from bench.quality import USUAL_DATA
 from export.bundle.vocabulary import PAD, Vocabulary
-from export.items.item import Item
 from export.ranking.ranker import Ranker, RankerConfig
 from model.bundling import export_bundle
 from model.config import Preset, TowerConfig
-from model.data.items import KnownItems
+from model.data.known_items import KnownItems
 from model.data.log import SessionLog
 from model.evaluate.judge import Judged, Judgement, judge, of_baseline, of_ranker
 from model.evaluate.metrics import CUTOFF
@@ -147,37 +145,19 @@ def among_cold(trained: Trained, shop: Shop, window: int) -> float:
 
 def beauty(folder: Path, *, share: float, seed: int, users: int | None = None) -> Shop:
     """Read Beauty with a share of its items kept out of training; `users`: of train, the first so many."""
-    table = pq.read_table(folder / "beauty.parquet", columns=["session_id", "item_id", "split"]).to_pydict()
-    rows = pq.read_table(folder / "beauty_items.parquet").to_pydict()
-    described = zip(rows["item_id"], rows["attributes"], strict=True)
-    items = [Item(item_id=str(name), attributes={"attributes": tuple(map(str, values))}) for name, values in described]
-    names = sorted({str(item) for item in table["item_id"]})
+    sessions = beauty_sessions(folder)
+    names = sorted({item for histories in sessions.values() for items in histories for item in items})
     random = np.random.default_rng([seed, 77])
     cold = frozenset(random.permutation(names)[: round(share * len(names))].tolist())
-    sessions: dict[str, dict[int, list[str]]] = {"train": {}, "valid": {}, "test": {}}
-    for user, item, split in zip(table["session_id"], table["item_id"], table["split"], strict=True):
-        if split == "test" or str(item) not in cold:
-            sessions[split].setdefault(user, []).append(str(item))
-    clicked = list(sessions["train"].values())[:users]
+    warm_of = {part: [[item for item in items if item not in cold] for items in sessions[part]] for part in sessions}
+    clicked = warm_of["train"][:users]
     warm = Vocabulary(sorted({item for items in clicked for item in items}))
     return Shop(
         train=log_of(clicked, warm),
-        valid=log_of(sessions["valid"].values(), warm),
-        test=log_of(sessions["test"].values(), Vocabulary(names)),
-        items=KnownItems(items, TowerConfig()),
+        valid=log_of(warm_of["valid"], warm),
+        test=log_of(sessions["test"], Vocabulary(names)),
+        items=KnownItems(beauty_items(folder), TowerConfig()),
         cold=cold,
-    )
-
-
-def log_of(sessions: Iterable[list[str]], vocabulary: Vocabulary) -> SessionLog:
-    """Return a log of sessions of shop ids, without items that the vocabulary lacks, and then those of one click."""
-    encoded = [ids for items in sessions if len(ids := vocabulary.encode(items)) > 1]
-    lengths = np.array([len(ids) for ids in encoded], np.int64)
-    return SessionLog(
-        items=np.concatenate([np.array(ids, np.int32) for ids in encoded]),
-        offsets=np.concatenate(([0], np.cumsum(lengths))),
-        ts=np.arange(int(lengths.sum()), dtype=np.int64),
-        vocabulary=vocabulary,
     )
 
 

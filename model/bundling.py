@@ -23,7 +23,7 @@ from export.graph.tower import export_tower
 from export.items.features import FeatureVocabulary
 from export.ranking.ranker import Ranker, RankerConfig
 from model.config import Preset
-from model.data.items import KnownItems
+from model.data.known_items import KnownItems
 from model.data.log import SessionLog
 from model.evaluate.metrics import MAIN
 from model.evaluate.protocol import evaluate, prefixes

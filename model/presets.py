@@ -186,7 +186,7 @@ def tron_plus() -> Preset:
 def mtmi() -> Preset:
     """Return several interests a session, trained as they serve, with users and items in towers of their own.
 
-    Source of the name and its three issues: "Multi-tower multi-interest with user-representation repel" (2022-2023), of
+    Source: the name and its three issues, "Multi-tower multi-interest with user-representation repel" (2022-2023), of
     which the abstract alone can be cited. All else is ours: `tron-fast`'s encoder and schedule; K = 4 interests by
     ComiRec's self-attentive pooling over the encoder's states, those of a position from the clicks up to it; an item's
     score is that of its best interest, for the target and for the negatives; interests that point the same way are

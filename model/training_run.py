@@ -25,7 +25,7 @@ from model.config import Preset
 from model.cycle.config import RefitConfig
 from model.cycle.lineage import code_version, commit
 from model.cycle.refit import guarded, refit
-from model.data.items import KnownItems, features_of, read_known_items
+from model.data.known_items import KnownItems, features_of, read_known_items
 from model.data.log import SessionLog
 from model.data.overlap import overlap
 from model.data.readers import RawLog, ReadOptions, build_log, read_log

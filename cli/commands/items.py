@@ -40,7 +40,7 @@ def load(
     json: Json = False,
 ) -> None:
     """Send items from files to the topic; workers know them within two seconds."""
-    from model.data.item_files.read import read_items
+    from model.data.items.read import read_items
     from stream.items.load import load_items
 
     read = read_items(path, item_column=item_column, max_bad_share=max_bad_share)

@@ -22,7 +22,7 @@ class InterestTopK(nn.Module):
     """Rank the whole catalogue by the best of a session's interests, and say which that was."""
 
     def __init__(self, table: Tensor) -> None:
-        """Take the item table (V + 1, H), a shared parameter; row 0 is padding. ConfigError for an empty catalogue."""
+        """Take the item table (V + 1, H), a parameter, whose row 0 is padding. ConfigError for an empty catalogue."""
         super().__init__()
         if table.shape[0] < PAD + 2:
             raise ConfigError("the catalogue has no items")

@@ -119,7 +119,7 @@ class FeatureVocabulary(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         for name, texts in sorted(item.attributes.items()):
             values = _whole(name, texts)
             codes += [self.code(name, value) for value in values]
-            weights += [len(values) ** -0.5] * len(values)
+            weights += [max(1, len(values)) ** -0.5] * len(values)
         return codes[:MOST_VALUES], weights[:MOST_VALUES]
 
     def alike(self, other: "FeatureVocabulary") -> NDArray[np.int64]:

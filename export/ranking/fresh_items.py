@@ -27,6 +27,8 @@ class FreshItems:
         self._embedder, self._view, self._most = Embedder(bundle), view, most
         self._vectors: dict[str, NDArray[np.float32]] = {}  # of each fresh item that has a feature
         self._seen = (-1, -1)  # revision and generation of the table
+        self._every: Sequence[str] = ()  # fresh items of the view, in its order
+        self._names: frozenset[str] = frozenset()  # those of them that may have a vector
         self.item_ids: Sequence[str] = ()  # (X,) shop ids
         self.ids: Mapping[str, int] = {}  # shop id -> V + 1 to V + X
         self.vectors = np.zeros((1, self._embedder.hidden), np.float32)  # (X, H); one row of zeros where X is 0
@@ -41,15 +43,18 @@ class FreshItems:
         if now == self._seen:
             return False
         changed = set(table.changed_since(self._seen[0])) if now[1] == self._seen[1] else None  # None: all
-        fresh = self._view.fresh
-        self.left_out = max(0, len(fresh) - self._most)
-        fresh = fresh[self.left_out :]
+        every = self._view.fresh
+        self._seen = now
+        if changed is not None and every == self._every and changed.isdisjoint(self._names):
+            return False
+        self._every, self.left_out = every, max(0, len(every) - self._most)
+        fresh = every[self.left_out :]
+        self._names = frozenset(fresh)
         known = {} if changed is None else {name: self._vectors.get(name) for name in fresh if name not in changed}
         missing = [item for name in fresh if known.get(name) is None and (item := table.get(name)) is not None]
         found = self._embed(missing)
         self._vectors = {name: vector for name in fresh if (vector := _either(known, found, name)) is not None}
         self.blank = len(fresh) - len(self._vectors)
-        self._seen = now
         return self._number()
 
     def _embed(self, items: Sequence[Item]) -> dict[str, NDArray[np.float32]]:

@@ -35,7 +35,7 @@ from model.cycle.fresh import fresh_log, fresh_parts, fresh_preset
 from model.cycle.gate import GateReport, pass_gate
 from model.cycle.lineage import code_version, commit, published_by
 from model.cycle.refit import guarded, refit
-from model.data.items import KnownItems, features_of, read_known_items
+from model.data.known_items import KnownItems, features_of, read_known_items
 from model.data.log import SessionLog
 from model.data.readers.build import build_log
 from model.data.readers.raw import RawLog

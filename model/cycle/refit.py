@@ -14,7 +14,7 @@ from export.errors import NextclickError
 from export.ranking.ranker import Ranker
 from model.config import Preset
 from model.cycle.config import RefitConfig
-from model.data.items import ItemFeatures
+from model.data.known_items import ItemFeatures
 from model.data.log import SessionLog
 from model.evaluate.judge import judge, of_ranker, overlap_of_lists
 from model.evaluate.metrics import MAIN

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from model.config import Preset
-from model.data.items import ItemFeatures
+from model.data.known_items import ItemFeatures
 from model.data.log import SessionLog
 from model.learn.distributed import ALONE, Team
 from model.learn.train import Trained, train

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from model.config import LossConfig
+from model.config import Preset
 from model.learn.loss import candidate_loss
 from model.learn.matmul import Products, chunk_rows
 from model.learn.negatives import Candidates, mask_
@@ -40,13 +40,11 @@ def interest_loss(
     candidates: Candidates,
     row_loss: RowLoss,
     *,
-    config: LossConfig,
-    top: int,
-    window: int,
+    preset: Preset,
     products: Products,
 ) -> Tensor:
     """Return the mean loss of `pooled`, T positions, against table (V + 1, H); targets and sessions are int64 (T,)."""
-    vectors = pooled.vectors.float()
+    vectors, config, top = pooled.vectors.float(), preset.loss, preset.negatives.top
     if config.choice == "best":
         args = (vectors, table, targets, sessions, candidates, row_loss, products)
         loss = torch.as_tensor(_BestLoss.apply(*args))  # type: ignore[no-untyped-call]
@@ -57,7 +55,9 @@ def interest_loss(
     if config.repel:
         loss = loss + config.repel * repel(vectors)
     if config.routing:
-        loss = loss + config.routing * routing(pooled.focus.float(), window=window, hidden=vectors.shape[2])
+        loss = loss + config.routing * routing(
+            pooled.focus.float(), window=preset.encoder.window, hidden=vectors.shape[2]
+        )
     return loss
 
 

@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from export.bundle.vocabulary import PAD
 from model.config import Preset
-from model.data.items import ItemFeatures
+from model.data.known_items import ItemFeatures
 from model.data.log import SessionLog
 from model.errors import CheckpointError, Interrupted, TrainingError
 from model.evaluate.metrics import MAIN, SECOND
@@ -42,6 +42,7 @@ from model.machine.interrupt import noting_end_signals
 from model.machine.threads import use_threads
 from model.nets.encoder import Encoder
 from model.nets.encoders import new_encoder
+from model.nets.tower import vectors_of_step
 from model.reports.progress import OnProgress, Progress, ignore
 
 __all__ = ["Trained", "Trainer", "train"]
@@ -173,24 +174,17 @@ class Trainer:
         if self.lazy or (self.encoder.tower is not None and not is_everything(candidates)):
             ids, batch, candidates = touched_rows(batch, candidates)
             rows = rows.detach()[ids].requires_grad_() if self.lazy else functional.embedding(ids, rows, PAD)
-        loss = self.batch_loss(batch, candidates, self.vectors(rows, ids), comparison.row_loss)
+        seed = seed_of(self.preset.train.seed, IDS, self.step, self.team.rank)
+        table = vectors_of_step(self.encoder.tower, rows, ids, seed)
+        loss = self.batch_loss(batch, candidates, table, comparison.row_loss)
         loss.backward()  # type: ignore[no-untyped-call]
         grads = [weight.grad for weight in self.encoder.parameters() if weight.grad is not None]
         value, stop = self.team.average_(grads, positions=len(batch.asked()[0]), loss=float(loss.detach()), stop=stop)
         self.optimizer.step()
-        if self.lazy:
-            assert ids is not None
+        if self.lazy and ids is not None:
             assert rows.grad is not None, "every step reaches some item"
             self.optimizer.step_rows(self.encoder.items.weight, ids[1:], rows.grad[1:], step=self.step, rate=rate)
         return value, stop
-
-    def vectors(self, rows: Tensor, ids: Tensor | None) -> Tensor:
-        """Return the vectors (U, H) of items `ids` (U,), of all for None, from their id rows (U, H)."""
-        tower = self.encoder.tower
-        if tower is None:
-            return rows
-        kept = tower.keep(len(rows), seed_of(self.preset.train.seed, IDS, self.step, self.team.rank))
-        return torch.as_tensor(tower(rows, ids, kept))
 
     def batch_loss(self, batch: Batch, candidates: Candidates | Tensor, table: Tensor, row_loss: RowLoss) -> Tensor:
         """Return the mean loss of a batch, with this step's dropout; ids are rows of `table` (rows, H)."""
@@ -199,7 +193,7 @@ class Trainer:
         rank = self.team.rank
         for number, dropout in enumerate((encoder.dropout, encoder.input_dropout)):
             dropout.begin_step(seed_of(seed, DROPOUT, self.step, *([rank, number] if rank or number else [])))
-        with self.autocast():
+        with self.products.autocast():
             hidden = encoder(batch, None if table is encoder.items.weight else table).float()  # (T, H)
             pooled = None if encoder.interests is None else encoder.interests.causal(hidden, batch)
         if batch.read is not None:
@@ -207,18 +201,10 @@ class Trainer:
         (targets, sessions), (extra, share) = batch.asked(), extra_of(batch, self.preset)
         if isinstance(candidates, Tensor):
             return own_negatives_loss(hidden, table, targets, candidates, row_loss, extra, share=share)
-        top, products = self.preset.negatives.top, self.products
         args = (hidden, table, targets, sessions, candidates, row_loss)
         if pooled is not None:  # a preset with interests knows no feedback: every position asks
-            loss, window = self.preset.loss, encoder.config.window
-            return interest_loss(pooled, *args[1:], config=loss, top=top, window=window, products=products)
-        return candidate_loss(*args, top=top, products=products, extra=extra)
-
-    def autocast(self) -> contextlib.AbstractContextManager[Any]:
-        """Return the context the encoder runs in: mixed precision on a GPU, as it is on the CPU."""
-        if self.device.type == "cuda" and self.products.half:
-            return torch.autocast("cuda", torch.bfloat16)
-        return contextlib.nullcontext()
+            return interest_loss(pooled, *args[1:], preset=self.preset, products=self.products)
+        return candidate_loss(*args, top=self.preset.negatives.top, products=self.products, extra=extra)
 
     def end_epoch(self) -> None:
         """Validate, keep the weights if they are the best so far, save. TrainingError where they are not finite."""
@@ -230,8 +216,7 @@ class Trainer:
                 weights = {name: value.detach().cpu().clone() for name, value in self.encoder.state_dict().items()}
                 self.best = {"metrics": figures, "weights": weights}
         trained = self.step % self.steps or self.steps
-        entry = {"epoch": self.passes(), "loss": self.loss_sum / trained, **figures}
-        self.history.append(entry)
+        self.history.append({"epoch": self.passes(), "loss": self.loss_sum / trained, **figures})
         self.report("validate", figures)
         self.save()
 

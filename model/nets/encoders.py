@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from model.config import EncoderConfig, Preset
-from model.data.items import ItemFeatures
+from model.data.known_items import ItemFeatures
 from model.learn.seeds import POOL, WEIGHTS, seed_of
 from model.nets.clicked import Clicked
 from model.nets.encoder import Encoder, Transformer

@@ -20,7 +20,7 @@ from export.bundle.vocabulary import PAD
 from export.items.features import FeatureRows, FeatureVocabulary
 from model.config import TowerConfig
 
-__all__ = ["FeatureTower", "ItemTower"]
+__all__ = ["FeatureTower", "ItemTower", "vectors_of_step"]
 
 _AT_ONCE = 1 << 16  # items whose vectors are computed at once where all are
 
@@ -106,3 +106,8 @@ class ItemTower(nn.Module):
         return nn.functional.embedding_bag(
             codes, self.features.values.weight, starts, mode="sum", per_sample_weights=weights
         )
+
+
+def vectors_of_step(tower: ItemTower | None, rows: Tensor, ids: Tensor | None, seed: int) -> Tensor:
+    """Return what a training step sees of items `ids` (U,), of all for None, whose id rows are (U, H)."""
+    return rows if tower is None else torch.as_tensor(tower(rows, ids, tower.keep(len(rows), seed)))

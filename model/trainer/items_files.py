@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from model.data.item_files.write import write_items
+from model.data.items.write import write_items
 from model.trainer.ports import Items
 
 __all__ = ["ItemsFiles"]

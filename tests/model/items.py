@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from export.items.item import Item
 from model.config import TowerConfig
-from model.data.items import KnownItems
+from model.data.known_items import KnownItems
 
 __all__ = ["known", "tiny_items"]
 

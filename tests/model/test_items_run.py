@@ -89,6 +89,9 @@ def test_fresh_items_follow_the_table_and_embed_what_changed(run: tuple[Bundle, 
     assert list(fresh.ids) == ["n1", "n3"]
     np.testing.assert_allclose(fresh.vectors[1], first[0])  # n3 is what n1 was
     assert not np.allclose(fresh.vectors[0], first[0])
+    table.put(described("item-1", "g2"))
+    view.refresh()
+    assert not fresh.refresh()  # the model knows that one
     few = FreshItems(bundle, view, most=1)
     assert (few.left_out, list(few.ids)) == (2, ["n3"])  # the one that came last
 

@@ -38,7 +38,7 @@ def test_features_of_a_path_are_its_prefixes_too_weighted_by_their_number() -> N
 
 
 def test_features_of_items_without_any_and_of_unknown_items_are_none() -> None:
-    rows = learned().encode([None, SHOP[3], SHOP[2]])
+    rows = learned().encode([None, Item(item_id="e", attributes={"brand": ()}), SHOP[2]])
     assert rows.counts.tolist() == [0, 0, 2]
     codes, weights = rows.padded()
     assert codes.shape == weights.shape == (3, 2)

@@ -71,9 +71,7 @@ def test_interest_loss_equals_autograd(draws: str, choice: str, monkeypatch: pyt
         Pooled(vectors, torch.ones(T, K)),
         *args[1:],
         row_loss(config, negatives=10, catalogue=V),
-        config=config,
-        top=0,
-        window=10,
+        preset=dataclasses.replace(several(), loss=config),
         products=Products(),
     )
     expected = slowly(vectors, table, targets, sessions, candidates, config)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from export.items.item import Item
 from export.items.table import ItemTable
-from model.data.item_files.read import read_items
+from model.data.items.read import read_items
 from model.trainer.items_files import ItemsFiles
 from tests.model.trainer.test_service import FakeChild, Place
 

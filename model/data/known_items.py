@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import msgspec
@@ -15,8 +16,9 @@ import msgspec
 from export.bundle.vocabulary import Vocabulary
 from export.items.features import FeatureRows, FeatureVocabulary
 from export.items.item import Item
+from export.items.table import ItemTable
 from model.config import TowerConfig
-from model.data.item_files.read import read_items
+from model.data.items.read import read_items
 from model.errors import DataError
 from model.reports.progress import OnProgress, Progress, ignore
 
@@ -45,44 +47,49 @@ class Newcomers:
 
 
 class KnownItems:
-    """The items that a training is given."""
+    """The items that a training is given: a table of them, and which features there are."""
 
     def __init__(self, items: Iterable[Item], config: TowerConfig) -> None:
-        """Learn which features there are. DataError where no item has an attribute or a price."""
-        self._items = {item.item_id: item for item in items}
+        """Learn the features of a table, or of any items. DataError where no item has an attribute or a price."""
+        self._table = items if isinstance(items, ItemTable) else _table_of(items)
         self.vocabulary = FeatureVocabulary.learn(
-            self._items.values(), most=config.most, least=config.least, shared=config.shared, bands=config.bands
+            self._table, most=config.most, least=config.least, shared=config.shared, bands=config.bands
         )
-        if self.vocabulary.size == 1 + config.shared and not any(item.attributes for item in self._items.values()):
+        if self.vocabulary.size == 1 + config.shared and not any(map(_has_feature, self._table)):
             raise DataError(
-                f"none of the {len(self._items):,} items has an attribute or a price: there is nothing to learn from "
+                f"none of the {len(self._table):,} items has an attribute or a price: there is nothing to learn from "
                 "them; name columns as docs/items.md says, or leave out --items"
             )
 
     def __len__(self) -> int:
-        return len(self._items)
+        return len(self._table)
 
     def features(self, catalogue: Vocabulary) -> ItemFeatures:
         """Return the features of catalogue ids 0 to V."""
-        rows = self.vocabulary.encode([None, *map(self._items.get, catalogue.items)])
+        rows = self.vocabulary.encode(chain([None], map(self._table.get, catalogue.items)))
         return ItemFeatures(vocabulary=self.vocabulary, rows=rows)
 
     def newcomers(self, catalogue: Vocabulary) -> Newcomers:
         """Return the available items that are not in the catalogue and have a feature, by their shop id."""
-        cold = [
-            self._items[item_id]
-            for item_id in sorted(self._items.keys() - set(catalogue.items))
-            if self._items[item_id].available and _has_feature(self._items[item_id])
-        ]
-        return Newcomers(item_ids=tuple(item.item_id for item in cold), rows=self.vocabulary.encode(cold))
+        new = (item for item in self._table if item.item_id not in catalogue)
+        cold = sorted(item.item_id for item in new if item.available and _has_feature(item))
+        return Newcomers(item_ids=tuple(cold), rows=self.vocabulary.encode(map(self._table.get, cold)))
 
     def digest(self) -> str:
         """Return the SHA-256, in hex, of what a training sees of them."""
         content = hashlib.sha256(self.vocabulary.to_bytes())
-        for item_id in sorted(self._items):
-            item = self._items[item_id]
+        for item_id in sorted(item.item_id for item in self._table):
+            item = self._table.get(item_id)
+            assert item is not None, "nobody else writes into this table"
             content.update(msgspec.json.encode((item_id, item.available, sorted(item.attributes.items()), item.price)))
         return content.hexdigest()
+
+
+def _table_of(items: Iterable[Item]) -> ItemTable:
+    table = ItemTable()
+    for item in items:
+        table.put(item)
+    return table
 
 
 def features_of(
@@ -102,10 +109,10 @@ def features_of(
 
 def read_known_items(path: Path, config: TowerConfig, on_progress: OnProgress = ignore) -> KnownItems:
     """Read a file of items, and say what was found. DataError where it can't be read, or says nothing."""
-    found = read_items(path)
-    for line in found.report.told(str(path)):
-        on_progress(Progress(stage="items", message=line))
-    return KnownItems(found.table, config)
+    table, report = read_items(path)
+    for message in (report.summary(), *report.shown()):
+        on_progress(Progress(stage="items", message=message))
+    return KnownItems(table, config)
 
 
 def _has_feature(item: Item) -> bool:

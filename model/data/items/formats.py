@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 from export.errors import BadItem
 from export.items.item import Item
 from export.items.json_items import MAX_ITEM_BYTES, decode_item
-from model.data.item_files.cells import ATTRIBUTE, columns_of, fields_of
-from model.data.item_files.report import ItemsReport
+from model.data.items.cells import ATTRIBUTE, columns_of, fields_of
+from model.data.items.report import ItemsReport
 from model.data.readers.formats.head import first_line, head
 from model.data.readers.report import SAMPLE_CHARS
 from model.data.readers.text.json_lines import JsonLine, json_lines

@@ -1,4 +1,4 @@
-"""Tests of model/data/item_files: the same items in each form of file, and files that mean no good."""
+"""Tests of model/data/items: the same items in each form of file, and files that mean no good."""
 
 import gzip
 import json
@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from export.items.item import Item
 from export.items.table import ItemTable
-from model.data.item_files.read import ItemFile, read_items
-from model.data.item_files.write import write_items
+from model.data.items.read import ItemFile, read_items
+from model.data.items.write import write_items
 from model.errors import BadLines, DataError
 
 WHEN = 1_700_000_000_000

@@ -20,8 +20,8 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from export.items.table import ItemTable
-from model.data.item_files.formats import READERS, format_of
-from model.data.item_files.report import ItemsReport
+from model.data.items.formats import READERS, format_of
+from model.data.items.report import ItemsReport
 from model.data.readers.files import drop_copies, is_candidate
 from model.data.readers.formats.head import UNREADABLE
 from model.data.readers.report import counts
