@@ -68,7 +68,7 @@ def export_bundle(
         items=count,
         k=k_max,
         sessions=sample(valid, window),
-        scoring="exact" if preset.encoder.interests else scoring,  # the best of several interests is not rounded
+        scoring=scoring,
         seed=preset.train.seed,
     )
     on_progress(Progress(stage="export", message=f"{onnx_file.stat().st_size / 2**20:.1f} MiB"))

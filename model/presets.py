@@ -203,7 +203,7 @@ def mtmi() -> Preset:
     return replace(
         fast,
         name="mtmi",
-        encoder=replace(fast.encoder, interests=4, interest_inner=128),
+        encoder=replace(fast.encoder, interests=4, interest_inner=128, anchored=True),
         loss=replace(fast.loss, choice="best", repel=0.1),
     )
 
