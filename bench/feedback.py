@@ -245,7 +245,7 @@ def vectors(
         kinds[place, : len(row)] = torch.from_numpy(log.kinds[row].astype(np.int64))
     with torch.inference_mode():
         told = None if preference is None else torch.full((len(rows),), preference)
-        return encoder.last(ids, kinds if typed else None, told)
+        return encoder.last(ids, kinds=kinds if typed else None, preference=told)
 
 
 def scores_of(encoder: Encoder, log: SessionLog) -> Scores:

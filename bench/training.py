@@ -1,6 +1,6 @@
 """Sessions a second of training with the presets' own settings, and the memory it takes.
 
-    python -m bench.training [--preset NAME ...] [--data LOG] [--seconds S] [--threads N] [--json]
+    python -m bench.training [--preset NAME ...] [--data LOG] [--seconds S] [--threads N] [--attributes] [--json]
 
 Each preset trains in a process of its own; all of them where none is named. With exactly one `--json` is its row.
 """
@@ -20,8 +20,12 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from demo.simulated.interested import items_of
+from demo.simulated.shop import Shop
 from demo.simulated.simulator import simulate_log
 from demo.simulated.stock import ShopConfig
+from model.config import Preset
+from model.data.known_items import ItemFeatures, KnownItems
 from model.data.log import SessionLog
 from model.data.readers import build_log, read_log
 from model.data.split import hold_out
@@ -40,6 +44,7 @@ def main() -> None:
     parser.add_argument("--sessions", type=int, default=50_000, help="of the simulated shop")
     parser.add_argument("--seconds", type=float, default=20.0, help="of training, for each preset")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: one a core")
+    parser.add_argument("--attributes", action="store_true", help="learn the simulated shop's attributes, too")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     spin_briefly()  # as `nextclick train` does, before torch is imported
@@ -58,6 +63,7 @@ def in_own_process(name: str, args: argparse.Namespace) -> Row:
     command = [sys.executable, "-m", "bench.training", "--json"]
     command += [word for option, value in options.items() for word in (f"--{option}", str(value))]
     command += ["--data", str(args.data)] if args.data else []
+    command += ["--attributes"] if args.attributes else []
     print(f"{name}: {args.seconds:g} s of training", file=sys.stderr, flush=True)
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     row: Row = json.loads(done.stdout.splitlines()[-1])
@@ -70,7 +76,7 @@ def measure(name: str, args: argparse.Namespace) -> Row:
 
     log, valid = load(args.data, args.items, args.sessions)
     chosen = preset(name).override(epochs=100, threads=args.threads, max_seconds=args.seconds)
-    speed = train_preset(log, valid, chosen).sessions_per_s
+    speed = train_preset(log, valid, chosen, items=attributes(log, chosen, args)).sessions_per_s
     return {
         "preset": name,
         "sessions_per_s": round(speed, 1),
@@ -82,6 +88,13 @@ def measure(name: str, args: argparse.Namespace) -> Row:
         "items": len(log.vocabulary),
         "cpus": os.cpu_count(),
     }
+
+
+def attributes(log: SessionLog, chosen: Preset, args: argparse.Namespace) -> ItemFeatures | None:
+    """What the simulated shop says of its items, where that is asked for."""
+    if not args.attributes or args.data is not None or chosen.tower is None:
+        return None
+    return KnownItems(items_of(Shop(ShopConfig(items=args.items))), chosen.tower).features(log.vocabulary)
 
 
 def positions(log: SessionLog, window: int) -> float:

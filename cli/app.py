@@ -10,6 +10,7 @@ from cli.commands import (
     evaluate,
     experiment,
     feedback,
+    items,
     log,
     models,
     recommend,
@@ -36,6 +37,7 @@ app = typer.Typer(
 for part in (shop, replay, log, train, trainer, evaluate, recommend, worker, watch, scoreboard, feedback):
     app.add_typer(part.app)
 app.add_typer(topics.app, name="topics", rich_help_panel="Serve")
+app.add_typer(items.app, name="items", rich_help_panel="Serve")
 app.add_typer(models.app, name="models", rich_help_panel="Serve")
 app.add_typer(experiment.app, name="experiment", rich_help_panel="Serve")
 

@@ -4,23 +4,32 @@ from __future__ import annotations
 
 import platform
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import msgspec
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from export.bundle.bundle import Bundle, write_bundle
 from export.bundle.manifest import Lineage, Manifest, TrainingWindow
+from export.bundle.vocabulary import Vocabulary
 from export.graph.choice import Scoring, describe, export_chosen
 from export.graph.topk import DEFAULT_K_MAX
+from export.graph.tower import export_tower
+from export.items.features import FeatureVocabulary
 from export.ranking.ranker import Ranker, RankerConfig
 from model.config import Preset
+from model.data.known_items import KnownItems
 from model.data.log import SessionLog
 from model.evaluate.metrics import MAIN
 from model.evaluate.protocol import evaluate, prefixes
 from model.learn.train import Trained
+from model.nets.encoder import Encoder
+from model.nets.plain import plain_all
 from model.nets.serving import ServingModel
 from model.reports.progress import OnProgress, Progress, ignore
 
@@ -41,22 +50,25 @@ def export_bundle(
     *,
     scoring: Scoring = "auto",
     lineage: Lineage | None = None,
+    items: KnownItems | None = None,
 ) -> Bundle:
     """Write the graph of the trained encoders and what belongs to it into `directory`. ParityError if they differ.
 
+    items: what the encoders were trained with; those that nobody has clicked enter the catalogue behind the others.
     `auto` scores in int8 where that gives the lists of exact scoring on validation sessions (`export.graph.choice`).
     """
-    items, window = len(log.vocabulary), preset.encoder.window
-    k_max = min(DEFAULT_K_MAX, items)
+    encoders, log, tower = _with_newcomers(trained.encoders, log, items, on_progress)
+    count, window = len(log.vocabulary), preset.encoder.window
+    k_max = min(DEFAULT_K_MAX, count)
     onnx_file = directory / "model.onnx"
     parity = export_chosen(
-        lambda margin: ServingModel(trained.encoders, margin=margin),
+        lambda margin: ServingModel(encoders, margin=margin, fresh=tower is not None),
         onnx_file,
         window=window,
-        items=items,
+        items=count,
         k=k_max,
         sessions=sample(valid, window),
-        scoring=scoring,
+        scoring="exact" if preset.encoder.interests else scoring,  # the best of several interests is not rounded
         seed=preset.train.seed,
     )
     on_progress(Progress(stage="export", message=f"{onnx_file.stat().st_size / 2**20:.1f} MiB"))
@@ -65,7 +77,7 @@ def export_bundle(
         created_ts=time.time_ns() // 1_000_000,
         preset=preset.name,
         config=preset.to_dict(),
-        items=items,
+        items=count,
         window=window,
         k_max=k_max,
         training=TrainingWindow(first_ts=log.first_ts, last_ts=log.last_ts, sessions=log.sessions, clicks=log.clicks),
@@ -75,9 +87,41 @@ def export_bundle(
         libraries=library_versions(),
         lineage=lineage,
     )
+    if tower is not None:
+        _export_tower(trained.encoders, directory / "tower.onnx", preset.train.seed)
     return write_bundle(
-        directory, onnx_file=onnx_file, vocabulary=log.vocabulary, popularity=log.popularity(), manifest=manifest
+        directory,
+        onnx_file=onnx_file,
+        vocabulary=log.vocabulary,
+        popularity=log.popularity(),
+        manifest=manifest,
+        tower_file=None if tower is None else directory / "tower.onnx",
+        features=tower,
     )
+
+
+def _with_newcomers(
+    encoders: Sequence[Encoder], log: SessionLog, items: KnownItems | None, on_progress: OnProgress
+) -> tuple[list[Encoder], SessionLog, FeatureVocabulary | None]:
+    """Return the encoders as they are served, the log with what they know as vocabulary, and the tower's features."""
+    if items is None:
+        return plain_all(encoders), log, None
+    cold = items.newcomers(log.vocabulary)
+    on_progress(Progress(stage="export", message=f"{len(cold.item_ids):,} items without a click, by their attributes"))
+    vocabulary = Vocabulary((*log.vocabulary.items, *cold.item_ids)) if cold.item_ids else log.vocabulary
+    return plain_all(encoders, cold.rows), replace(log, vocabulary=vocabulary), items.vocabulary
+
+
+def _export_tower(encoders: Sequence[Encoder], path: Path, seed: int) -> None:
+    towers = [encoder.tower.features for encoder in encoders if encoder.tower is not None]
+
+    def vectors(codes: NDArray[np.int32], weights: NDArray[np.float32]) -> NDArray[np.float32]:
+        with torch.no_grad():
+            given = torch.from_numpy(codes).to(towers[0].newcomer.device), torch.from_numpy(weights)
+            found = torch.cat([tower(given[0], given[1].to(given[0].device)) for tower in towers], dim=1)
+        return found.cpu().numpy()
+
+    export_tower([tower.arrays() for tower in towers], path, vectors, seed=seed)
 
 
 def sample(valid: SessionLog, window: int) -> list[NDArray[np.int32]]:
@@ -91,6 +135,7 @@ def sample(valid: SessionLog, window: int) -> list[NDArray[np.int32]]:
 def with_figures(bundle: Bundle, valid: SessionLog, preset: Preset, on_progress: OnProgress = ignore) -> Bundle:
     """Evaluate the exported graph through the Ranker, and return the bundle with the figures in its manifest."""
     ranker = Ranker(bundle, RankerConfig(threads=preset.train.threads))
+    valid = replace(valid, vocabulary=bundle.vocabulary)  # newcomers stand behind the items that it has
     figures = evaluate(ranker, valid, window=bundle.manifest.window).to_json()
     on_progress(Progress(stage="evaluate", message="the exported graph", metrics=figures))
     if poorer := [name for name, other in bundle.manifest.baselines.items() if figures[MAIN] < other[MAIN]]:
@@ -107,6 +152,8 @@ def with_manifest(bundle: Bundle, manifest: Manifest) -> Bundle:
         vocabulary=bundle.vocabulary,
         popularity=bundle.popularity,
         manifest=manifest,
+        tower_file=bundle.tower_path,
+        features=bundle.features,
     )
 
 

@@ -14,12 +14,22 @@ from export.errors import ConfigError
 from export.events import KINDS, NEGATIVES
 from export.providers import Provider
 
-__all__ = ["EncoderConfig", "LossConfig", "NegativesConfig", "Precision", "Preset", "Rule", "TrainConfig"]
+__all__ = [
+    "EncoderConfig",
+    "LossConfig",
+    "NegativesConfig",
+    "Precision",
+    "Preset",
+    "Rule",
+    "TowerConfig",
+    "TrainConfig",
+]
 
-Kind = Literal["transformer", "gru"]
+Kind = Literal["transformer", "gru", "clicked"]
 Activation = Literal["relu", "swiglu"]
 Positions = Literal["start", "end", "rotary", "none"]
 Objective = Literal["softmax", "bce", "gbce", "bpr-max"]
+Choice = Literal["best", "target"]
 OwnOf = Literal["session", "before"]
 Rule = Literal["adam", "adagrad"]
 Schedule = Literal["constant", "cosine"]
@@ -51,6 +61,8 @@ class EncoderConfig:
     window: int = 50  # L: newest clicks the model looks at
     positions: Positions = "start"  # counted from the session's start, back from the window's end, by rotation, or not
     residual: bool = False  # GRU: the newest item is added to its output and the sum normalised
+    interests: int = 0  # K: vectors of a session, pooled from its clicks' states; 0: the newest click's state alone
+    interest_inner: int = 0  # width inside that pooling; 0: four times `hidden`
     masked: bool = False  # attention to both sides, and a mask where the item to find stands (BERT4Rec)
     typed: bool = False  # what each event is (click, order, skip ...) is an input; skips and dislikes are read too
     preference: bool = False  # told what orders are worth against clicks, 0..1: one model for every trade-off
@@ -70,8 +82,31 @@ class EncoderConfig:
             _require(0.0 <= share < 1.0, f"dropout must be in [0, 1), got {share}")
         _require(self.window >= 2, f"window must be at least 2 clicks, got {self.window}")
         _require(not self.masked or self.kind == "transformer", "only a Transformer can be trained with masks")
+        _require(min(self.interests, self.interest_inner) >= 0, "numbers of interests must not be negative")
+        _require(not (self.masked and self.interests), "training with masks knows no interests")
+        _require(self.kind != "clicked" or self.interests > 0, "an encoder without layers needs interests")
         told = self.typed or self.preference
+        _require(not (self.interests and told), "an encoder with several interests takes items alone")
         _require(not (self.masked and told), "an encoder that is trained with masks takes items alone")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TowerConfig:
+    """What an item's attributes add to the row of its id (model/nets/tower.py), where a training is given items."""
+
+    inner: int = 128  # width of the network between attributes and vector
+    id_dropout: float = 0.3  # share of the items whose id row is left out in a step: attributes alone carry them then
+    most: int = 50_000  # values with a row of their own, the most frequent
+    least: int = 2  # items that have such a value; the rest share rows by their hash
+    shared: int = 256  # rows for that rest
+    bands: int = 16  # price bands of equal counts
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError for values no tower can be built from."""
+        require_finite(self)
+        _require(min(self.inner, self.least, self.shared, self.bands) >= 1, "the sizes of a tower must be at least 1")
+        _require(self.most >= 0, f"most must not be negative, got {self.most}")
+        _require(0.0 <= self.id_dropout < 1.0, f"id_dropout must be in [0, 1), got {self.id_dropout}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +155,10 @@ class LossConfig:
     calibration: float = 0.75  # gBCE's t: 0 is plain BCE, 1 fully calibrated
     penalty: float = 0.0  # BPR-max: regularisation of the negatives' scores
     elu: float = 0.0  # BPR-max: scores pass an ELU with this alpha first; 0: they do not
+    hard: float = 0.0  # softmax: REMI's beta, how much better scored negatives count more; 0: as they are
+    choice: Choice = "best"  # of several interests: the best for each item, or the best for the target for all of them
+    repel: float = 0.0  # weight of a penalty on interests that point the same way
+    routing: float = 0.0  # weight of REMI's penalty on interests that look at one click alone
     mask_share: float = 0.4  # masked training: share of a session's items masked
     target_weights: tuple[tuple[str, float], ...] = ()  # what finding a kind of event counts, (("order", 5.0),); else 1
 
@@ -129,6 +168,10 @@ class LossConfig:
         _require_one_of("objective", self.objective, Objective)
         _require(0.0 <= self.calibration <= 1.0, f"calibration must be in [0, 1], got {self.calibration}")
         _require(self.penalty >= 0.0 and self.elu >= 0.0, "penalty and elu must not be negative")
+        _require_one_of("choice", self.choice, Choice)
+        _require(min(self.hard, self.repel, self.routing) >= 0.0, "hard, repel and routing must not be negative")
+        _require(not self.hard or self.objective == "softmax", "hard negatives are weighed in a softmax only")
+        _require(not (self.hard and self.logq), "hard negatives are weighed as they were drawn: leave out logq")
         _require(0.0 < self.mask_share < 1.0, f"mask_share must be in (0, 1), got {self.mask_share}")
         for kind, weight in self.target_weights:
             _require(kind in POSITIVES, f"{kind!r} is no target; targets are {', '.join(sorted(POSITIVES))}")
@@ -195,6 +238,7 @@ class Preset:
     negatives: NegativesConfig = field(default_factory=lambda: NegativesConfig(uniform=16_384, in_batch=127, top=100))
     loss: LossConfig = field(default_factory=LossConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
+    tower: TowerConfig | None = field(default_factory=TowerConfig)  # of a training with items; None: their ids alone
     committee: tuple[EncoderConfig, ...] = ()  # further encoders, trained alike and ranking together with the first
 
     def __post_init__(self) -> None:
@@ -216,6 +260,13 @@ class Preset:
             weighs or self.negatives.own_weight == 1.0, "own_weight needs a softmax, or negatives of each position"
         )
         _require(not (self.feedback and self.encoder.masked), "training with masks knows no feedback")
+        if not any(one.interests for one in (self.encoder, *self.committee)):
+            return
+        _require(not self.committee, "an encoder with several interests ranks alone, not in a committee")
+        _require(not self.feedback, "an encoder with several interests learns from clicks alone, not from feedback")
+        _require(not self.negatives.each, "several interests share the batch's negatives: leave out each")
+        by_one = self.loss.choice == "target"
+        _require(by_one or not self.negatives.top, "top chooses by one vector: with several interests, choice target")
 
     @property
     def feedback(self) -> bool:

@@ -18,10 +18,13 @@ from model.config import EncoderConfig, LossConfig, NegativesConfig, Preset, Tra
 __all__ = [
     "PRESETS",
     "bert4rec",
+    "comirec_sa",
     "feedback",
     "gru4rec",
     "gru4rec_bpr_max",
+    "mtmi",
     "preset",
+    "remi",
     "sasrec",
     "sasrec_ssm",
     "tron",
@@ -202,6 +205,62 @@ def feedback(published: Preset, *, inputs: bool = True, targets: bool = True) ->
     )
 
 
+def mtmi() -> Preset:
+    """Return several interests a session, trained as they serve, with users and items in towers of their own.
+
+    Source: the name and its three issues, "Multi-tower multi-interest with user-representation repel" (2022-2023), of
+    which the abstract alone can be cited. All else is ours: `tron-fast`'s encoder and schedule; K = 4 interests by
+    ComiRec's self-attentive pooling over the encoder's states, those of a position from the clicks up to it; an item's
+    score is that of its best interest, for the target and for the negatives; interests that point the same way are
+    kept apart by 0.1 * mean relu(cos)^2. With --items an item's vector comes from its attributes as well.
+    docs/items-and-interests.md has where several interests pay.
+    """
+    fast = tron_fast()
+    return replace(
+        fast,
+        name="mtmi",
+        encoder=replace(fast.encoder, interests=4, interest_inner=128),
+        loss=replace(fast.loss, choice="best", repel=0.1),
+    )
+
+
+def comirec_sa() -> Preset:
+    """Return ComiRec-SA as published.
+
+    Source: Cen et al., "Controllable Multi-Interest Framework for Recommendation", KDD 2020, and THUDM/ComiRec,
+    src/model.py: no encoder, 64-wide item vectors pooled by W1 of 256 and K = 4, positions told to the attention alone,
+    the target's best interest scores its negatives, sampled softmax against 10 negatives a session of a batch of 128,
+    by popularity and with logQ, Adam 1e-3, window 50 (20 on its books). Departures: every position of a session is a
+    target, where the published code draws one a step; negatives are distinct; 30 epochs, chosen on validation, instead
+    of up to a million steps.
+    """
+    return Preset(
+        name="comirec-sa",
+        encoder=EncoderConfig(
+            kind="clicked", hidden=64, layers=1, feed_forward=64, dropout=0.0, window=50, interests=4
+        ),
+        negatives=NegativesConfig(popular=1_280, alpha=1.0),
+        loss=LossConfig(logq=True, choice="target"),
+        train=TrainConfig(epochs=30, batch=128, lr=1e-3),
+    )
+
+
+def remi() -> Preset:
+    """Return REMI: ComiRec-SA with interest-aware hard negatives and its routing penalty.
+
+    Source: Xie et al., "Rethinking Multi-Interest Learning for Candidate Matching in Recommender Systems", RecSys 2023,
+    and Tokkiu/REMI, src/REMI.py: beta 10 on books, 1 on Gowalla (ours), 0.1 on RetailRocket; lambda 100; 1,280 uniform
+    negatives. Departures: as `comirec-sa`; its penalty, a sum over the batch, is the mean over positions times 128.
+    """
+    published = comirec_sa()
+    return replace(
+        published,
+        name="remi",
+        negatives=NegativesConfig(uniform=1_280),
+        loss=LossConfig(choice="target", hard=1.0, routing=100.0),
+    )
+
+
 PRESETS: dict[str, Callable[[], Preset]] = {
     "tron": tron,
     "tron+": tron_plus,
@@ -211,6 +270,9 @@ PRESETS: dict[str, Callable[[], Preset]] = {
     "gru4rec+": gru4rec,
     "gru4rec+bpr-max": gru4rec_bpr_max,
     "bert4rec": bert4rec,
+    "mtmi": mtmi,
+    "comirec-sa": comirec_sa,
+    "remi": remi,
     **{
         one.name: partial(feedback, published(), inputs=inputs, targets=targets)
         for published in (tron, sasrec)

@@ -26,6 +26,7 @@ from model.config import Preset
 from model.cycle.config import RefitConfig
 from model.cycle.lineage import code_version, commit
 from model.cycle.refit import guarded, refit
+from model.data.known_items import KnownItems, features_of, read_known_items
 from model.data.log import SessionLog
 from model.data.overlap import overlap
 from model.data.readers import KINDS, RawLog, ReadOptions, build_log, read_log
@@ -68,6 +69,7 @@ class TrainRequest:
     data: Path  # click log, a file or a folder
     registry: str | Path  # directory or fsspec URL; made if there is none
     preset: Preset  # what to train, options already put in
+    items: Path | None = None  # what the shop says about its items, a file: their attributes are learned as well
     valid: Path | None = None  # held-out click log; None: the newest day, or tenth, of `data`
     min_support: int = 1  # clicks an item needs to enter the catalogue; 5 in TRON's paper
     checkpoint_dir: Path | None = None  # None: a folder named after data, options and seed, in a local registry
@@ -102,10 +104,11 @@ def train_to_registry(request: TrainRequest, on_progress: OnProgress = ignore) -
         what = "--valid" if request.valid is not None else "torchrun"
         raise ConfigError(f"--refit learns what is held out of --data, in one process: leave out {what}")
     log, valid, raw = _read_parts(request, on_progress)  # 1
+    items = _read_items(request, on_progress)
     valid = valid.thinned(request.preset.train.valid_sessions)
     window = request.preset.encoder.window
     baselines = evaluate_baselines(log, valid, window, on_progress) if team.leads else {}  # 2
-    run = run_digest(request, log, valid)
+    run = run_digest(request, log, valid, items)
     directory = request.checkpoint_dir or default_checkpoint_dir(request.registry, run)
     curves = Curves(directory, on_progress, baselines=baselines, resume=request.resume, formats=request.plots)
     with _saying_how_to_go_on(directory, request.resume):
@@ -119,6 +122,7 @@ def train_to_registry(request: TrainRequest, on_progress: OnProgress = ignore) -
             init_from=request.init_from,
             on_progress=curves if team.leads else ignore,
             team=team,
+            items=features_of(items, log.vocabulary, on_progress),
         )
         leave_team()
         if not team.leads:
@@ -127,12 +131,22 @@ def train_to_registry(request: TrainRequest, on_progress: OnProgress = ignore) -
         release_memory()
         with tempfile.TemporaryDirectory(prefix="nextclick-") as staging:
             bundle = export_bundle(  # 4, 5, 6
-                trained, log, valid, request.preset, baselines, Path(staging), on_progress, scoring=request.scoring
+                trained,
+                log,
+                valid,
+                request.preset,
+                baselines,
+                Path(staging),
+                on_progress,
+                scoring=request.scoring,
+                items=items,
             )
             bundle = with_figures(bundle, valid, request.preset, on_progress)  # 7
             lineage = Lineage(code=code_version(), commit=commit())
             if raw is not None:
-                bundle, lineage = _refitted(request, trained, bundle, raw, valid, directory, run, lineage, on_progress)
+                bundle, lineage = _refitted(
+                    request, trained, bundle, raw, valid, directory, run, lineage, on_progress, items
+                )
             bundle = with_manifest(bundle, msgspec.structs.replace(bundle.manifest, lineage=lineage))
             number = registry.publish(bundle.path)  # 9
     on_progress(Progress(stage="publish", message=f"version {number} in {request.registry}"))
@@ -164,6 +178,7 @@ def _refitted(
     run: str,
     lineage: Lineage,
     on_progress: OnProgress,
+    items: KnownItems | None,
 ) -> tuple[Bundle, Lineage]:
     """Step 8: the bundle to be published, and its lineage. The figures stay those of the weights that were judged."""
     config = request.refit
@@ -188,9 +203,18 @@ def _refitted(
             judged=directory,
             init_from=request.init_from,
             on_progress=on_progress,
+            items=features_of(items, whole.vocabulary),
         )
         bundle = export_bundle(
-            encoders, whole, held_out, again, judged.manifest.baselines, folder, on_progress, scoring=request.scoring
+            encoders,
+            whole,
+            held_out,
+            again,
+            judged.manifest.baselines,
+            folder,
+            on_progress,
+            scoring=request.scoring,
+            items=items,
         )
         after: Ranker | NextclickError = Ranker(bundle, RankerConfig(threads=again.train.threads))
     except (TrainingError, ParityError) as error:
@@ -257,6 +281,12 @@ def _read_parts(request: TrainRequest, on_progress: OnProgress) -> tuple[Session
     return log, valid, raw if request.refit is not None else None
 
 
+def _read_items(request: TrainRequest, on_progress: OnProgress) -> KnownItems | None:
+    """Return what `request.items` holds; None where it is not given, or where the preset has no tower."""
+    tower = request.preset.tower
+    return None if request.items is None or tower is None else read_known_items(request.items, tower, on_progress)
+
+
 def _read(path: Path, read: ReadOptions, on_progress: OnProgress) -> RawLog:
     raw = read_log(path, read)
     for message in (raw.report.summary(), *raw.report.shown()):
@@ -275,14 +305,17 @@ def evaluate_baselines(
     return found
 
 
-def run_digest(request: TrainRequest, log: SessionLog, valid: SessionLog) -> str:
+def run_digest(request: TrainRequest, log: SessionLog, valid: SessionLog, items: KnownItems | None = None) -> str:
     """Return the name of a training: what its result depends on, and nothing else (threads and time limits)."""
     options = request.preset.to_dict()
     for name in ("threads", "max_seconds", "checkpoint_every"):
         del options["train"][name]
     started = checkpoints(request.init_from) if request.init_from is not None else ()
+    if items is None:
+        del options["tower"]
     start = [checkpoint.digest(folder) for folder in started]
-    parts = [log.digest(), valid.digest(), json.dumps(options, sort_keys=True), *start]
+    known = [] if items is None else [items.digest()]
+    parts = [log.digest(), valid.digest(), json.dumps(options, sort_keys=True), *start, *known]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 

@@ -22,6 +22,8 @@ class Topics:
     recommendations: str = "recommendations"
     rejected: str = "clicks.rejected"
     models: str = "models"
+    items: str = "items"  # optional: what the shop says about its items
+    similar: str = "similar"  # optional: the items that are like each one
     state: str | None = None  # of the sessions; None: named after the group, as Faust does
     prefix: str = ""  # stands in the names above already; goes before those of consumer groups as well
 
@@ -32,8 +34,8 @@ class Topics:
 
     @classmethod
     def named(cls, names: Mapping[str, str] | None = None, prefix: str = "") -> "Topics":
-        """The topics of a shop: `names` by the words clicks, recommendations, rejected, models and changelog, those
-        left out as they are by default; `prefix` before each of them. ConfigError for another word."""
+        """The topics of a shop: `names` by the words clicks, recommendations, rejected, models, items, similar and
+        changelog, those left out as they are by default; `prefix` before each of them. ConfigError for another word."""
         given = dict(names or {})
         plain = {field.name: str(field.default) for field in fields(cls) if field.default and field.name != "prefix"}
         words = [*plain, "changelog"]
@@ -64,6 +66,8 @@ class Topics:
             "recommendations": self.recommendations,
             "rejected": self.rejected,
             "models": self.models,
+            "items": self.items,
+            "similar": self.similar,
         }
         return names if self.state is None else {**names, "changelog": self.state}
 

@@ -28,6 +28,7 @@ from stream.errors import BrokerUnavailable
 from stream.faust.app import build_app
 from stream.guarantee.choose import choose_guarantee
 from stream.guarantee.repair import Repairs
+from stream.items.follower import ItemsFollower
 from stream.kafka.settings import check_settings
 from stream.kafka.surroundings import Change
 from stream.kafka.topics import check_topics
@@ -112,6 +113,7 @@ class Worker:
         self._redis = RedisSink.of(config, self.metrics, self.problems)
         self._reporter = Reporter(self.metrics, config.topics, self._redis, self.problems)
         self._follower = self._new_follower() if ranker is None else None
+        self.items = ItemsFollower.of(config, self.problems, self.metrics)
         self._app, _ = build_app(config, lambda: self._ownership)
         self._membership = Membership(
             self._app,
@@ -121,7 +123,7 @@ class Worker:
         )
         self._expiry = Expiry(config.session)
         lists = config.policy.read(config.k)
-        self._lists = ShopLists(lists, on_counts=self.metrics.count_lists)
+        self._lists = ShopLists(lists, self.items.table, on_counts=self.metrics.count_lists)
         self._lists_file = ListsFile(config.policy.file, config.k, lists, self._lists.use, self.problems)
         self._split = SplitSessions(self.partitions)
         self._guarantee = choose_guarantee(
@@ -146,7 +148,7 @@ class Worker:
             current_plan=lambda: self._follower.experiments.plan if self._follower else None,
         )
         self._lookout = Lookout(
-            config, self.metrics, on_change=self._on_change, on_clear=self._on_clear, on_end=self._on_end
+            config, self.metrics, on_change=self._on_change, on_clear=self._on_clear, on_end=self._crash_soon
         )
         self._ownership = Ownership(
             config,
@@ -176,6 +178,7 @@ class Worker:
             split=self._split,
             lookout=self._lookout,
             follower=self._follower,
+            items=self.items,
         )
         self._condition = Condition(parts, ranker=lambda: self.ranker, ending=self._ending)
         self._watchdog = Watchdog(
@@ -190,13 +193,14 @@ class Worker:
     async def serve(self, stop: StopSignal) -> int:
         """Start everything, wait for the end, end everything; 0 after a signal, else the error's exit code."""
         self._loop = asyncio.get_running_loop()
-        undo = [fold_repeats(self.metrics.log_left_out.inc), end_with_threads(self._on_dead_thread)]
+        undo = [fold_repeats(self.metrics.log_left_out.inc), end_with_threads(self._crash_soon)]
         try:
             port = await self._web.start()
             log.info("health and metrics on http://%s:%d", self.config.web_host, port)
             self._pipeline.start(self.crash)
             if self._follower is not None:
                 self._follower.start()
+            self.items.start()
             self._lists_file.start()
             self._watchdog.start()
             self._lookout.start()
@@ -239,6 +243,7 @@ class Worker:
     async def _start_app(self) -> None:
         """Join the group once it is known what answers: what waits is worth a ranking, not an empty list."""
         await self._await_first_look()
+        await asyncio.to_thread(self.items.wait, self.config.items_wait_s)
         try:
             await self._app.start()
         except KafkaConnectionError as error:
@@ -302,8 +307,8 @@ class Worker:
         """In the watchdog's thread."""
         self._loop.call_soon_threadsafe(self._end, reason)
 
-    def _on_dead_thread(self, error: BaseException) -> None:
-        """In the thread that dies of it."""
+    def _crash_soon(self, error: BaseException) -> None:
+        """In the lookout's thread, or in one that dies of the error."""
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self.crash, error)
 
@@ -316,11 +321,6 @@ class Worker:
         """In the lookout's thread."""
         if not self._loop.is_closed():
             asyncio.run_coroutine_threadsafe(self._crash_on_error(self._ownership.clear()), self._loop)
-
-    def _on_end(self, error: NextclickError) -> None:
-        """In the lookout's thread."""
-        if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self.crash, error)
 
     def _end(self, failure: str | None, code: int = 1) -> None:
         if failure is not None and self._failure is None:
@@ -351,6 +351,7 @@ class Worker:
             )
         if self._follower is not None:
             await asyncio.to_thread(self._follower.stop, 1.0)
+        await asyncio.to_thread(self.items.stop, 1.0)
         if self._redis is not None:
             await asyncio.to_thread(self._redis.close)
         last_resort.cancel()

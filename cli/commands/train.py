@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,8 +26,8 @@ app = typer.Typer()
 MODEL = "The model"
 RUN = "The run"
 PRESETS = (  # importing them is slow
-    "tron-fast, tron+, tron, sasrec, sasrec-ssm, gru4rec+, gru4rec+bpr-max, bert4rec, tron-feedback, sasrec-feedback; "
-    "those of feedback with -inputs or -targets too"
+    "tron-fast, tron+, tron, sasrec, sasrec-ssm, gru4rec+, gru4rec+bpr-max, bert4rec, mtmi, comirec-sa, remi, "
+    "tron-feedback, sasrec-feedback; those of feedback with -inputs or -targets too"
 )
 
 
@@ -35,6 +36,10 @@ def train(
     data: Data,
     registry: RegistryUrl,
     read: Reading,
+    items: Annotated[
+        Path | None,
+        option(metavar="PATH", help="Attributes and prices of the items; new ones are listed from their first day."),
+    ] = None,
     valid: Annotated[
         Path | None, option(metavar="PATH", help="Held-out log [the newest day or tenth of --data].")
     ] = None,
@@ -71,6 +76,7 @@ def train(
         bool,
         option("--typed", help="Let the model read what each event is (click, order, skip …).", rich_help_panel=MODEL),
     ] = False,
+    tower: Annotated[bool, option(help="Learn what --items says of the items.", rich_help_panel=MODEL)] = True,
     min_support: Annotated[int, option(help="Leave out items with fewer clicks.", min=1, rich_help_panel=MODEL)] = 1,
     refit: Annotated[
         bool,
@@ -139,9 +145,10 @@ def train(
     )
     request = TrainRequest(
         data=data,
+        items=items,
         valid=valid,
         registry=registry,
-        preset=chosen,
+        preset=chosen if tower else replace(chosen, tower=None),
         min_support=min_support,
         resume=resume,
         checkpoint_dir=checkpoint_dir,

@@ -105,6 +105,10 @@ def worker(
             rich_help_panel=PROCESS,
         ),
     ] = 10.0,
+    max_items: Annotated[
+        int,
+        option(metavar="N", help="Items of the topic items that are kept.", rich_help_panel=PROCESS),
+    ] = 2_000_000,
     reset_state: Annotated[
         bool,
         option(
@@ -160,6 +164,7 @@ def worker(
         delivery_timeout_s=broker_session_timeout_s * 0.8,
         topics_look_s=topics_look_s,
         reset_state=reset_state,
+        max_items=max_items,
     )
     logging.getLogger().setLevel(config.log_level.upper())
     if processes:

@@ -66,7 +66,7 @@ class Announcing:
             "--topics",
             envvar="NEXTCLICK_TOPICS",
             metavar="FILE",
-            help="Topic names, TOML or lines: clicks=…, recommendations=…, rejected=…, models=…, changelog=….",
+            help="Topic names, TOML or lines: clicks=…, recommendations=…, rejected=…, models=…, changelog=…, items=….",
             rich_help_panel=PANEL,
         ),
     ] = None

@@ -3,7 +3,9 @@
     model.onnx      ids and exclusions -> top-k, all in one graph
     items.json      the vocabulary: shop ids in catalogue order
     popularity.npy  clicks of each item in the training window, for the fallback list
-    manifest.json   what it is, and sha256 and size of the other three
+    tower.onnx      features -> vector of an item that the vocabulary lacks, where the model has an item tower
+    features.json   what its features stand for
+    manifest.json   what it is, and sha256 and size of the others
 
 V is the number of items.
 """
@@ -24,13 +26,18 @@ from export.bundle.files import open_regular, read_small, sha256_of
 from export.bundle.manifest import FileEntry, Manifest
 from export.bundle.vocabulary import Vocabulary
 from export.errors import BundleError
+from export.items.features import FeatureVocabulary
 
 __all__ = [
+    "FEATURES",
     "ITEMS",
     "MANIFEST",
     "MAX_MANIFEST",
     "MODEL",
+    "OPTIONAL",
     "POPULARITY",
+    "REQUIRED",
+    "TOWER",
     "Bundle",
     "is_whole",
     "load_bundle",
@@ -42,9 +49,12 @@ __all__ = [
 MODEL = "model.onnx"
 ITEMS = "items.json"
 POPULARITY = "popularity.npy"
+TOWER = "tower.onnx"
+FEATURES = "features.json"
 MANIFEST = "manifest.json"
 MAX_MANIFEST = 16 << 20  # bytes; real ones have a few thousand
-_HASHED = (MODEL, ITEMS, POPULARITY)
+REQUIRED = (MODEL, ITEMS, POPULARITY)
+OPTIONAL = (TOWER, FEATURES)  # there if the manifest says so; a release that does not know them serves without
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -57,6 +67,8 @@ class Bundle:
     popularity: NDArray[np.int64]  # (V,) clicks of catalogue ids 1..V
     onnx_path: Path
     manifest_sha256: str  # of manifest.json, which an announcement carries
+    tower_path: Path | None = None  # of the graph that gives an item without clicks its vector
+    features: FeatureVocabulary | None = None  # what that graph is fed with
 
     @property
     def version(self) -> str:
@@ -71,23 +83,31 @@ def write_bundle(
     vocabulary: Vocabulary,
     popularity: NDArray[np.int64],
     manifest: Manifest,
+    tower_file: Path | str | None = None,
+    features: FeatureVocabulary | None = None,
 ) -> Bundle:
     """Write a bundle into `directory` (made if absent) and return it as read back; `manifest.files` is filled in here.
 
-    popularity (V,) int64: clicks of catalogue ids 1..V. The manifest is written last, so that an interrupted write is
-    never a valid bundle. ValueError when the parts don't fit each other; BundleError `write_failed` when the disk does
-    not take it.
+    popularity (V,) int64: clicks of catalogue ids 1..V. tower_file and features: both, or neither. The manifest is
+    written last, so that an interrupted write is never a valid bundle. ValueError when the parts don't fit each other;
+    BundleError `write_failed` when the disk does not take it.
     """
     _check_fit(vocabulary, popularity, manifest)
+    if (tower_file is None) != (features is None):
+        raise ValueError("a tower needs its features, and features a tower")
     target = Path(directory)
     try:
         target.mkdir(parents=True, exist_ok=True)
         (target / MANIFEST).unlink(missing_ok=True)
-        if Path(onnx_file).resolve() != (target / MODEL).resolve():
-            shutil.copyfile(onnx_file, target / MODEL)
+        _copy(Path(onnx_file), target / MODEL)
+        names: tuple[str, ...] = REQUIRED
+        if tower_file is not None and features is not None:
+            _copy(Path(tower_file), target / TOWER)
+            (target / FEATURES).write_bytes(features.to_bytes())
+            names = REQUIRED + OPTIONAL
         (target / ITEMS).write_bytes(vocabulary.to_bytes())
         (target / POPULARITY).write_bytes(_npy(popularity))
-        files = {name: _entry(target / name) for name in _HASHED}
+        files = {name: _entry(target / name) for name in names}
         replace_file(target / MANIFEST, msgspec.structs.replace(manifest, files=files).to_bytes())
     except OSError as error:
         raise BundleError("write_failed", f"the bundle can't be written to {target}: {error}") from error
@@ -105,8 +125,10 @@ def load_bundle(path: Path | str) -> Bundle:
         raise BundleError("missing_directory", f"there is no bundle directory {directory}")
     content = _read(directory / MANIFEST, MAX_MANIFEST)
     manifest = Manifest.from_bytes(content)
-    for name in _HASHED:
+    names = _files(manifest)
+    for name in names:
         _verify(directory / name, manifest)
+    has_tower = set(OPTIONAL) <= set(names)
     vocabulary = _vocabulary(_read(directory / ITEMS, _expected(ITEMS, manifest).bytes), manifest)
     return Bundle(
         path=directory,
@@ -115,20 +137,22 @@ def load_bundle(path: Path | str) -> Bundle:
         popularity=_popularity(_read(directory / POPULARITY, _expected(POPULARITY, manifest).bytes), manifest),
         onnx_path=directory / MODEL,
         manifest_sha256=hashlib.sha256(content).hexdigest(),
+        tower_path=directory / TOWER if has_tower else None,
+        features=_features(_read(directory / FEATURES, _expected(FEATURES, manifest).bytes)) if has_tower else None,
     )
 
 
 def stated_sizes(manifest: bytes) -> dict[str, int]:
     """Return the bytes of each file beside `manifest.json`, by its content; BundleError where it doesn't say."""
     read = Manifest.from_bytes(manifest)
-    return {name: _expected(name, read).bytes for name in _HASHED}
+    return {name: _expected(name, read).bytes for name in _files(read)}
 
 
 def is_whole(directory: Path) -> bool:
     """Return whether every file is there, as the manifest beside it describes it."""
     try:
         manifest = Manifest.from_bytes(_read(directory / MANIFEST, MAX_MANIFEST))
-        for name in _HASHED:
+        for name in _files(manifest):
             _verify(directory / name, manifest)
     except BundleError:
         return False
@@ -146,6 +170,16 @@ def replace_file(path: Path, content: bytes) -> None:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _files(manifest: Manifest) -> tuple[str, ...]:
+    """Return the names of the files that a bundle has beside its manifest."""
+    return REQUIRED + tuple(name for name in OPTIONAL if name in manifest.files)
+
+
+def _copy(source: Path, target: Path) -> None:
+    if source.resolve() != target.resolve():
+        shutil.copyfile(source, target)
 
 
 def _check_fit(vocabulary: Vocabulary, popularity: NDArray[Any], manifest: Manifest) -> None:
@@ -207,6 +241,13 @@ def _vocabulary(content: bytes, manifest: Manifest) -> Vocabulary:
     if len(vocabulary) != manifest.items:
         raise BundleError("bad_vocabulary", f"{ITEMS} has {len(vocabulary)} items, the manifest says {manifest.items}")
     return vocabulary
+
+
+def _features(content: bytes) -> FeatureVocabulary:
+    try:
+        return FeatureVocabulary.from_bytes(content)
+    except ValueError as error:
+        raise BundleError("bad_features", f"{FEATURES}: {error}") from error
 
 
 def _popularity(content: bytes, manifest: Manifest) -> NDArray[np.int64]:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.bundle.vocabulary import PAD
+from export.events import CLICK
 
 __all__ = ["INPUTS", "OUTPUTS", "REQUIRED_INPUTS", "REQUIRED_OUTPUTS", "Port", "feeds", "in_order"]
 
@@ -69,6 +70,6 @@ def feeds(ports: Sequence[Port], given: Mapping[str, NDArray[Any]], hidden: int 
 def _nothing(name: str, ids: NDArray[Any], hidden: int) -> NDArray[Any]:
     batch = len(ids)
     if name == "kinds":
-        return np.where(ids == PAD, np.int32(0), np.int32(1))  # clicks
+        return np.where(ids == PAD, np.int32(PAD), np.int32(CLICK))
     shape = {"also": (1,), "away": (batch, 1), "push": (), "preference": (batch,), "fresh": (1, hidden)}[name]
     return np.zeros(shape, dtype=INPUTS[name].dtype)

@@ -4,10 +4,12 @@ B sessions, L positions, E exclusions a session, V catalogue, K asked for; the p
 """
 
 import contextlib
+import inspect
 import logging
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import onnx
 import torch
@@ -71,8 +73,9 @@ def _translate(serving: nn.Module, window: int) -> onnx.ModelProto:
             dynamo=True,
             input_names=[port.name for port in inputs],
             output_names=[port.name for port in outputs],
-            dynamic_shapes=tuple(
-                {place: free[dim] for place, dim in enumerate(port.dims) if dim in free} for port in inputs
+            dynamic_shapes=_as_taken(
+                serving,
+                [{place: free[dim] for place, dim in enumerate(port.dims) if dim in free} for port in inputs],
             ),
             opset_version=_OPSET,
             external_data=False,
@@ -81,6 +84,13 @@ def _translate(serving: nn.Module, window: int) -> onnx.ModelProto:
     assert program is not None, "the dynamo exporter returns a program"
     _check_interface(program.model_proto, inputs, outputs)
     return program.model_proto
+
+
+def _as_taken(serving: nn.Module, shapes: Sequence[dict[int, Any]]) -> tuple[Any, ...]:
+    """Return one entry an argument of `forward`; what its `*others` takes is one of them."""
+    kinds = [parameter.kind for parameter in inspect.signature(serving.forward).parameters.values()]
+    named = len(kinds) - (inspect.Parameter.VAR_POSITIONAL in kinds)
+    return (*shapes[:named], tuple(shapes[named:])) if len(shapes) > named else tuple(shapes)
 
 
 def _example(port: Port, sizes: dict[str, int], device: torch.device) -> torch.Tensor:

@@ -18,13 +18,13 @@ from export.bundle.bundle import Bundle
 from export.bundle.interface import INPUTS, REQUIRED_OUTPUTS, Port, feeds
 from export.bundle.vocabulary import PAD
 from export.errors import ConfigError, ParityError
+from export.events import KINDS
 from export.graph.onnx import ports_of
 from export.ranking.ragged import padded
 
 __all__ = ["ParityReport", "check_parity", "identical_share"]
 
 _BATCHES = (1, 2, 7, 33)
-_KINDS = 6  # of events (export/events.py)
 _AT_ONCE = 128  # sessions that two graphs rank in one run
 _ROUNDING = 1e-5  # scores this close, absolute and relative, are a tie: sums in another order differ as much
 _Lists = tuple[NDArray[np.int32], NDArray[np.float32]]  # ids (B, K) and scores (B, K)
@@ -142,7 +142,7 @@ def _others(
         ids[::3, 0] = last
     away = random.integers(PAD, last, size=(batch, 1 + batch % 3), dtype=np.int32, endpoint=True)
     away[::2] = PAD
-    kinds = random.integers(1, _KINDS, size=ids.shape, dtype=np.int32, endpoint=True)
+    kinds = random.integers(1, len(KINDS), size=ids.shape, dtype=np.int32, endpoint=True)
     every = {
         "also": random.integers(PAD, last, size=1 + 3 * (batch % 4), dtype=np.int32, endpoint=True),
         "away": away,

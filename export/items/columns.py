@@ -4,6 +4,7 @@ R rows, T numbers of all rows.
 """
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -89,6 +90,13 @@ class Lists:
         if numbers:
             self._numbers.extend(numbers)
         self._ends.append(len(self._numbers))
+
+    def extend(self, lists: Sequence[Sequence[int]]) -> None:
+        """Add lists at the end."""
+        ends = len(self._numbers) + np.cumsum(np.fromiter(map(len, lists), dtype=np.int64, count=len(lists)))
+        self._starts.extend(np.concatenate([[len(self._numbers)], ends[:-1]]))
+        self._ends.extend(ends)
+        self._numbers.extend(np.fromiter(chain.from_iterable(lists), dtype=np.int32))
 
     def __setitem__(self, row: int, numbers: Sequence[int]) -> None:
         self._garbage += int(self._ends[row] - self._starts[row])

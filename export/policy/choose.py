@@ -9,13 +9,14 @@ an item below the bound; then it is left open, and asked for again with a deeper
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from export.bundle.vocabulary import PAD
 
-__all__ = ["Candidates", "Chosen", "Rules", "gather", "pick", "straight"]
+__all__ = ["Candidates", "Chosen", "Rules", "Stage", "gather", "pick", "straight"]
 
 Chosen = tuple[list[int], list[float]]  # catalogue ids and scores, best first
 
@@ -28,15 +29,28 @@ class Candidates:
     scores: NDArray[np.float64]  # (B, M), boosts included
     bound: NDArray[np.float64]  # (B,) what all others score at most; -inf where there are none
 
+    def row(self, place: int) -> tuple[NDArray[np.int32], NDArray[np.float64], float]:
+        """Return the candidates of one session, and their bound."""
+        return self.ids[place], self.scores[place], float(self.bound[place])
+
+
+class Stage(NamedTuple):
+    """Some of one session's candidates (M,), best first; `bound`: what all others of the kind score at most."""
+
+    ids: NDArray[np.int32]
+    scores: NDArray[np.float64]
+    bound: float
+
+    def where(self, wanted: NDArray[np.bool_]) -> "Stage":
+        """Return those that are wanted (M,)."""
+        return Stage(self.ids[wanted], self.scores[wanted], self.bound)
+
 
 @dataclass(frozen=True, slots=True)
 class Rules:
     """What is chosen from one session's candidates."""
 
     k: int
-    passing: NDArray[np.bool_] | None = None  # (M,) which come first; None: the score decides
-    complete: bool = False  # all items that pass are among the candidates
-    fill: bool = True  # the others follow
     caps: Sequence[tuple[int, Callable[[int], Sequence[int]]]] = ()  # so many of a value, and the values of an item
     pinned: Sequence[int] = ()  # they stand in the list anyway, and count
 
@@ -89,17 +103,11 @@ def straight(candidates: Candidates, k: int) -> list[Chosen | None]:
     ]
 
 
-def pick(ids: Sequence[int], scores: Sequence[float], bound: float, rules: Rules) -> Chosen | None:
-    """Return the list of one session from its candidates (M,), best first; None where they leave it open."""
+def pick(stages: Sequence[Stage], rules: Rules) -> Chosen | None:
+    """Return the list of one session: the first stage's best, then the next one's; None where that leaves it open."""
     chosen = _Choice(rules)
-    if rules.passing is None:
-        return chosen.result if chosen.take(ids, scores, None, bound) else None
-    passing = rules.passing.tolist()
-    if not chosen.take(ids, scores, passing, -np.inf if rules.complete else bound):
-        return None
-    if rules.fill and not chosen.is_full:
-        others = [not one for one in passing]
-        if not chosen.take(ids, scores, others, bound):
+    for stage in stages:
+        if not chosen.take(stage):
             return None
     return chosen.result
 
@@ -124,20 +132,20 @@ class _Choice:
     def result(self) -> Chosen:
         return self._ids, self._scores
 
-    def take(self, ids: Sequence[int], scores: Sequence[float], wanted: Sequence[bool] | None, bound: float) -> bool:
-        """Take what is wanted, best first; False where the bound leaves open whether something else comes first."""
+    def take(self, stage: Stage) -> bool:
+        """Take its best; False where the bound leaves open whether something else comes first."""
         if self.is_full:
             return True
-        for place, (item, score) in enumerate(zip(ids, scores, strict=True)):
-            if score < bound or score == -np.inf:
+        for item, score in zip(stage.ids.tolist(), stage.scores.tolist(), strict=True):
+            if score < stage.bound or score == -np.inf:
                 break
-            if (wanted is None or wanted[place]) and item not in self._pinned and self._fits(item):
+            if item not in self._pinned and self._fits(item):
                 self._count(item)
                 self._ids.append(item)
                 self._scores.append(score)
                 if self.is_full:
                     return True
-        return bound == -np.inf
+        return stage.bound == -np.inf
 
     def _fits(self, item: int) -> bool:
         for (most, values), counts in zip(self._rules.caps, self._counts, strict=True):

@@ -1,10 +1,10 @@
 """What the two kinds of storage agree on: the files of a version, and the names in a registry."""
 
-from export.bundle.bundle import ITEMS, MODEL, POPULARITY
+from export.bundle.bundle import OPTIONAL, REQUIRED
 
 __all__ = ["FILES", "STAGING", "is_number"]
 
-FILES = (MODEL, ITEMS, POPULARITY)  # beside the manifest
+FILES = REQUIRED + OPTIONAL  # beside the manifest, all that a version may have
 STAGING = ".staging-"  # how names of what is not complete begin
 
 

@@ -9,9 +9,9 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-from export.bundle.bundle import MANIFEST, MAX_MANIFEST, replace_file
+from export.bundle.bundle import MANIFEST, MAX_MANIFEST, replace_file, stated_sizes
 from export.bundle.files import read_small
-from export.registry.layout import FILES, STAGING, is_number
+from export.registry.layout import STAGING, is_number
 
 __all__ = ["LocalStorage"]
 
@@ -63,10 +63,11 @@ class LocalStorage:
         hidden = self._root / f"{STAGING}{uuid.uuid4().hex}"
         hidden.mkdir()
         try:
-            for name in FILES:
+            names = tuple(stated_sizes(manifest))
+            for name in names:
                 shutil.copyfile(staging / name, hidden / name)
             (hidden / MANIFEST).write_bytes(manifest)
-            for name in (*FILES, MANIFEST):
+            for name in (*names, MANIFEST):
                 _sync(hidden / name)
             _sync(hidden)
             return self._rename(hidden, self._root / str(number))

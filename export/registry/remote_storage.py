@@ -67,7 +67,7 @@ class RemoteStorage:
         self._files.make_folder(folder)
         if not self._files.take(f"{folder}/{_CLAIM}", uuid.uuid4().bytes):
             return False
-        for name in FILES:
+        for name in stated_sizes(manifest):
             self._files.upload(staging / name, f"{folder}/{name}")
         self._files.write(f"{folder}/{MANIFEST}", manifest)
         return True
@@ -106,8 +106,8 @@ class RemoteStorage:
         try:
             (part / MANIFEST).write_bytes(manifest)
             for _ in range(_DOWNLOADS):
-                for name in FILES:
-                    self._files.download(f"{self._at(version)}/{name}", part / name, sizes[name])
+                for name, size in sizes.items():
+                    self._files.download(f"{self._at(version)}/{name}", part / name, size)
                 if is_whole(part):
                     break
             _put_in_place(part, target, manifest)

@@ -35,6 +35,7 @@ from model.cycle.fresh import fresh_log, fresh_parts, fresh_preset
 from model.cycle.gate import GateReport, pass_gate
 from model.cycle.lineage import code_version, commit, published_by
 from model.cycle.refit import guarded, refit
+from model.data.known_items import KnownItems, features_of, read_known_items
 from model.data.log import SessionLog
 from model.data.readers.build import build_log
 from model.data.readers.raw import RawLog
@@ -72,6 +73,7 @@ class CycleRequest:
     fresh: FreshConfig = field(default_factory=FreshConfig)
     scoring: Scoring = "auto"  # how the graph scores the catalogue
     window: dict[str, Any] = field(default_factory=dict)  # where the clicks come from (topic, offsets, parts): lineage
+    items: Path | None = None  # what the shop says about its items, where the preset has a tower
     may_publish: Callable[[], bool] = lambda: True  # asked right before publishing: False once another trainer leads
 
 
@@ -101,6 +103,7 @@ class Cycle:
         self._began = time.monotonic()
         self._preset = fresh_preset(request.preset, request.fresh) if request.mode == "fresh" else request.preset
         self._threads = request.preset.train.threads
+        self._items: KnownItems | None = None
         self._candidate, self._refit = request.folder / "candidate", request.folder / "refit"
 
     def run(self) -> CycleResult:
@@ -111,6 +114,7 @@ class Cycle:
             return self._removed_since(version)
         self._request.folder.mkdir(parents=True, exist_ok=True)
         use_threads(self._threads)
+        self._items = self._read_items()
         parts = self._hold_out()  # 1
         trained = self._train(parts)  # 2
         with tempfile.TemporaryDirectory(prefix="nextclick-cycle-") as staging:
@@ -145,7 +149,12 @@ class Cycle:
             directory=self._candidate,
             init_from=request.parent,
             on_progress=self._on_progress,
+            items=features_of(self._items, log.vocabulary, self._on_progress),
         )
+
+    def _read_items(self) -> KnownItems | None:
+        path, tower = self._request.items, self._request.preset.tower
+        return None if path is None or tower is None else read_known_items(path, tower, self._on_progress)
 
     def _chosen(self, log: SessionLog) -> SessionLog:
         """What a training sees of a window."""
@@ -157,8 +166,17 @@ class Cycle:
     def _export(self, trained: Trained, log: SessionLog, valid: SessionLog, folder: Path) -> Bundle:
         """log: the whole window's, in either mode, whose items, popularity and times the bundle states."""
         folder.mkdir(parents=True, exist_ok=True)
-        preset = self._preset
-        return export_bundle(trained, log, valid, preset, {}, folder, self._on_progress, scoring=self._request.scoring)
+        return export_bundle(
+            trained,
+            log,
+            valid,
+            self._preset,
+            {},
+            folder,
+            self._on_progress,
+            scoring=self._request.scoring,
+            items=self._items,
+        )
 
     def _judge(self, bundle: Bundle, parts: Parts) -> tuple[GateReport, str]:
         """The judgement, of before a kill where there is one, and the version that was live then."""
@@ -219,6 +237,7 @@ class Cycle:
                 judged=self._candidate,
                 init_from=request.parent,
                 on_progress=self._on_progress,
+                items=features_of(self._items, whole.vocabulary),
             )
             bundle = self._export(again, whole, newest, folder)
             after: Ranker | NextclickError = Ranker(bundle, RankerConfig(threads=self._threads))

@@ -14,6 +14,7 @@ from export.errors import NextclickError
 from export.ranking.ranker import Ranker
 from model.config import Preset
 from model.cycle.config import RefitConfig
+from model.data.known_items import ItemFeatures
 from model.data.log import SessionLog
 from model.evaluate.judge import judge, of_ranker, overlap_of_lists
 from model.evaluate.metrics import MAIN
@@ -36,6 +37,7 @@ def refit(
     judged: Path | None,
     init_from: Path | None = None,
     on_progress: OnProgress = ignore,
+    items: ItemFeatures | None = None,
 ) -> Trained:
     """Train on all of `log`, the newest sessions among them; those only measure what was learned, and choose nothing.
 
@@ -50,6 +52,7 @@ def refit(
         directory=directory,
         init_from=judged if config.how == "continue" else init_from,
         on_progress=on_progress,
+        items=items,
     )
 
 

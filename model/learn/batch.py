@@ -11,7 +11,7 @@ from torch import Tensor
 from model.learn.negatives import Candidates
 from model.learn.packing import PackedBatch
 
-__all__ = ["Batch", "to_tensors", "touched_rows"]
+__all__ = ["Batch", "is_everything", "to_tensors", "touched_rows"]
 
 
 class Batch(NamedTuple):
@@ -42,6 +42,11 @@ def to_tensors(packed: PackedBatch, device: torch.device | str = "cpu") -> Batch
     arrays = {name: part for name, part in packed._asdict().items() if part is not None}
     parts = {name: torch.from_numpy(part).to(device, non_blocking=True) for name, part in arrays.items()}
     return Batch(**parts, lengths=torch.from_numpy(np.bincount(packed.sessions)))
+
+
+def is_everything(candidates: Candidates | Tensor) -> bool:
+    """Return whether all items are candidates, so that no row is left alone."""
+    return not isinstance(candidates, Tensor) and candidates.ids is None
 
 
 def touched_rows(batch: Batch, candidates: Candidates | Tensor) -> tuple[Tensor, Batch, Candidates | Tensor]:

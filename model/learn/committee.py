@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from model.config import Preset
+from model.data.known_items import ItemFeatures
 from model.data.log import SessionLog
 from model.learn.distributed import ALONE, Team
 from model.learn.train import Trained, train
@@ -30,6 +31,7 @@ def train_preset(
     init_from: Path | None = None,
     on_progress: OnProgress = ignore,
     team: Team = ALONE,
+    items: ItemFeatures | None = None,
 ) -> Trained:
     """Train every encoder of `preset`, one after the other, and return them together.
 
@@ -52,6 +54,7 @@ def train_preset(
                 init_from=init_from / folder if init_from is not None else None,
                 on_progress=on_progress if alone else _Named(on_progress, f"{number}/{len(members)}"),
                 team=team,
+                items=items,
             )
         )
     if alone:

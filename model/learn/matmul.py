@@ -5,7 +5,9 @@ Legend: T positions, C candidate columns, H hidden width.
 
 from __future__ import annotations
 
+import contextlib
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -53,11 +55,17 @@ class Products:
     """Products in the precision chosen; what they return is float32 and lies in buffers that are used again."""
 
     def __init__(self, precision: Precision = "float32", device: torch.device | str = "cpu") -> None:
-        device = torch.device(device)
+        self._device = device = torch.device(device)
         native = precision == "auto" and bfloat16_is_native(device)
         self.half = precision == "bfloat16" or native
         self.scratch = Scratch()
         self._half_rows = torch.empty(0)  # what `rows` returned last, with the padding behind it
+
+    def autocast(self) -> contextlib.AbstractContextManager[Any]:
+        """Return the context the encoder runs in: mixed precision on a GPU, as it is on the CPU."""
+        if self._device.type == "cuda" and self.half:
+            return torch.autocast("cuda", torch.bfloat16)
+        return contextlib.nullcontext()
 
     def rows(self, table: Tensor, ids: Tensor | None) -> Tensor:
         """Return the item rows (C, H) of `ids`, of the whole catalogue for None, in the precision of the products.

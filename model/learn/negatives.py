@@ -57,7 +57,8 @@ class Sampler:
     ) -> None:
         """Take the clicks (V,) of ids 1..V in training. Only a softmax weighs a column by its number of draws."""
         self.config, self.device = config, torch.device(device)
-        self.logq, self.counted = loss.logq, loss.objective == "softmax" and not loss.logq
+        self.logq = loss.logq
+        self.counted = loss.objective == "softmax" and not (loss.logq or loss.hard)
         self.catalogue = len(popularity)
         only_popular = config.popular > 0 and not (config.uniform or config.in_batch or config.top)
         self.everything = config.everything or (only_popular and config.popular >= NEARLY_ALL * self.catalogue)

@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from model.config import LossConfig
 
-__all__ = ["RowLoss", "bce_", "bpr_max_", "gbce_", "gbce_power", "row_loss", "softmax_"]
+__all__ = ["RowLoss", "bce_", "bpr_max_", "gbce_", "gbce_power", "hard_softmax_", "row_loss", "softmax_"]
 
 RowLoss = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
@@ -34,6 +34,25 @@ def softmax_(positive: Tensor, scores: Tensor) -> tuple[Tensor, Tensor]:
     total = scores.sum(dim=1).add_(own)
     scores.mul_(total.reciprocal().unsqueeze(1))
     return total.log().sub_(positive), own.div_(total).sub_(1.0)
+
+
+def hard_softmax_(positive: Tensor, scores: Tensor, *, beta: float) -> tuple[Tensor, Tensor]:
+    """Return -log(e^{s+} / (e^{s+} + n sum_j q_j e^{s_j})), q the softmax of beta s: harder negatives count more.
+
+    n is the number of negatives that count; beta 0 is `softmax_`. Source: Xie et al., RecSys 2023 (REMI), section 3.2,
+    and Tokkiu/REMI, src/BasicModel.py, where the gradient goes through q as it does here.
+    """
+    absent = scores == -torch.inf  # (t, C)
+    top = torch.maximum(scores.amax(dim=1), positive)
+    count = (~absent).sum(dim=1)  # (t,)
+    weights = torch.softmax(beta * scores, dim=1).masked_fill_(absent, 0.0)  # (t, C); nan where all are absent
+    own = (positive - top).exp()
+    scores.sub_(top.unsqueeze(1)).exp_()
+    others = count * (weights * scores).sum(dim=1)  # (t,)
+    total = own + others
+    scores.mul_((1.0 + beta) * count.unsqueeze(1)).sub_(beta * others.unsqueeze(1)).mul_(weights)
+    scores.div_(total.unsqueeze(1))
+    return total.log() - (positive - top), own / total - 1.0
 
 
 def bce_(positive: Tensor, scores: Tensor) -> tuple[Tensor, Tensor]:
@@ -110,4 +129,4 @@ def row_loss(config: LossConfig, *, negatives: int, catalogue: int) -> RowLoss:
         return partial(gbce_, power=gbce_power(negatives, catalogue, config.calibration))
     if config.objective == "bpr-max":
         return partial(bpr_max_, penalty=config.penalty, elu=config.elu)
-    return softmax_
+    return partial(hard_softmax_, beta=config.hard) if config.hard else softmax_

@@ -16,31 +16,36 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
+from export.bundle.vocabulary import PAD
 from model.config import Preset
+from model.data.known_items import ItemFeatures
 from model.data.log import SessionLog
 from model.errors import CheckpointError, Interrupted, TrainingError
 from model.evaluate.metrics import MAIN, SECOND
 from model.learn import checkpoint
-from model.learn.batch import Batch, touched_rows
+from model.learn.batch import Batch, is_everything, touched_rows
 from model.learn.distributed import ALONE, Team
 from model.learn.draws import Draws
 from model.learn.feedback import extra_of
+from model.learn.interest_loss import interest_loss
 from model.learn.loss import candidate_loss, own_negatives_loss
 from model.learn.matmul import Products
 from model.learn.negatives import Candidates
 from model.learn.objectives import RowLoss
 from model.learn.optimizer import Average, Optimizer, is_lazy
-from model.learn.seeds import DROPOUT, POOL, WEIGHTS, seed_of
+from model.learn.seeds import DROPOUT, IDS, seed_of
 from model.learn.validation import validate
-from model.learn.warm_start import start_from
+from model.learn.warm_start import features_of, start_from
 from model.machine.interrupt import noting_end_signals
 from model.machine.threads import use_threads
 from model.nets.encoder import Encoder
-from model.nets.encoders import build_encoder
+from model.nets.encoders import new_encoder
+from model.nets.tower import vectors_of_step
 from model.reports.progress import OnProgress, Progress, ignore
 
-__all__ = ["Trained", "Trainer", "new_encoder", "train"]
+__all__ = ["Trained", "Trainer", "train"]
 
 REPORT_EVERY = 0.5  # seconds between reports inside an epoch
 SELECT_BY = (MAIN, SECOND)  # the validation metrics that decide which epoch is kept, the first above the next
@@ -59,17 +64,6 @@ class Trained:
     history: list[dict[str, float]]  # one entry a validation: epoch, loss, metrics
 
 
-def new_encoder(preset: Preset, catalogue: int) -> Encoder:
-    """Return an encoder with the weights its seed gives; the global random state is left as it was."""
-    seed = preset.train.seed
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed_of(seed, WEIGHTS))
-        encoder = build_encoder(preset.encoder, catalogue)
-    encoder.dropout.seed(seed_of(seed, POOL))
-    encoder.input_dropout.seed(seed_of(seed, POOL, 1))
-    return encoder
-
-
 class Trainer:
     """One training of one encoder on one log."""
 
@@ -83,6 +77,7 @@ class Trainer:
         directory: Path | None = None,
         on_progress: OnProgress = ignore,
         team: Team = ALONE,
+        items: ItemFeatures | None = None,
     ) -> None:
         """`run` names data and options: a checkpoint of another run is refused. TrainingError for an empty log."""
         if log.sessions == 0:
@@ -92,7 +87,7 @@ class Trainer:
         self.directory, self.on_progress, self.team = directory, on_progress, team
         use_threads(config.threads)
         self.device = torch.device(config.device)
-        self.encoder = new_encoder(preset, len(log.vocabulary)).to(self.device)
+        self.encoder = new_encoder(preset, len(log.vocabulary), items).to(self.device)
         self.steps, self.total = config.steps(log.sessions)  # of an epoch, of the whole training
         self.draws = Draws(log, preset, device=self.device, team=team)
         self.products = Products(config.precision, self.device)
@@ -174,18 +169,21 @@ class Trainer:
         rate = self.optimizer.set_rate(self.step, done)
         self.optimizer.zero_grad()
         batch, candidates = self.draws.draw(self.team.share(chosen), step=self.step, sampler=comparison.sampler)
-        table: Tensor = self.encoder.items.weight
-        if self.lazy:
+        rows: Tensor = self.encoder.items.weight
+        ids: Tensor | None = None
+        if self.lazy or (self.encoder.tower is not None and not is_everything(candidates)):
             ids, batch, candidates = touched_rows(batch, candidates)
-            table = table.detach()[ids].requires_grad_()
+            rows = rows.detach()[ids].requires_grad_() if self.lazy else functional.embedding(ids, rows, PAD)
+        seed = seed_of(self.preset.train.seed, IDS, self.step, self.team.rank)
+        table = vectors_of_step(self.encoder.tower, rows, ids, seed)
         loss = self.batch_loss(batch, candidates, table, comparison.row_loss)
         loss.backward()  # type: ignore[no-untyped-call]
         grads = [weight.grad for weight in self.encoder.parameters() if weight.grad is not None]
         value, stop = self.team.average_(grads, positions=len(batch.asked()[0]), loss=float(loss.detach()), stop=stop)
         self.optimizer.step()
-        if self.lazy:
-            assert table.grad is not None, "every step reaches some item"
-            self.optimizer.step_rows(self.encoder.items.weight, ids[1:], table.grad[1:], step=self.step, rate=rate)
+        if self.lazy and ids is not None:
+            assert rows.grad is not None, "every step reaches some item"
+            self.optimizer.step_rows(self.encoder.items.weight, ids[1:], rows.grad[1:], step=self.step, rate=rate)
         return value, stop
 
     def batch_loss(self, batch: Batch, candidates: Candidates | Tensor, table: Tensor, row_loss: RowLoss) -> Tensor:
@@ -195,22 +193,18 @@ class Trainer:
         rank = self.team.rank
         for number, dropout in enumerate((encoder.dropout, encoder.input_dropout)):
             dropout.begin_step(seed_of(seed, DROPOUT, self.step, *([rank, number] if rank or number else [])))
-        with self.autocast():
+        with self.products.autocast():
             hidden = encoder(batch, None if table is encoder.items.weight else table).float()  # (T, H)
+            pooled = None if encoder.interests is None else encoder.interests.causal(hidden, batch)
         if batch.read is not None:
             hidden = hidden.index_select(0, batch.read)  # (Q, H)
         (targets, sessions), (extra, share) = batch.asked(), extra_of(batch, self.preset)
         if isinstance(candidates, Tensor):
             return own_negatives_loss(hidden, table, targets, candidates, row_loss, extra, share=share)
-        top, products = self.preset.negatives.top, self.products
         args = (hidden, table, targets, sessions, candidates, row_loss)
-        return candidate_loss(*args, top=top, products=products, extra=extra)
-
-    def autocast(self) -> contextlib.AbstractContextManager[Any]:
-        """Return the context the encoder runs in: mixed precision on a GPU, as it is on the CPU."""
-        if self.device.type == "cuda" and self.products.half:
-            return torch.autocast("cuda", torch.bfloat16)
-        return contextlib.nullcontext()
+        if pooled is not None:  # a preset with interests knows no feedback: every position asks
+            return interest_loss(pooled, *args[1:], preset=self.preset, products=self.products)
+        return candidate_loss(*args, top=self.preset.negatives.top, products=self.products, extra=extra)
 
     def end_epoch(self) -> None:
         """Validate, keep the weights if they are the best so far, save. TrainingError where they are not finite."""
@@ -222,8 +216,7 @@ class Trainer:
                 weights = {name: value.detach().cpu().clone() for name, value in self.encoder.state_dict().items()}
                 self.best = {"metrics": figures, "weights": weights}
         trained = self.step % self.steps or self.steps
-        entry = {"epoch": self.passes(), "loss": self.loss_sum / trained, **figures}
-        self.history.append(entry)
+        self.history.append({"epoch": self.passes(), "loss": self.loss_sum / trained, **figures})
         self.report("validate", figures)
         self.save()
 
@@ -297,6 +290,7 @@ class Trainer:
             "preset": self.preset.to_dict(),
             "best": self.best,
             "vocabulary": self.log.vocabulary.to_bytes(),
+            "features": features_of(self.encoder),
             "weights": self.encoder.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "average": self.average.state_dict() if self.average is not None else None,
@@ -341,13 +335,14 @@ def train(
     init_from: Path | None = None,
     on_progress: OnProgress = ignore,
     team: Team = ALONE,
+    items: ItemFeatures | None = None,
 ) -> Trained:
     """Train one encoder on `log`, choosing on `valid` (same vocabulary); checkpoints go into `directory`.
 
     `init_from` is the checkpoint directory of an earlier training, whose item rows and layers this one starts with.
-    Raises TrainingError and CheckpointError.
+    items: what is known of the items of the log, for the preset's tower. Raises TrainingError and CheckpointError.
     """
-    trainer = Trainer(log, valid, preset, run=run, directory=directory, on_progress=on_progress, team=team)
+    trainer = Trainer(log, valid, preset, run=run, directory=directory, on_progress=on_progress, team=team, items=items)
     if not (resume and trainer.resume()) and init_from is not None:
         start_from(trainer.encoder, log.vocabulary, init_from, log)
     begins_at = trainer.step, float(trainer.encoder.items.weight.detach().double().sum())

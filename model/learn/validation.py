@@ -28,6 +28,7 @@ from model.learn.masking import pack_prefixes_masked
 from model.learn.matmul import Products
 from model.learn.packing import Ints, PackedBatch, pack, pack_spans, position_shift, ranges
 from model.nets.encoder import Encoder
+from model.nets.plain import plain_all
 
 __all__ = ["metrics", "next_click_ranks", "validate"]
 
@@ -40,6 +41,7 @@ def validate(encoders: Sequence[Encoder], log: SessionLog, *, row: int = 64) -> 
     """Return recall@20, mrr@20, ndcg@20 and the number of predictions; {} figures of 0 where there is none."""
     for encoder in encoders:
         encoder.eval()
+    encoders = plain_all(encoders)
     return metrics(next_click_ranks(encoders, log, row=row), CUTOFF)
 
 
@@ -61,14 +63,15 @@ def next_click_ranks(encoders: Sequence[Encoder], log: SessionLog, *, row: int) 
     # Nothing that outlives a batch is allocated in the loop: small blocks kept between large freed ones took 4 GiB.
     ranks, done = torch.empty(len(log.predicted), dtype=torch.int64), 0
     catalogue = torch.cat([encoder.items.weight[1:] for encoder in encoders], dim=1)  # (V, H of all)
-    rows = max(1, SCORES // catalogue.shape[0])
+    rows = max(1, SCORES // (catalogue.shape[0] * max(1, encoders[0].config.interests)))
     batches = _typed_batches if typed else _batches
     for packed, predictions in batches(encoders[0].config, log, row):
         batch, chosen = to_tensors(packed, device), torch.from_numpy(predictions).to(device)
-        hidden = torch.cat([encoder(batch)[chosen] for encoder in encoders], dim=1)  # (T, H of all)
+        hidden = torch.cat([encoder.vectors(batch)[chosen] for encoder in encoders], dim=-1)  # (T, [K,] H of all)
         targets = batch.targets[chosen] - 1
         for part, target in zip(torch.split(hidden, rows), torch.split(targets, rows), strict=True):
-            ranks[done : done + part.shape[0]] = _ranks(products.scores(part, catalogue), target)
+            scores = products.scores(part.flatten(0, -2), catalogue).view(len(part), -1, len(catalogue)).amax(dim=1)
+            ranks[done : done + part.shape[0]] = _ranks(scores, target)
             done += part.shape[0]
     return ranks.numpy()
 

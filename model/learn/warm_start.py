@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,15 +19,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from export.bundle.vocabulary import Vocabulary
-from model.config import EncoderConfig
+from export.items.features import FeatureRows, FeatureVocabulary
+from model.config import EncoderConfig, TowerConfig
 from model.data.log import SessionLog
 from model.errors import CheckpointError
 from model.learn import checkpoint
 from model.nets.encoder import Encoder
+from model.nets.plain import TOWER
+from model.nets.tower import ItemTower
 
-__all__ = ["start_from"]
+__all__ = ["features_of", "start_from"]
 
 ITEMS = "items.weight"
+VALUES = "features.values.weight"
 _SESSIONS = 10_000  # looked at at a time: the rows of their clicks are in memory
 
 
@@ -40,6 +45,7 @@ def start_from(encoder: Encoder, vocabulary: Vocabulary, directory: Path, log: S
     try:
         weights, config = (state["best"] or state)["weights"], state["preset"]["encoder"]  # none validated: the newest
         earlier = Vocabulary.from_bytes(state["vocabulary"])
+        weights = _towered(encoder, weights, state.get("features"))
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{directory} holds no model to start from: {error}") from error
     theirs, ours = _shape({**asdict(EncoderConfig()), **config}), _shape(asdict(encoder.config))
@@ -61,6 +67,45 @@ def start_from(encoder: Encoder, vocabulary: Vocabulary, directory: Path, log: S
         _place_beside(merged, known, log)
     encoder.load_state_dict({**weights, ITEMS: merged})
     return len(pairs)
+
+
+def features_of(encoder: Encoder) -> dict[str, Any] | None:
+    """Return what a checkpoint needs for its tower to be understood by another training; None without a tower."""
+    tower = encoder.tower
+    if tower is None:
+        return None
+    rows = {name: getattr(tower, name).cpu() for name in ("offsets", "codes", "weights")}
+    return {"vocabulary": tower.vocabulary.to_bytes(), **rows}
+
+
+def _towered(encoder: Encoder, weights: dict[str, Tensor], features: dict[str, Any] | None) -> dict[str, Tensor]:
+    """Return the earlier weights (name -> tensor) with a tower that fits the encoder's items, or none, as it has.
+
+    Features are matched by what they stand for. A tower of another size, or one that the encoder does not have, goes
+    into the item rows; one that the earlier model did not have begins afresh.
+    """
+    tower = encoder.tower
+    own = {} if tower is None else {TOWER + name: weight for name, weight in tower.state_dict().items()}
+    if features is None:
+        return {**weights, **own}
+    earlier = FeatureVocabulary.from_bytes(features["vocabulary"])
+    inner = TOWER + "features.widen.weight"
+    if tower is None or own[inner].shape != weights[inner].shape:
+        rest = {name: weight for name, weight in weights.items() if not name.startswith(TOWER)}
+        return {**rest, ITEMS: _settled(weights, earlier, features), **own}
+    values = own[TOWER + VALUES].clone()
+    pairs = earlier.alike(tower.vocabulary)  # (n, 2) their code, ours
+    values[pairs[:, 1]] = weights[TOWER + VALUES][pairs[:, 0]]
+    return {**weights, TOWER + VALUES: values}
+
+
+def _settled(weights: dict[str, Tensor], vocabulary: FeatureVocabulary, features: dict[str, Any]) -> Tensor:
+    """Return the item vectors (V + 1, H) of an earlier model with a tower."""
+    rows = FeatureRows(**{name: features[name].numpy() for name in ("offsets", "codes", "weights")})
+    inner, hidden = weights[TOWER + "features.widen.weight"].shape
+    tower = ItemTower(TowerConfig(inner=inner), hidden, vocabulary, rows)
+    tower.load_state_dict({name.removeprefix(TOWER): w for name, w in weights.items() if name.startswith(TOWER)})
+    return tower.table(weights[ITEMS])
 
 
 def _place_beside(rows: Tensor, known: NDArray[np.bool_], log: SessionLog) -> None:

@@ -20,8 +20,10 @@ from export.events import CLICK, TYPES
 from model.config import EncoderConfig
 from model.learn.batch import Batch
 from model.nets.dropout import PooledDropout
+from model.nets.interests import Interests
 from model.nets.preference import MIDDLE, Preference, Tone
-from model.nets.rows import Clicks, Newest
+from model.nets.rows import Clicks, Newest, WithFresh
+from model.nets.tower import ItemTower
 
 __all__ = ["Attention", "Encoder", "Layer", "Transformer", "rotate"]
 
@@ -37,6 +39,8 @@ class Encoder(nn.Module, ABC):
         self.dropout = PooledDropout(config.dropout)
         self.input_dropout = PooledDropout(config.dropout if config.input_dropout is None else config.input_dropout)
         self.items = nn.Embedding(catalogue + 1, config.hidden, padding_idx=PAD)
+        self.interests: Interests | None = None  # how several vectors are made of a session's states
+        self.tower: ItemTower | None = None  # of a training with items: what attributes add to `items`
         if config.typed:
             self.kinds = nn.Embedding(TYPES, config.hidden, padding_idx=PAD)
         if config.preference:
@@ -56,13 +60,17 @@ class Encoder(nn.Module, ABC):
         if self.config.preference:
             self.preference.initialise()
 
-    def look_up(self, ids: Tensor, table: Tensor | None) -> Tensor:
+    def look_up(self, ids: Tensor, table: Tensor | WithFresh | None) -> Tensor:
         """Return the item vectors (..., H) of ids (...), scaled; from `table` where one is given."""
+        if isinstance(table, WithFresh):
+            return table.rows(ids) * math.sqrt(self.config.hidden)
         rows = self.items(ids) if table is None else nn.functional.embedding(ids, table)
+        if table is None and self.tower is not None:
+            rows = self.tower(rows.flatten(0, -2), ids.flatten().long()).view_as(rows)
         return torch.as_tensor(rows * math.sqrt(self.config.hidden))
 
     @abstractmethod
-    def forward(self, batch: Batch, table: Tensor | None = None) -> Tensor:
+    def forward(self, batch: Batch, table: Tensor | WithFresh | None = None) -> Tensor:
         """Return hidden (T, H) of a packed batch; `table` (rows, H) takes the place of the item table for its ids."""
 
     def say_kinds(self, x: Tensor, kinds: Tensor | None, ids: Tensor) -> Tensor:
@@ -82,12 +90,41 @@ class Encoder(nn.Module, ABC):
         return Tone(*self.preference(given))
 
     @abstractmethod
-    def last(self, ids: Tensor, kinds: Tensor | None = None, preference: Tensor | None = None) -> Tensor:
+    def last(
+        self,
+        ids: Tensor,
+        table: Tensor | WithFresh | None = None,
+        *,
+        kinds: Tensor | None = None,
+        preference: Tensor | None = None,
+    ) -> Tensor:
         """Return hidden (B, H) of each session's next click; ids (B, L <= window), right-padded with 0, none empty.
 
-        kinds (B, L): code of each event, for an encoder that is told; None: all clicks. preference (B,) float32
-        likewise; None: the middle.
+        table: where ids may be those of items newer than the model. kinds (B, L): code of each event, for an encoder
+        that is told; None: all clicks. preference (B,) float32 likewise; None: the middle.
         """
+
+    @abstractmethod
+    def states(self, ids: Tensor, table: Tensor | WithFresh | None = None) -> Tensor:
+        """Return (B, L, H), what each click leaves behind it, for ids as `last` takes them; anything at padding."""
+
+    def vectors(self, batch: Batch, table: Tensor | None = None) -> Tensor:
+        """Return what a packed batch is scored with: hidden (T, H), or (T, K, H) of several interests."""
+        hidden = self(batch, table)
+        return torch.as_tensor(hidden if self.interests is None else self.interests.causal(hidden, batch).vectors)
+
+    def newest(
+        self,
+        ids: Tensor,
+        table: Tensor | WithFresh | None = None,
+        *,
+        kinds: Tensor | None = None,
+        preference: Tensor | None = None,
+    ) -> Tensor:
+        """Return what sessions are scored with: hidden (B, H), or (B, K, H) of several interests."""
+        if self.interests is None:
+            return self.last(ids, table, kinds=kinds, preference=preference)
+        return self.interests.newest(self.states(ids, table), ids != PAD)
 
     def _newest(self, ids: Tensor) -> Tensor:
         return (ids != PAD).sum(dim=1) - 1  # (B,)
@@ -213,7 +250,7 @@ class Transformer(Encoder):
         self,
         ids: Tensor,
         positions: Tensor,
-        table: Tensor | None = None,
+        table: Tensor | WithFresh | None = None,
         kinds: Tensor | None = None,
         into: Tensor | None = None,
     ) -> Tensor:
@@ -230,7 +267,7 @@ class Transformer(Encoder):
             x = x + self.positions(positions)
         return torch.as_tensor(self.input_dropout(x))
 
-    def forward(self, batch: Batch, table: Tensor | None = None) -> Tensor:
+    def forward(self, batch: Batch, table: Tensor | WithFresh | None = None) -> Tensor:
         """Return hidden (T, H). A position sees its own session only, and no later click unless masked."""
         allowed = batch.owner.unsqueeze(2) == batch.owner.unsqueeze(1)  # (R, P, P)
         if not self.config.masked:
@@ -245,7 +282,14 @@ class Transformer(Encoder):
         hidden = self.norm(x.flatten(0, 1).index_select(0, batch.cells))
         return torch.as_tensor(hidden if tone is None else tone.of(batch.sessions).out(hidden))
 
-    def last(self, ids: Tensor, kinds: Tensor | None = None, preference: Tensor | None = None) -> Tensor:
+    def last(
+        self,
+        ids: Tensor,
+        table: Tensor | WithFresh | None = None,
+        *,
+        kinds: Tensor | None = None,
+        preference: Tensor | None = None,
+    ) -> Tensor:
         """Return hidden (B, H), as Encoder.last does.
 
         Padding is computed in attention only, and the last layer computes the newest click only.
@@ -264,7 +308,7 @@ class Transformer(Encoder):
         told = None if kinds is None else kinds.flatten()[clicks.cells]  # (T,)
         into = None if tone is None else tone.into.unsqueeze(1).expand(-1, ids.shape[1], -1)  # (B, L, H)
         x = self.embed(
-            ids.flatten()[clicks.cells], positions, None, told, None if into is None else clicks.out_of_rows(into)
+            ids.flatten()[clicks.cells], positions, table, told, None if into is None else clicks.out_of_rows(into)
         )  # (T, H)
         turns, at_last = None, None
         if self.config.positions == "rotary":
@@ -273,6 +317,16 @@ class Transformer(Encoder):
             x = layer(x, allowed, turns, clicks, clicks)
         hidden = self.norm(self.layers[-1](x, seen, at_last, last, clicks))
         return torch.as_tensor(hidden if tone is None else tone.out(hidden))
+
+    def states(self, ids: Tensor, table: Tensor | WithFresh | None = None) -> Tensor:
+        """Return (B, L, H); a session is a packed row of its own."""
+        newest, steps = self._newest(ids), torch.arange(ids.shape[1], device=ids.device)
+        rows = torch.arange(ids.shape[0], device=ids.device).unsqueeze(1)
+        owner = torch.where(ids == PAD, -1, rows)  # (B, L)
+        cells = torch.arange(ids.numel(), device=ids.device)
+        positions = self._serving_positions(steps, newest).expand(ids.shape)
+        hidden = self(Batch(ids, positions, owner, cells, cells, cells, cells), table)
+        return torch.as_tensor(hidden.view(ids.shape[0], ids.shape[1], -1))
 
     def _serving_positions(self, steps: Tensor, newest: Tensor) -> Tensor:
         if self.config.positions != "end":

@@ -19,6 +19,7 @@ from torch.nn.utils.rnn import PackedSequence
 from model.config import EncoderConfig
 from model.learn.batch import Batch
 from model.nets.encoder import Encoder
+from model.nets.rows import WithFresh
 
 __all__ = ["GRU", "by_step"]
 
@@ -36,7 +37,7 @@ class GRU(Encoder):
             self.norm = nn.LayerNorm(config.hidden)
         self.initialise()
 
-    def forward(self, batch: Batch, table: Tensor | None = None) -> Tensor:
+    def forward(self, batch: Batch, table: Tensor | WithFresh | None = None) -> Tensor:
         """Return hidden (T, H); every position of a session must be read out."""
         tone = self.tone(batch.preference, len(batch.lengths))
         events = self.say_kinds(self.look_up(batch.ids, table), batch.kinds, batch.ids)  # (R, P, H)
@@ -53,11 +54,18 @@ class GRU(Encoder):
         hidden = self._head(x.index_select(0, back), clicked)
         return hidden if tone is None else tone.of(batch.sessions).out(hidden)
 
-    def last(self, ids: Tensor, kinds: Tensor | None = None, preference: Tensor | None = None) -> Tensor:
+    def last(
+        self,
+        ids: Tensor,
+        table: Tensor | WithFresh | None = None,
+        *,
+        kinds: Tensor | None = None,
+        preference: Tensor | None = None,
+    ) -> Tensor:
         """Return hidden (B, H) at each session's newest click, as Encoder.last does."""
         newest = self._newest(ids)  # (B,)
         tone = self.tone(preference, ids.shape[0])
-        clicked = self.say_kinds(self.look_up(ids, None), kinds, ids)
+        clicked = self.say_kinds(self.look_up(ids, table), kinds, ids)
         if tone is not None:
             clicked = clicked + tone.into.unsqueeze(1)
         x = clicked
@@ -67,7 +75,14 @@ class GRU(Encoder):
         hidden = self._head(x[rows, newest], clicked[rows, newest])
         return hidden if tone is None else tone.out(hidden)
 
-    def look_up(self, ids: Tensor, table: Tensor | None) -> Tensor:
+    def states(self, ids: Tensor, table: Tensor | WithFresh | None = None) -> Tensor:
+        """Return (B, L, H), the state after each click."""
+        x = clicked = self.look_up(ids, table)
+        for layer in self.layers:
+            x = _in_graph(layer, x) if torch.compiler.is_exporting() else layer(x)[0]
+        return self._head(x, clicked)
+
+    def look_up(self, ids: Tensor, table: Tensor | WithFresh | None) -> Tensor:
         """Return the item vectors (B, L, H): scaled with `residual`, where they meet a norm, else as they are."""
         rows = super().look_up(ids, table)
         return rows if self.config.residual else rows / math.sqrt(self.config.hidden)

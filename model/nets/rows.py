@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Clicks", "Newest"]
+__all__ = ["Clicks", "Newest", "WithFresh"]
 
 
 class Clicks(NamedTuple):
@@ -34,6 +34,21 @@ class Clicks(NamedTuple):
     def out_of_rows(self, x: Tensor) -> Tensor:
         """Return rows (B, L, W) as (T, W)."""
         return x.flatten(0, 1).index_select(0, self.cells)
+
+
+class WithFresh(NamedTuple):
+    """An item table, and rows of items newer than the model behind it; neither is copied."""
+
+    items: Tensor  # (V + 1, H)
+    fresh: Tensor  # (X, H) of the ids V + 1 to V + X; at least one row
+
+    def rows(self, ids: Tensor) -> Tensor:
+        """Return the vectors (..., H) of ids (...)."""
+        known = self.items.shape[0] - 1  # V
+        newer = nn.functional.embedding((ids - known - 1).clamp(min=0), self.fresh)
+        return torch.where(
+            (ids > known).unsqueeze(-1), newer, nn.functional.embedding(ids.clamp(max=known), self.items)
+        )
 
 
 class Newest(NamedTuple):

@@ -1,7 +1,7 @@
 """The graph that is exported: ids of sessions in, the best items and their scores out.
 
-Legend: B sessions, L positions, E excluded items, C candidates, A items moved away from, K list length, V catalogue,
-H hidden width of all encoders together.
+Legend: B sessions, L positions, E excluded items, C candidates, A items moved away from, X items newer than the model,
+K list length, I interests, V catalogue, H hidden width of all encoders together.
 """
 
 from __future__ import annotations
@@ -14,10 +14,15 @@ from torch.nn import functional
 
 from export.graph.candidates import moved_away, scores_of
 from export.graph.int8 import Int8TopK
+from export.graph.interests import InterestTopK, all_moved_away, best_scores_of
 from export.graph.topk import TopK
 from model.nets.encoder import Encoder
+from model.nets.plain import plain_all
+from model.nets.rows import WithFresh
 
 __all__ = ["ServingModel"]
+
+_ALWAYS = ("ids", "exclude", "k", "also", "away", "push")  # inputs of every graph
 
 
 class ServingModel(nn.Module):
@@ -25,58 +30,78 @@ class ServingModel(nn.Module):
 
     Several encoders rank by the sum of their scores, which orders items as the product of their softmaxes does. That
     sum is one product of what they say, side by side, with their item tables side by side: as fast to rank as one
-    encoder of that width.
+    encoder of that width. An encoder of several interests ranks alone, by the best of them.
     """
 
-    inputs: tuple[str, ...] = ("ids", "exclude", "k", "also", "away", "push")
-    outputs = ("top_ids", "top_scores", "also_scores")
+    def __init__(self, encoders: Sequence[Encoder], *, margin: int | None = None, fresh: bool = False) -> None:
+        """Rank exactly, or with a margin as `Int8TopK` does; an encoder of several interests is ranked exactly.
 
-    def __init__(self, encoders: Sequence[Encoder], *, margin: int | None = None) -> None:
-        """Rank exactly, or with a margin as `Int8TopK` does."""
+        fresh: the graph takes vectors of items newer than the model.
+        """
         super().__init__()
-        self.encoders = encoders
+        self.encoders = encoders = plain_all(encoders)
         self.members = nn.ModuleList(encoders)  # has their parameters exported
         self.window = encoders[0].config.window
-        told = encoders[0].config
-        self.told = tuple(name for name, is_told in (("kinds", told.typed), ("preference", told.preference)) if is_told)
-        self.inputs = (*type(self).inputs, *self.told)
         tables = [encoder.items.weight for encoder in encoders]  # (V + 1, H_i) each
-        self.head = _exact(tables) if margin is None else Int8TopK(tables, margin)
+        self.widths = [table.shape[1] for table in tables]
+        self.hidden = sum(self.widths)
+        self.several = encoders[0].interests is not None
+        config = encoders[0].config
+        takes = {"kinds": config.typed, "preference": config.preference, "fresh": fresh}
+        self.inputs = (*_ALWAYS, *(name for name, taken in takes.items() if taken))
+        self.outputs = ("top_ids", "top_scores", "also_scores", *(("top_interests",) if self.several else ()))
+        if self.several:
+            self.head: nn.Module = InterestTopK(tables[0])
+        else:
+            self.head = _exact(tables) if margin is None else Int8TopK(tables, margin)
         self.eval()
 
     def forward(
-        self,
-        ids: Tensor,
-        exclude: Tensor,
-        k: Tensor,
-        also: Tensor,
-        away: Tensor,
-        push: Tensor,
-        told: Tensor | None = None,
-        told_too: Tensor | None = None,
-    ) -> tuple[Tensor, Tensor, Tensor]:
+        self, ids: Tensor, exclude: Tensor, k: Tensor, also: Tensor, away: Tensor, push: Tensor, *others: Tensor
+    ) -> tuple[Tensor, ...]:
         """Return top_ids int32 and top_scores float32, (B, K) each, best first, and also_scores float32 (B, C).
 
         ids int32 (B, L <= window), right-padded with 0, at least one click each; exclude int32 (B, E >= 1), 0-padded;
-        k int64 () with 1 <= K <= V; also int32 (C,) and away int32 (B, A), 0-padded; push float32 ().
-        told, told_too: kinds int32 (B, L) and preference float32 (B,), those of them that the encoders are told.
+        k int64 () with 1 <= K <= V; also int32 (C,) and away int32 (B, A), 0-padded; push float32 (); others,
+        those that are taken: kinds int32 (B, L), preference float32 (B,), fresh float32 (X, H). With several interests
+        top_interests int32 (B, K) comes last.
         """
-        hidden = moved_away(self._hidden(ids, told, told_too), self._rows(away), away, push)
-        top_ids, top_scores = self.head(hidden, exclude, k)
-        return top_ids, top_scores, scores_of(hidden, self._rows(also), also)
+        told = dict(zip(self.inputs[len(_ALWAYS) :], others, strict=True))
+        tables = self._tables(told.pop("fresh", None))
+        scored, moved = (best_scores_of, all_moved_away) if self.several else (scores_of, moved_away)
+        vectors = moved(self._vectors(ids, tables, **told), _rows(tables, away), away, push)
+        top_ids, top_scores, *which = self.head(vectors, exclude, k)
+        return (top_ids, top_scores, scored(vectors, _rows(tables, also), also), *which)
 
     def lists(self, ids: Tensor, exclude: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
         """Return the lists alone, of sessions that dislike nothing."""
-        top_ids, top_scores = self.head(self._hidden(ids), exclude, k)
+        top_ids, top_scores = self.head(self._vectors(ids, self._tables()), exclude, k)[:2]
         return top_ids, top_scores
 
-    def _hidden(self, ids: Tensor, *told: Tensor | None) -> Tensor:
-        given = dict(zip(self.told, told, strict=False))
-        return torch.cat([encoder.last(ids, **given) for encoder in self.encoders], dim=1)  # (B, H)
+    def _tables(self, fresh: Tensor | None = None) -> list[Tensor | WithFresh]:
+        tables: list[Tensor | WithFresh] = [encoder.items.weight for encoder in self.encoders]
+        if fresh is None:
+            return tables
+        parts = zip(self.encoders, torch.split(fresh, self.widths, dim=1), strict=True)
+        return [WithFresh(encoder.items.weight, part) for encoder, part in parts]
 
-    def _rows(self, ids: Tensor) -> Tensor:
-        """Return the item vectors (..., H) of ids (...), as they score."""
-        return torch.cat([functional.embedding(ids, encoder.items.weight) for encoder in self.encoders], dim=-1)
+    def _vectors(
+        self,
+        ids: Tensor,
+        tables: Sequence[Tensor | WithFresh],
+        kinds: Tensor | None = None,
+        preference: Tensor | None = None,
+    ) -> Tensor:
+        """Return (B, H), or (B, I, H) of I interests."""
+        pairs = zip(self.encoders, tables, strict=True)
+        vectors = [encoder.newest(ids, table, kinds=kinds, preference=preference) for encoder, table in pairs]
+        return torch.cat(vectors, dim=-1)
+
+
+def _rows(tables: Sequence[Tensor | WithFresh], ids: Tensor) -> Tensor:
+    """Return the item vectors (..., H) of ids (...), as they score."""
+    parts = [table.rows(ids) if isinstance(table, WithFresh) else functional.embedding(ids, table) for table in tables]
+    return torch.cat(parts, dim=-1)
 
 
 def _exact(tables: Sequence[Tensor]) -> TopK:

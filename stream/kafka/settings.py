@@ -1,7 +1,7 @@
 """Settings of the cluster without which a worker goes wrong later, and in other words: refused when it starts.
 
-    a changelog or models topic without compaction   the broker would delete states, or the model in force
-    a session time-out outside the broker's range    the group would refuse the worker for ever
+    a changelog, models or items topic without compaction   the broker would delete states, or what is in force
+    a session time-out outside the broker's range           the group would refuse the worker for ever
 
 Where the cluster does not let a worker read its settings, that is said, and the worker starts.
 """
@@ -37,7 +37,8 @@ def check_settings(config: StreamConfig) -> None:
     if is_in_process(cluster.cluster_id):
         log.debug("the in-process cluster has no settings to check")
         return
-    for name in (config.changelog_topic, config.topics.models):
+    items = [name for name in (config.topics.items,) if name in cluster.topics]  # it may be missing
+    for name in (config.changelog_topic, config.topics.models, *items):
         check_compaction(name, _settings(admin, ResourceType.TOPIC, name))
     broker = str(min(cluster.brokers))
     check_session_timeout(config.broker_session_timeout_s, _settings(admin, ResourceType.BROKER, broker))

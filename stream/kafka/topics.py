@@ -31,6 +31,7 @@ __all__ = [
 ]
 
 _DAY_MS = 24 * 3600 * 1000
+_GONE_DAYS = 90  # a tombstone stays so long, for workers that start later: longer than any log that models learn from
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,9 +54,10 @@ class TopicReport:
 
 
 def topic_plans(topics: Topics, *, partitions: int, group: str) -> list[TopicPlan]:
-    """The five topics; `partitions` holds for all but the models."""
+    """The topics, those that a worker can do without as well; `partitions` holds for clicks and what follows them."""
     compact = {"cleanup.policy": "compact"}
     state = {**compact, "segment.ms": str(_DAY_MS // 4), "min.cleanable.dirty.ratio": "0.3"}
+    items = {**compact, "delete.retention.ms": str(_GONE_DAYS * _DAY_MS), "segment.ms": str(_DAY_MS)}
     return [
         TopicPlan(name=topics.clicks, partitions=partitions, config={"retention.ms": str(7 * _DAY_MS)}, fixed=True),
         TopicPlan(
@@ -63,6 +65,8 @@ def topic_plans(topics: Topics, *, partitions: int, group: str) -> list[TopicPla
         ),
         TopicPlan(name=topics.rejected, partitions=partitions, config={"retention.ms": str(30 * _DAY_MS)}, fixed=False),
         TopicPlan(name=topics.models, partitions=1, config=compact, fixed=False),
+        TopicPlan(name=topics.items, partitions=1, config=items, fixed=False),
+        TopicPlan(name=topics.similar, partitions=1, config=compact, fixed=False),
         TopicPlan(name=topics.changelog(group), partitions=partitions, config=state, fixed=True),
     ]
 

@@ -5,7 +5,6 @@ at once, and is the only place that words a reason.
 """
 
 import math
-import re
 import sys
 from typing import Any, Literal, NamedTuple, cast
 
@@ -13,6 +12,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from export.ids import MAX_ID_BYTES, id_fault, normal_id
+from export.json_depth import MAX_DEPTH, is_too_deep
 from stream.errors import BadClick
 from stream.messages.record_time import FIRST_PLAUSIBLE_MS, sane_record_time_ms
 
@@ -34,7 +34,6 @@ __all__ = [
 ]
 
 MAX_VALUE_BYTES = 64 * 1024
-MAX_DEPTH = 500  # objects and arrays within each other; what Python's stack takes differs by version and caller
 MAX_FUTURE_MS = 24 * 3600 * 1000  # a shop's clock may be wrong by a day, not more
 LAST_TS_MS = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z
 SECONDS = range(FIRST_PLAUSIBLE_MS // 1000, 2**32)  # 2001 to 2106 in seconds; as milliseconds, weeks of 1970
@@ -87,8 +86,6 @@ TYPES: dict[Any, ClickType] = {
     "carts": "cart",
     "orders": "order",
 }
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"?', re.DOTALL)  # up to the end where it is not closed
-_BRACKET = re.compile(rb"[\[\]{}]")
 _decode_loose = msgspec.json.Decoder(_LooseClick).decode
 _decode_any = msgspec.json.Decoder().decode
 _check_json = msgspec.json.Decoder(msgspec.Raw).decode
@@ -116,18 +113,6 @@ def newest_ts(record_ts_ms: int) -> int:
     """The greatest ts a click may have, given its record's timestamp; where that is no time, only the year counts."""
     record_ms = sane_record_time_ms(record_ts_ms)
     return LAST_TS_MS if record_ms is None else min(record_ms + MAX_FUTURE_MS, LAST_TS_MS)
-
-
-def is_too_deep(value: bytes) -> bool:
-    """Whether objects and arrays stand more than MAX_DEPTH deep within each other; strings don't count."""
-    if value.count(b"[") + value.count(b"{") <= MAX_DEPTH:
-        return False
-    depth = 0
-    for bracket in _BRACKET.findall(_STRING.sub(b"", value)):
-        depth += 1 if bracket in b"[{" else -1
-        if depth > MAX_DEPTH:
-            return True
-    return False
 
 
 def _parse(value: bytes | None) -> _LooseClick:

@@ -8,8 +8,10 @@ import msgspec
 
 from export.experiments.experiment import Experiment
 from export.ids import ID_SCHEMA_PATTERN, MAX_ID_BYTES
+from export.items import rules
 from stream.messages.click_rules import LAST_TS_MS, SECONDS, TYPES
 from stream.messages.contract import Click, ModelAnnouncement, Recommendation
+from stream.messages.items import ItemMessage
 
 __all__ = ["SCHEMAS", "schema_text", "write_schemas"]
 
@@ -18,6 +20,7 @@ SCHEMAS: dict[str, type[msgspec.Struct]] = {
     "recommendation": Recommendation,
     "model-announcement": ModelAnnouncement,
     "experiment-announcement": Experiment,
+    "item": ItemMessage,
 }
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 _ID: dict[str, Any] = {
@@ -29,28 +32,45 @@ _ID: dict[str, Any] = {
     "minimum": -(2**63),
     "maximum": 2**63 - 1,
 }
+_TS: dict[str, Any] = {
+    "type": "integer",
+    "minimum": 0,
+    "maximum": LAST_TS_MS,
+    "not": {"minimum": SECONDS.start, "exclusiveMaximum": SECONDS.stop},
+}
 _ACCEPTED: dict[str, dict[str, Any]] = {  # what decode_click takes beyond, or short of, the types of a Click
     "session_id": _ID,
     "item_id": _ID,
     "user_id": {**_ID, "type": ["string", "integer", "null"]},
-    "ts": {
-        "type": "integer",
-        "minimum": 0,
-        "maximum": LAST_TS_MS,
-        "not": {"minimum": SECONDS.start, "exclusiveMaximum": SECONDS.stop},
-    },
+    "ts": _TS,
     "type": {"type": "string", "enum": list(TYPES)},
     "context": {"type": ["object", "null"]},
 }
+_SCALAR: dict[str, Any] = {"type": ["string", "number", "boolean", "null"], "maxLength": rules.MAX_TEXT_BYTES}
+_ACCEPTED_ITEM: dict[str, dict[str, Any]] = {  # the same of an ItemMessage
+    "item_id": _ID,
+    "available": {"type": ["boolean", "null"]},
+    "attributes": {
+        "type": ["object", "null"],
+        "maxProperties": rules.MAX_ATTRIBUTES,
+        "propertyNames": {"minLength": 1, "maxLength": rules.MAX_NAME_BYTES},
+        "additionalProperties": {"anyOf": [_SCALAR, {"type": "array", "items": _SCALAR}]},
+    },
+    "price": {"type": ["number", "null"], "minimum": 0, "maximum": rules.MAX_PRICE},
+    "boost": {"type": ["number", "null"], "minimum": rules.MIN_BOOST, "maximum": rules.MAX_BOOST},
+    "created_ts": {**_TS, "type": ["integer", "null"]},
+}
+_NARROWED = {"Click": _ACCEPTED, "ItemMessage": _ACCEPTED_ITEM}
 
 
 def schema_text(name: str) -> str:
     """The schema of one of SCHEMAS, as it is published."""
     (schema,), components = msgspec.json.schema_components([SCHEMAS[name]], ref_template="#/$defs/{name}")
-    if name == "click":
-        for field, rule in _ACCEPTED.items():
-            components["Click"]["properties"][field].pop("anyOf", None)
-            components["Click"]["properties"][field].update(rule)
+    for field, rule in _NARROWED.get(SCHEMAS[name].__name__, {}).items():
+        described = components[SCHEMAS[name].__name__]["properties"][field]
+        for key in ("anyOf", "additionalProperties"):
+            described.pop(key, None)
+        described.update(rule)
     return _pretty({"$schema": _DRAFT, "title": name, **schema, "$defs": components})
 
 

@@ -15,6 +15,7 @@ from stream.config import StreamConfig
 from stream.faust.app import LeanApp
 from stream.guarantee.guarantee import Guarantee
 from stream.guarantee.repair import Repairs
+from stream.items.follower import ItemsFollower
 from stream.models.follower import ModelFollower
 from stream.ops.lookout import Lookout
 from stream.ops.metrics import Metrics
@@ -57,6 +58,7 @@ class Parts:
     split: SplitSessions
     lookout: Lookout
     follower: ModelFollower | None
+    items: ItemsFollower
 
 
 class Condition:
@@ -111,6 +113,7 @@ class Condition:
             problems=parts.problems.lasting(),
             loading=parts.follower.loading if parts.follower is not None else None,
             experiments=parts.follower.experiments.health() if parts.follower is not None else (),
+            items=parts.items.health(),
         )
 
     def shown_health(self) -> Health:
@@ -128,7 +131,7 @@ class Condition:
         """In the watchdog's thread."""
         parts = self._parts
         waiting = self._waiting or parts.batcher.queued > 0 or parts.pipeline.in_flight > 0
-        may_join = parts.follower is None or parts.follower.looked.is_set()
+        may_join = parts.items.awaited.is_set() and (parts.follower is None or parts.follower.looked.is_set())
         return Vitals(
             loop_at=self.loop_at,
             fetched_at=parts.ownership.fetched_at,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from export.ranking.popularity import PopularityRanker
 from stream.experiments.keeper import ExperimentHealth
 from stream.guarantee.publisher import Outgoing
+from stream.items.figures import ItemsHealth
 from stream.messages.contract import RANKING_FAILED
 from stream.messages.record_time import sane_record_time_ms
 from stream.ops.metrics import Metrics
@@ -132,6 +133,7 @@ def describe_health(
     problems: Sequence[Problem] = (),
     loading: str | None = None,
     experiments: Sequence[ExperimentHealth] = (),
+    items: ItemsHealth = ItemsHealth(),
 ) -> Health:
     """What /health says. `errors` do not make a worker unready by themselves, as the model in service goes on; of the
     problems only those do that are `unready`. `loading`: the version that the worker waits for before it joins.
@@ -140,6 +142,8 @@ def describe_health(
     about to end.
     """
     reasons = [] if joined else ["partitions are being assigned or recovered"]
+    if not joined and items.topic and not items.restored:
+        reasons.append(f"the items are being read: {items.items:,} so far")
     if not joined and ranker is None:
         reasons = [f"model {loading} is being loaded" if loading else "the first model is looked for"]
     elif ranker is None:
@@ -166,6 +170,7 @@ def describe_health(
         reasons=[*reasons, *errors, *map(str, problems)],
         fallback=serving != "model",
         experiments=list(experiments),
+        items=items,
     )
 
 

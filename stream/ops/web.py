@@ -22,6 +22,7 @@ import msgspec
 
 from export.errors import ConfigError
 from stream.experiments.keeper import ExperimentHealth
+from stream.items.figures import ItemsHealth
 from stream.ops.metrics import CONTENT_TYPE
 
 __all__ = ["Figures", "Health", "Serving", "Shown", "WebServer"]
@@ -52,6 +53,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     reasons: list[str] = []  # why it is not ready, and all that is wrong, with what to do about it
     fallback: bool = False  # lists are of popular items, or empty, for want of a model
     experiments: list[ExperimentHealth] = []  # that run, and what is served of their variants
+    items: ItemsHealth = ItemsHealth()  # what is known of items
 
 
 class Shown(Protocol):

@@ -16,6 +16,7 @@ Objective = Callable[[Tensor, Tensor], Tensor]  # positive (), negatives (C,) th
 
 LOSSES = {
     "softmax": LossConfig(),
+    "hard softmax": LossConfig(hard=1.5),
     "bce": LossConfig(objective="bce"),
     "gbce": LossConfig(objective="gbce", calibration=0.6),
     "bpr-max": LossConfig(objective="bpr-max", penalty=0.7),
@@ -25,6 +26,15 @@ LOSSES = {
 
 def slow_softmax(positive: Tensor, negatives: Tensor) -> Tensor:
     return torch.cat([positive.view(1), negatives]).logsumexp(0) - positive
+
+
+def slow_hard_softmax(positive: Tensor, negatives: Tensor, *, beta: float) -> Tensor:
+    """REMI, section 3.2, as its authors' code has it: importance weights over their mean."""
+    if not len(negatives):
+        return positive * 0.0
+    importance = (beta * negatives).exp()
+    others = (importance * negatives.exp()).sum() / importance.mean()
+    return (positive.exp() + others).log() - positive
 
 
 def slow_bce(positive: Tensor, negatives: Tensor) -> Tensor:
@@ -53,7 +63,7 @@ def slow_objective(config: LossConfig, *, negatives: int, catalogue: int) -> Obj
     """Return what model.learn.objectives.row_loss does, for one position and only the negatives that count."""
     rate = min(1.0, negatives / (catalogue - 1))
     objectives: dict[str, Objective] = {
-        "softmax": slow_softmax,
+        "softmax": partial(slow_hard_softmax, beta=config.hard) if config.hard else slow_softmax,
         "bce": slow_bce,
         "gbce": partial(slow_gbce, rate=rate, calibration=config.calibration),
         "bpr-max": partial(slow_bpr_max, penalty=config.penalty, elu=config.elu),

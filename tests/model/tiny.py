@@ -16,9 +16,9 @@ from model.config import EncoderConfig, LossConfig, NegativesConfig, Preset, Tra
 from model.data.log import SessionLog
 from model.learn.batch import Batch, to_tensors
 from model.learn.packing import pack
-from model.learn.train import new_encoder
 from model.nets import dropout
 from model.nets.encoder import Encoder
+from model.nets.encoders import new_encoder
 
 ITEMS = 40
 
@@ -73,7 +73,8 @@ def tiny_committee(**options: Any) -> Preset:
 def tiny_encoder(*, items: int = ITEMS, seed: int = 0, **options: Any) -> Encoder:
     """Return an encoder with random weights and a window of 10, in eval mode; `options` are those of its config."""
     sizes: dict[str, Any] = {"hidden": 16, "layers": 2, "feed_forward": 24, "window": 10, **options}
-    preset = Preset(name="tiny", encoder=EncoderConfig(**sizes), train=TrainConfig(seed=seed))
+    config, negatives = EncoderConfig(**sizes), NegativesConfig(uniform=1)
+    preset = Preset(name="tiny", encoder=config, negatives=negatives, train=TrainConfig(seed=seed))
     encoder = new_encoder(preset, items).eval()
     with torch.no_grad():  # biases begin at 0, where no test could see that one is left out
         for name, parameter in encoder.named_parameters():

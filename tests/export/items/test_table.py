@@ -58,6 +58,28 @@ def test_table_after_any_changes_is_what_a_dictionary_is(changes: list[Item | st
     assert sorted(table.changed_since(seen)) == sorted(name for name, revision in touched.items() if revision > seen)
 
 
+@given(CHANGES, st.none() | st.integers(1, 4))
+def test_items_put_all_at_once_are_as_if_put_one_by_one(changes: list[Item | str], most: int | None) -> None:
+    """With items gone in between; what finds the table full is refused at its place."""
+    one, all_at_once = ItemTable(max_items=most), ItemTable(max_items=most)
+    for part in (changes[:20], changes[20:]):
+        items = [change for change in part if isinstance(change, Item)]
+        refused = []
+        for place, item in enumerate(items):
+            try:
+                one.put(item)
+            except BadItem as error:
+                refused.append((place, error.reason))
+        assert [(place, error.reason) for place, error in all_at_once.put_all(items)] == refused
+        gone = [change for change in part if isinstance(change, str)]
+        for item_id in gone:
+            assert one.remove(item_id) == all_at_once.remove(item_id)
+    assert list(one) == list(all_at_once)
+    assert one.revision == all_at_once.revision
+    for revision in range(one.revision + 1):
+        assert one.changed_since(revision) == all_at_once.changed_since(revision)
+
+
 @given(CHANGES)
 def test_changes_beyond_those_remembered_are_found_all_the_same(changes: list[Item | str]) -> None:
     table, short = ItemTable(), ItemTable()
@@ -104,7 +126,7 @@ def test_values_that_no_item_has_any_more_make_room_for_others() -> None:
     assert table.get("a") == Item("a", attributes={"stock": ("s49",), "brand": ("x",)})
     with pytest.raises(BadItem) as refused:
         table.put(Item("b", attributes={"size": ("1", "2", "3")}))
-    assert refused.value.reason == "too_many_values"
+    assert refused.value.reason == "too_many_different_values"
     assert table.get("b") is None
     assert table.put(Item("b", attributes={"brand": ("x",)}))
 

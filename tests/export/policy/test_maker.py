@@ -110,7 +110,7 @@ described = st.builds(
         },
     ),
     price=st.none() | st.sampled_from([1.0, 5.0, 10.0]),
-    boost=st.sampled_from([1.0, 1.0, 0.5, 3.0, 1000.0]),
+    boost=st.sampled_from([1.0, 1.0, 0.4713, 3.1713, 1013.71]),
     created_ts=st.none() | st.integers(0, 40).map(lambda days: int(NOW * 1000) - days * DAY_MS),
 )
 filters = st.builds(
@@ -129,7 +129,7 @@ policies = st.builds(
     blocked=st.frozensets(names, max_size=5),
     at_most=st.just({}) | st.just({"brand": 2}) | st.just({"brand": 1, "kind": 3}),
     boosts=st.booleans(),
-    boost=st.just(()) | st.just((Boost("brand", "blue", 5.0), Boost("kind", "tool", 0.1))),
+    boost=st.just(()) | st.just((Boost("brand", "blue", 5.1337), Boost("kind", "tool", 0.1313))),
     push=st.sampled_from([0.0, 0.5, 1.0]),
     pins=st.just(()) | st.just((Pin("item-3", 2), Pin("item-40", 1))),
     filter=st.none() | filters,

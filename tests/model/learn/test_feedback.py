@@ -13,8 +13,9 @@ from model.errors import TrainingError
 from model.learn.batch import touched_rows
 from model.learn.feedback import Feedback, OwnNegatives, asked
 from model.learn.negatives import Candidates
-from model.learn.train import Trainer, new_encoder
+from model.learn.train import Trainer
 from model.learn.validation import next_click_ranks
+from model.nets.encoders import new_encoder
 from tests.model.feedback import disliked_log, typed_log
 from tests.model.logs import session_log
 from tests.model.tiny import padded, tiny_log, tiny_preset
@@ -145,10 +146,10 @@ def test_a_typed_encoder_serves_what_it_is_trained_on(kind: str, positions: str)
         batch = Feedback(log, preset).batch(np.array([0]), step=0, rank=0, row=16, device=CPU)
         trained = encoder(batch)[4:5]  # at the order, as 5 of its events are read
         ids, kinds = padded([log.items[:5]]), torch.from_numpy(log.kinds[:5].astype(np.int64))[None]
-        served = encoder.last(ids, kinds, batch.preference)
-        other = encoder.last(ids, torch.ones_like(kinds), batch.preference)
+        served = encoder.last(ids, kinds=kinds, preference=batch.preference)
+        other = encoder.last(ids, kinds=torch.ones_like(kinds), preference=batch.preference)
         assert batch.preference is not None
-        elsewhere = encoder.last(ids, kinds, 1.0 - batch.preference)
+        elsewhere = encoder.last(ids, kinds=kinds, preference=1.0 - batch.preference)
     torch.testing.assert_close(served, trained, atol=1e-5, rtol=1e-4)
     assert not torch.allclose(served, other, atol=1e-3)
     assert not torch.allclose(served, elsewhere, atol=1e-3)

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from model.config import Rule, TrainConfig
 from model.learn.optimizer import AVERAGE_EVERY, Average, Optimizer, is_lazy, rate_factor
-from model.learn.train import new_encoder, train
+from model.learn.train import train
+from model.nets.encoders import new_encoder
 from tests.model.tiny import tiny_encoder, tiny_log, tiny_logq
 
 ITEMS, TOUCHED = 12, torch.tensor([2, 5, 11])

@@ -18,8 +18,9 @@ from model.evaluate.baselines import make_baseline
 from model.evaluate.protocol import evaluate
 from model.learn.negatives import Candidates
 from model.learn.seeds import seed_of
-from model.learn.train import Trained, Trainer, new_encoder, train
+from model.learn.train import Trained, Trainer, train
 from model.machine.threads import use_threads
+from model.nets.encoders import new_encoder
 from model.reports.progress import Progress
 from tests.model.tiny import tiny_encoder, tiny_log, tiny_logq, tiny_preset
 

@@ -13,8 +13,9 @@ from export.bundle.vocabulary import Vocabulary
 from model.data.log import SessionLog
 from model.errors import CheckpointError
 from model.learn import checkpoint, warm_start
-from model.learn.train import Trainer, new_encoder, train
+from model.learn.train import Trainer, train
 from model.learn.warm_start import start_from
+from model.nets.encoders import new_encoder
 from tests.model.learn.test_train import run
 from tests.model.tiny import tiny_log, tiny_preset
 

@@ -62,7 +62,7 @@ class Guarded:
     """A cluster that lets nobody read its settings."""
 
     def list_topics(self, timeout: float) -> SimpleNamespace:
-        return SimpleNamespace(cluster_id="real", brokers={3: "", 1: ""})
+        return SimpleNamespace(cluster_id="real", brokers={3: "", 1: ""}, topics={})
 
     def describe_configs(self, resources: list[Any], request_timeout: float) -> dict[Any, Future[Any]]:
         refused: Future[Any] = Future()

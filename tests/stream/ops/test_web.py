@@ -38,7 +38,9 @@ def test_health_ready_is_200_with_model_partitions_and_lag() -> None:
     assert (status, kind) == (200, "application/json")
     assert body == {"ready": True, "standby": False, "serving": "nothing", "model": "7", "variant": "default",
                     "partitions": [0, 2], "lag": {"0": 3, "2": 0}, "reasons": [], "fallback": False,
-                    "experiments": []}  # fmt: skip
+                    "experiments": [],
+                    "items": {"items": 0, "unavailable": 0, "gone": 0, "refused": 0, "lag": 0, "age_s": None,
+                              "topic": False, "restored": False}}  # fmt: skip
 
 
 def test_health_live_is_200_also_while_not_ready() -> None:

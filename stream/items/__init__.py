@@ -1,0 +1,1 @@
+"""Items on their topic: followed into a table, read once, and written."""

@@ -1,0 +1,121 @@
+"""From clicks and items on disk to a bundle that knows items nobody has clicked, and ones it has never heard of."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from numpy.typing import NDArray
+from onnx import numpy_helper
+
+from export.bundle.bundle import FEATURES, TOWER, Bundle, load_bundle
+from export.errors import BundleError
+from export.items.item import Item
+from export.items.table import ItemTable
+from export.items.view import CatalogueView
+from export.ranking.embedder import Embedder
+from export.ranking.fresh_items import FreshItems
+from export.ranking.ranker import Ranker
+from export.registry.registry import Registry
+from model.reports.progress import Progress
+from tests.model.items import tiny_items
+from tests.model.test_training_run import published, request
+from tests.model.tiny import tiny_preset
+
+pytestmark = pytest.mark.slow
+
+FILE = [*tiny_items(40), *tiny_items(5, first=101)]  # five that nobody has clicked
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Bundle, list[str]]:
+    """A bundle trained with items, and what was said meanwhile."""
+    folder = tmp_path_factory.mktemp("run")
+    attributes = [[text for values in item.attributes.values() for text in values] for item in FILE]
+    pq.write_table(pa.table({"item_id": [item.item_id for item in FILE], "attributes": attributes}), folder / "items")
+    seen: list[Progress] = []
+    summary = published(request(folder, items=folder / "items"), seen.append)
+    return load_bundle(Registry(str(folder / "registry")).fetch(summary.version)), [one.message for one in seen]
+
+
+def described(item_id: str, group: str) -> Item:
+    return Item(item_id=item_id, attributes={"attributes": (group,)})
+
+
+def test_run_with_items_publishes_newcomers_behind_the_clicked_items(run: tuple[Bundle, list[str]]) -> None:
+    bundle, messages = run
+    assert bundle.vocabulary.items[-5:] == tuple(f"item-{n}" for n in range(101, 106))
+    assert not bundle.popularity[-5:].any()
+    assert bundle.popularity[:-5].all()
+    assert {TOWER, FEATURES} <= set(bundle.manifest.files)
+    assert "5 items without a click, by their attributes" in messages
+    ranked, fallback = Ranker(bundle).rank_items([["item-103"]], 45)[0]
+    assert not fallback
+    assert {f"item-{n}" for n in range(101, 106)} <= {name for name, _ in ranked}
+
+
+def test_embedder_gives_an_item_the_vector_that_the_catalogue_gave_a_newcomer(run: tuple[Bundle, list[str]]) -> None:
+    bundle, _ = run
+    file = {item.item_id: tuple(text for texts in item.attributes.values() for text in texts) for item in FILE}
+    items = [Item(item_id=f"again-{n}", attributes={"attributes": file[f"item-{n}"]}) for n in range(101, 106)]
+    vectors = Embedder(bundle).embed(items)
+    assert vectors.shape == (5, 16)
+    table = _table_of(bundle)
+    np.testing.assert_allclose(vectors, table[-5:], atol=1e-5)
+
+
+def test_fresh_items_follow_the_table_and_embed_what_changed(run: tuple[Bundle, list[str]]) -> None:
+    bundle, _ = run
+    table = ItemTable()
+    for item in (described("item-1", "g0"), described("n1", "g1"), described("n2", "g2"), Item(item_id="blank")):
+        table.put(item)
+    view = CatalogueView(table, bundle.vocabulary)
+    fresh = FreshItems(bundle, view)
+    assert dict(fresh.ids) == {"n1": len(bundle.vocabulary) + 1, "n2": len(bundle.vocabulary) + 2}
+    assert fresh.blank == 1
+    assert fresh.vectors.shape == (2, 16)
+    assert not fresh.refresh()
+    first = fresh.vectors.copy()
+    table.put(described("n1", "g3"))
+    table.put(described("n3", "g1"))
+    table.remove("n2")
+    view.refresh()
+    assert fresh.refresh()
+    assert list(fresh.ids) == ["n1", "n3"]
+    np.testing.assert_allclose(fresh.vectors[1], first[0])  # n3 is what n1 was
+    assert not np.allclose(fresh.vectors[0], first[0])
+    table.put(described("item-1", "g2"))
+    view.refresh()
+    assert not fresh.refresh()  # the model knows that one
+    few = FreshItems(bundle, view, most=1)
+    assert (few.left_out, list(few.ids)) == (2, ["n3"])  # the one that came last
+
+
+def test_fresh_items_of_a_table_without_any_are_one_row_that_no_id_has(run: tuple[Bundle, list[str]]) -> None:
+    bundle, _ = run
+    fresh = FreshItems(bundle, CatalogueView(ItemTable(), bundle.vocabulary))
+    assert not fresh.ids
+    assert fresh.vectors.shape == (1, 16)
+
+
+def test_run_without_a_tower_has_none_and_says_so(tmp_path: Path, run: tuple[Bundle, list[str]]) -> None:
+    pq.write_table(pa.table({"item_id": ["item-1", "item-900"], "attributes": [["a"], ["a"]]}), tmp_path / "items")
+    preset = replace(tiny_preset(epochs=1, layers=1), tower=None)
+    summary = published(request(tmp_path, preset, items=tmp_path / "items"))
+    bundle = load_bundle(Registry(str(tmp_path / "registry")).fetch(summary.version))
+    assert bundle.features is None
+    assert "item-900" not in bundle.vocabulary
+    with pytest.raises(BundleError, match="--items"):
+        Embedder(bundle)
+
+
+def _table_of(bundle: Bundle) -> NDArray[np.float32]:
+    graph = onnx.load(bundle.onnx_path).graph
+    shape = (len(bundle.vocabulary) + 1, 16)
+    arrays = [numpy_helper.to_array(one) for one in graph.initializer]
+    return next(array for array in arrays if array.shape == shape)
