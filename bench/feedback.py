@@ -224,7 +224,13 @@ def mean_reciprocal(ranks: NDArray[np.int64]) -> float:
     return float(np.where(ranks <= 20, 1 / ranks, 0).mean())
 
 
-def vectors(encoder: Encoder, log: SessionLog, starts: NDArray[np.int64], ends: NDArray[np.int64]) -> torch.Tensor:
+def vectors(
+    encoder: Encoder,
+    log: SessionLog,
+    starts: NDArray[np.int64],
+    ends: NDArray[np.int64],
+    preference: float | None = None,
+) -> torch.Tensor:
     """Return the vector of each prefix, (B, H), as the exported graph has it."""
     typed, window = encoder.config.typed, encoder.config.window
     rows = [np.arange(a, b) for a, b in zip(starts.tolist(), ends.tolist(), strict=True)]
@@ -238,7 +244,8 @@ def vectors(encoder: Encoder, log: SessionLog, starts: NDArray[np.int64], ends: 
         ids[place, : len(row)] = torch.from_numpy(log.items[row].astype(np.int64))
         kinds[place, : len(row)] = torch.from_numpy(log.kinds[row].astype(np.int64))
     with torch.inference_mode():
-        return encoder.last(ids, kinds if typed else None)
+        told = None if preference is None else torch.full((len(rows),), preference)
+        return encoder.last(ids, kinds=kinds if typed else None, preference=told)
 
 
 def scores_of(encoder: Encoder, log: SessionLog) -> Scores:
@@ -252,7 +259,9 @@ def scores_of(encoder: Encoder, log: SessionLog) -> Scores:
     return scores
 
 
-def ranks_of(encoder: Encoder, log: SessionLog) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def ranks_of(
+    encoder: Encoder, log: SessionLog, preference: float | None = None
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the rank of each wanted event but a session's first, and that without what the session said no to."""
     targets = log.predicted
     starts = np.repeat(log.offsets[:-1], log.lengths)[targets]
@@ -261,7 +270,7 @@ def ranks_of(encoder: Encoder, log: SessionLog) -> tuple[NDArray[np.int64], NDAr
     table = encoder.items.weight[1:].detach()
     for first in range(0, len(order), 128):
         part = order[first : first + 128]
-        scores = vectors(encoder, log, starts[part], targets[part]) @ table.T
+        scores = vectors(encoder, log, starts[part], targets[part], preference) @ table.T
         own = scores[torch.arange(len(part)), torch.from_numpy(log.items[targets[part]]).long() - 1]
         ranks[part] = (scores >= own[:, None]).sum(dim=1).numpy()
         for place, at in enumerate(part.tolist()):
