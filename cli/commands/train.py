@@ -61,7 +61,7 @@ def train(
         str | None,
         option(
             metavar="PAIRS",
-            help="What finding an event counts, by kind: click=1,cart=3,order=5.",
+            help="What finding each kind of event counts: click=1,order=5.",
             rich_help_panel=MODEL,
         ),
     ] = None,

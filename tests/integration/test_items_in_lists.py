@@ -1,4 +1,4 @@
-"""What the topic `items` says is in force in the lists within two seconds; new items are in them, without a new model."""
+"""What the topic `items` says is in force in two seconds; new items are in the lists, without a new model."""
 
 from __future__ import annotations
 
