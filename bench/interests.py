@@ -62,6 +62,7 @@ SYSTEMS: dict[str, Callable[[], Preset]] = {
     "one vector": _one_vector,
     "one pooled": lambda: mtmi().override(interests=1, repel=0.0),
     "mtmi": mtmi,
+    "mtmi, not anchored": lambda: mtmi().override(anchored=False),
     "mtmi, no repel": lambda: mtmi().override(repel=0.0),
     "mtmi, ids alone": lambda: replace(mtmi(), tower=None),
     "mtmi, by target": lambda: mtmi().override(choice="target"),

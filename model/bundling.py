@@ -68,7 +68,7 @@ def export_bundle(
         items=count,
         k=k_max,
         sessions=sample(valid, window),
-        scoring="exact" if preset.encoder.interests else scoring,  # the best of several interests is not rounded
+        scoring=scoring,
         seed=preset.train.seed,
     )
     on_progress(Progress(stage="export", message=f"{onnx_file.stat().st_size / 2**20:.1f} MiB"))
@@ -125,7 +125,8 @@ def _export_tower(encoders: Sequence[Encoder], path: Path, seed: int) -> None:
 
 
 def sample(valid: SessionLog, window: int) -> list[NDArray[np.int32]]:
-    """Return beginnings of validation sessions, evenly from all there are, the shortest first."""
+    """Return beginnings of validation sessions, events of interest, evenly from all there are, the shortest first."""
+    valid = valid.wanted()
     starts, targets = prefixes(valid, window)
     every = slice(None, None, max(1, len(targets) // _COMPARED))
     return [valid.items[start:end] for start, end in zip(starts[every], targets[every], strict=True)]

@@ -95,7 +95,7 @@ def _towered(encoder: Encoder, weights: dict[str, Tensor], features: dict[str, A
         return {**rest, ITEMS: _settled(weights, earlier, features), **own}
     values = own[TOWER + VALUES].clone()
     pairs = earlier.alike(tower.vocabulary)  # (n, 2) their code, ours
-    values[pairs[:, 1]] = weights[TOWER + VALUES][pairs[:, 0]]
+    values[pairs[:, 1]] = weights[TOWER + VALUES][pairs[:, 0]].to(values.device)
     return {**weights, TOWER + VALUES: values}
 
 
