@@ -1,6 +1,7 @@
 """Tests of stream/items/follower.py, on the in-process cluster."""
 
 import itertools
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
