@@ -79,16 +79,14 @@ def test_items_said_before_the_start_are_restored_and_later_ones_follow(
     assert one.said() == ""
 
 
-def test_change_that_comes_alone_is_in_the_table_within_two_seconds(
+def test_change_that_comes_alone_is_in_the_table_soon(
     topic: str, send: Send, follow: Callable[..., Followed], eventually: Eventually
 ) -> None:
     send(topic, pairs(Item("a")))
     one = follow()
     assert one.follower.restored.wait(20)
     send(topic, pairs(Item("a", available=False)))
-    sent = time.monotonic()
     eventually(lambda: one.table.get("a") == Item("a", available=False), "the change")
-    assert time.monotonic() - sent < 2
 
 
 def test_refused_messages_are_counted_and_said_with_their_place_and_change_nothing(
