@@ -25,8 +25,10 @@ __all__ = ["app"]
 app = typer.Typer()
 MODEL = "The model"
 RUN = "The run"
-# importing them is slow
-PRESETS = "tron-fast, tron+, tron, sasrec, sasrec-ssm, gru4rec+, gru4rec+bpr-max, bert4rec, mtmi, comirec-sa, remi"
+PRESETS = (  # importing them is slow
+    "tron-fast, tron+, tron, sasrec, sasrec-ssm, gru4rec+, gru4rec+bpr-max, bert4rec, mtmi, mtmi-anchored, "
+    "comirec-sa, remi"
+)
 
 
 @command(app, rich_help_panel="Train and measure")
