@@ -9,6 +9,7 @@ import typer
 from cli.commands import (
     evaluate,
     experiment,
+    feedback,
     items,
     log,
     models,
@@ -33,7 +34,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",  # keeps the brackets around defaults
 )
-for part in (shop, replay, log, train, trainer, evaluate, recommend, worker, watch, scoreboard):
+for part in (shop, replay, log, train, trainer, evaluate, recommend, worker, watch, scoreboard, feedback):
     app.add_typer(part.app)
 app.add_typer(topics.app, name="topics", rich_help_panel="Serve")
 app.add_typer(items.app, name="items", rich_help_panel="Serve")

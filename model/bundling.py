@@ -125,7 +125,8 @@ def _export_tower(encoders: Sequence[Encoder], path: Path, seed: int) -> None:
 
 
 def sample(valid: SessionLog, window: int) -> list[NDArray[np.int32]]:
-    """Return beginnings of validation sessions, evenly from all there are, the shortest first."""
+    """Return beginnings of validation sessions, events of interest, evenly from all there are, the shortest first."""
+    valid = valid.wanted()
     starts, targets = prefixes(valid, window)
     every = slice(None, None, max(1, len(targets) // _COMPARED))
     return [valid.items[start:end] for start, end in zip(starts[every], targets[every], strict=True)]

@@ -8,7 +8,9 @@ how many clicks are still to come; serving does not know that.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from export.errors import ConfigError
 from model.config import EncoderConfig, LossConfig, NegativesConfig, Preset, TrainConfig
@@ -17,6 +19,7 @@ __all__ = [
     "PRESETS",
     "bert4rec",
     "comirec_sa",
+    "feedback",
     "gru4rec",
     "gru4rec_bpr_max",
     "mtmi",
@@ -29,6 +32,9 @@ __all__ = [
     "tron_fast",
     "tron_plus",
 ]
+
+
+OWN = 16  # negatives of a session's own, beside the drawn ones
 
 
 def tron() -> Preset:
@@ -251,7 +257,23 @@ def remi() -> Preset:
     )
 
 
-PRESETS = {
+def feedback(published: Preset, *, inputs: bool = True, targets: bool = True) -> Preset:
+    """Return a preset that learns from skips and dislikes too: as typed inputs, as negative targets, or as both.
+
+    Source: Mei, Bembom & Ehmann, "Negative Feedback for Music Personalization", 2024. Own negatives join after `tron`
+    has chosen its best drawn ones; with `sasrec` they stand beside its one drawn negative. Ours: 16 at most of a whole
+    session, drawn anew in each step. docs/feedback.md has what was measured.
+    """
+    part = "" if inputs and targets else "-inputs" if inputs else "-targets"
+    return replace(
+        published,
+        name=f"{published.name}-feedback{part}",
+        encoder=replace(published.encoder, typed=inputs),
+        negatives=replace(published.negatives, own=OWN if targets else 0),
+    )
+
+
+PRESETS: dict[str, Callable[[], Preset]] = {
     "tron": tron,
     "tron+": tron_plus,
     "tron-fast": tron_fast,
@@ -264,6 +286,12 @@ PRESETS = {
     "mtmi-anchored": mtmi_anchored,
     "comirec-sa": comirec_sa,
     "remi": remi,
+    **{
+        one.name: partial(feedback, published(), inputs=inputs, targets=targets)
+        for published in (tron, sasrec)
+        for inputs, targets in ((True, True), (True, False), (False, True))
+        for one in (feedback(published(), inputs=inputs, targets=targets),)
+    },
 }
 
 

@@ -7,7 +7,7 @@ import json
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import msgspec
@@ -16,6 +16,7 @@ import torch
 from export.bundle.bundle import Bundle
 from export.bundle.manifest import Lineage
 from export.errors import ConfigError, NextclickError, ParityError, ProviderUnavailable
+from export.events import is_wanted
 from export.graph.choice import Scoring
 from export.providers import Provider
 from export.ranking.ranker import Ranker, RankerConfig
@@ -28,7 +29,7 @@ from model.cycle.refit import guarded, refit
 from model.data.known_items import KnownItems, features_of, read_known_items
 from model.data.log import SessionLog
 from model.data.overlap import overlap
-from model.data.readers import RawLog, ReadOptions, build_log, read_log
+from model.data.readers import KINDS, RawLog, ReadOptions, build_log, read_log
 from model.data.split import Parts, part
 from model.errors import Interrupted, TrainingError
 from model.evaluate.baselines import make_baseline
@@ -259,13 +260,19 @@ def read_and_split(request: TrainRequest, on_progress: OnProgress = ignore) -> t
 
 def _read_parts(request: TrainRequest, on_progress: OnProgress) -> tuple[SessionLog, SessionLog, RawLog | None]:
     """The same, and all that was read where it is wanted again."""
-    raw = _read(request.data, request.read, on_progress)
+    read = request.read
+    if request.preset.feedback:
+        read = replace(read, kinds=frozenset(KINDS))
+    raw = _read(request.data, read, on_progress)
+    if request.preset.feedback and bool(is_wanted(raw.kinds + 1).all()):
+        message = "the log holds no skip and no dislike: nothing is learned from what nobody wanted"
+        on_progress(Progress(stage="read", message=message))
     if request.valid is None:
         parts: Parts = part(raw, min_support=request.min_support)
         log, valid = parts.log, parts.valid
     else:
         log = build_log(raw, min_support=request.min_support)
-        held_out = _read(request.valid, request.read, on_progress)
+        held_out = _read(request.valid, read, on_progress)
         if warning := overlap(raw, held_out).warning("the held-out log"):
             on_progress(Progress(stage="read", message=f"warning: {warning}"))
         valid = build_log(held_out, log.vocabulary)
@@ -293,7 +300,7 @@ def evaluate_baselines(
     """Return the metrics of popularity and next-item counts, learned from `log`, on `valid`."""
     found: dict[str, dict[str, float]] = {}
     for name in BASELINES:
-        found[name] = evaluate(make_baseline(name, log), valid, window=window).to_json()
+        found[name] = evaluate(make_baseline(name, log.wanted()), valid, window=window).to_json()
         on_progress(Progress(stage="baselines", message=name, metrics=found[name]))
     return found
 

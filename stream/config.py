@@ -40,6 +40,7 @@ class StreamConfig:
 
     provider: Provider = "cpu"  # where the graph runs
     threads: int = 0  # of the graph on the CPU; 0: one a core
+    preference: float = 0.5  # of orders against clicks, 0 to 1, for a model that is told it; a variant may have its own
 
     max_models: int = 8  # in memory at a time, for the variants of experiments; what is live is loaded in any case
     variant_failures: int = 5  # runs in a row that rank nobody of a variant, after which the live model answers instead
@@ -82,6 +83,7 @@ class StreamConfig:
             f"the guarantee must be at-least-once or exactly-once, not {self.guarantee!r}",
         )
         require_provider(self.provider)
+        _require(0.0 <= self.preference <= 1.0, f"the preference of orders is in 0..1, not {self.preference}")
         _require(
             0 <= self.threads <= _MOST_THREADS, f"threads must be 0 (one a core) to {_MOST_THREADS}, not {self.threads}"
         )

@@ -123,7 +123,9 @@ class Worker:
         )
         self._expiry = Expiry(config.session)
         lists = config.policy.read(config.k)
-        self._lists = ShopLists(lists, self.items.table, on_counts=self.metrics.count_lists)
+        self._lists = ShopLists(
+            lists, self.items.table, on_counts=self.metrics.count_lists, await_current=self.items.await_current
+        )
         self._lists_file = ListsFile(config.policy.file, config.k, lists, self._lists.use, self.problems)
         self._split = SplitSessions(self.partitions)
         self._guarantee = choose_guarantee(

@@ -27,7 +27,7 @@ MODEL = "The model"
 RUN = "The run"
 PRESETS = (  # importing them is slow
     "tron-fast, tron+, tron, sasrec, sasrec-ssm, gru4rec+, gru4rec+bpr-max, bert4rec, mtmi, mtmi-anchored, "
-    "comirec-sa, remi"
+    "comirec-sa, remi, tron-feedback, sasrec-feedback; those of feedback with -inputs or -targets too"
 )
 
 
@@ -57,6 +57,26 @@ def train(
         option(metavar="KIND", help="start, end, rotary or none: how positions are told.", rich_help_panel=MODEL),
     ] = None,
     tower: Annotated[bool, option(help="Learn what --items says of the items.", rich_help_panel=MODEL)] = True,
+    target_weights: Annotated[
+        str | None,
+        option(
+            metavar="PAIRS",
+            help="What finding an event counts, by kind: click=1,cart=3,order=5.",
+            rich_help_panel=MODEL,
+        ),
+    ] = None,
+    preference: Annotated[
+        bool,
+        option(
+            "--preference",
+            help="Learn every trade-off of clicks and orders; the worker's --preference chooses.",
+            rich_help_panel=MODEL,
+        ),
+    ] = False,
+    typed: Annotated[
+        bool,
+        option("--typed", help="Let the model read what each event is (click, order, skip …).", rich_help_panel=MODEL),
+    ] = False,
     min_support: Annotated[int, option(help="Leave out items with fewer clicks.", min=1, rich_help_panel=MODEL)] = 1,
     refit: Annotated[
         bool,
@@ -119,6 +139,9 @@ def train(
         precision=precision,
         max_seconds=max_seconds,
         positions=positions,
+        target_weights=_weights(target_weights),
+        preference=preference or None,
+        typed=typed or None,
     )
     request = TrainRequest(
         data=data,
@@ -161,6 +184,17 @@ def _preset(
         **chosen,
         **sampling,
     )
+
+
+def _weights(text: str | None) -> tuple[tuple[str, float], ...] | None:
+    """`click=1,order=5` as pairs; kinds that are no targets are refused where they are used."""
+    if text is None:
+        return None
+    pairs = [part.partition("=") for part in text.split(",") if part.strip()]
+    try:
+        return tuple((kind.strip(), float(weight)) for kind, _, weight in pairs)
+    except ValueError as error:
+        raise ConfigError(f"--target-weights takes pairs such as click=1,order=5, not {text!r}") from error
 
 
 @contextmanager

@@ -44,6 +44,16 @@ def worker(
             rich_help_panel=LISTS,
         ),
     ] = None,
+    preference: Annotated[
+        float,
+        option(
+            metavar="N",
+            min=0.0,
+            max=1.0,
+            help="0: clicks, 1: orders; for a model trained with preferences.",
+            rich_help_panel=LISTS,
+        ),
+    ] = 0.5,
     guarantee: Annotated[
         Guarantee,
         option(
@@ -142,6 +152,7 @@ def worker(
         guarantee=guarantee,
         provider=provider,
         threads=threads,
+        preference=preference,
         redis_url=redis,
         redis_ttl_s=redis_ttl,
         web_host=web_host,

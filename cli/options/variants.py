@@ -10,7 +10,10 @@ __all__ = ["LIVE", "buckets_of", "percent_of", "read_variants"]
 
 LIVE = "live"  # in place of a version: whatever is live
 
-_FORM = "--variant takes NAME=VERSION:SHARE, such as control=12:50 (VERSION `live`: whatever is live)"
+_FORM = (
+    "--variant takes NAME=VERSION:SHARE, such as control=12:50 (VERSION `live`: whatever is live; VERSION@N: with the "
+    "preference N of orders against clicks, 0 to 1)"
+)
 
 
 def read_variants(texts: Sequence[str]) -> tuple[Variant, ...]:
@@ -26,7 +29,7 @@ def read_variants(texts: Sequence[str]) -> tuple[Variant, ...]:
     else:
         each = BUCKETS // max(len(parts), 1)
         shares = [BUCKETS - each * (len(parts) - 1), *[each] * (len(parts) - 1)]
-    return tuple(Variant(name, version, share=share) for (name, version, _), share in zip(parts, shares, strict=False))
+    return tuple(_variant(name, version, share) for (name, version, _), share in zip(parts, shares, strict=False))
 
 
 def buckets_of(percent: str, what: str) -> int:
@@ -47,11 +50,25 @@ def percent_of(buckets: int) -> float:
     return round(100 * buckets / BUCKETS, 2)
 
 
+def _variant(name: str, text: str, share: int) -> Variant:
+    """A variant whose version may have a preference behind it."""
+    version, at, preference = text.partition("@")
+    if not at:
+        return Variant(name, "" if version == LIVE else version, share=share)
+    try:
+        weight = float(preference)
+    except ValueError:
+        weight = -1.0
+    if not 0 <= weight <= 1:
+        raise ConfigError(f"the preference of {name} is a number from 0 (clicks) to 1 (orders), not {preference!r}")
+    return Variant(name, "" if version == LIVE else version, share=share, preference=weight)
+
+
 def _split(text: str) -> tuple[str, str, str]:
-    """Name, version (empty: what is live) and share (empty: not given)."""
+    """Name, version and share (empty: not given)."""
     name, equals, rest = text.partition("=")
     version, _, share = rest.partition(":")
     name, version = name.strip(), version.strip()
     if not equals or not name or not version:
         raise ConfigError(f"{_FORM}, not {text!r}")
-    return name, "" if version == LIVE else version, share.strip()
+    return name, version, share.strip()

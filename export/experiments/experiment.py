@@ -36,6 +36,10 @@ class Variant(msgspec.Struct, frozen=True, omit_defaults=True):
     share: Annotated[
         int, Meta(description="buckets of 10,000 of the experiment's sessions; all shares make 10,000")
     ] = 0
+    preference: Annotated[
+        Annotated[float, Meta(ge=0, le=1)] | None,
+        Meta(description="weight of orders against clicks, for a model that is told it; null: the worker's"),
+    ] = None
     stopped: Annotated[str, Meta(description="why the variant is served no more; empty: it is")] = ""
 
 

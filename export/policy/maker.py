@@ -19,6 +19,7 @@ from export.items.view import CatalogueView
 from export.policy.config import ListsConfig
 from export.policy.counts import Counts
 from export.policy.filling import Filling, Run
+from export.policy.heard import Heard
 from export.policy.rule import Rule
 from export.policy.shopper import Shopper, excluded_items
 from export.policy.sources import ByModel, ByPopularity
@@ -50,6 +51,7 @@ class ListMaker:
         self.ranker, self.config, self.counts = ranker, config, Counts()
         self._eager: frozenset[int] = frozenset()  # placements whose filters leave the first ranking open often
         self._vocabulary = ranker.bundle.vocabulary
+        self._typed = isinstance(ranker, Ranker) and ranker.typed  # it reads skips and dislikes too
         self._popularity = ByPopularity(ranker.bundle)
         self._view = CatalogueView(table, self._vocabulary) if table is not None else None
         self._now, self._beyond, self._quiet = now, _BEYOND, 0
@@ -80,12 +82,11 @@ class ListMaker:
         lists: list[list[RankedList]] = [[] for _ in shoppers]
         if not shoppers:
             return lists
-        interest = [shopper.interest for shopper in shoppers]
         if self._is_plain(shoppers):
-            return self._plain(shoppers, interest)
-        rows = Ragged.look_up(self._vocabulary, interest)
+            return self._plain(shoppers)
+        heard = Heard.of(self._vocabulary, shoppers, typed=self._typed)
         chosen: list[list[RankedList | None]] = [[None] * len(self._rules) for _ in shoppers]
-        for run, numbers in self._runs(shoppers, rows):
+        for run, numbers in self._runs(shoppers, heard):
             filling = Filling(run, {n: self._rules[n] for n in numbers}, self._vocabulary, self.counts)
             for number, made in filling.lists(self._beyond, self._eager).items():
                 for place, one in zip(run.places.tolist(), made, strict=True):
@@ -114,30 +115,34 @@ class ListMaker:
             return False
         return not any("d" in shopper.kinds for shopper in shoppers)
 
-    def _plain(self, shoppers: Sequence[Shopper], interest: Sequence[Sequence[str]]) -> list[list[RankedList]]:
+    def _plain(self, shoppers: Sequence[Shopper]) -> list[list[RankedList]]:
         placements = self.config.placements
         exclude = [excluded_items(shopper, placements[0].policy.exclude) for shopper in shoppers]
-        ranked = self.ranker.rank_items(interest, self.config.k_max, exclude)
+        if self._typed and isinstance(self.ranker, Ranker):
+            items, kinds = [shopper.items for shopper in shoppers], [shopper.codes for shopper in shoppers]
+            ranked = self.ranker.rank_items(items, self.config.k_max, exclude, kinds)
+        else:
+            interest = [shopper.interest for shopper in shoppers]
+            ranked = self.ranker.rank_items(interest, self.config.k_max, exclude)
         self.counts.lists += len(shoppers) * len(placements)
         self.counts.short += sum(len(one.items) < place.k for one in ranked for place in placements)
         return [[RankedList(one.items[: place.k], one.fallback) for place in placements] for one in ranked]
 
-    def _runs(self, shoppers: Sequence[Shopper], rows: Ragged) -> list[tuple[Run, list[int]]]:
+    def _runs(self, shoppers: Sequence[Shopper], heard: Heard) -> list[tuple[Run, list[int]]]:
         """Return what ranks whom: sessions with a known item the model, once for each `push`; others popularity."""
-        known = np.flatnonzero(rows.lengths) if isinstance(self.ranker, Ranker) else np.empty(0, dtype=np.int64)
+        known = np.flatnonzero(heard.rows.lengths) if isinstance(self.ranker, Ranker) else np.empty(0, dtype=np.int64)
         unknown = np.setdiff1d(np.arange(len(shoppers)), known)
         every = list(range(len(self._rules)))
         runs: list[tuple[Run, list[int]]] = []
         if len(known) and isinstance(self.ranker, Ranker):
-            mine = rows.rows(known)
+            mine = heard.of_rows(known)
             away = Ragged.look_up(self._vocabulary, [shoppers[i].disliked for i in known.tolist()])
-            last = mine.values[np.cumsum(mine.lengths) - 1]
             by_push: dict[float, list[int]] = {}
             for number in every:
                 by_push.setdefault(self.config.placements[number].policy.push, []).append(number)
             whose = [shoppers[i] for i in known.tolist()]
             runs += [
-                (Run(ByModel(self.ranker, mine, away, push), whose, known, last), numbers)
+                (Run(ByModel(self.ranker, mine.rows, away, push, mine.kinds), whose, known, mine.last), numbers)
                 for push, numbers in by_push.items()
             ]
         if len(unknown):

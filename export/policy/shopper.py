@@ -3,6 +3,10 @@
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
+from export.events import codes_of
 from export.policy.config import Excluded
 
 __all__ = ["Shopper", "excluded_items"]
@@ -27,6 +31,11 @@ class Shopper(NamedTuple):
         if "s" not in self.kinds and "d" not in self.kinds:
             return self.items
         return [item for item, kind in zip(self.items, self.kinds, strict=True) if kind not in "sd"]
+
+    @property
+    def codes(self) -> NDArray[np.int32]:
+        """The code of each event (export/events.py)."""
+        return codes_of(self.kinds)
 
     @property
     def disliked(self) -> list[str]:

@@ -47,15 +47,21 @@ class ByModel:
 
     fallback = False
 
-    def __init__(self, ranker: Ranker, sessions: Ragged, away: Ragged, push: float) -> None:
+    def __init__(
+        self, ranker: Ranker, sessions: Ragged, away: Ragged, push: float, kinds: Ragged | None = None
+    ) -> None:
+        """kinds: code of each event, where the model is `typed`."""
         self._ranker, self._sessions, self._away, self._push = ranker, sessions, away, push
+        self._kinds = kinds
         self.depth = ranker.depth
         self.takes_candidates = "also" in ranker.takes
 
     def rank(self, rows: NDArray[np.int64], depth: int, also: NDArray[np.int32]) -> Ranking:
         """Run the graph."""
         away = self._away.rows(rows)
-        deep = self._ranker.rank_deep(self._sessions.rows(rows), depth, also=also, away=away, push=self._push)
+        kinds = None if self._kinds is None else self._kinds.rows(rows)
+        sessions = self._sessions.rows(rows)
+        deep = self._ranker.rank_deep(sessions, depth, also=also, away=away, push=self._push, kinds=kinds)
         return deep.ids, deep.scores, deep.also
 
     def shown(self, ids: Sequence[int], scores: Sequence[float]) -> Sequence[float]:

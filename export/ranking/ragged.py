@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.bundle.vocabulary import PAD, Vocabulary
+from export.events import is_wanted
 
 __all__ = ["Ragged", "padded"]
 
@@ -42,6 +43,25 @@ class Ragged(NamedTuple):
         lengths = _lengths(rows)
         values = vocabulary.look_up(chain.from_iterable(rows), int(lengths.sum()))
         return cls(values, lengths)._keep(values != PAD)
+
+    @classmethod
+    def look_up_events(
+        cls, vocabulary: Vocabulary, rows: Sequence[Collection[str]], kinds: Sequence[NDArray[np.int32]]
+    ) -> tuple["Ragged", "Ragged"]:
+        """Return the catalogue ids of rows of events, and their codes (export/events.py), for a model that reads both.
+
+        Events on items that it doesn't know are left out; a row with none of interest left is empty: such a model has
+        learned to answer those who want something. ValueError where codes and items of a row differ in number.
+        """
+        lengths = _lengths(rows)
+        codes = np.concatenate([np.empty(0, dtype=np.int32), *kinds])
+        if not np.array_equal(lengths, _lengths(kinds)):
+            raise ValueError("kinds and items of a session differ in number")
+        values = vocabulary.look_up(chain.from_iterable(rows), len(codes))
+        row = np.repeat(np.arange(len(rows)), lengths)
+        some = np.bincount(row, is_wanted(codes) & (values != PAD), minlength=len(rows)) > 0  # (B,)
+        kept = (values != PAD) & some[row]
+        return cls(values, lengths)._keep(kept), cls(codes, lengths)._keep(kept)
 
     @property
     def starts(self) -> NDArray[np.int64]:

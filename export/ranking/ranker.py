@@ -4,7 +4,8 @@ B sessions, L positions, E exclusions a session, C candidates, D places of a dee
 """
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -35,12 +36,15 @@ class RankerConfig:
     warm_up: bool = True  # run a few sizes at start, so that the first clicks don't pay for it
     max_padding: int = 512  # positions padded in one run; a run by itself costs more, as it reads all weights
     max_cells: int = 32_000_000  # scores (4 bytes each) one run may hold: bounds memory, not the batch
+    preference: float = 0.5  # of orders against clicks, 0 to 1, for a model that is told it; others rank as ever
 
     def __post_init__(self) -> None:
         """ConfigError for a value that can't be."""
         require_provider(self.provider)
         if self.threads < 0 or self.max_padding < 0 or self.max_cells < 1:
             raise ConfigError("threads and max_padding must not be negative, and max_cells must be positive")
+        if not 0.0 <= self.preference <= 1.0:
+            raise ConfigError(f"the preference of orders against clicks is in 0..1, not {self.preference}")
 
 
 class Deep(NamedTuple):
@@ -90,14 +94,30 @@ class Ranker:
         """ONNX Runtime's name of the provider that runs the graph."""
         return self._runner.provider
 
+    @property
+    def typed(self) -> bool:
+        """Whether the model reads what each event is: then sessions hold skips and dislikes too."""
+        return "kinds" in self.takes
+
+    def with_preference(self, preference: float) -> "Ranker":
+        """Return a ranker with the same graph that prefers otherwise between orders and clicks. ConfigError."""
+        other = copy(self)
+        other.config = replace(self.config, preference=preference)
+        return other
+
     def rank(
-        self, sessions: Sequence[_Ids], k: int, exclude: Sequence[_Ids] | None = None
+        self,
+        sessions: Sequence[_Ids],
+        k: int,
+        exclude: Sequence[_Ids] | None = None,
+        kinds: Sequence[_Ids] | None = None,
     ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """Return catalogue ids int32 (B, K), best first, and their scores float32 (B, K), rows in the order given.
 
         sessions: catalogue ids, oldest first, each cut to its newest `window`. exclude: catalogue ids a row must not
-        return. A row with fewer than K items left ends in id 0 with score -inf. ValueError for an empty session or an
-        id outside 1..V; ConfigError unless 1 <= K <= k_max (any K when k_max is the whole catalogue).
+        return. kinds: the code of each event (export/events.py), for a `typed` model; without, all are clicks. A row
+        with fewer than K items left ends in id 0 with score -inf. ValueError for an empty session or an id outside
+        1..V; ConfigError unless 1 <= K <= k_max (any K when k_max is the whole catalogue).
         """
         self.check_k(k)
         rows = Ragged.of(sessions)
@@ -108,25 +128,38 @@ class Ranker:
             raise ValueError("an empty session can't be ranked: answer it with `popular`")
         self._check_ids("session", rows.values)
         self._check_ids("exclusion", barred.values)
-        return self._rank(rows, barred, k)
+        codes = Ragged.of(kinds) if kinds is not None and self.typed else None
+        if codes is not None and not np.array_equal(codes.lengths, rows.lengths):
+            raise ValueError("kinds and items of a session differ in number")
+        return self._rank(rows, barred, k, codes)
 
     def rank_items(
-        self, sessions: Sequence[Sequence[str]], k: int, exclude: Sequence[Collection[str]] | None = None
+        self,
+        sessions: Sequence[Sequence[str]],
+        k: int,
+        exclude: Sequence[Collection[str]] | None = None,
+        kinds: Sequence[NDArray[np.int32]] | None = None,
     ) -> list[RankedList]:
         """Return one list of up to K shop ids a session, in the order given.
 
         sessions: shop ids, oldest first; those the model doesn't know are left out, and a session with none left gets
-        the popularity list. exclude: shop ids that a session's list must not hold. ConfigError as `rank`.
+        the popularity list, as does one that shows no interest by its `kinds`, which a `typed` model reads. exclude:
+        shop ids that a session's list must not hold. ConfigError as `rank`.
         """
         self.check_k(k)
         barred: Sequence[Collection[str]] = exclude if exclude is not None else [()] * len(sessions)
         if len(barred) != len(sessions):
             raise ValueError(f"{len(sessions)} sessions, but exclusions for {len(barred)}")
-        rows, without = Ragged.look_up(self.vocabulary, sessions), Ragged.look_up(self.vocabulary, barred)
+        without, codes = Ragged.look_up(self.vocabulary, barred), None
+        if kinds is not None and self.typed:
+            rows, codes = Ragged.look_up_events(self.vocabulary, sessions, kinds)
+        else:
+            rows = Ragged.look_up(self.vocabulary, sessions)
         if rows.lengths.all():
-            return self._named(*self._rank(rows, without, k))
+            return self._named(*self._rank(rows, without, k, codes))
         known = np.flatnonzero(rows.lengths)
-        ranked = iter(self._named(*self._rank(rows.rows(known), without.rows(known), k)))
+        told = None if codes is None else codes.rows(known)
+        ranked = iter(self._named(*self._rank(rows.rows(known), without.rows(known), k, told)))
         return [next(ranked) if length else self.popular(k, barred[i]) for i, length in enumerate(rows.lengths)]
 
     @property
@@ -147,13 +180,15 @@ class Ranker:
         also: NDArray[np.int32] | None = None,
         away: Ragged | None = None,
         push: float = 0.0,
+        kinds: Ragged | None = None,
     ) -> Deep:
         """Return the best `depth` items of sessions of known ids, none of them empty, and the scores of others.
 
         also (C,): candidates; away: what each session dislikes, `push` how far that takes down what is like it. A graph
         of an earlier release takes neither (`takes`): ValueError where it is given candidates; dislikes go unheard.
+        kinds: the code of each event, in rows as long, for a `typed` model; without, all are clicks.
         """
-        rows = rows.newest(self.window)
+        rows, kinds = rows.newest(self.window), None if kinds is None else kinds.newest(self.window)
         size, candidates = len(rows.lengths), np.empty(0, dtype=np.int32) if also is None else also
         deep = Deep(
             np.full((size, depth), PAD, dtype=np.int32),
@@ -168,7 +203,8 @@ class Ranker:
             if disliking and away is not None:
                 others["away"] = away.rows(bucket).padded()
             ids = rows.rows(bucket).padded()
-            ran = self._runner.run(ids, np.full((len(ids), 1), PAD, dtype=np.int32), depth, others)
+            told = {**others, **self._told(len(ids), kinds, bucket)}
+            ran = self._runner.run(ids, np.full((len(ids), 1), PAD, dtype=np.int32), depth, told)
             deep.ids[bucket], deep.scores[bucket] = ran.ids, ran.scores
             if ran.also is not None and len(candidates):
                 deep.also[bucket] = ran.also
@@ -184,16 +220,29 @@ class Ranker:
         if k < 1 or (k > self.k_max and not whole_catalogue):
             raise ConfigError(f"k is {k}; model {self.version} returns lists of 1 to {self.k_max}")
 
-    def _rank(self, rows: Ragged, barred: Ragged, k: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    def _told(self, batch: int, kinds: Ragged | None, rows: NDArray[np.int64] | None = None) -> dict[str, NDArray[Any]]:
+        """Return what a run is told beside items and exclusions, of some rows or all: kinds and preference."""
+        told: dict[str, NDArray[Any]] = {}
+        if kinds is not None and self.typed:
+            told["kinds"] = (kinds if rows is None else kinds.rows(rows)).padded()
+        if "preference" in self.takes:
+            told["preference"] = np.full(batch, self.config.preference, dtype=np.float32)
+        return told
+
+    def _rank(
+        self, rows: Ragged, barred: Ragged, k: int, kinds: Ragged | None = None
+    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """Return what `rank` does for rows of known ids, none of them empty."""
         rows, width = rows.newest(self.window), min(k, self.k_max)
+        kinds = None if kinds is None else kinds.newest(self.window)
         if len(rows.lengths) == 1 and width == k:  # as light traffic comes: nothing to sort
-            ran = self._runner.run(rows.padded(), barred.padded(), k)
+            ran = self._runner.run(rows.padded(), barred.padded(), k, self._told(1, kinds))
             return ran.ids, ran.scores
         ids = np.full((len(rows.lengths), k), PAD, dtype=np.int32)
         scores = np.full((len(rows.lengths), k), -np.inf, dtype=np.float32)
         for bucket in self._buckets(rows.lengths, int(barred.lengths.max(initial=0))):
-            ran = self._runner.run(rows.rows(bucket).padded(), barred.rows(bucket).padded(), width)
+            told = self._told(len(bucket), kinds, bucket)
+            ran = self._runner.run(rows.rows(bucket).padded(), barred.rows(bucket).padded(), width, told)
             ids[bucket, :width], scores[bucket, :width] = ran.ids, ran.scores
         return ids, scores
 

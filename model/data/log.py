@@ -86,6 +86,12 @@ class SessionLog:
         """Which events stand for interest: all but skips and dislikes, (T,)."""
         return np.ones(self.clicks, np.bool_) if self.kinds is None else is_wanted(self.kinds)
 
+    @cached_property
+    def predicted(self) -> NDArray[np.int64]:
+        """The rows (P,) that a model is asked for: each event of interest of a session but the first."""
+        before = np.concatenate(([0], np.cumsum(self.is_wanted)))  # (T + 1,) events of interest before each
+        return np.flatnonzero(self.is_wanted & (before[:-1] > np.repeat(before[self.offsets[:-1]], self.lengths)))
+
     @property
     def first_ts(self) -> int:
         """Time of the earliest click, ms since the epoch; 0 if there is none."""

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from export.bundle.vocabulary import PAD
 from export.errors import ConfigError
+from export.events import LETTERS
 from export.items.table import ItemTable
 from export.policy.config import ListsConfig, read_lists
 from export.policy.counts import Counts
@@ -35,19 +36,30 @@ def one_list(path: Path, placement: str | None, k: int) -> ListsConfig:
 
 
 class PolicyScorer:
-    """Ranks sessions of catalogue ids, clicks all of them, by one list of a policy."""
+    """Ranks sessions of catalogue ids by one list of a policy."""
 
     def __init__(self, ranker: Ranker, config: ListsConfig, table: ItemTable | None = None) -> None:
         self._vocabulary, self._maker = ranker.vocabulary, ListMaker(ranker, config, table)
+        self.typed = ranker.typed  # reads skips and dislikes too
 
     @property
     def counts(self) -> Counts:
         """What the lists so far were like."""
         return self._maker.counts
 
-    def rank(self, sessions: Sequence[NDArray[np.int32]], k: int, /) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Return ids (B, k) and scores (B, k) of the lists; id 0 and -inf where one is shorter."""
-        shoppers = [Shopper.of_clicks(self._vocabulary.decode(session.tolist())) for session in sessions]
+    def rank(
+        self, sessions: Sequence[NDArray[np.int32]], k: int, /, kinds: Sequence[NDArray[np.int32]] | None = None
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Return ids (B, k) and scores (B, k) of the lists; id 0 and -inf where one is shorter.
+
+        kinds: code of each event (export/events.py); without, all are clicks.
+        """
+        items = [self._vocabulary.decode(session.tolist()) for session in sessions]
+        if kinds is None:
+            shoppers = [Shopper.of_clicks(one) for one in items]
+        else:
+            letters = ["".join(LETTERS[code - 1] for code in row.tolist()) for row in kinds]
+            shoppers = [Shopper(one, kind) for one, kind in zip(items, letters, strict=True)]
         ids = np.full((len(sessions), k), PAD, dtype=np.int32)
         scores = np.full((len(sessions), k), -np.inf, dtype=np.float32)
         for row, (made,) in enumerate(self._maker.make(shoppers)):

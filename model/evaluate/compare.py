@@ -8,7 +8,7 @@ Legend: S sessions, P predictions, C columns (a measure of a system).
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from export.errors import ConfigError
 from export.ranking.ranker import Ranker, RankerConfig
 from export.registry.registry import local_bundle
 from model.data.log import SessionLog
-from model.data.readers import RawLog, ReadOptions, build_log
+from model.data.readers import KINDS, POSITIVES, RawLog, ReadOptions, build_log
 from model.evaluate.baselines import BASELINES, bounded, make_baseline
 from model.evaluate.bootstrap import interval, resampled_means
 from model.evaluate.metrics import gains
@@ -128,10 +128,12 @@ def compare_systems(
     """
     bundles = check_names(names, train)
     rankers = {name: load_ranker(name, cutoffs, threads) for name in bundles}
+    if any(ranker.typed for ranker in rankers.values()):
+        read = replace(read, kinds=frozenset(KINDS))
     raw = read_aloud(data, read, say)
     systems: list[System] = []
     if train is not None:
-        learned = read_aloud(train, read, say)
+        learned = read_aloud(train, replace(read, kinds=POSITIVES), say)  # what baselines count
         tell_overlap(learned, raw, say)
         systems = baseline_systems([name for name in names if name not in bundles], learned, say)
     systems += [
@@ -217,13 +219,14 @@ def common_log(systems: Sequence[System], raw: RawLog, say: Say) -> SessionLog:
 def translated(log: SessionLog, vocabulary: Vocabulary) -> SessionLog:
     """Return the log in the catalogue ids of a vocabulary that has all of its items."""
     ids = np.array([PAD, *(vocabulary.index(item) for item in log.vocabulary.items)], np.int32)  # (V + 1,)
-    return SessionLog(items=ids[log.items], offsets=log.offsets, ts=log.ts, vocabulary=vocabulary)
+    return replace(log, items=ids[log.items], vocabulary=vocabulary)
 
 
 def intervals(
     results: Sequence[EvaluationResult], log: SessionLog, cutoffs: Sequence[int], config: CompareConfig
 ) -> tuple[list[dict[str, tuple[float, float]]], list[dict[str, tuple[float, float, float]]]]:
     """Return, for each system, the interval of each mean, and the paired differences to the first with theirs."""
+    log = log.wanted()
     counts = (log.lengths - 1).astype(np.float64)  # (S,) predictions of each session
     sums = [session_sums(result.ranks, log, cutoffs) for result in results]  # a system: measure -> (S,)
     columns = [(at, name) for at, measures in enumerate(sums) for name in measures]

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +25,7 @@ from model.evaluate.baselines import make_baseline
 from model.evaluate.bootstrap import interval, resampled_means
 from model.evaluate.compare import session_sums
 from model.evaluate.metrics import CUTOFF, MAIN, Metrics
-from model.evaluate.protocol import Scorer, prefixes
+from model.evaluate.protocol import Scorer, as_read, prefixes
 
 __all__ = [
     "FALLBACK",
@@ -75,7 +76,10 @@ def of_ranker(ranker: Ranker) -> Judged:
 def of_baseline(name: str, log: SessionLog) -> Judged:
     """A baseline that counts `log`."""
     return Judged(
-        vocabulary=log.vocabulary, popularity=log.popularity(), scorer=lambda: make_baseline(name, log), window=None
+        vocabulary=log.vocabulary,
+        popularity=log.popularity(),
+        scorer=lambda: make_baseline(name, log.wanted()),
+        window=None,
     )
 
 
@@ -86,24 +90,32 @@ def judge(one: Judged, log: SessionLog, *, k: int = CUTOFF, exclude_seen: bool =
     """
     own = np.array([PAD, *(one.vocabulary.index(item) for item in log.vocabulary.items)], np.int32)  # (I + 1,)
     scorer, places = one.scorer(), min(k, len(one.vocabulary))
+    log = as_read(scorer, log)
     popular = np.lexsort((np.arange(len(one.popularity)), -one.popularity))[:places].astype(np.int32) + PAD + 1  # (K,)
     starts, targets = prefixes(log)
     metrics = Metrics(len(one.vocabulary), (k,))
     ranks, fallbacks = np.zeros(len(targets), np.int32), 0
     for first in range(0, len(targets), _BATCH):
         batch = slice(first, first + _BATCH)
-        given = [own[log.items[a:b]] for a, b in zip(starts[batch].tolist(), targets[batch].tolist(), strict=True)]
+        spans = list(zip(starts[batch].tolist(), targets[batch].tolist(), strict=True))
+        given = [own[log.items[a:b]] for a, b in spans]
+        wants = [log.is_wanted[a:b] & (items != PAD) for (a, b), items in zip(spans, given, strict=True)]
         known = [items[items != PAD] for items in given]
-        some = [row for row, items in enumerate(known) if len(items)]
+        some = [row for row, wanted in enumerate(wants) if wanted.any()]
+        told: dict[str, Any] = {}
+        if log.kinds is not None and getattr(scorer, "typed", False):
+            codes = [log.kinds[a:b][items != PAD] for (a, b), items in zip(spans, given, strict=True)]
+            told["kinds"] = [codes[row].astype(np.int32) for row in some]
         ids = np.tile(popular, (len(known), 1))  # (B, K)
         if some:
             newest = None if one.window is None else -one.window
+            told = {name: [row[newest:] for row in rows] for name, rows in told.items()}
             asked = [known[row][newest:] for row in some]
             if exclude_seen:
                 assert isinstance(scorer, Ranker), "a baseline excludes nothing"
-                ids[some] = scorer.rank(asked, places, [np.unique(known[row]) for row in some])[0]
+                ids[some] = scorer.rank(asked, places, [np.unique(known[row]) for row in some], **told)[0]
             else:
-                ids[some] = np.asarray(scorer.rank(asked, places)[0])
+                ids[some] = np.asarray(scorer.rank(asked, places, **told)[0])
         fallbacks += len(known) - len(some)
         wanted = own[log.items[targets[batch]]]
         ranks[batch] = metrics.add(ids, np.where(wanted == PAD, -1, wanted))
@@ -115,6 +127,7 @@ def paired_difference(
     first: Judgement, second: Judgement, log: SessionLog, *, metric: str = MAIN, confidence: float, seed: int = 0
 ) -> tuple[float, tuple[float, float]]:
     """Return how much `first` is above `second`, and the interval of that by a paired bootstrap over sessions."""
+    log = log.wanted()
     sums = _sums((first, second), log, metric)
     means = resampled_means(sums, (log.lengths - 1).astype(np.float64), resamples=_RESAMPLES, seed=seed)  # (R, 2)
     return first.metrics[metric] - second.metrics[metric], interval(means[:, 0] - means[:, 1], confidence)
@@ -122,6 +135,7 @@ def paired_difference(
 
 def overlap_of_lists(one: Ranker, other: Ranker, log: SessionLog) -> float:
     """Mean share of items that two rankers' lists of 20 have in common, over sessions that both know."""
+    log = log.wanted()
     starts, targets = prefixes(log)
     every = np.linspace(0, len(targets) - 1, min(len(targets), _COMPARED)).astype(np.int64)
     names = log.vocabulary.items

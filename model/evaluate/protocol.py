@@ -17,7 +17,7 @@ from export.errors import ConfigError
 from model.data.log import SessionLog
 from model.evaluate.metrics import Metrics
 
-__all__ = ["EvaluationResult", "Scorer", "evaluate", "prefixes"]
+__all__ = ["EvaluationResult", "Scorer", "as_read", "evaluate", "prefixes", "ranked"]
 
 
 class Scorer(Protocol):
@@ -68,6 +68,7 @@ def evaluate(
     if batch < 1 or (window is not None and window < 1) or (max_items is not None and max_items < 2):
         raise ConfigError(f"batch and window must be at least 1, max_items 2: not {batch}, {window}, {max_items}")
     log = log if max_items is None else log.tail(max_items)
+    log = as_read(scorer, log)
     starts, targets = prefixes(log, window)
     if not len(targets):
         raise ConfigError("no session of the log has two clicks: there is nothing to predict")
@@ -77,12 +78,12 @@ def evaluate(
     began = time.perf_counter()
     for first in range(0, len(targets), batch):
         spans = zip(starts[first : first + batch].tolist(), targets[first : first + batch].tolist(), strict=True)
-        ids, _ = scorer.rank([log.items[start:end] for start, end in spans], k)
+        ids, _ = ranked(scorer, log, list(spans), k)
         ranks[first : first + batch] = metrics.add(np.asarray(ids), log.items[targets[first : first + batch]])
         if on_progress:
             on_progress(metrics.predictions, len(targets))
     seconds = time.perf_counter() - began
-    sessions = int(np.count_nonzero(log.lengths > 1))
+    sessions = int(np.count_nonzero(log.wanted().lengths > 1))
     return EvaluationResult(
         metrics=metrics.result(),
         predictions=metrics.predictions,
@@ -92,12 +93,27 @@ def evaluate(
     )
 
 
+def as_read(scorer: object, log: SessionLog) -> SessionLog:
+    """Return the log as a scorer reads it: without skips and dislikes, unless it says that it is `typed`."""
+    return log if getattr(scorer, "typed", False) else log.wanted()
+
+
+def ranked(
+    scorer: Scorer, log: SessionLog, spans: Sequence[tuple[int, int]], k: int
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return what a scorer ranks for rows start..end - 1 of a log; it is told the kinds of events if it is `typed`."""
+    sessions = [log.items[start:end] for start, end in spans]
+    if log.kinds is None or not getattr(scorer, "typed", False):
+        return scorer.rank(sessions, k)
+    kinds = [log.kinds[start:end].astype(np.int32) for start, end in spans]
+    found: tuple[NDArray[Any], NDArray[Any]] = scorer.rank(sessions, k, kinds=kinds)  # type: ignore[call-arg]
+    return found
+
+
 def prefixes(log: SessionLog, window: int | None = None) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return (starts, targets), each (P,): items[start:target] is given, items[target] looked for; shortest first."""
-    session_start = np.repeat(log.offsets[:-1], log.lengths)  # (T,)
-    targets = np.arange(log.clicks, dtype=np.int64)
-    later = targets > session_start
-    starts, targets = session_start[later], targets[later]
+    targets = log.predicted
+    starts = np.repeat(log.offsets[:-1], log.lengths)[targets]
     if window is not None:
         starts = np.maximum(starts, targets - window)
     order = np.argsort(targets - starts, kind="stable")

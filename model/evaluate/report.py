@@ -1,19 +1,31 @@
 """The figures of `nextclick evaluate`: a bundle or a baseline on a held-out log, by one protocol."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from export.bundle.bundle import load_bundle
 from export.bundle.vocabulary import Vocabulary
+from export.events import is_wanted
 from export.ranking.ranker import Ranker, RankerConfig
 from export.registry.registry import local_bundle
 from model.data.overlap import overlap
-from model.data.readers import RawLog, ReadOptions, build_log, read_log
+from model.data.readers import KINDS, RawLog, ReadOptions, build_log, read_log
 from model.evaluate.baselines import bounded, make_baseline
 from model.evaluate.by_policy import PolicyScorer, one_list
+from model.evaluate.pairwise import pairwise_accuracy, ranker_scores
 from model.evaluate.protocol import Scorer, evaluate
 
-__all__ = ["Say", "evaluate_baseline", "evaluate_bundle", "read_aloud", "silent", "tell_overlap"]
+__all__ = [
+    "Say",
+    "evaluate_baseline",
+    "evaluate_bundle",
+    "of_interest",
+    "pairwise",
+    "read_aloud",
+    "silent",
+    "tell_overlap",
+]
 
 Say = Callable[[str], None]  # is told a line for people
 
@@ -43,16 +55,31 @@ def evaluate_bundle(
     `k_max`, or a policy that can't be used.
     """
     ranker = Ranker(load_bundle(local_bundle(bundle)), RankerConfig(threads=threads))
-    raw = read_aloud(data, read, say)
+    every = read_aloud(data, replace(read, kinds=frozenset(KINDS)), say)  # a no is asked for, too: pairwise accuracy
+    raw = every if ranker.typed else of_interest(every)
     if train is not None:
-        tell_overlap(read_aloud(train, read, say), raw, say)
+        tell_overlap(read_aloud(train, read, say), of_interest(every), say)
     if policy is None:
-        return _figures(ranker, raw, ranker.vocabulary, cutoffs, ranker.window)
+        found = _figures(ranker, raw, ranker.vocabulary, cutoffs, ranker.window)
+        return {**found, **pairwise(ranker, every)}
     k = min(max(cutoffs, default=1), len(ranker.vocabulary))
     scorer = PolicyScorer(ranker, one_list(policy, placement, k))
     found = _figures(scorer, raw, ranker.vocabulary, cutoffs, ranker.window)
     counts = scorer.counts
     return {**found, "short": counts.short, "filled": counts.filled, "hidden": counts.hidden}
+
+
+def pairwise(ranker: Ranker, raw: RawLog) -> dict[str, float]:
+    """Return pairwise accuracy where the log says no to something, and the graph can score given items; else {}."""
+    if "also" not in ranker.takes or of_interest(raw).clicks == raw.clicks:
+        return {}
+    log = build_log(raw, ranker.vocabulary)
+    return pairwise_accuracy(ranker_scores(ranker, log), log)
+
+
+def of_interest(raw: RawLog) -> RawLog:
+    """Return a log without skips and dislikes, as one that was read without them."""
+    return replace(raw.select(is_wanted(raw.kinds + 1)), typed=False) if raw.typed else raw
 
 
 def evaluate_baseline(
@@ -90,4 +117,5 @@ def _figures(
 ) -> dict[str, float]:
     log = build_log(raw, vocabulary)
     found = evaluate(scorer, log, cutoffs=cutoffs, window=window)
-    return {**found.to_json(), "clicks": raw.clicks, "left_out": raw.clicks - log.clicks}
+    clicks = of_interest(raw).clicks
+    return {**found.to_json(), "clicks": clicks, "left_out": clicks - log.wanted().clicks}

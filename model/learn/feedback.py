@@ -18,6 +18,7 @@ Source: Wilm et al., "Pareto Front Approximation for Multi-Objective Session-Bas
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -25,7 +26,7 @@ import torch
 from numpy.typing import NDArray
 
 from export.bundle.vocabulary import PAD
-from export.events import TYPES, code_of
+from export.events import CLICK, TYPES, code_of
 from model.config import Preset
 from model.data.log import SessionLog, gather_ranges
 from model.errors import TrainingError
@@ -131,9 +132,9 @@ class Feedback:
     """What the kinds of a log add to the batches of a training by `preset`."""
 
     def __init__(self, log: SessionLog, preset: Preset) -> None:
-        """TrainingError where the log does not say what its events are, or lacks what a preference chooses between."""
+        """TrainingError where the log lacks what a preference chooses between; without kinds all events are clicks."""
         if log.kinds is None:
-            raise TrainingError(f"{preset.name} learns from what each event is, and the log does not say it")
+            log = replace(log, kinds=np.full(log.clicks, CLICK, np.int8))
         self.preset, self.typed = preset, preset.encoder.typed
         self.packed = log if self.typed else log.wanted()  # what an encoder reads
         self._rows = np.arange(log.clicks) if self.typed else np.flatnonzero(log.is_wanted)  # of `log`, of its events

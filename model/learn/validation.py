@@ -30,7 +30,7 @@ from model.learn.packing import Ints, PackedBatch, pack, pack_spans, position_sh
 from model.nets.encoder import Encoder
 from model.nets.plain import plain_all
 
-__all__ = ["metrics", "next_click_ranks", "predicted", "validate"]
+__all__ = ["metrics", "next_click_ranks", "validate"]
 
 SESSIONS = 256  # sessions encoded at once, where one pass answers all prefixes
 PREFIXES = 128  # prefixes encoded at once, where each needs its own pass: up to a window of activations each
@@ -61,7 +61,7 @@ def next_click_ranks(encoders: Sequence[Encoder], log: SessionLog, *, row: int) 
     device = encoders[0].items.weight.device
     products = Products("float32", device)  # bfloat16 makes ties, and ties count against the model
     # Nothing that outlives a batch is allocated in the loop: small blocks kept between large freed ones took 4 GiB.
-    ranks, done = torch.empty(len(predicted(log)), dtype=torch.int64), 0
+    ranks, done = torch.empty(len(log.predicted), dtype=torch.int64), 0
     catalogue = torch.cat([encoder.items.weight[1:] for encoder in encoders], dim=1)  # (V, H of all)
     rows = max(1, SCORES // (catalogue.shape[0] * max(1, encoders[0].config.interests)))
     batches = _typed_batches if typed else _batches
@@ -97,16 +97,9 @@ def _batches(config: EncoderConfig, log: SessionLog, row: int) -> Iterator[tuple
         yield _prefixes(config, log, newest[part], lengths[part], row)
 
 
-def predicted(log: SessionLog) -> Ints:
-    """Return the rows (T,) that are predicted: each wanted event of a session but its first."""
-    before = np.concatenate(([0], np.cumsum(log.is_wanted)))
-    began = np.repeat(before[log.offsets[:-1]], log.lengths)
-    return np.flatnonzero(log.is_wanted & (before[:-1] > began))
-
-
 def _typed_batches(config: EncoderConfig, log: SessionLog, row: int) -> Iterator[tuple[PackedBatch, Ints]]:
     """Yield packed batches of typed events, one prefix a prediction, shortest first."""
-    targets = predicted(log)
+    targets = log.predicted
     lengths = np.minimum(targets - np.repeat(log.offsets[:-1], log.lengths)[targets], config.window)
     order = np.argsort(lengths, kind="stable")
     for start in range(0, len(order), PREFIXES):

@@ -39,6 +39,7 @@ class Task(msgspec.Struct, frozen=True):
 
     config: TrainerConfig
     cycle: OpenCycle
+    items: str = ""  # file of what the shop says about its items; empty: nothing is known of them
 
 
 class Ended(msgspec.Struct, frozen=True):
@@ -146,6 +147,7 @@ def _run(task: Task) -> Ended:
 
     spin_briefly()
     from model.cycle.cycle import CycleRequest, run_cycle
+    from model.data.readers import KINDS, POSITIVES
     from model.presets import preset
     from model.reports.progress import Progress
     from model.trainer.cycle_run import CycleRun
@@ -160,14 +162,16 @@ def _run(task: Task) -> Ended:
             _tell({"say": {"stage": report.stage, "message": report.message}})
 
     store = ClickStore(open_files(config.store))
-    raw = read_window(store, cycle.parts, window_ms=config.window_ms, gap_ms=config.gap_ms)
+    chosen = preset(config.preset).override(threads=config.threads, seed=config.seed, max_seconds=config.max_seconds)
+    kinds = frozenset(KINDS) if chosen.feedback else POSITIVES
+    raw = read_window(store, cycle.parts, window_ms=config.window_ms, gap_ms=config.gap_ms, kinds=kinds)
     work = Path(config.work)
     parent = work / cycle.parent if cycle.parent and (work / cycle.parent).is_dir() else None
     request = CycleRequest(
         cycle=cycle.cycle,
         raw=raw,
         mode=cycle.mode if parent is not None else "full",  # the checkpoints may lie on another machine
-        preset=preset(config.preset).override(threads=config.threads, seed=config.seed, max_seconds=config.max_seconds),
+        preset=chosen,
         registry=Registry(config.registry),
         folder=work / cycle.cycle,
         variant=config.variant,
@@ -181,6 +185,7 @@ def _run(task: Task) -> Ended:
         scoring="exact" if config.exact else "auto",
         window={"until_ts": cycle.until_ts, "next_offsets": cycle.next_offsets, "parts": len(cycle.parts)},
         may_publish=_ask_parent,
+        items=Path(task.items) if task.items else None,
     )
     run = CycleRun(config, request, on_progress)
     with run.ending():

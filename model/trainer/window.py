@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
-from model.data.readers import RawLog, ReadOptions, read_log
+from model.data.readers import POSITIVES, RawLog, ReadOptions, read_log
 from model.data.readers.columns.kinds import KINDS
 from model.errors import DataError
 from model.trainer.store import SCHEMA, ClickStore
@@ -20,16 +21,20 @@ __all__ = ["digest_of", "import_log", "read_window"]
 _SLICE = 500_000  # clicks of one part of an import
 
 
-def read_window(store: ClickStore, names: Sequence[str], *, window_ms: int, gap_ms: int) -> RawLog:
+def read_window(
+    store: ClickStore, names: Sequence[str], *, window_ms: int, gap_ms: int, kinds: frozenset[str] = POSITIVES
+) -> RawLog:
     """The sessions with a click in the last `window_ms` before the newest one, from these parts.
 
-    gap_ms: a longer pause begins a new session, as for the workers. DataError where nothing is there.
+    gap_ms: a longer pause begins a new session, as for the workers. kinds: of events that are read. DataError where
+    nothing is there.
     """
     if not names:
         raise DataError("the trainer has no clicks yet")
     with tempfile.TemporaryDirectory(prefix="nextclick-window-") as folder:
         store.place(names, Path(folder))
-        raw = read_log(Path(folder), ReadOptions(format="parquet", session_gap_ms=gap_ms, max_bad_share=1.0))
+        read = ReadOptions(format="parquet", session_gap_ms=gap_ms, max_bad_share=1.0, kinds=kinds)
+        raw = read_log(Path(folder), read)
     last = np.zeros(len(raw.session_ids), np.int64)  # (S,) ms since the epoch
     np.maximum.at(last, raw.sessions, raw.ts)
     return raw.select(last[raw.sessions] >= int(raw.ts.max()) - window_ms)
@@ -42,7 +47,7 @@ def import_log(store: ClickStore, path: Path, options: ReadOptions, say: Callabl
     """
     digest = digest_of(path)
     there = store.imported(digest)
-    raw = read_log(path, options)
+    raw = read_log(path, replace(options, kinds=frozenset(KINDS)))  # a topic's skips are stored as well
     for line in (raw.report.summary(), *raw.report.shown()):
         say(line)
     parts = -(-raw.clicks // _SLICE)

@@ -16,6 +16,7 @@ from typing import Literal
 import msgspec
 
 from export.experiments.experiment import BUCKETS, Variant
+from export.ranking.ranker import Ranker
 from stream.experiments.pace import Pace
 from stream.path.answers import ItemRanker
 
@@ -47,6 +48,7 @@ class ServedVariant:
         self.retry_at = math.inf  # when a refused one is tried again
         self.tries = 0
         self._ranker: ItemRanker | None = None
+        self._toned: tuple[ItemRanker, ItemRanker] | None = None  # a ranker, and the same by the variant's preference
         self._failures, self._failed = failures, 0
         if variant.stopped:
             self.drop(variant.stopped)
@@ -74,7 +76,16 @@ class ServedVariant:
         """What ranks its sessions, given what is live; None where it is not served."""
         if self.state != "served":
             return None
-        return self._ranker if self.variant.version else live
+        return self._by_preference(self._ranker if self.variant.version else live)
+
+    def _by_preference(self, ranker: ItemRanker | None) -> ItemRanker | None:
+        """The ranker as the variant prefers, always the same object; as it is where nothing is preferred."""
+        preference = self.variant.preference
+        if preference is None or not isinstance(ranker, Ranker):
+            return ranker
+        if self._toned is None or self._toned[0] is not ranker:
+            self._toned = ranker, ranker.with_preference(preference)
+        return self._toned[1]
 
     def load(self) -> None:
         """Its model is being loaded."""
@@ -89,13 +100,14 @@ class ServedVariant:
         """The live model answers its sessions."""
         again = self.state == "refused" or self.tries > 1
         self.state, self.reason, self.remedy, self.retry_at = "refused", reason, remedy, retry_at
-        self._ranker = None
+        self._ranker = self._toned = None
         if not again:
             log.error("%s is not served, the live model answers its sessions: %s: %s", self, reason, remedy)
 
     def drop(self, reason: str) -> None:
         """It was stopped."""
         self.state, self.reason, self._ranker = "dropped", reason, None
+        self._toned = None
 
     def ran(self, sessions: int, failed: int, error: str) -> None:
         """A run for some of its sessions is over, of which `failed` were not ranked, the last of them for `error`."""

@@ -31,7 +31,10 @@ def load_ranker(config: StreamConfig, registry: Registry, wanted: Wanted) -> Ran
     BundleError where it is not what was announced, or not sound; VersionUnknown where it lies elsewhere; ConfigError
     where its lists are shorter than k; ProviderUnavailable where the provider can't run here.
     """
-    ranker = Ranker(_load(registry, wanted), RankerConfig(provider=config.provider, threads=config.threads))
+    ranker = Ranker(
+        _load(registry, wanted),
+        RankerConfig(provider=config.provider, threads=config.threads, preference=config.preference),
+    )
     try:
         ranker.check_k(config.k)
     except ConfigError as error:

@@ -25,9 +25,16 @@ class ShopLists:
     """For the inference thread, but for `use`, which any thread may call."""
 
     def __init__(
-        self, config: ListsConfig, table: ItemTable | None = None, *, on_counts: Callable[[Counts], None] | None = None
+        self,
+        config: ListsConfig,
+        table: ItemTable | None = None,
+        *,
+        on_counts: Callable[[Counts], None] | None = None,
+        await_current: Callable[[], None] = lambda: None,
     ) -> None:
+        """await_current: returns once the table is as new as it must be."""
         self.config, self._table, self._on_counts = config, table, on_counts
+        self._await_current = await_current
         self._makers: WeakKeyDictionary[Ranker | PopularityRanker, ListMaker] = WeakKeyDictionary()
 
     def use(self, config: ListsConfig) -> None:
@@ -50,6 +57,7 @@ class ShopLists:
         if maker is None:
             maker = self._makers[ranker] = ListMaker(ranker, config, self._table)
         maker.use(config)
+        self._await_current()
         made = maker.make([Shopper(state.items, state.kinds) for state in states])
         if self._on_counts is not None:
             self._on_counts(maker.counts)

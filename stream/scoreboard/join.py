@@ -27,8 +27,9 @@ Not thread-safe.
 """
 
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import NamedTuple
 
 import msgspec
@@ -120,7 +121,7 @@ class ListJoin:
     """Takes clicks and lists; what follows from each is returned at once.
 
     row_of: the number of a list's row, and of its teams in it. number_of: an item's number. on_list: hears of each list
-    that counts, with its session and its latency in ms (None where that can't be told).
+    that counts, with its session and its latency in ms (None where that can't be told); on_click of each click.
     """
 
     def __init__(
@@ -130,13 +131,21 @@ class ListJoin:
         row_of: Callable[[Recommendation], int] = lambda _: 0,
         teams_of: Callable[[int, Recommendation], tuple[int, ...]] = lambda *_: (),
         on_list: Callable[[Visit, Shown, int | None], None] = lambda *_: None,
+        on_click: Callable[[Click, Visit], None] = lambda *_: None,
     ) -> None:
         self._config = config or ScoreboardConfig()
         self._idle_ms = int(self._config.idle_s * 1000)
-        self._row_of, self._teams_of, self._on_list = row_of, teams_of, on_list
+        self._row_of, self._teams_of, self._on_list, self._on_click = row_of, teams_of, on_list, on_click
         self.items: dict[str, int] = {}  # that stood in a list, in the order they were seen
+        self._names: list[str] = []
         self.counts = Counts()
         self._lanes: dict[int, _Lane] = {}
+
+    def names(self) -> Sequence[str]:
+        """The items by their numbers."""
+        if len(self._names) < len(self.items):
+            self._names += list(islice(self.items, len(self._names), None))
+        return self._names
 
     def __len__(self) -> int:
         return sum(len(lane.visits) for lane in self._lanes.values())
@@ -154,6 +163,7 @@ class ListJoin:
         """Go on where a snapshot was taken."""
         self.counts = counts
         self.items = {item: number for number, item in enumerate(items)}
+        self._names = []
         for partition, state in lanes.items():
             lane = self._lanes[partition] = _Lane(
                 state.newest_ms, state.frontier, state.oldest, OrderedDict(state.visits)
@@ -183,6 +193,7 @@ class ListJoin:
             self.counts.unanswered += 1
         wanted = click.type not in _NO_INTEREST
         visit.waiting.append(Waiting(offset, click.item_id, click.ts, -1 if known_ms is None else known_ms, wanted))
+        self._on_click(click, visit)
         return []
 
     def listed(self, found: Recommendation) -> list[Judged]:

@@ -24,6 +24,7 @@ from stream.scoreboard.join import Judged, ListJoin
 from stream.scoreboard.lanes import Lanes
 from stream.scoreboard.places import Places
 from stream.scoreboard.state import StateFolder, restore, take
+from stream.scoreboard.visit import Visit
 from stream.topic_names import Topics
 
 __all__ = ["Scoreboard"]
@@ -44,7 +45,8 @@ _FUTURE_MS = 24 * 3600 * 1000  # a clock that is so far ahead of ours is wrong
 class Scoreboard:
     """Runs from `start` to `close`, or step by step. Look at `board`, `join` and `lanes` within `lock`.
 
-    state: where it is kept; None: nowhere. on_judged: hears of judged clicks, in the thread and within the lock.
+    state: where it is kept; None: nowhere. on_judged: hears of judged clicks, in the thread and within the lock;
+    on_click of every click, before it is judged.
     """
 
     def __init__(
@@ -56,13 +58,18 @@ class Scoreboard:
         config: ScoreboardConfig | None = None,
         state: StateFolder | None = None,
         on_judged: Callable[[Sequence[Judged]], None] = lambda _: None,
+        on_click: Callable[[Click, Visit], None] = lambda *_: None,
     ) -> None:
         self._topics, self._config, self._state = topics, config or ScoreboardConfig(), state
         self._on_judged = on_judged
         self.lock = threading.Lock()
         self.board = Board(self._config.max_models)
         self.join = ListJoin(
-            self._config, row_of=self.board.row_of, teams_of=self.board.teams_of, on_list=self.board.listed
+            self._config,
+            row_of=self.board.row_of,
+            teams_of=self.board.teams_of,
+            on_list=self.board.listed,
+            on_click=on_click,
         )
         self.lanes = Lanes(self.join, topics.clicks, self._config.placement)
         options = consumer_options(bootstrap_servers, extra, group="nextclick-scoreboard")

@@ -18,6 +18,18 @@ def test_variants_have_name_version_and_share() -> None:
     ]
 
 
+def test_a_version_may_have_a_preference_behind_it() -> None:
+    found = read_variants(["clicks=live@0:50", "orders=12@0.8:50"])
+    assert [(one.version, one.preference) for one in found] == [("", 0.0), ("12", 0.8)]
+    assert read_variants(["a=1", "b=2"])[0].preference is None
+
+
+@pytest.mark.parametrize("text", ["a=1@2", "a=1@-0.1", "a=1@much", "a=live@nan", "a=1@"])
+def test_a_preference_outside_its_range_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match="from 0"):
+        read_variants([text, "b=2"])
+
+
 @given(st.integers(2, 50))
 def test_variants_without_shares_get_equal_ones_that_make_all(count: int) -> None:
     shares = [one.share for one in read_variants([f"v{n}=1" for n in range(count)])]

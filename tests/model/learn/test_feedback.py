@@ -14,7 +14,7 @@ from model.learn.batch import touched_rows
 from model.learn.feedback import Feedback, OwnNegatives, asked
 from model.learn.negatives import Candidates
 from model.learn.train import Trainer
-from model.learn.validation import next_click_ranks, predicted
+from model.learn.validation import next_click_ranks
 from model.nets.encoders import new_encoder
 from tests.model.feedback import disliked_log, typed_log
 from tests.model.logs import session_log
@@ -103,9 +103,13 @@ def test_a_preference_moves_weight_between_clicks_and_orders() -> None:
     assert all(min(abs(w - e) for e in expected) < 1e-5 for w in batch.weights.tolist())
 
 
-def test_a_log_that_does_not_say_what_its_events_are_is_refused() -> None:
-    with pytest.raises(TrainingError, match="what each event is"):
-        Feedback(session_log([[1, 2]]), tiny_preset(own=3))
+def test_events_of_a_log_that_does_not_say_what_they_are_are_clicks() -> None:
+    feedback = Feedback(session_log([[1, 2, 3]]), tiny_preset(own=3, typed=True))
+    batch = feedback.batch(np.array([0]), step=0, rank=0, row=16, device=CPU)
+    assert batch.kinds is not None
+    assert batch.kinds.flatten().tolist()[:3] == [1, 1, 0]
+    assert batch.own is not None
+    assert not batch.own.any()
 
 
 def test_a_preference_without_orders_is_refused() -> None:
@@ -153,10 +157,10 @@ def test_a_typed_encoder_serves_what_it_is_trained_on(kind: str, positions: str)
 
 def test_predictions_are_the_wanted_events_after_the_first_with_and_without_types() -> None:
     log = disliked_log(30)
-    assert log.items[predicted(log)].tolist() == log.wanted().items[predicted(log.wanted())].tolist()
+    assert log.items[log.predicted].tolist() == log.wanted().items[log.wanted().predicted].tolist()
     for typed in (False, True):
         encoder = new_encoder(tiny_preset(typed=typed), 40).eval()
-        assert len(next_click_ranks([encoder], log, row=16)) == len(predicted(log))
+        assert len(next_click_ranks([encoder], log, row=16)) == len(log.predicted)
 
 
 @pytest.mark.parametrize(

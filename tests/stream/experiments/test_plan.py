@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from export.experiments.experiment import INTERLEAVED, Experiment, Variant
+from export.ranking.ranker import Ranker
 from stream.experiments.plan import Plan, RunningExperiment
 from stream.experiments.variant import ServedVariant
 from stream.messages.contract import Recommendation, decode_recommendation
@@ -257,3 +258,25 @@ def test_time_of_a_run_is_measured_for_each_variant_in_it() -> None:
     asked.ask(NAMES[:1])
     assert sum(asked.sample("variant_rank_seconds_count", name) for name in ("a", "b")) == 3
     assert one.variants[0].pace.against(one.variants[0].pace)[0] >= 1
+
+
+def test_a_variant_of_a_preference_ranks_by_it_with_the_live_model() -> None:
+    made: list[tuple[Ranker, float]] = []
+
+    class Known(Ranker):
+        def __init__(self) -> None:  # no graph is needed
+            pass
+
+        def with_preference(self, preference: float) -> Ranker:
+            made.append((self, preference))
+            return Known()
+
+    first, second = Known(), Known()
+    variant = ServedVariant("e", Variant("orders", share=5_000, preference=0.8), failures=3)
+    toned = variant.ranker(first)
+    assert toned is not first
+    assert variant.ranker(first) is toned  # the same object, so that its lists are made by the same maker
+    assert variant.ranker(second) is not toned
+    assert made == [(first, 0.8), (second, 0.8)]
+    assert ServedVariant("e", Variant("plain", share=5_000), failures=3).ranker(first) is first
+    assert variant.ranker(None) is None

@@ -1,0 +1,213 @@
+"""The feedback service: reads clicks and lists, and puts what was passed over on the clicks' topic as skips.
+
+It joins as the scoreboard does, in no group, and its state says how far it is. A state is written once all skips
+before it are confirmed: after a kill what was read since is read again, and its skips come again (at least once), with
+the same content. A skip more changes little: it names an item that the session was known to have passed over.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+from confluent_kafka import KafkaException, Producer
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
+
+from stream.errors import BadState
+from stream.feedback.skips import SkipConfig, Skips
+from stream.kafka.clients import build_client, producer_options
+from stream.messages.contract import Click, encode
+from stream.ops.problems import Problems
+from stream.ops.web import WebServer
+from stream.scoreboard.config import ScoreboardConfig
+from stream.scoreboard.join import Judged
+from stream.scoreboard.reader import Scoreboard
+from stream.scoreboard.state import StateFolder
+from stream.topic_names import Topics
+
+__all__ = ["FeedbackHealth", "FeedbackMetrics", "FeedbackService", "SkipWriter"]
+
+log = logging.getLogger(__name__)
+
+_FLUSH_S = 10.0  # for the broker to confirm what was published
+_TICK_S = 0.5
+_LOOK_S = 5.0
+_FILE = "skips.state"
+
+
+class FeedbackHealth(msgspec.Struct, frozen=True, kw_only=True):
+    """What /health says: 503 while messages can't be read or skips not be written."""
+
+    ready: bool
+    behind: dict[str, int]  # messages that were not joined yet, by topic
+    clicks: int  # judged by a list
+    skips: int  # told
+    left_out: dict[str, int]  # why clicks and items gave no skip -> how many
+    unpublished: int  # skips that the broker refused or never confirmed
+    reasons: list[str]  # what is wrong, with the remedy
+
+
+class FeedbackMetrics:
+    """Of one service, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        name = "nextclick_feedback_{}".format
+        self.behind = Gauge(
+            name("behind_messages"), "Messages that were not joined yet.", ["topic"], registry=self.registry
+        )
+        self.counts = Gauge(
+            name("counts"), "Judged clicks, skips, and why others gave none.", ["what"], registry=self.registry
+        )
+        self.unpublished = Gauge(
+            name("unpublished"), "Skips the broker refused or never confirmed.", registry=self.registry
+        )
+        self.problem = Gauge(
+            name("problem"), "1 while something is wrong, by what it is.", ["key"], registry=self.registry
+        )
+
+    def render(self) -> bytes:
+        """The figures as text."""
+        return generate_latest(self.registry)
+
+
+class SkipWriter:
+    """Puts skips on the clicks' topic. `lost` counts those that were not confirmed."""
+
+    def __init__(self, producer: Producer, topic: str) -> None:
+        self._producer, self._topic, self.lost = producer, topic, 0
+
+    def publish(self, skips: Sequence[Click]) -> None:
+        """Hand them over; waits where the client's queue is full."""
+        for skip in skips:
+            while True:
+                try:
+                    self._producer.produce(
+                        self._topic, encode(skip), skip.session_id.encode(), on_delivery=self._delivered
+                    )
+                    break
+                except BufferError:
+                    self._producer.poll(0.1)
+                except KafkaException:
+                    self.lost += 1
+                    break
+        self._producer.poll(0)
+
+    def confirm(self, timeout_s: float = _FLUSH_S) -> None:
+        """Return once all are confirmed or lost; OSError where the broker does not say."""
+        if left := self._producer.flush(timeout_s):
+            raise OSError(f"{left:,} skips were not confirmed within {timeout_s:g} s")
+
+    def _delivered(self, error: object, _message: object) -> None:
+        self.lost += error is not None
+
+
+class _Folder(StateFolder):
+    """The state of the join, and of what sessions skipped; written once all skips before it are confirmed."""
+
+    def __init__(self, folder: Path, skips: Skips, writer: SkipWriter) -> None:
+        super().__init__(folder)
+        self._path, self._skips, self._writer = folder / _FILE, skips, writer
+
+    def write(self, content: bytes) -> None:
+        self._writer.confirm()
+        partial = self._path.with_suffix(".partial")
+        partial.write_bytes(self._skips.stored())
+        partial.replace(self._path)
+        super().write(content)
+
+    def restore(self) -> None:
+        """Give the skips what the file remembers, if there is one."""
+        if not self._path.exists():
+            return
+        try:
+            self._skips.restore(self._path.read_bytes())
+        except (msgspec.MsgspecError, ValueError) as error:
+            raise BadState(f"{self._path} can't be read ({error}): remove it, what it holds is a help only") from error
+
+
+class FeedbackService:
+    """One service. `run` belongs to one thread; `health` to any."""
+
+    def __init__(
+        self,
+        bootstrap_servers: str,
+        state: Path,
+        topics: Topics = Topics(),
+        extra: Mapping[str, str] | None = None,
+        *,
+        joining: ScoreboardConfig | None = None,
+        config: SkipConfig | None = None,
+    ) -> None:
+        """state: folder of what was read and skipped. ConfigError where another one has it."""
+        self.skips, self.metrics = Skips(config), FeedbackMetrics()
+        producer: Producer = build_client(Producer, producer_options(bootstrap_servers, extra))
+        self._writer = SkipWriter(producer, topics.clicks)
+        self._folder = _Folder(state, self.skips, self._writer)
+        self._join = Scoreboard(
+            bootstrap_servers,
+            topics,
+            extra,
+            config=joining,
+            state=self._folder,
+            on_judged=self._judged,
+            on_click=self.skips.heard,
+        )
+        self._problems = Problems(self.metrics.problem)
+        self._looked_at = 0.0
+
+    def run(self, stop: threading.Event) -> None:
+        """Until `stop` is set. TopicError, BadState; BrokerUnavailable where no broker answers at the start."""
+        try:
+            self._folder.restore()
+            self._join.start()
+            while not stop.wait(_TICK_S):
+                self._join.check()
+                self._look()
+        finally:
+            self._join.close()
+
+    def web(self, host: str, port: int) -> WebServer:
+        """A server of /health and /metrics; it does not listen yet."""
+        return WebServer(host, port, self.health, self.metrics)
+
+    def health(self) -> FeedbackHealth:
+        """What /health says."""
+        counts, lasting = msgspec.structs.asdict(self.skips.counts), self._problems.lasting()
+        return FeedbackHealth(
+            ready=not any(problem.unready for problem in lasting),
+            behind=dict(self._join.behind),
+            clicks=counts.pop("clicks"),
+            skips=counts.pop("skips"),
+            left_out=counts,
+            unpublished=self._writer.lost,
+            reasons=[str(problem) for problem in lasting],
+        )
+
+    def _judged(self, found: Sequence[Judged]) -> None:
+        names = self._join.join.names()
+        now_ms = time.time_ns() // 1_000_000
+        self._writer.publish([skip for judged in found for skip in self.skips.of(judged, names, now_ms)])
+
+    def _look(self) -> None:
+        metrics, join = self.metrics, self._join
+        for topic, left in list(join.behind.items()):
+            metrics.behind.labels(topic).set(left)
+        for what, number in msgspec.structs.asdict(self.skips.counts).items():
+            metrics.counts.labels(what).set(number)
+        metrics.unpublished.set(self._writer.lost)
+        self._tell("not_read", join.trouble, "it is tried again; see to the brokers", unready=True)
+        self._tell("not_saved", join.unsaved, "it is tried again; see to the disk, and to the brokers", unready=True)
+        lost = f"{self._writer.lost:,} skips were not confirmed by the broker" if self._writer.lost else ""
+        self._tell("unpublished", lost, "see to the brokers; nothing needs to be done for those that are gone")
+        if time.monotonic() - self._looked_at > _LOOK_S:
+            self._looked_at = time.monotonic()
+            join.look()
+
+    def _tell(self, key: str, what: str, remedy: str, *, unready: bool = False) -> None:
+        if what:
+            self._problems.raise_(key, what, remedy, unready=unready)
+        else:
+            self._problems.clear(key)
