@@ -252,6 +252,7 @@ class Worker:
         """Join the group once it is known what answers: what waits is worth a ranking, not an empty list."""
         await self._await_first_look()
         await asyncio.to_thread(self.items.wait, self.config.items_wait_s)
+        await asyncio.to_thread(self._lists.warm)
         try:
             await self._app.start()
         except KafkaConnectionError as error:
