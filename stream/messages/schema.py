@@ -12,6 +12,7 @@ from export.items import rules
 from stream.messages.click_rules import LAST_TS_MS, SECONDS, TYPES
 from stream.messages.contract import Click, ModelAnnouncement, Recommendation
 from stream.messages.items import ItemMessage
+from stream.messages.similar import SimilarItems
 
 __all__ = ["SCHEMAS", "schema_text", "write_schemas"]
 
@@ -21,6 +22,7 @@ SCHEMAS: dict[str, type[msgspec.Struct]] = {
     "model-announcement": ModelAnnouncement,
     "experiment-announcement": Experiment,
     "item": ItemMessage,
+    "similar-items": SimilarItems,
 }
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 _ID: dict[str, Any] = {
