@@ -34,13 +34,14 @@ from export.errors import NextclickError
 from export.ranking.ranker import Ranker, RankerConfig
 from model.bundling import export_bundle
 from model.config import Preset
+from model.errors import Interrupted
 from model.evaluate.baselines import make_baseline
 from model.evaluate.later import GIVEN, evaluate_later
 from model.evaluate.metrics import CUTOFF
 from model.evaluate.protocol import Scorer, evaluate
 from model.learn.committee import train_preset
 from model.machine.threads import use_threads
-from model.presets import comirec_sa, mtmi, remi, tron_fast
+from model.presets import comirec_sa, mtmi, mtmi_anchored, remi, tron_fast
 
 Row = dict[str, Any]
 POPULARITY = "popularity"
@@ -62,7 +63,7 @@ SYSTEMS: dict[str, Callable[[], Preset]] = {
     "one vector": _one_vector,
     "one pooled": lambda: mtmi().override(interests=1, repel=0.0),
     "mtmi": mtmi,
-    "mtmi, not anchored": lambda: mtmi().override(anchored=False),
+    "mtmi-anchored": mtmi_anchored,
     "mtmi, no repel": lambda: mtmi().override(repel=0.0),
     "mtmi, ids alone": lambda: replace(mtmi(), tower=None),
     "mtmi, by target": lambda: mtmi().override(choice="target"),
@@ -87,6 +88,8 @@ def main() -> None:
                 continue
             try:
                 row = {"shop": name, "system": system, "seed": args.seed, **measured(system, shop, args)}
+            except Interrupted:
+                raise
             except NextclickError as error:
                 print(f"{name} {system}: failed: {error}", file=sys.stderr, flush=True)
                 failed += 1

@@ -23,6 +23,7 @@ __all__ = [
     "gru4rec",
     "gru4rec_bpr_max",
     "mtmi",
+    "mtmi_anchored",
     "preset",
     "remi",
     "sasrec",
@@ -203,9 +204,20 @@ def mtmi() -> Preset:
     return replace(
         fast,
         name="mtmi",
-        encoder=replace(fast.encoder, interests=4, interest_inner=128, anchored=True),
+        encoder=replace(fast.encoder, interests=4, interest_inner=128),
         loss=replace(fast.loss, choice="best", repel=0.1),
     )
+
+
+def mtmi_anchored() -> Preset:
+    """Return `mtmi` whose interests all have the newest click's state in them: better at the very next item.
+
+    Ours: v_k = (A H)_k + h, h the state of the newest click. Pooling forgets which click was the last, which says most
+    of what comes next; anchored, it does not, and its lists hold less of what else the shopper wants.
+    docs/items-and-interests.md has both.
+    """
+    plain = mtmi()
+    return replace(plain, name="mtmi-anchored", encoder=replace(plain.encoder, anchored=True))
 
 
 def comirec_sa() -> Preset:
@@ -271,6 +283,7 @@ PRESETS: dict[str, Callable[[], Preset]] = {
     "gru4rec+bpr-max": gru4rec_bpr_max,
     "bert4rec": bert4rec,
     "mtmi": mtmi,
+    "mtmi-anchored": mtmi_anchored,
     "comirec-sa": comirec_sa,
     "remi": remi,
     **{

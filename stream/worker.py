@@ -59,6 +59,7 @@ from stream.path.commit import CommitPath
 from stream.path.lists import ShopLists
 from stream.path.lists_file import ListsFile
 from stream.path.pipeline import Pipeline
+from stream.path.upkeep import Upkeep
 
 __all__ = ["Worker", "run_worker"]
 
@@ -124,9 +125,14 @@ class Worker:
         self._expiry = Expiry(config.session)
         lists = config.policy.read(config.k)
         self._lists = ShopLists(
-            lists, self.items.table, on_counts=self.metrics.count_lists, await_current=self.items.await_current
+            lists,
+            self.items.table,
+            on_counts=self.metrics.count_lists,
+            on_newer=self.metrics.count_newer,
+            await_current=self.items.await_current,
         )
-        self._lists_file = ListsFile(config.policy.file, config.k, lists, self._lists.use, self.problems)
+        file = ListsFile(config.policy.file, config.k, lists, self._lists.use, self.problems)
+        self._upkeep = Upkeep([file.look, self._lists.grow])
         self._split = SplitSessions(self.partitions)
         self._guarantee = choose_guarantee(
             config,
@@ -203,7 +209,7 @@ class Worker:
             if self._follower is not None:
                 self._follower.start()
             self.items.start()
-            self._lists_file.start()
+            self._upkeep.start()
             self._watchdog.start()
             self._lookout.start()
             work = [self._start_app(), self._watch(stop), self._guarantee.keep_changelog()]
@@ -246,6 +252,7 @@ class Worker:
         """Join the group once it is known what answers: what waits is worth a ranking, not an empty list."""
         await self._await_first_look()
         await asyncio.to_thread(self.items.wait, self.config.items_wait_s)
+        await asyncio.to_thread(self._lists.warm)
         try:
             await self._app.start()
         except KafkaConnectionError as error:
@@ -345,7 +352,7 @@ class Worker:
         await self._pipeline.stop()
         self._watchdog.stop()
         self._lookout.stop()
-        self._lists_file.stop()
+        self._upkeep.stop()
         left = await asyncio.to_thread(self._guarantee.publisher.close, 2.0)
         if left:
             log.warning(

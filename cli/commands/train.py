@@ -26,8 +26,8 @@ app = typer.Typer()
 MODEL = "The model"
 RUN = "The run"
 PRESETS = (  # importing them is slow
-    "tron-fast, tron+, tron, sasrec, sasrec-ssm, gru4rec+, gru4rec+bpr-max, bert4rec, mtmi, comirec-sa, remi, "
-    "tron-feedback, sasrec-feedback; those of feedback with -inputs or -targets too"
+    "tron-fast, tron+, tron, sasrec, sasrec-ssm, gru4rec+, gru4rec+bpr-max, bert4rec, mtmi, mtmi-anchored, "
+    "comirec-sa, remi, tron-feedback, sasrec-feedback; those of feedback with -inputs or -targets too"
 )
 
 
@@ -61,7 +61,7 @@ def train(
         str | None,
         option(
             metavar="PAIRS",
-            help="What finding an event counts, by kind: click=1,cart=3,order=5.",
+            help="What finding each kind of event counts: click=1,order=5.",
             rich_help_panel=MODEL,
         ),
     ] = None,
