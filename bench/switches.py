@@ -119,6 +119,7 @@ class Fleet:
     options: tuple[str, ...]
     workers: list[Worker] = field(default_factory=list)
     faults: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    struck: list[tuple[float, str]] = field(default_factory=list)  # by time.time() (s)
 
     def start(self) -> None:
         self.workers.append(
@@ -129,6 +130,7 @@ class Fleet:
         """One fault, in turn."""
         fault = ("kill", "freeze_broker", "pause", "terminate")[number % 4]
         self.faults[fault] += 1
+        self.struck.append((time.time(), fault))
         worker = self.workers.pop(0)
         if fault == "freeze_broker":
             self.workers.append(worker)
@@ -190,6 +192,11 @@ def _run(args: argparse.Namespace, broker: Broker, folder: Path) -> dict[str, ob
     for worker in fleet.workers:
         worker.stop()
     late = [switcher.switches.late_s(item.item_id, one.published_ts / 1000) for one in lists.all for item in one.items]
+    blamed: dict[str, int] = defaultdict(int)
+    for one in lists.all:
+        if any(switcher.switches.late_s(i.item_id, one.published_ts / 1000) > IN_FORCE_S for i in one.items):
+            before = [fault for at, fault in fleet.struck if at <= one.published_ts / 1000]
+            blamed[before[-1] if before else "none"] += 1
     answered = {(one.source.partition, one.source.offset) for one in lists.all}
     newest = {
         one.click.session_id: (one.partition, one.offset) for one in sorted(storefront.sent, key=lambda s: s.offset)
@@ -202,6 +209,7 @@ def _run(args: argparse.Namespace, broker: Broker, folder: Path) -> dict[str, ob
         "items_on_the_topic": args.table,
         "two_workers_ready_s": round(ready_s, 1),
         "shown_while_off": sum(one > IN_FORCE_S for one in late),
+        "after": dict(blamed),
         "longest_in_force_s": round(max(late, default=0.0), 2),
         "short": sum(len(one.items) < K for one in lists.all),
         "unanswered": sum(place not in answered for place in newest.values()),

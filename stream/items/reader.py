@@ -48,6 +48,8 @@ class _BrokerFigures(msgspec.Struct):
 class _Statistics(msgspec.Struct):
     """What is used of librdkafka's statistics (STATISTICS.md)."""
 
+    ts: int = 0  # microseconds of the client's monotonic clock, when they were taken
+    time: int = 0  # seconds since the epoch, the same
     brokers: dict[str, _BrokerFigures] = {}
     topics: dict[str, _TopicFigures] = {}
 
@@ -131,7 +133,7 @@ class ItemsReader:
         leaders = {one.leader for number, one in topic.partitions.items() if number != "-1"} if topic else set()
         idle = [one.rxidle for one in found.brokers.values() if one.nodeid in leaders]
         if idle and len(idle) == len(leaders) and min(idle) >= 0:
-            self._heard_at = time.monotonic() - max(idle) / 1e6
+            self._heard_at = _taken_at(found) - max(idle) / 1e6
 
     def _look(self) -> None:
         try:
@@ -195,6 +197,15 @@ class ItemsReader:
             self.trouble = f"{self._topic} can't be read: {error.str()}"
             self._next_look = min(self._next_look, time.monotonic() + _MISSING_LOOK_S)
         return False
+
+
+def _taken_at(found: _Statistics) -> float:
+    """Return the time of our monotonic clock at which figures were taken: they may lie around, as in a process that was
+    stopped, before we hear of them."""
+    now = time.monotonic()
+    if now - 86_400 < found.ts / 1e6 < now + 1:
+        return min(now, found.ts / 1e6)
+    return now - max(0.0, time.time() - found.time)  # a client whose clock is another one
 
 
 def _is_another(before: Topic, now: Topic) -> bool:

@@ -1,7 +1,9 @@
 """Tests of stream/items/reader.py, on the in-process cluster, whose topic is looked for by the test."""
 
+import json
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from confluent_kafka.admin import AdminClient
@@ -123,3 +125,20 @@ def test_broker_that_does_not_answer_is_a_trouble_until_it_does(
     read_all(reader, lambda: reader.caught_up)
     assert reader.trouble == ""
     reader.close()
+
+
+def test_figures_that_lay_around_count_from_when_they_were_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader = ItemsReader("127.0.0.1:1", "items", look=lambda: None)
+    monkeypatch.setattr(module.time, "monotonic", lambda: 5_000.0)
+    monkeypatch.setattr(module.time, "time", lambda: 1_700_000_000.0)
+    figures: dict[str, Any] = {
+        "brokers": {"b": {"nodeid": 1, "rxidle": 100_000}},
+        "topics": {"items": {"partitions": {"0": {"leader": 1}, "-1": {"leader": -1}}}},
+    }
+    for taken, expected in (
+        ({"ts": 5_000_000_000, "time": 1_700_000_000}, 4_999.9),
+        ({"ts": 4_996_000_000, "time": 1_699_999_996}, 4_995.9),  # the process was stopped for four seconds
+        ({"ts": 1_700_000_000_000_000, "time": 1_699_999_996}, 4_995.9),  # a clock of another kind
+    ):
+        reader._note_heard(json.dumps(figures | taken))
+        assert reader._heard_at == pytest.approx(expected)
