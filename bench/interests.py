@@ -1,7 +1,7 @@
 """Where several interests pay, and where they do not: mtmi against one vector, ComiRec-SA and REMI.
 
     python -m bench.interests [--data-dir DIR] [--shops beauty recent tmall simulated] [--systems NAME ...]
-        [--sessions 20000] [--max-seconds S] [--seed 0] [--out FILE] [--json]
+        [--sessions 20000] [--max-seconds S] [--epochs N] [--seed 0] [--out FILE] [--json]
 
 Each system learns the same sessions and is judged by the graph that would serve it, twice: by the next item at every
 position (Recall@20), and by everything that is still to come after 80 % of a session (ComiRec's protocol: Recall, NDCG,
@@ -112,6 +112,8 @@ def measured(system: str, shop: Shop, args: argparse.Namespace) -> Row:
     if system == POPULARITY:
         return {**judged(make_baseline(POPULARITY, shop.train), shop, None), "weights": 0, "seconds": 0.0}
     chosen = SYSTEMS[system]().override(seed=args.seed, max_seconds=args.max_seconds, threads=1)
+    if args.epochs is not None and system not in ("comirec-sa", "remi"):
+        chosen = chosen.override(epochs=args.epochs, reference=0, min_epochs=0.0, min_steps=0)
     items = None if chosen.tower is None else shop.items
     features = None if items is None else items.features(shop.train.vocabulary)
     trained = train_preset(shop.train, shop.valid, chosen, items=features)
@@ -171,6 +173,7 @@ def _parsed() -> argparse.Namespace:
     parser.add_argument("--systems", nargs="+", choices=SYSTEMS, default=list(SYSTEMS), metavar="NAME")
     parser.add_argument("--sessions", type=int, default=20_000, help="of training, at most")
     parser.add_argument("--max-seconds", type=float, help="of each training")
+    parser.add_argument("--epochs", type=float, help="of ours, whatever their schedule says of small logs")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="JSON lines: one a system, kept as it comes and not measured again")
     parser.add_argument("--json", action="store_true")

@@ -26,8 +26,9 @@ app = typer.Typer()
 MODEL = "The model"
 RUN = "The run"
 PRESETS = (  # importing them is slow
-    "tron-fast, tron+, tron, sasrec, sasrec-ssm, gru4rec+, gru4rec+bpr-max, bert4rec, mtmi, mtmi-anchored, "
-    "comirec-sa, remi, tron-feedback, sasrec-feedback; those of feedback with -inputs or -targets too"
+    "tron, tron+, tron-fast, sasrec, sasrec-ssm, gru4rec+, gru4rec+bpr-max, bert4rec, mtmi, mtmi-anchored, "
+    "comirec-sa, remi, tron-feedback, tron-feedback-inputs, tron-feedback-targets, sasrec-feedback, "
+    "sasrec-feedback-inputs, sasrec-feedback-targets"
 )
 
 
