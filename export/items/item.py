@@ -5,7 +5,7 @@ import msgspec
 __all__ = ["Item"]
 
 
-class Item(msgspec.Struct, frozen=True, omit_defaults=True):
+class Item(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """What is in force of one item. `rules.py` says what the values may be; whoever makes one directly keeps to it."""
 
     item_id: str  # by the law of ids

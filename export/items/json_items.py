@@ -89,18 +89,28 @@ def _plain_item(found: _Strict) -> Item | None:
         and (created is None or SECONDS.stop <= created <= LAST_TS_MS)
     ):
         return None
+    texts = _plain_attributes(attributes) if attributes else {}
+    return None if texts is None else Item(found.item_id, found.available, texts, price, found.boost, created)
+
+
+def _plain_attributes(attributes: dict[str, str | list[str]]) -> dict[str, tuple[str, ...]] | None:
+    """Return attributes as an item holds them, where it is plain to see that all rules are kept."""
+    if not (_PLAIN.issuperset(attributes) or all(map(_plain_text, attributes))):
+        return None
+    total = 0
     texts: dict[str, tuple[str, ...]] = {}
-    if attributes:
-        total = 0
-        for name, values in attributes.items():
-            many = (values,) if isinstance(values, str) else tuple(values)
-            if not many or not (_plain_text(name) and all(map(_plain_text, many))):
+    for name, values in attributes.items():
+        if isinstance(values, str):
+            if values not in _PLAIN and not _plain_text(values):
                 return None
-            total += len(many)
-            texts[name] = many if len(many) == 1 else tuple(dict.fromkeys(many))
-        if len(texts) > MAX_ATTRIBUTES or total > MAX_VALUES:
+            total += 1
+            texts[name] = (values,)
+            continue
+        if not values or not (_PLAIN.issuperset(values) or all(map(_plain_text, values))):
             return None
-    return Item(found.item_id, found.available, texts, price, found.boost, created)
+        total += len(values)
+        texts[name] = tuple(dict.fromkeys(values))
+    return None if len(texts) > MAX_ATTRIBUTES or total > MAX_VALUES else texts
 
 
 def _plain_text(text: str) -> bool:

@@ -1,19 +1,22 @@
 """Tests of stream/items/follower.py, on the in-process cluster."""
 
 import itertools
+import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import ClassVar
 
 import pytest
 from confluent_kafka import Message
 from prometheus_client import CollectorRegistry, generate_latest
 
 from export.items.item import Item
-from stream.errors import TopicError
+from stream.errors import BrokerUnavailable, TopicError
 from stream.items import follower as module
 from stream.items.figures import ItemsMetrics
 from stream.items.follower import ItemsFollower
 from stream.items.snapshot import read_items_topic
+from stream.kafka.look import Topic
 from stream.messages.items import encode_item
 from stream.ops.problems import Problems
 from stream.topic_names import Topics
@@ -191,3 +194,61 @@ def test_knowledge_that_stays_old_is_waited_for_once_and_said(
     follower._known_at = time.monotonic()
     follower.await_current()
     assert not problems.lasting()
+
+
+class Looks:
+    """In place of looks at the cluster."""
+
+    topics: ClassVar[dict[str, Topic]] = {}
+
+    def __init__(self, *_: object) -> None: ...
+
+    def at(self, _names: object) -> dict[str, Topic]:
+        return dict(self.topics)
+
+
+def test_topic_deleted_leaves_the_table_and_made_again_begins_an_empty_one(
+    topic: str, send: Send, follow: Callable[..., Followed], eventually: Eventually, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send(topic, pairs(Item("a"), Item("b")))
+    monkeypatch.setattr("stream.items.reader.TopicLook", Looks)
+    monkeypatch.setattr("stream.items.reader._MISSING_LOOK_S", 0.05)
+    monkeypatch.setattr(Looks, "topics", {topic: Topic(4, "one")})
+    one = follow()
+    assert one.follower.restored.wait(20)
+    one.table.put(Item("only in the old one"))
+    monkeypatch.setattr(Looks, "topics", {})
+    eventually(lambda: "was deleted: the items stay as they were" in one.said(), "the problem")
+    assert len(one.table) == 3
+    eventually(lambda: not one.follower.health().topic, "the figures")
+    monkeypatch.setattr(Looks, "topics", {topic: Topic(4, "two")})
+    eventually(lambda: "was deleted and made again" in one.said() and len(one.table) == 2, "the new topic")
+    assert one.table.get("only in the old one") is None
+    assert "nextclick items load" in one.said()
+
+
+def test_items_that_are_late_are_said_until_they_are_restored(
+    topic: str, send: Send, eventually: Eventually, cluster: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send(topic, pairs(Item("a")))
+    monkeypatch.setattr("stream.items.reader.TopicLook", Looks)
+    monkeypatch.setattr("stream.items.reader._MISSING_LOOK_S", 0.05)
+    problems, away = Problems(), threading.Event()
+    monkeypatch.setattr(Looks, "topics", {topic: Topic(4, "one")})
+    real = Looks.at
+
+    def at(self: Looks, names: object) -> dict[str, Topic]:
+        if not away.is_set():
+            raise BrokerUnavailable("the topics cannot be looked at")
+        return real(self, names)
+
+    monkeypatch.setattr(Looks, "at", at)
+    follower = ItemsFollower(cluster, topic, max_items=10, problems=problems)
+    follower.start()
+    follower.wait(0.05)
+    assert follower.awaited.is_set()
+    assert "items_late" in [one.key for one in problems.lasting()]
+    away.set()
+    eventually(follower.restored.is_set, "the items")
+    eventually(lambda: not problems.lasting(), "the end of the problems")
+    follower.stop()

@@ -70,6 +70,25 @@ class Guarded:
         return dict.fromkeys(resources, refused)
 
 
+class Uncompacted(Guarded):
+    """A cluster whose topic of items would lose them."""
+
+    def list_topics(self, timeout: float) -> SimpleNamespace:
+        return SimpleNamespace(cluster_id="real", brokers={1: ""}, topics={"items": ""})
+
+    def describe_configs(self, resources: list[Any], request_timeout: float) -> dict[Any, Future[Any]]:
+        answer: Future[Any] = Future()
+        policy = "delete" if resources[0].name == "items" else "compact"
+        answer.set_result({"cleanup.policy": SimpleNamespace(value=policy)})
+        return dict.fromkeys(resources, answer)
+
+
+def test_check_settings_with_items_not_compacted_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stream.kafka.settings.build_admin", lambda *_: Uncompacted())
+    with pytest.raises(TopicError, match=r"items has cleanup\.policy=delete.*kafka-configs"):
+        check_settings(StreamConfig(bootstrap_servers="a:1", registry="nowhere", group="shop"))
+
+
 def test_check_settings_that_nobody_may_read_says_what_was_not_checked_and_passes(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -12,6 +12,7 @@ from export.bundle.bundle import Bundle
 from export.ranking.popularity import PopularityRanker
 from stream.experiments.keeper import ExperimentHealth
 from stream.experiments.variant import VariantHealth
+from stream.items.figures import ItemsHealth
 from stream.ops.metrics import Metrics
 from stream.ops.problems import Problems
 from stream.ops.reporting import Reporter, describe_health
@@ -194,3 +195,14 @@ def popularity(tmp_path: Any) -> PopularityRanker:
 
     bundle: Bundle = load_bundle(bundle_in(tmp_path / "bundle"))
     return PopularityRanker(bundle)
+
+
+@pytest.mark.parametrize("restored", [False, True])
+def test_worker_that_waits_for_the_items_says_so(restored: bool) -> None:
+    items = ItemsHealth(items=7, topic=True, restored=restored)
+    found = describe_health(
+        ranker=EchoRanker(), variant="default", joined=False, assigned=[], lag={}, partitions=[], trouble=None,
+        errors=[], failed=False, items=items,
+    )  # fmt: skip
+    assert ("the items are being read: 7 so far" in found.reasons) != restored
+    assert found.items == items
