@@ -21,7 +21,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from bench.feedback import FILES, MIN_SUPPORT, USUAL_DATA, Data, load, ranks_of
+from bench.feedback import FILES, MIN_SUPPORT, RATES, USUAL_DATA, Data, load, ranks_of
 from model.learn.feedback import ORDER_SIDE
 from model.learn.train import train
 from model.machine.openmp import spin_briefly
@@ -43,7 +43,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data-dir", type=Path, default=USUAL_DATA)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0], metavar="N")
-    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--hidden", type=int, default=64)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--json", action="store_true")
@@ -59,7 +59,7 @@ def main() -> None:
 def measure(name: str, seed: int, data: Data, args: argparse.Namespace) -> list[Row]:
     """Return a row for each preference that a model is served with; one where it is told none."""
     sizes = {"hidden": args.hidden, "feed_forward": args.hidden, "epochs": args.epochs, "threads": args.threads}
-    drawn = {"uniform": 2_048, "batch": 32, "lr": 1e-3, "dropout": 0.2, "seed": seed}
+    drawn = {"uniform": 2_048, "batch": 32, "lr": RATES["trivago"], "dropout": 0.2, "seed": seed}
     trained = train(data.train, data.valid, preset("tron").override(**sizes, **drawn, **MODELS[name]))
     kinds = data.test.kinds
     assert kinds is not None

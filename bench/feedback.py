@@ -48,7 +48,8 @@ from model.presets import preset
 ROOT = Path(__file__).parents[1]
 USUAL_DATA = ROOT.parent / "shared" / "data"
 FILES = {"kuairand": "kuairand_feedback.parquet", "trivago": "large_trivago_impressions.parquet"}
-EPOCHS = {("kuairand", "tron"): 40, ("kuairand", "sasrec"): 40, ("trivago", "tron"): 12, ("trivago", "sasrec"): 24}
+EPOCHS = {("kuairand", "tron"): 40, ("kuairand", "sasrec"): 40, ("trivago", "tron"): 20, ("trivago", "sasrec"): 30}
+RATES = {"kuairand": 1e-3, "trivago": 3e-3}  # of learning
 VARIANTS = {"nothing": "", "inputs": "-feedback-inputs", "targets": "-feedback-targets", "both": "-feedback"}
 HARD = "pairwise_hard"
 MIN_SUPPORT = {"kuairand": 1, "trivago": 3}  # events of any kind, in training
@@ -168,7 +169,7 @@ def chosen(job: Row, args: argparse.Namespace) -> Preset:
         feed_forward=job["hidden"],
         epochs=job["epochs"],
         batch=32,
-        lr=1e-3,
+        lr=RATES[job["dataset"]],
         dropout=0.2,
         seed=job["seed"],
         threads=args.threads,

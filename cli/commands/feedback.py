@@ -27,6 +27,14 @@ def feedback(
     most: Annotated[int, option(metavar="N", help="Skips of one click.", min=1, rich_help_panel=SKIPS)] = 5,
     most_of_session: Annotated[int, option(metavar="N", help="Skips of a session.", min=1, rich_help_panel=SKIPS)] = 30,
     max_age_s: Annotated[float, option(metavar="N", help="Older clicks say nothing.", rich_help_panel=SKIPS)] = 600.0,
+    impressions: Annotated[
+        str | None,
+        option(
+            metavar="TOPIC",
+            help="Lists as storefronts showed them, instead of ours.",
+            rich_help_panel=SKIPS,
+        ),
+    ] = None,
     placement: Annotated[
         str, option(metavar="NAME", help="Whose lists are joined, where workers make several.", rich_help_panel=SKIPS)
     ] = "",
@@ -55,7 +63,9 @@ def feedback(
     stop = StopSignal()
     topics, client = kafka.topic_names(), kafka.client()
     wait_for_broker(kafka.bootstrap_servers, client, stopped=stop.event)
-    service = FeedbackService(kafka.bootstrap_servers, state, topics, client, joining=joining, config=config)
+    service = FeedbackService(
+        kafka.bootstrap_servers, state, topics, client, joining=joining, config=config, impressions=impressions
+    )
     web = service.web(web_host, web_port)
     log.info("health and metrics on http://%s:%d", web_host, asyncio.run(web.start()))
     try:

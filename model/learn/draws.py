@@ -38,10 +38,11 @@ class Draws:
     """The sessions, batches and negatives of one training."""
 
     def __init__(self, log: SessionLog, preset: Preset, *, device: torch.device, team: Team) -> None:
+        self.feedback = Feedback(log, preset) if preset.feedback else None
+        log = log.wanted()  # to any other preset a skip is no event at all
         self.log, self.preset, self.device, self.team = log, preset, device, team
         self._usual, self._at_end = (self._comparison(kind) for kind in (preset.negatives, at_end(preset.negatives)))
         self._order: tuple[int, Tensor] | None = None
-        self.feedback = Feedback(log, preset) if preset.feedback else None
 
     def _comparison(self, negatives: NegativesConfig) -> Comparison:
         loss = self.preset.loss

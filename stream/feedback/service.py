@@ -16,6 +16,7 @@ from confluent_kafka import KafkaException, Producer
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
 from stream.errors import BadState
+from stream.feedback.shown import ImpressionReader, ShownLists
 from stream.feedback.skips import SkipConfig, Skips
 from stream.kafka.clients import build_client, producer_options
 from stream.messages.contract import Click, encode
@@ -25,6 +26,7 @@ from stream.scoreboard.config import ScoreboardConfig
 from stream.scoreboard.join import Judged
 from stream.scoreboard.reader import Scoreboard
 from stream.scoreboard.state import StateFolder
+from stream.scoreboard.visit import Visit
 from stream.topic_names import Topics
 
 __all__ = ["FeedbackHealth", "FeedbackMetrics", "FeedbackService", "SkipWriter"]
@@ -45,6 +47,7 @@ class FeedbackHealth(msgspec.Struct, frozen=True, kw_only=True):
     clicks: int  # judged by a list
     skips: int  # told
     left_out: dict[str, int]  # why clicks and items gave no skip -> how many
+    impressions: dict[str, int]  # lists that storefronts said they showed, and rejected ones by reason
     unpublished: int  # skips that the broker refused or never confirmed
     reasons: list[str]  # what is wrong, with the remedy
 
@@ -140,9 +143,18 @@ class FeedbackService:
         *,
         joining: ScoreboardConfig | None = None,
         config: SkipConfig | None = None,
+        impressions: str | None = None,
     ) -> None:
-        """state: folder of what was read and skipped. ConfigError where another one has it."""
-        self.skips, self.metrics = Skips(config), FeedbackMetrics()
+        """state: folder of what was read and skipped. ConfigError where another one has it.
+
+        impressions: a topic of lists that storefronts showed; clicks are judged by them, and not by ours.
+        """
+        config = config or SkipConfig()
+        self.skips, self.metrics, self._max_age_s = Skips(config), FeedbackMetrics(), config.max_age_s
+        self._shown = ShownLists(config.max_sessions)
+        self._impressions: ImpressionReader | None = None
+        if impressions is not None:
+            self._impressions = ImpressionReader(bootstrap_servers, impressions, self._shown, extra)
         producer: Producer = build_client(Producer, producer_options(bootstrap_servers, extra))
         self._writer = SkipWriter(producer, topics.clicks)
         self._folder = _Folder(state, self.skips, self._writer)
@@ -153,7 +165,7 @@ class FeedbackService:
             config=joining,
             state=self._folder,
             on_judged=self._judged,
-            on_click=self.skips.heard,
+            on_click=self._heard,
         )
         self._problems = Problems(self.metrics.problem)
         self._looked_at = 0.0
@@ -162,12 +174,16 @@ class FeedbackService:
         """Until `stop` is set. TopicError, BadState; BrokerUnavailable where no broker answers at the start."""
         try:
             self._folder.restore()
+            if self._impressions is not None:
+                self._impressions.start(int((time.time() - self._max_age_s) * 1000))
             self._join.start()
             while not stop.wait(_TICK_S):
                 self._join.check()
                 self._look()
         finally:
             self._join.close()
+            if self._impressions is not None:
+                self._impressions.close()
 
     def web(self, host: str, port: int) -> WebServer:
         """A server of /health and /metrics; it does not listen yet."""
@@ -182,11 +198,21 @@ class FeedbackService:
             clicks=counts.pop("clicks"),
             skips=counts.pop("skips"),
             left_out=counts,
+            impressions=dict(self._impressions.counts) if self._impressions is not None else {},
             unpublished=self._writer.lost,
             reasons=[str(problem) for problem in lasting],
         )
 
+    def _heard(self, click: Click, visit: Visit) -> None:
+        self.skips.heard(click, visit)
+        if self._impressions is not None:
+            seen = self._shown.before(click.session_id, click.ts)
+            now_ms = time.time_ns() // 1_000_000
+            self._writer.publish(self.skips.shown(click, visit, None if seen is None else seen.items, now_ms))
+
     def _judged(self, found: Sequence[Judged]) -> None:
+        if self._impressions is not None:
+            return
         names = self._join.join.names()
         now_ms = time.time_ns() // 1_000_000
         self._writer.publish([skip for judged in found for skip in self.skips.of(judged, names, now_ms)])
@@ -200,6 +226,14 @@ class FeedbackService:
         metrics.unpublished.set(self._writer.lost)
         self._tell("not_read", join.trouble, "it is tried again; see to the brokers", unready=True)
         self._tell("not_saved", join.unsaved, "it is tried again; see to the disk, and to the brokers", unready=True)
+        if self._impressions is not None:
+            trouble, rejected = self._impressions.trouble, self._impressions.counts
+            self._tell("no_impressions", trouble, "it is tried again; see to the brokers", unready=True)
+            bad = sum(number for what, number in rejected.items() if what != "lists")
+            wrong = f"{bad:,} impressions were rejected" if bad else ""
+            self._tell("bad_impressions", wrong, "`impressions` of /health has the reasons (docs/feedback.md)")
+            for what, number in rejected.items():
+                metrics.counts.labels(f"impressions_{what}").set(number)
         lost = f"{self._writer.lost:,} skips were not confirmed by the broker" if self._writer.lost else ""
         self._tell("unpublished", lost, "see to the brokers; nothing needs to be done for those that are gone")
         if time.monotonic() - self._looked_at > _LOOK_S:

@@ -13,6 +13,7 @@ over by everybody. And nothing that is old: a session that has ended would begin
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 
@@ -47,6 +48,7 @@ class SkipCounts(msgspec.Struct):
     """What became of judged clicks, and of the items above them."""
 
     clicks: int = 0  # judged
+    unseen: int = 0  # clicks before which no storefront said what it showed
     outside: int = 0  # clicks on an item that their list did not hold
     first: int = 0  # clicks on the first item: nothing is above it
     fallback: int = 0  # clicks in a popularity list
@@ -86,18 +88,47 @@ class Skips:
         names: of items, by the number that lists hold them by; now_ms: ms since the epoch. The same click gives skips
         of the same content again, so that a reader can tell a repeated one (`context`).
         """
-        config, counts = self._config, self.counts
+        counts = self.counts
         counts.clicks += 1
-        session = self._session(judged.session, judged.visit)
-        if judged.rank < 2 or judged.shown.fallback:
-            counts.outside += judged.rank == 0
-            counts.first += judged.rank == 1
-            counts.fallback += judged.rank > 1
+        if judged.shown.fallback and judged.rank > 1:
+            counts.fallback += 1
             return []
-        if now_ms - judged.ts > config.max_age_s * 1000:
+        above = [names[number] for number in judged.shown.items[: max(judged.rank - 1, 0)]]
+        where = {"list": judged.shown.source, "clicked": judged.item}
+        return self._told(judged.session, judged.visit, judged.ts, judged.rank, above, where, now_ms)
+
+    def shown(self, click: Click, visit: Visit, items: Sequence[str] | None, now_ms: int) -> list[Click]:
+        """Return the skips of a click by the list that a storefront showed before it; None: it said nothing of one."""
+        if click.type in NEGATIVES:
+            return []
+        self.counts.clicks += 1
+        if items is None:
+            self.counts.unseen += 1
+            return []
+        rank = items.index(click.item_id) + 1 if click.item_id in items else 0
+        where = {"clicked": click.item_id}
+        return self._told(click.session_id, visit, click.ts, rank, items[: max(rank - 1, 0)], where, now_ms)
+
+    def _told(
+        self,
+        name: str,
+        visit: Visit,
+        ts: int,
+        rank: int,
+        passed: Sequence[str],
+        where: dict[str, Any],
+        now_ms: int,
+    ) -> list[Click]:
+        config, counts = self._config, self.counts
+        session = self._session(name, visit)
+        if rank < 2:
+            counts.outside += rank == 0
+            counts.first += rank == 1
+            return []
+        if now_ms - ts > config.max_age_s * 1000:
             counts.old += 1
             return []
-        above = [names[number] for number in reversed(judged.shown.items[: judged.rank - 1])]
+        above = list(dict.fromkeys(reversed(passed)))
         fresh = [item for item in above if item not in session.clicked and item not in session.skipped]
         room = min(config.most, config.most_of_session - len(session.skipped))
         told = fresh[: max(room, 0)]
@@ -105,8 +136,7 @@ class Skips:
         counts.beyond += len(fresh) - len(told)
         counts.skips += len(told)
         session.skipped.update(told)
-        context = {CONTEXT: {"list": judged.shown.source, "clicked": judged.item}}
-        return [Click(judged.session, item, judged.ts, "skip", None, context) for item in told]
+        return [Click(name, item, ts, "skip", None, {CONTEXT: where}) for item in told]
 
     def stored(self) -> bytes:
         """What is remembered, for `restore`."""

@@ -11,7 +11,9 @@ from export.ids import ID_SCHEMA_PATTERN, MAX_ID_BYTES
 from export.items import rules
 from stream.messages.click_rules import LAST_TS_MS, SECONDS, TYPES
 from stream.messages.contract import Click, ModelAnnouncement, Recommendation
+from stream.messages.impressions import MAX_ITEMS, Impression
 from stream.messages.items import ItemMessage
+from stream.messages.similar import SimilarItems
 
 __all__ = ["SCHEMAS", "schema_text", "write_schemas"]
 
@@ -21,6 +23,8 @@ SCHEMAS: dict[str, type[msgspec.Struct]] = {
     "model-announcement": ModelAnnouncement,
     "experiment-announcement": Experiment,
     "item": ItemMessage,
+    "similar-items": SimilarItems,
+    "impression": Impression,
 }
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 _ID: dict[str, Any] = {
@@ -60,7 +64,12 @@ _ACCEPTED_ITEM: dict[str, dict[str, Any]] = {  # the same of an ItemMessage
     "boost": {"type": ["number", "null"], "minimum": rules.MIN_BOOST, "maximum": rules.MAX_BOOST},
     "created_ts": {**_TS, "type": ["integer", "null"]},
 }
-_NARROWED = {"Click": _ACCEPTED, "ItemMessage": _ACCEPTED_ITEM}
+_ACCEPTED_IMPRESSION: dict[str, dict[str, Any]] = {
+    "session_id": _ID,
+    "items": {"type": "array", "items": _ID, "minItems": 1, "maxItems": MAX_ITEMS},
+    "ts": _TS,
+}
+_NARROWED = {"Click": _ACCEPTED, "ItemMessage": _ACCEPTED_ITEM, "Impression": _ACCEPTED_IMPRESSION}
 
 
 def schema_text(name: str) -> str:

@@ -50,6 +50,11 @@ class ShopLists:
         """Do what takes long before a ranker is in service, so that no click waits for it. For another thread."""
         self._makers[ranker] = ListMaker(ranker, self.config, self._table)
 
+    def warm(self) -> None:
+        """Take up the items that were restored, before the first click is read: a million of them take a second."""
+        for maker in list(self._makers.values()):
+            maker.refresh()
+
     def grow(self) -> None:
         """Take up items newer than the models, of those that have a tower for them. For another thread."""
         if self._table is None:

@@ -8,11 +8,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient, NewTopic
 
 from bench.rig.brokers.process import free_port, wait_for
-from bench.rig.clients import Lists, Storefront, read_topic
+from bench.rig.clients import Lists, Storefront, now_ms, read_topic
 from bench.rig.workers import Worker
-from stream.messages.contract import Click, decode_click
+from stream.messages.contract import Click, decode_click, encode
 from stream.topic_names import Topics
 from tests.integration.conftest import StartWorker
 
@@ -22,14 +24,14 @@ PLACE = 4  # of the item that shoppers click
 
 
 @pytest.fixture
-def start_feedback(topics: str, naming: tuple[str, ...], tmp_path: Path) -> Iterator[Callable[[], Worker]]:
+def start_feedback(topics: str, naming: tuple[str, ...], tmp_path: Path) -> Iterator[Callable[..., Worker]]:
     """Starts `nextclick feedback` with a state of the test's own."""
     started: list[Worker] = []
 
-    def start() -> Worker:
+    def start(*options: str) -> Worker:
         port = free_port()
         where = ["--bootstrap-servers", topics, *naming, "--state", str(tmp_path / "state"), "--web-port", str(port)]
-        command = [sys.executable, "-m", "nextclick", "feedback", *where]
+        command = [sys.executable, "-m", "nextclick", "feedback", *where, *options]
         started.append(Worker.of(command, tmp_path / f"feedback-{len(started)}.log", port))
         return started[-1]
 
@@ -82,3 +84,33 @@ def test_items_above_a_click_become_skips_of_its_session_also_after_a_kill(
     assert len(content) == len(expected)  # a repeated one is the same
     assert service.health()["skips"] >= len({one for one in expected if int(one[0].split("-")[1]) >= 30})
     assert service.stop() == 0
+
+
+def test_lists_that_a_storefront_showed_take_the_place_of_ours(
+    topics: str,
+    names: Topics,
+    naming: tuple[str, ...],
+    storefront: Storefront,
+    start_worker: StartWorker,
+    start_feedback: Callable[..., Worker],
+) -> None:
+    shown_on = f"{names.clicks}-shown"
+    admin = AdminClient({"bootstrap.servers": topics})
+    for future in admin.create_topics([NewTopic(shown_on, 2)]).values():
+        future.result(30)
+    start_worker(topics).await_ready()
+    start_feedback("--impressions", shown_on)
+    producer = Producer({"bootstrap.servers": topics, "partitioner": "murmur2_random"})
+    ts = now_ms()
+    for session in ("anna", "ben"):
+        shown = {"session_id": session, "items": ["item-7", "item-8", "item-9"], "ts": ts}
+        producer.produce(shown_on, encode(shown), session.encode())
+    producer.flush(30)
+    storefront.click("anna", "item-9", ts + 1_000)
+    storefront.click("ben", "item-7", ts + 1_000)
+    storefront.flush()
+    wait_for("the skips of what Anna passed over", lambda: len(skips_in(topics, names)) >= 2, 60)
+    assert {(one.session_id, one.item_id) for one in skips_in(topics, names)} == {
+        ("anna", "item-8"),
+        ("anna", "item-7"),
+    }

@@ -163,6 +163,13 @@ def test_predictions_are_the_wanted_events_after_the_first_with_and_without_type
         assert len(next_click_ranks([encoder], log, row=16)) == len(log.predicted)
 
 
+def test_a_preset_without_feedback_learns_from_wanted_events_alone() -> None:
+    log, valid = disliked_log(60), disliked_log(20, seed=5)
+    preset = tiny_preset(dropout=0.0)
+    found, expected = (Trainer(one, valid, preset, run="").run() for one in (log, log.wanted()))
+    assert found.history == expected.history
+
+
 @pytest.mark.parametrize(
     "options",
     [{"typed": True}, {"own": 4}, {"typed": True, "own": 4, "kind": "gru"}, {"typed": True, "own": 4, "lazy": True}],
