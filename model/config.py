@@ -149,7 +149,7 @@ class NegativesConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LossConfig:
-    """What is minimised (model/learn/objectives.py)."""
+    """What is minimised (model/learn/losses/objectives.py)."""
 
     objective: Objective = "softmax"
     logq: bool = False  # softmax: correct a sampled negative's score by the log of its expected number of draws

@@ -2,7 +2,7 @@
 
 An item that the earlier model did not know begins where the items are that it was clicked with: at the mean, over its
 clicks, of the known items' rows in the same session. From a random row it takes a training of full length to get into
-lists at all; from there a few steps will do (`python -m bench.freshness`, new items).
+lists at all; from there a few steps will do (`python -m bench.learning.freshness`, new items).
 
 Legend: V catalogue ids 1..V, H hidden width, T clicks, S sessions.
 """

@@ -65,18 +65,22 @@ class ImpressionReader:
         options = consumer_options(bootstrap_servers, extra, group="nextclick-feedback-impressions")
         self._consumer: Consumer = build_client(Consumer, options)
         self._known: set[int] = set()
+        self._left: dict[int, int] = {}  # partition -> offset up to which it is read at the start
+        self._caught_up = threading.Event()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="impressions", daemon=True)
         self.counts: Counter[str] = Counter()
         self.trouble = ""  # what the client says is wrong, until messages come again
 
-    def start(self, since_ms: int) -> None:
-        """Begin with what was written since then, ms since the epoch. TopicError where there is no such topic;
-        BrokerUnavailable."""
+    def start(self, since_ms: int, *, wait_s: float = 20.0) -> None:
+        """Begin with what was written since then, ms since the epoch, and return once what is there was read: clicks
+        that are joined earlier would find nothing. TopicError where there is no such topic; BrokerUnavailable."""
         self._assign_new(since_ms)
         if not self._known:
             raise TopicError(f"there is no topic {self._topic}: make it, or leave out --impressions")
         self._thread.start()
+        if self._left and not self._caught_up.wait(wait_s):
+            log.warning("%s was not read to its end within %g s: clicks before that are unseen", self._topic, wait_s)
 
     def close(self) -> None:
         """Stop reading."""
@@ -102,6 +106,7 @@ class ImpressionReader:
                     continue
                 self.trouble = ""
                 self.take(message.value(), message.key(), message.timestamp()[1])
+                self._passed(message.partition() or 0, message.offset() or 0)
             if time.monotonic() - looked > _LOOK_S:
                 looked = time.monotonic()
                 try:
@@ -115,7 +120,26 @@ class ImpressionReader:
             new = sorted(set(listed.partitions) - self._known) if listed.error is None else []
             if new:
                 asked = [TopicPartition(self._topic, number, since_ms) for number in new]
-                self._consumer.incremental_assign(self._consumer.offsets_for_times(asked, timeout=_ASK_S))
+                self._consumer.incremental_assign([self._place(one) for one in self._times(asked)])
                 self._known.update(new)
         except KafkaException as error:
             raise BrokerUnavailable(f"{self._topic} can't be read: {error}") from error
+
+    def _times(self, asked: list[TopicPartition]) -> list[TopicPartition]:
+        found: list[TopicPartition] = self._consumer.offsets_for_times(asked, timeout=_ASK_S)
+        return found
+
+    def _place(self, found: TopicPartition) -> TopicPartition:
+        """Where a partition is read from: its end, as it is now, where nothing was written since the time asked for."""
+        _, end = self._consumer.get_watermark_offsets(found, timeout=_ASK_S)
+        if found.offset < 0:
+            return TopicPartition(self._topic, found.partition, end)
+        if found.offset < end:
+            self._left[found.partition] = end
+        return found
+
+    def _passed(self, partition: int, offset: int) -> None:
+        if offset + 1 >= self._left.get(partition, offset + 2):
+            del self._left[partition]
+            if not self._left:
+                self._caught_up.set()

@@ -1,6 +1,6 @@
 """Shoppers who come back: sessions keyed by user with a time-out of days, against visits cut at 30 minutes.
 
-    python -m bench.returning [--data-dir DIR] [--seeds 0 1] [--epochs N] [--json]
+    python -m bench.learning.returning [--data-dir DIR] [--seeds 0 1] [--epochs N] [--json]
 
 Kuairand's likes by user over two weeks. The same model learns from whole users, or from their visits, and both are
 asked for the same likes of the same held-out users: all but the first of each visit. `of all likes` has those that
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from bench.feedback import FILES, USUAL_DATA, ranks_of
+from bench.learning.feedback import FILES, USUAL_DATA, ranks_of
 from export.events import CLICK
 from model.data.log import SessionLog
 from model.data.readers import RawLog, build_log, read_log

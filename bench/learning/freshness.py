@@ -1,6 +1,6 @@
 """What newer clicks are worth, and the cheapest way to learn them; which of the trainer's defaults follow from that.
 
-    python -m bench.freshness [--data-dir DIR] [--shops yoochoose serenade nowplaying tmall] [--sessions N]
+    python -m bench.learning.freshness [--data-dir DIR] [--shops yoochoose serenade nowplaying tmall] [--sessions N]
         [--preset NAME] [--seed N] [--work DIR] [--out FILE] [--json]
 
 Each shop is cut by time (bench/retrained/slices.py): `base` was learned by the version that is live, `new` came since,
@@ -34,7 +34,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench.quality import USUAL_DATA, WIDTH, commit
+from bench.learning.quality import USUAL_DATA, WIDTH, commit
 from bench.retrained.learned import Exam, Learned, learn, teach
 from bench.retrained.slices import Slices, cut, first_clicked, thinned
 from demo.simulated.simulator import simulate_log

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from model.learn.matmul import Products, chunk_rows
+from model.learn.losses.matmul import Products, chunk_rows
 from model.learn.negatives import Candidates, mask_
 
 __all__ = ["grouped_top", "kept_weights", "select_top"]

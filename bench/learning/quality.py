@@ -1,7 +1,8 @@
 """The quality table: every preset trained on every data set and judged on its test part, beside the baselines.
 
-    python -m bench.quality [--data-dir DIR] [--datasets recent full yoochoose_100k serenade] [--presets tron ...]
-        [--baselines popularity ...] [--seeds 0 1 2] [--epochs N] [--max-seconds S] [--out FILE] [--json]
+    python -m bench.learning.quality [--data-dir DIR] [--datasets recent full yoochoose_100k serenade]
+        [--presets tron ...] [--baselines popularity ...] [--seeds 0 1 2] [--epochs N] [--max-seconds S]
+        [--out FILE] [--json]
 
 A training is `nextclick train` in a process of its own, so its time and peak memory are its own; its bundle is judged
 as `nextclick evaluate` does. With --out each result is kept as it comes, and what FILE has is not measured again.
@@ -33,7 +34,7 @@ from model.evaluate.metrics import MAIN, SECOND, label
 from model.evaluate.report import evaluate_baseline, evaluate_bundle
 from model.presets import PRESETS
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 USUAL_DATA = ROOT.parent / "shared" / "data"
 METRICS = (MAIN, SECOND, f"valid_{MAIN}", f"valid_{SECOND}")
 WIDTH = 150  # characters of the table where there is no terminal

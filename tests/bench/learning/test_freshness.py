@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
-from bench.freshness import FRESH, SIMULATED, read_shop, shops_in, shortened, so_far, table
+from bench.learning.freshness import FRESH, SIMULATED, read_shop, shops_in, shortened, so_far, table
 from bench.retrained.learned import recall_of
 from bench.retrained.slices import LEAST, cut, first_clicked, thinned
 from export.bundle.vocabulary import Vocabulary

@@ -23,11 +23,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from export.bundle.vocabulary import PAD
-from model.learn.extra import NOTHING, Extra, pull_rows, scores_of_rows
-from model.learn.matmul import Products, chunk_rows
+from model.learn.losses.extra import NOTHING, Extra, pull_rows, scores_of_rows
+from model.learn.losses.matmul import Products, chunk_rows
+from model.learn.losses.objectives import RowLoss
+from model.learn.losses.select import select_top
 from model.learn.negatives import Candidates, mask_
-from model.learn.objectives import RowLoss
-from model.learn.select import select_top
 
 __all__ = ["candidate_loss", "own_negatives_loss"]
 

@@ -1,6 +1,6 @@
 """Items that nobody has clicked: what an item tower makes of their attributes, on Beauty.
 
-    python -m bench.cold [--data-dir DIR] [--preset tron-fast] [--share 0.1] [--seeds 0 1] [--users N] [--json]
+    python -m bench.learning.cold [--data-dir DIR] [--preset tron-fast] [--share 0.1] [--seeds 0 1] [--users N] [--json]
 
 A share of the items, drawn by the seed, are kept out of the training and validation clicks; they stand in the file of
 items all the same. Every position of the test users is one prediction by full ranking. `cold` are the predictions whose
@@ -27,8 +27,8 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from bench.learning.quality import USUAL_DATA
 from bench.measure.shops import beauty_items, beauty_sessions, log_of
-from bench.quality import USUAL_DATA
 from export.bundle.vocabulary import PAD, Vocabulary
 from export.ranking.ranker import Ranker, RankerConfig
 from model.bundling import export_bundle

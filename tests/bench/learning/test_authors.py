@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bench.authors import speed, stand_in, write_otto
+from bench.learning.authors import speed, stand_in, write_otto
 from tests.model.tiny import tiny_log
 
 

@@ -1,8 +1,8 @@
 """What skips and dislikes are worth: nothing, as inputs, as negative targets, or both.
 
-    python -m bench.feedback [--data-dir DIR] [--datasets kuairand trivago] [--presets tron sasrec] [--seeds 0 1 2]
-        [--epochs N] [--out FILE] [--json]
-    python -m bench.feedback negatives [--counts 16 64 256 1024 4096] [--plot docs/negatives.svg]
+    python -m bench.learning.feedback [--data-dir DIR] [--datasets kuairand trivago] [--presets tron sasrec]
+        [--seeds 0 1 2] [--epochs N] [--out FILE] [--json]
+    python -m bench.learning.feedback negatives [--counts 16 64 256 1024 4096] [--plot docs/negatives.svg]
 
 Logs are cut by time as `nextclick train` cuts them, once for test and once for validation; the catalogue, the same for
 all, has every item with enough events of any kind in training (Kuairand one, Trivago three). Hotels that were shown
@@ -45,7 +45,7 @@ from model.machine.openmp import spin_briefly
 from model.nets.encoder import Encoder
 from model.presets import preset
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 USUAL_DATA = ROOT.parent / "shared" / "data"
 FILES = {"kuairand": "kuairand_feedback.parquet", "trivago": "large_trivago_impressions.parquet"}
 EPOCHS = {("kuairand", "tron"): 40, ("kuairand", "sasrec"): 40, ("trivago", "tron"): 20, ("trivago", "sasrec"): 30}

@@ -1,6 +1,7 @@
 """Sessions a second of training with the presets' own settings, and the memory it takes.
 
-    python -m bench.training [--preset NAME ...] [--data LOG] [--seconds S] [--threads N] [--attributes] [--json]
+    python -m bench.learning.training [--preset NAME ...] [--data LOG] [--seconds S] [--threads N] [--attributes]
+        [--json]
 
 Each preset trains in a process of its own; all of them where none is named. With exactly one `--json` is its row.
 """
@@ -60,7 +61,7 @@ def in_own_process(name: str, args: argparse.Namespace) -> Row:
     """Return the row of a preset, measured by this command in a process of its own: peak memory is a process's."""
     options = {"preset": name, "items": args.items, "sessions": args.sessions}
     options |= {"seconds": args.seconds, "threads": args.threads}
-    command = [sys.executable, "-m", "bench.training", "--json"]
+    command = [sys.executable, "-m", "bench.learning.training", "--json"]
     command += [word for option, value in options.items() for word in (f"--{option}", str(value))]
     command += ["--data", str(args.data)] if args.data else []
     command += ["--attributes"] if args.attributes else []

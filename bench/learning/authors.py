@@ -1,10 +1,10 @@
 """Sessions a second of TRON's own code beside ours, the same log and settings, one after the other in one run.
 
-    python -m bench.authors --tron CHECKOUT [--data LOG] [--seconds S] [--json]
+    python -m bench.learning.authors --tron CHECKOUT [--data LOG] [--seconds S] [--json]
 
 CHECKOUT is a working tree of https://github.com/otto-de/TRON. Its data set, collation, model, loss and optimizer are
 run as they are, in float32, without Lightning's trainer around them (which would only add to their time). Ours is
-`bench.training --preset tron`.
+`bench.learning.training --preset tron`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from bench.training import load
+from bench.learning.training import load
 from model.data.log import SessionLog
 
 SETTINGS = Path("configs/tron/yoochoose.json")  # of the checkout
@@ -48,8 +48,8 @@ def main() -> None:
 
 
 def our_own(data: Path | None, seconds: float) -> float:
-    """Return what `bench.training` prints for `tron`."""
-    command = [sys.executable, "-m", "bench.training", "--preset", "tron", "--seconds", str(seconds), "--json"]
+    """Return what `bench.learning.training` prints for `tron`."""
+    command = [sys.executable, "-m", "bench.learning.training", "--preset", "tron", "--seconds", str(seconds), "--json"]
     command += ["--data", str(data)] if data else []
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     return float(json.loads(done.stdout.splitlines()[-1])["sessions_per_s"])

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench import behaviours, feedback, returning
-from bench.feedback import VARIANTS, chosen, in_order, jobs, kept, ranks_of, table, to_reach
+from bench.learning import behaviours, feedback, returning
+from bench.learning.feedback import VARIANTS, chosen, in_order, jobs, kept, ranks_of, table, to_reach
 from model.data.log import SessionLog
 from model.data.readers import KINDS, ReadOptions, build_log, read_log
 from model.nets.encoders import new_encoder

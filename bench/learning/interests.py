@@ -1,6 +1,6 @@
 """Where several interests pay, and where they do not: mtmi against one vector, ComiRec-SA and REMI.
 
-    python -m bench.interests [--data-dir DIR] [--shops beauty recent tmall simulated] [--systems NAME ...]
+    python -m bench.learning.interests [--data-dir DIR] [--shops beauty recent tmall simulated] [--systems NAME ...]
         [--sessions 20000] [--max-seconds S] [--epochs N] [--seed 0] [--out FILE] [--json]
 
 Each system learns the same sessions and is judged by the graph that would serve it, twice: by the next item at every
@@ -28,8 +28,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from bench.learning.quality import USUAL_DATA
 from bench.measure.shops import SHOPS, Shop, shop_of
-from bench.quality import USUAL_DATA
 from export.errors import NextclickError
 from export.ranking.ranker import Ranker, RankerConfig
 from model.bundling import export_bundle

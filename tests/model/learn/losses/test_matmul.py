@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import torch
 
-from model.learn import matmul as products
-from model.learn.matmul import Products, Scratch
+from model.learn.losses import matmul as products
+from model.learn.losses.matmul import Products, Scratch
 
 TABLE, HIDDEN = torch.randn(31, 16), torch.randn(9, 16)
 

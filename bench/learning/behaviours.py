@@ -1,9 +1,9 @@
 """Clicks against orders: one model for every preference, beside weights of targets and a model that is told nothing.
 
-    python -m bench.behaviours [--data-dir DIR] [--seeds 0 1] [--epochs N] [--hidden N] [--json]
+    python -m bench.learning.behaviours [--data-dir DIR] [--seeds 0 1] [--epochs N] [--hidden N] [--json]
 
-Trivago's sessions (clicks on hotels, click-outs to the booking site as orders), cut and read as `bench.feedback` reads
-them. Recall@20 of the targets that are clicks, and of those that are orders, by a model as `nextclick train --preset
+Trivago's sessions (clicks on hotels, click-outs to the booking site as orders), cut and read as `feedback.py` does.
+Recall@20 of the targets that are clicks, and of those that are orders, by a model as `nextclick train --preset
 tron` makes it with further options: none, `--typed`, `--typed --target-weights order=5`, and `--typed --preference`,
 the last of them served with several preferences.
 """
@@ -21,7 +21,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from bench.feedback import FILES, MIN_SUPPORT, RATES, USUAL_DATA, Data, load, ranks_of
+from bench.learning.feedback import FILES, MIN_SUPPORT, RATES, USUAL_DATA, Data, load, ranks_of
 from model.learn.feedback import ORDER_SIDE
 from model.learn.train import train
 from model.machine.openmp import spin_briefly
