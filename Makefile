@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # Tests side by side: one process more than cores, as many of them wait. With -n 0 in ARGS one after the other
-JOBS ?= $(shell cores=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); [ $$cores -le 5 ] || cores=5; echo $$((cores + 1)))
+JOBS ?= $(shell cores=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); [ $$cores -le 5 ] || cores=5; echo $$((cores + 2)))
 # Compiled modules are kept, whatever the shell says: else each of the processes compiles everything anew
 PYTEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS)
 SECONDS_OF_DEMO := $(if $(SECONDS),--seconds $(SECONDS))

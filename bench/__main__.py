@@ -5,7 +5,7 @@ import sys
 
 SHORT = (
     ("bench.simulator",),
-    ("bench.training", "--preset", "tron", "--seconds", "15"),
+    ("bench.learning.training", "--preset", "tron", "--seconds", "15"),
     ("bench.stream", "--clicks", "60000", "--repeats", "1", "--peer-seconds", "8", "--rates", "1000", "--seconds", "8"),
     ("bench.faults", "--rounds", "6", "--seed", "0"),
 )

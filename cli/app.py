@@ -17,6 +17,7 @@ from cli.commands import (
     replay,
     scoreboard,
     shop,
+    similar,
     topics,
     train,
     trainer,
@@ -38,6 +39,7 @@ for part in (shop, replay, log, train, trainer, evaluate, recommend, worker, wat
     app.add_typer(part.app)
 app.add_typer(topics.app, name="topics", rich_help_panel="Serve")
 app.add_typer(items.app, name="items", rich_help_panel="Serve")
+app.add_typer(similar.app, name="similar", rich_help_panel="Serve")
 app.add_typer(models.app, name="models", rich_help_panel="Serve")
 app.add_typer(experiment.app, name="experiment", rich_help_panel="Serve")
 

@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 
 from export.bundle.bundle import Bundle, write_bundle
 from export.bundle.manifest import Lineage, Manifest, TrainingWindow
-from export.bundle.vocabulary import Vocabulary
+from export.bundle.vocabulary import PAD, Vocabulary
 from export.graph.choice import Scoring, describe, export_chosen
 from export.graph.topk import DEFAULT_K_MAX
 from export.graph.tower import export_tower
 from export.items.features import FeatureVocabulary
 from export.ranking.ranker import Ranker, RankerConfig
+from export.ranking.similar import write_vectors
 from model.config import Preset
 from model.data.known_items import KnownItems
 from model.data.log import SessionLog
@@ -68,7 +69,7 @@ def export_bundle(
         items=count,
         k=k_max,
         sessions=sample(valid, window),
-        scoring="exact" if preset.encoder.interests else scoring,  # the best of several interests is not rounded
+        scoring=scoring,
         seed=preset.train.seed,
     )
     on_progress(Progress(stage="export", message=f"{onnx_file.stat().st_size / 2**20:.1f} MiB"))
@@ -97,7 +98,15 @@ def export_bundle(
         manifest=manifest,
         tower_file=None if tower is None else directory / "tower.onnx",
         features=tower,
+        vectors_file=_write_vectors(encoders, directory / "vectors.npy"),
     )
+
+
+def _write_vectors(encoders: Sequence[Encoder], path: Path) -> Path:
+    """Write what the items are compared by: the item tables of all encoders side by side, as they score."""
+    tables = torch.cat([encoder.items.weight for encoder in encoders], dim=1)
+    write_vectors(path, tables[PAD + 1 :].detach().cpu().float().numpy())
+    return path
 
 
 def _with_newcomers(
@@ -154,6 +163,7 @@ def with_manifest(bundle: Bundle, manifest: Manifest) -> Bundle:
         manifest=manifest,
         tower_file=bundle.tower_path,
         features=bundle.features,
+        vectors_file=bundle.vectors_path,
     )
 
 

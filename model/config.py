@@ -63,6 +63,7 @@ class EncoderConfig:
     residual: bool = False  # GRU: the newest item is added to its output and the sum normalised
     interests: int = 0  # K: vectors of a session, pooled from its clicks' states; 0: the newest click's state alone
     interest_inner: int = 0  # width inside that pooling; 0: four times `hidden`
+    anchored: bool = False  # the newest click's state is added to every interest
     masked: bool = False  # attention to both sides, and a mask where the item to find stands (BERT4Rec)
     typed: bool = False  # what each event is (click, order, skip ...) is an input; skips and dislikes are read too
     preference: bool = False  # told what orders are worth against clicks, 0..1: one model for every trade-off
@@ -148,7 +149,7 @@ class NegativesConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LossConfig:
-    """What is minimised (model/learn/objectives.py)."""
+    """What is minimised (model/learn/losses/objectives.py)."""
 
     objective: Objective = "softmax"
     logq: bool = False  # softmax: correct a sampled negative's score by the log of its expected number of draws

@@ -23,6 +23,7 @@ __all__ = [
     "gru4rec",
     "gru4rec_bpr_max",
     "mtmi",
+    "mtmi_anchored",
     "preset",
     "remi",
     "sasrec",
@@ -189,22 +190,6 @@ def tron_plus() -> Preset:
     )
 
 
-def feedback(published: Preset, *, inputs: bool = True, targets: bool = True) -> Preset:
-    """Return a preset that learns from skips and dislikes too: as typed inputs, as negative targets, or as both.
-
-    Source: Mei, Bembom & Ehmann, "Negative Feedback for Music Personalization", 2024. Own negatives join after `tron`
-    has chosen its best drawn ones; with `sasrec` they stand beside its one drawn negative. Ours: 16 at most of a whole
-    session, drawn anew in each step. docs/feedback.md has what was measured.
-    """
-    part = "" if inputs and targets else "-inputs" if inputs else "-targets"
-    return replace(
-        published,
-        name=f"{published.name}-feedback{part}",
-        encoder=replace(published.encoder, typed=inputs),
-        negatives=replace(published.negatives, own=OWN if targets else 0),
-    )
-
-
 def mtmi() -> Preset:
     """Return several interests a session, trained as they serve, with users and items in towers of their own.
 
@@ -222,6 +207,17 @@ def mtmi() -> Preset:
         encoder=replace(fast.encoder, interests=4, interest_inner=128),
         loss=replace(fast.loss, choice="best", repel=0.1),
     )
+
+
+def mtmi_anchored() -> Preset:
+    """Return `mtmi` whose interests all have the newest click's state in them: better at the very next item.
+
+    Ours: v_k = (A H)_k + h, h the state of the newest click. Pooling forgets which click was the last, which says most
+    of what comes next; anchored, it does not, and its lists hold less of what else the shopper wants.
+    docs/items-and-interests.md has both.
+    """
+    plain = mtmi()
+    return replace(plain, name="mtmi-anchored", encoder=replace(plain.encoder, anchored=True))
 
 
 def comirec_sa() -> Preset:
@@ -261,6 +257,22 @@ def remi() -> Preset:
     )
 
 
+def feedback(published: Preset, *, inputs: bool = True, targets: bool = True) -> Preset:
+    """Return a preset that learns from skips and dislikes too: as typed inputs, as negative targets, or as both.
+
+    Source: Mei, Bembom & Ehmann, "Negative Feedback for Music Personalization", 2024. Own negatives join after `tron`
+    has chosen its best drawn ones; with `sasrec` they stand beside its one drawn negative. Ours: 16 at most of a whole
+    session, drawn anew in each step. docs/feedback.md has what was measured.
+    """
+    part = "" if inputs and targets else "-inputs" if inputs else "-targets"
+    return replace(
+        published,
+        name=f"{published.name}-feedback{part}",
+        encoder=replace(published.encoder, typed=inputs),
+        negatives=replace(published.negatives, own=OWN if targets else 0),
+    )
+
+
 PRESETS: dict[str, Callable[[], Preset]] = {
     "tron": tron,
     "tron+": tron_plus,
@@ -271,6 +283,7 @@ PRESETS: dict[str, Callable[[], Preset]] = {
     "gru4rec+bpr-max": gru4rec_bpr_max,
     "bert4rec": bert4rec,
     "mtmi": mtmi,
+    "mtmi-anchored": mtmi_anchored,
     "comirec-sa": comirec_sa,
     "remi": remi,
     **{

@@ -28,7 +28,6 @@ from stream.errors import BrokerUnavailable
 from stream.faust.app import build_app
 from stream.guarantee.choose import choose_guarantee
 from stream.guarantee.repair import Repairs
-from stream.items.follower import ItemsFollower
 from stream.kafka.settings import check_settings
 from stream.kafka.surroundings import Change
 from stream.kafka.topics import check_topics
@@ -56,8 +55,7 @@ from stream.partition.split import SplitSessions
 from stream.path.answers import ItemRanker
 from stream.path.batcher import Batcher
 from stream.path.commit import CommitPath
-from stream.path.lists import ShopLists
-from stream.path.lists_file import ListsFile
+from stream.path.list_service import ListService
 from stream.path.pipeline import Pipeline
 
 __all__ = ["Worker", "run_worker"]
@@ -113,7 +111,7 @@ class Worker:
         self._redis = RedisSink.of(config, self.metrics, self.problems)
         self._reporter = Reporter(self.metrics, config.topics, self._redis, self.problems)
         self._follower = self._new_follower() if ranker is None else None
-        self.items = ItemsFollower.of(config, self.problems, self.metrics)
+        self._lists = ListService(config, self.metrics, self.problems)
         self._app, _ = build_app(config, lambda: self._ownership)
         self._membership = Membership(
             self._app,
@@ -122,9 +120,6 @@ class Worker:
             has_ended=self._ended.is_set,
         )
         self._expiry = Expiry(config.session)
-        lists = config.policy.read(config.k)
-        self._lists = ShopLists(lists, self.items.table, on_counts=self.metrics.count_lists)
-        self._lists_file = ListsFile(config.policy.file, config.k, lists, self._lists.use, self.problems)
         self._split = SplitSessions(self.partitions)
         self._guarantee = choose_guarantee(
             config,
@@ -137,7 +132,7 @@ class Worker:
         self._pipeline = Pipeline(
             batcher=self.batcher,
             partitions=self.partitions,
-            path=CommitPath(config, self._guarantee, self._lists, self._expiry, self._split),
+            path=CommitPath(config, self._guarantee, self._lists.lists, self._expiry, self._split),
             publisher=self._guarantee.publisher,
             observer=self._reporter,
             current_ranker=lambda: self.ranker,
@@ -178,7 +173,7 @@ class Worker:
             split=self._split,
             lookout=self._lookout,
             follower=self._follower,
-            items=self.items,
+            items=self._lists.items,
         )
         self._condition = Condition(parts, ranker=lambda: self.ranker, ending=self._ending)
         self._watchdog = Watchdog(
@@ -200,8 +195,7 @@ class Worker:
             self._pipeline.start(self.crash)
             if self._follower is not None:
                 self._follower.start()
-            self.items.start()
-            self._lists_file.start()
+            self._lists.start()
             self._watchdog.start()
             self._lookout.start()
             work = [self._start_app(), self._watch(stop), self._guarantee.keep_changelog()]
@@ -243,7 +237,7 @@ class Worker:
     async def _start_app(self) -> None:
         """Join the group once it is known what answers: what waits is worth a ranking, not an empty list."""
         await self._await_first_look()
-        await asyncio.to_thread(self.items.wait, self.config.items_wait_s)
+        await asyncio.to_thread(self._lists.restore)
         try:
             await self._app.start()
         except KafkaConnectionError as error:
@@ -299,9 +293,8 @@ class Worker:
 
     def _on_model(self, ranker: Ranker | PopularityRanker) -> None:
         """In the follower's thread; the next batch is ranked by it."""
-        self._lists.prepare(ranker)
+        self._lists.on_model(ranker)
         self.ranker = ranker
-        self.metrics.blocked_unknown.set(self._lists.count_unknown(ranker.bundle.vocabulary, ranker.version))
 
     def _on_stuck(self, reason: str) -> None:
         """In the watchdog's thread."""
@@ -343,7 +336,6 @@ class Worker:
         await self._pipeline.stop()
         self._watchdog.stop()
         self._lookout.stop()
-        self._lists_file.stop()
         left = await asyncio.to_thread(self._guarantee.publisher.close, 2.0)
         if left:
             log.warning(
@@ -351,7 +343,7 @@ class Worker:
             )
         if self._follower is not None:
             await asyncio.to_thread(self._follower.stop, 1.0)
-        await asyncio.to_thread(self.items.stop, 1.0)
+        await asyncio.to_thread(self._lists.stop, 1.0)
         if self._redis is not None:
             await asyncio.to_thread(self._redis.close)
         last_resort.cancel()

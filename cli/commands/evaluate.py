@@ -40,6 +40,9 @@ def evaluate(
         Path | None, option(metavar="FILE", help="With --bundle: lists by this TOML file, as the worker's --policy.")
     ] = None,
     placement: Annotated[str | None, option(metavar="NAME", help="Which list of that file.")] = None,
+    items: Annotated[
+        Path | None, option(metavar="PATH", help="What is known of the items, for that file: as the topic has it.")
+    ] = None,
     cutoffs: Annotated[
         str, option("--cutoffs", metavar="N,N", help="Cut-offs of the measures, separated by commas.")
     ] = "20",
@@ -52,8 +55,8 @@ def evaluate(
     """
     from model.evaluate.report import evaluate_baseline, evaluate_bundle
 
-    if placement is not None and policy is None:
-        raise ConfigError("--placement chooses a list of a file: name it by --policy FILE")
+    if policy is None and (placement is not None or items is not None):
+        raise ConfigError("--placement and --items are for lists by a policy: name its file by --policy FILE")
     if compare and policy is not None:
         raise ConfigError("--policy needs a bundle: baselines and comparisons exclude nothing")
     if compare and (bundle is not None or baseline is not None):
@@ -77,6 +80,7 @@ def evaluate(
             train=train,
             policy=policy,
             placement=placement,
+            items=items,
             say=say,
         )
     elif train is None:

@@ -12,7 +12,10 @@ from export.errors import ConfigError
 from export.id_lists import read_id_list
 
 if TYPE_CHECKING:
+    from export.policy.config import ListsConfig
+    from export.policy.maker import ListMaker
     from export.ranking.popularity import RankedList
+    from export.ranking.ranker import Ranker
 
 __all__ = ["app"]
 
@@ -38,6 +41,9 @@ def recommend(
     policy: Annotated[
         Path | None, option(metavar="FILE", help="Lists by this TOML file, as the worker's --policy.")
     ] = None,
+    catalogue: Annotated[
+        Path | None, option(metavar="PATH", help="Files of what is known of the items, as the topic items has it.")
+    ] = None,
     k: ListLength = 20,
     json: Json = False,
 ) -> None:
@@ -54,7 +60,8 @@ def recommend(
     ranker = Ranker(load_bundle(local_bundle(bundle)), RankerConfig(warm_up=False))
     ranker.check_k(config.k_max)
     shopper = Shopper([*session, *disliked], "c" * len(session) + "d" * len(disliked))
-    lists = list(zip(config.placements, ListMaker(ranker, config).make([shopper])[0], strict=True))
+    maker = ListMaker(ranker, config) if catalogue is None else _informed(ranker, config, catalogue)
+    lists = list(zip(config.placements, maker.make([shopper])[0], strict=True))
     if json:
         shown = [{"placement": place.name, **_shown(made)} for place, made in lists]
         return report({"lists": shown} if lists[0][0].name else _shown(lists[0][1]), json)
@@ -68,6 +75,19 @@ def recommend(
     if lists[0][1].fallback:
         say("the bundle knows none of these items: this is the popularity list")
     return None
+
+
+def _informed(ranker: "Ranker", config: "ListsConfig", path: Path) -> "ListMaker":
+    """Who makes lists of items about which files say something, newer ones among them where the model has a tower."""
+    from export.policy.catalogue import Newcomers
+    from export.policy.maker import ListMaker
+    from model.evaluate.report import read_items_aloud
+
+    table = read_items_aloud(path, say)
+    maker = ListMaker(ranker, config, table)
+    if "fresh" in ranker.takes and (newer := Newcomers(ranker.bundle, table).look()) is not None:
+        maker.take(newer)
+    return maker
 
 
 def _shown(made: "RankedList") -> dict[str, Any]:

@@ -26,8 +26,9 @@ app = typer.Typer()
 MODEL = "The model"
 RUN = "The run"
 PRESETS = (  # importing them is slow
-    "tron-fast, tron+, tron, sasrec, sasrec-ssm, gru4rec+, gru4rec+bpr-max, bert4rec, mtmi, comirec-sa, remi, "
-    "tron-feedback, sasrec-feedback; those of feedback with -inputs or -targets too"
+    "tron, tron+, tron-fast, sasrec, sasrec-ssm, gru4rec+, gru4rec+bpr-max, bert4rec, mtmi, mtmi-anchored, "
+    "comirec-sa, remi, tron-feedback, tron-feedback-inputs, tron-feedback-targets, sasrec-feedback, "
+    "sasrec-feedback-inputs, sasrec-feedback-targets"
 )
 
 
@@ -56,11 +57,12 @@ def train(
         str | None,
         option(metavar="KIND", help="start, end, rotary or none: how positions are told.", rich_help_panel=MODEL),
     ] = None,
+    tower: Annotated[bool, option(help="Learn what --items says of the items.", rich_help_panel=MODEL)] = True,
     target_weights: Annotated[
         str | None,
         option(
             metavar="PAIRS",
-            help="What finding an event counts, by kind: click=1,cart=3,order=5.",
+            help="What finding each kind of event counts: click=1,order=5.",
             rich_help_panel=MODEL,
         ),
     ] = None,
@@ -76,7 +78,6 @@ def train(
         bool,
         option("--typed", help="Let the model read what each event is (click, order, skip …).", rich_help_panel=MODEL),
     ] = False,
-    tower: Annotated[bool, option(help="Learn what --items says of the items.", rich_help_panel=MODEL)] = True,
     min_support: Annotated[int, option(help="Leave out items with fewer clicks.", min=1, rich_help_panel=MODEL)] = 1,
     refit: Annotated[
         bool,

@@ -55,6 +55,9 @@ def trainer(
     session_timeout_minutes: Annotated[
         float, option(metavar="N", help="A longer silence starts a new session.", rich_help_panel=CLICKS)
     ] = 30.0,
+    max_items: Annotated[
+        int, option(metavar="N", help="Items of the topic items that are kept.", min=1, rich_help_panel=CLICKS)
+    ] = 2_000_000,
     reset_offsets: Annotated[
         bool,
         option(
@@ -125,6 +128,8 @@ def trainer(
     from stream.feed.announcer import Announcer
     from stream.feed.clicks import ClicksFeed
     from stream.feed.lead import Lead
+    from stream.items.figures import ItemsMetrics
+    from stream.items.follower import ItemsFollower
     from stream.kafka.clients import wait_for_broker
     from stream.ops.problems import Problems
     from stream.ops.signals import StopSignal
@@ -182,11 +187,21 @@ def trainer(
         client,
         session_timeout_s=broker_session_timeout_s,
     )
+    items = ItemsFollower(
+        kafka.bootstrap_servers,
+        topics.items,
+        client,
+        max_items=max_items,
+        options=topics.as_options(),
+        problems=problems,
+        metrics=ItemsMetrics(metrics.registry),
+    )
     feed = ClicksFeed(kafka.bootstrap_servers, topics.clicks, client)
     service = Trainer(
         config,
         feed=feed,
         leading=lead,
+        items=items,
         announcing=Announcer(kafka.bootstrap_servers, Registry(registry), topics, client),
         problem=problems.raise_,
         solved=problems.clear,
@@ -195,6 +210,7 @@ def trainer(
         reset_offsets=reset_offsets,
     )
     lead.start()
+    items.start()
     try:
         if once:
             ended = service.once(stop.event)
@@ -213,5 +229,6 @@ def trainer(
         service.run(stop.event)
         asyncio.run(web.stop())
     finally:
+        items.stop()
         lead.stop()
         feed.close()

@@ -5,6 +5,7 @@
     popularity.npy  clicks of each item in the training window, for the fallback list
     tower.onnx      features -> vector of an item that the vocabulary lacks, where the model has an item tower
     features.json   what its features stand for
+    vectors.npy     unit vectors of the items, for similar items
     manifest.json   what it is, and sha256 and size of the others
 
 V is the number of items.
@@ -38,6 +39,7 @@ __all__ = [
     "POPULARITY",
     "REQUIRED",
     "TOWER",
+    "VECTORS",
     "Bundle",
     "is_whole",
     "load_bundle",
@@ -51,10 +53,12 @@ ITEMS = "items.json"
 POPULARITY = "popularity.npy"
 TOWER = "tower.onnx"
 FEATURES = "features.json"
+VECTORS = "vectors.npy"
 MANIFEST = "manifest.json"
 MAX_MANIFEST = 16 << 20  # bytes; real ones have a few thousand
 REQUIRED = (MODEL, ITEMS, POPULARITY)
-OPTIONAL = (TOWER, FEATURES)  # there if the manifest says so; a release that does not know them serves without
+_OF_TOWER = (TOWER, FEATURES)
+OPTIONAL = (*_OF_TOWER, VECTORS)  # there if the manifest says so; a release that does not know them serves without
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -69,6 +73,7 @@ class Bundle:
     manifest_sha256: str  # of manifest.json, which an announcement carries
     tower_path: Path | None = None  # of the graph that gives an item without clicks its vector
     features: FeatureVocabulary | None = None  # what that graph is fed with
+    vectors_path: Path | None = None  # of the items' unit vectors, for similar items (`export/ranking/similar.py`)
 
     @property
     def version(self) -> str:
@@ -85,12 +90,14 @@ def write_bundle(
     manifest: Manifest,
     tower_file: Path | str | None = None,
     features: FeatureVocabulary | None = None,
+    vectors_file: Path | str | None = None,
 ) -> Bundle:
     """Write a bundle into `directory` (made if absent) and return it as read back; `manifest.files` is filled in here.
 
-    popularity (V,) int64: clicks of catalogue ids 1..V. tower_file and features: both, or neither. The manifest is
-    written last, so that an interrupted write is never a valid bundle. ValueError when the parts don't fit each other;
-    BundleError `write_failed` when the disk does not take it.
+    popularity (V,) int64: clicks of catalogue ids 1..V. tower_file and features: both, or neither. vectors_file: what
+    `export.ranking.similar.write_vectors` wrote. The manifest is written last, so that an interrupted write is never a
+    valid bundle. ValueError when the parts don't fit each other; BundleError `write_failed` when the disk does not take
+    it.
     """
     _check_fit(vocabulary, popularity, manifest)
     if (tower_file is None) != (features is None):
@@ -104,7 +111,10 @@ def write_bundle(
         if tower_file is not None and features is not None:
             _copy(Path(tower_file), target / TOWER)
             (target / FEATURES).write_bytes(features.to_bytes())
-            names = REQUIRED + OPTIONAL
+            names += _OF_TOWER
+        if vectors_file is not None:
+            _copy(Path(vectors_file), target / VECTORS)
+            names += (VECTORS,)
         (target / ITEMS).write_bytes(vocabulary.to_bytes())
         (target / POPULARITY).write_bytes(_npy(popularity))
         files = {name: _entry(target / name) for name in names}
@@ -128,7 +138,7 @@ def load_bundle(path: Path | str) -> Bundle:
     names = _files(manifest)
     for name in names:
         _verify(directory / name, manifest)
-    has_tower = set(OPTIONAL) <= set(names)
+    has_tower = set(_OF_TOWER) <= set(names)
     vocabulary = _vocabulary(_read(directory / ITEMS, _expected(ITEMS, manifest).bytes), manifest)
     return Bundle(
         path=directory,
@@ -139,6 +149,7 @@ def load_bundle(path: Path | str) -> Bundle:
         manifest_sha256=hashlib.sha256(content).hexdigest(),
         tower_path=directory / TOWER if has_tower else None,
         features=_features(_read(directory / FEATURES, _expected(FEATURES, manifest).bytes)) if has_tower else None,
+        vectors_path=directory / VECTORS if VECTORS in names else None,
     )
 
 

@@ -13,9 +13,10 @@ from torch.nn import functional
 from export.bundle.vocabulary import PAD
 from export.errors import ConfigError
 from export.graph.candidates import moved_away
+from export.graph.int8 import Int8TopK
 from export.graph.topk import best_allowed, list_length
 
-__all__ = ["InterestTopK", "all_moved_away", "best_scores_of"]
+__all__ = ["Int8InterestTopK", "InterestTopK", "all_moved_away", "best_scores_of"]
 
 
 class InterestTopK(nn.Module):
@@ -38,8 +39,38 @@ class InterestTopK(nn.Module):
         enough = torch.sym_min(exclude.shape[1] + length, scores.shape[1])  # type: ignore[no-untyped-call]
         candidate_scores, places = torch.topk(scores, enough, dim=1)  # (B, C) both
         top_ids, top_scores = best_allowed((places + PAD + 1).to(torch.int32), candidate_scores, exclude, length)
-        rows = functional.embedding(top_ids, self.item_table)  # (B, K, H)
-        return top_ids, top_scores, (vectors @ rows.transpose(1, 2)).argmax(dim=1).to(torch.int32)
+        return top_ids, top_scores, _whose(vectors, top_ids, self.item_table)
+
+
+class Int8InterestTopK(Int8TopK):
+    """The same, chosen by integer scores as `Int8TopK` does: each interest is rounded by itself, then made its size."""
+
+    def __init__(self, table: Tensor, margin: int) -> None:
+        """Take the item table (V + 1, H), a parameter, and how many candidates more than exact scores would need."""
+        super().__init__([table], margin)
+
+    def forward(self, vectors: Tensor, exclude: Tensor, k: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # type: ignore[override]
+        """Return what `InterestTopK.forward` does."""
+        top_ids, top_scores = super().forward(vectors, exclude, k)
+        return top_ids, top_scores, _whose(vectors, top_ids, self.exact[0])
+
+    def _rounded_scores(self, vectors: Tensor) -> Tensor:
+        """Return (B, V): the best of each session's interests."""
+        each = (
+            super()._rounded_scores(vectors.flatten(0, 1)).view(-1, vectors.shape[1], self.table.shape[1])
+        )  # (B, I, V)
+        return torch.as_tensor((each * vectors.abs().amax(dim=2, keepdim=True)).amax(dim=1))
+
+    def _exact_scores(self, vectors: Tensor, ids: Tensor) -> Tensor:
+        """Return (B, C) of ids (B, C)."""
+        rows = functional.embedding(ids, self.exact[0])  # (B, C, H)
+        return (vectors @ rows.transpose(1, 2)).amax(dim=1)
+
+
+def _whose(vectors: Tensor, top_ids: Tensor, table: Tensor) -> Tensor:
+    """Return the interest int32 (B, K) that scores each item best."""
+    rows = functional.embedding(top_ids, table)  # (B, K, H)
+    return (vectors @ rows.transpose(1, 2)).argmax(dim=1).to(torch.int32)
 
 
 def best_scores_of(vectors: Tensor, rows: Tensor, ids: Tensor) -> Tensor:

@@ -27,10 +27,9 @@ class AttributeColumn:
     """For one thread. Arrays that are handed out are read-only and stay as they are."""
 
     def __init__(self, items: NDArray[np.integer], codes: NDArray[np.integer], size: int) -> None:
-        """items, codes: (N,) pairs in any order, each once; size: V."""
-        order = np.lexsort((codes, items))
+        """items, codes: (N,) pairs, each once, sorted by item and code; size: V."""
         self._size = size
-        self._csr = _csr(items[order], codes[order].astype(np.int32), size)
+        self._csr = _csr(items, codes.astype(np.int32), size)
         self._changed: dict[int, _Codes] = {}  # catalogue id -> its codes, of those that changed
         self._inverse: Csr | None = None  # of `_csr`: code -> catalogue ids
         self._holders: dict[int, _Codes] = {}
@@ -64,9 +63,10 @@ class AttributeColumn:
 
     def _find(self, code: int) -> _Codes:
         if self._inverse is None:
-            items = np.repeat(np.arange(self._size + 1, dtype=np.int32), np.diff(self._csr.offsets))
-            order = np.argsort(self._csr.values, kind="stable")
-            self._inverse = _csr(self._csr.values[order], items[order], int(self._csr.values.max(initial=0)))
+            items = np.repeat(np.arange(self._size + 1), np.diff(self._csr.offsets))
+            pairs = np.sort((self._csr.values.astype(np.int64) << 32) | items)
+            last = int(self._csr.values.max(initial=0))
+            self._inverse = _csr(pairs >> 32, (pairs & 0xFFFFFFFF).astype(np.int32), last)
         offsets = self._inverse.offsets
         known = 0 <= code < len(offsets) - 1
         found = self._inverse.values[offsets[code] : offsets[code + 1]] if known else self._inverse.values[:0]

@@ -99,16 +99,21 @@ class AttributeValues:
             found.setdefault(self.names[attribute_of[key]], []).append(self._texts[key])
         return {name: tuple(texts) for name, texts in found.items()}
 
-    def with_prefixes(self, keys: NDArray[np.int32], rows: NDArray[np.int64]) -> tuple[NDArray[np.int32], ...]:
-        """Return (keys, rows) with the prefixes of the keys beside them, each once a row, sorted by row and key."""
-        all_keys, all_rows = [keys], [rows]
+    def with_prefixes(
+        self, keys: NDArray[np.int32], rows: NDArray[np.integer]
+    ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+        """Return (codes, rows) of keys and of their prefixes, each once a row, sorted by row and code.
+
+        The keys are of one attribute.
+        """
+        pairs = [(rows.astype(np.int64) << 32) | self.code_of[keys]]
         while len(keys):
             keys = self.parent_of[keys]
-            keys, rows = keys[keys != _NONE], rows[keys != _NONE]
-            all_keys.append(keys)
-            all_rows.append(rows)
-        pairs = np.unique((np.concatenate(all_rows).astype(np.int64) << 32) | np.concatenate(all_keys))
-        return (pairs & 0xFFFFFFFF).astype(np.int32), (pairs >> 32).astype(np.int32)
+            rows, keys = rows[keys != _NONE], keys[keys != _NONE]
+            pairs.append((rows.astype(np.int64) << 32) | self.code_of[keys])
+        joined = np.sort(np.concatenate(pairs))  # sorting whole numbers is far faster than sorting places
+        joined = joined[np.concatenate([[True], joined[1:] != joined[:-1]])] if len(joined) else joined
+        return (joined & 0xFFFFFFFF).astype(np.int32), joined >> 32
 
     def kept(self, used: NDArray[np.bool_]) -> tuple["AttributeValues", NDArray[np.int32]]:
         """Return a copy without the keys that are not used, and the new key of each old one (-1: none)."""

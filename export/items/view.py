@@ -20,7 +20,8 @@ __all__ = ["CatalogueView", "Csr"]
 
 _STEP = 4_096  # ids looked up without a pause, in about a millisecond
 _PAUSE_S = 0.0002  # long enough for a waiting thread to go on
-_FEW = 2_048  # items described anew, up to which a column is changed rather than made again
+_FEW = 2_048  # items described anew, up to which a column is changed rather than made again; or a part of a large shop
+_PART = 32
 _NO_CODES = np.empty(0, dtype=np.int32)
 
 
@@ -156,15 +157,14 @@ class CatalogueView:
         if not self._columns:
             return
         places = np.flatnonzero(self._item_of[changes.described] != PAD)
-        if len(places) > _FEW:
+        if len(places) > max(_FEW, len(self.vocabulary) // _PART):
             self._columns = {}
             return
         row_of_key = np.repeat(np.arange(len(changes.lengths)), changes.lengths)  # (T,) place among the described
         for name, column in self._columns.items():
             ours = self._values.attribute_of[changes.keys] == self._values.attribute(name)
-            keys, rows = self._values.with_prefixes(changes.keys[ours], row_of_key[ours])
+            codes, rows = self._values.with_prefixes(changes.keys[ours], row_of_key[ours])
             starts, ends = np.searchsorted(rows, places), np.searchsorted(rows, places, side="right")
-            codes = self._values.code_of[keys]
             for place, start, end in zip(places.tolist(), starts.tolist(), ends.tolist(), strict=True):
                 column.change(int(self._item_of[changes.described[place]]), codes[start:end])
 
@@ -180,8 +180,8 @@ class CatalogueView:
         rows = np.repeat(np.arange(len(lengths)), lengths)  # (T,)
         ours = (self._values.attribute_of[keys] == number) & (rows < len(self._item_of))
         ours[ours] = self._item_of[rows[ours]] != PAD
-        keys, held_by = self._values.with_prefixes(keys[ours], rows[ours])
-        column = AttributeColumn(self._item_of[held_by], self._values.code_of[keys], len(self.vocabulary))
+        codes, items = self._values.with_prefixes(keys[ours], self._item_of[rows[ours]])
+        column = AttributeColumn(items, codes, len(self.vocabulary))
         self._columns[attribute] = column
         return column
 

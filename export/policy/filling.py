@@ -54,12 +54,16 @@ class _Open:
 class Filling:
     """One run and the placements it is for, by their numbers."""
 
-    def __init__(self, run: Run, rules: Mapping[int, Rule], vocabulary: Vocabulary, counts: Counts) -> None:
+    def __init__(
+        self, run: Run, rules: Mapping[int, Rule], vocabulary: Vocabulary, counts: Counts, newer: NDArray[np.int32]
+    ) -> None:
+        """newer: ids of items that the ranking alone does not have."""
         self._run, self._vocabulary, self._counts = run, vocabulary, counts
         rows = len(run.shoppers)
         self._open = {number: _Open(rule, rule.barred(run.shoppers), [None] * rows) for number, rule in rules.items()}
         self._rows = np.arange(rows)
-        self._lifted = _union([rule.standing.lifted for rule in rules.values()]) if self._may_ask else _NO_IDS
+        lifted = [rule.standing.lifted for rule in rules.values()]
+        self._lifted = _union([newer, *lifted]) if self._may_ask else _NO_IDS
         self.left = dict.fromkeys(rules, 0)  # lists that the first ranking left open
 
     @property

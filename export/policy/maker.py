@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from export.items.table import ItemTable
-from export.items.view import CatalogueView
+from export.policy.catalogue import Catalogue
 from export.policy.config import ListsConfig
 from export.policy.counts import Counts
 from export.policy.filling import Filling, Run
@@ -50,10 +50,9 @@ class ListMaker:
         """now: seconds since the epoch."""
         self.ranker, self.config, self.counts = ranker, config, Counts()
         self._eager: frozenset[int] = frozenset()  # placements whose filters leave the first ranking open often
-        self._vocabulary = ranker.bundle.vocabulary
+        self._pending: Catalogue | None = None
         self._typed = isinstance(ranker, Ranker) and ranker.typed  # it reads skips and dislikes too
-        self._popularity = ByPopularity(ranker.bundle)
-        self._view = CatalogueView(table, self._vocabulary) if table is not None else None
+        self._has(Catalogue.of(ranker.bundle, table))
         self._now, self._beyond, self._quiet = now, _BEYOND, 0
         self._stand()
 
@@ -68,9 +67,16 @@ class ListMaker:
             self.config, self._eager = config, frozenset()
             self._stand()
 
+    def take(self, catalogue: Catalogue) -> None:
+        """Make lists of these items from the next ones on; from any thread."""
+        self._pending = catalogue
+
     def refresh(self) -> bool:
         """Take up what changed of the items; whether anything did. `make` does it by itself."""
-        changed = self._view is not None and self._view.refresh()
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            self._has(pending)
+        changed = pending is not None or (self._view is not None and self._view.refresh())
         if changed or (self._ages and self._now() * 1000 - self._stood_ms > _AGE_MS):
             self._stand()
             return True
@@ -87,13 +93,18 @@ class ListMaker:
         heard = Heard.of(self._vocabulary, shoppers, typed=self._typed)
         chosen: list[list[RankedList | None]] = [[None] * len(self._rules) for _ in shoppers]
         for run, numbers in self._runs(shoppers, heard):
-            filling = Filling(run, {n: self._rules[n] for n in numbers}, self._vocabulary, self.counts)
+            rules = {number: self._rules[number] for number in numbers}
+            filling = Filling(run, rules, self._vocabulary, self.counts, self._catalogue.newer)
             for number, made in filling.lists(self._beyond, self._eager).items():
                 for place, one in zip(run.places.tolist(), made, strict=True):
                     chosen[place][number] = one
             self._learn(filling.left, len(run.shoppers))
         self.counts.lists += len(shoppers) * len(self._rules)
         return [[one for one in row if one is not None] for row in chosen]
+
+    def _has(self, catalogue: Catalogue) -> None:
+        self._catalogue, self._vocabulary, self._view = catalogue, catalogue.vocabulary, catalogue.view
+        self._popularity = ByPopularity(self.ranker.bundle, len(catalogue.newer))
 
     def _stand(self) -> None:
         self._stood_ms = int(self._now() * 1000)
@@ -111,7 +122,7 @@ class ListMaker:
             return False
         if any(one.policy.exclude != first.exclude for one in self.config.placements):
             return False
-        if self.config.k_max > self.ranker.k_max:
+        if self.config.k_max > self.ranker.k_max or self._catalogue.fresh is not None:
             return False
         return not any("d" in shopper.kinds for shopper in shoppers)
 
@@ -137,12 +148,13 @@ class ListMaker:
         if len(known) and isinstance(self.ranker, Ranker):
             mine = heard.of_rows(known)
             away = Ragged.look_up(self._vocabulary, [shoppers[i].disliked for i in known.tolist()])
+            fresh = self._catalogue.fresh
             by_push: dict[float, list[int]] = {}
             for number in every:
                 by_push.setdefault(self.config.placements[number].policy.push, []).append(number)
             whose = [shoppers[i] for i in known.tolist()]
             runs += [
-                (Run(ByModel(self.ranker, mine.rows, away, push, mine.kinds), whose, known, mine.last), numbers)
+                (Run(ByModel(self.ranker, mine.rows, away, push, mine.kinds, fresh), whose, known, mine.last), numbers)
                 for push, numbers in by_push.items()
             ]
         if len(unknown):

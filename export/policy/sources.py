@@ -48,11 +48,17 @@ class ByModel:
     fallback = False
 
     def __init__(
-        self, ranker: Ranker, sessions: Ragged, away: Ragged, push: float, kinds: Ragged | None = None
+        self,
+        ranker: Ranker,
+        sessions: Ragged,
+        away: Ragged,
+        push: float,
+        kinds: Ragged | None = None,
+        fresh: NDArray[np.float32] | None = None,
     ) -> None:
-        """kinds: code of each event, where the model is `typed`."""
+        """kinds: code of each event, where the model is `typed`. fresh (X, H): vectors of newer items."""
         self._ranker, self._sessions, self._away, self._push = ranker, sessions, away, push
-        self._kinds = kinds
+        self._kinds, self._fresh = kinds, fresh
         self.depth = ranker.depth
         self.takes_candidates = "also" in ranker.takes
 
@@ -61,7 +67,9 @@ class ByModel:
         away = self._away.rows(rows)
         kinds = None if self._kinds is None else self._kinds.rows(rows)
         sessions = self._sessions.rows(rows)
-        deep = self._ranker.rank_deep(sessions, depth, also=also, away=away, push=self._push, kinds=kinds)
+        deep = self._ranker.rank_deep(
+            sessions, depth, also=also, away=away, push=self._push, kinds=kinds, fresh=self._fresh
+        )
         return deep.ids, deep.scores, deep.also
 
     def shown(self, ids: Sequence[int], scores: Sequence[float]) -> Sequence[float]:
@@ -75,8 +83,9 @@ class ByPopularity:
     fallback = True
     takes_candidates = True
 
-    def __init__(self, bundle: Bundle) -> None:
-        clicks = np.asarray(bundle.popularity, dtype=np.float64)
+    def __init__(self, bundle: Bundle, newer: int = 0) -> None:
+        """newer: items behind the model's, which nobody has clicked."""
+        clicks = np.pad(np.asarray(bundle.popularity, dtype=np.float64), (0, newer))
         self.depth = len(clicks)
         self._order = (np.argsort(-clicks, kind="stable") + 1).astype(np.int32)  # (V,)
         logarithms = np.log(np.maximum(clicks, 0.5) / max(1.0, clicks.sum()))  # unclicked items stand last

@@ -181,12 +181,14 @@ class Ranker:
         away: Ragged | None = None,
         push: float = 0.0,
         kinds: Ragged | None = None,
+        fresh: NDArray[np.float32] | None = None,
     ) -> Deep:
         """Return the best `depth` items of sessions of known ids, none of them empty, and the scores of others.
 
         also (C,): candidates; away: what each session dislikes, `push` how far that takes down what is like it. A graph
         of an earlier release takes neither (`takes`): ValueError where it is given candidates; dislikes go unheard.
-        kinds: the code of each event, in rows as long, for a `typed` model; without, all are clicks.
+        kinds: the code of each event, in rows as long, for a `typed` model; without, all are clicks. fresh (X, H):
+        vectors of items newer than the model, which are V + 1 to V + X wherever ids are given.
         """
         rows, kinds = rows.newest(self.window), None if kinds is None else kinds.newest(self.window)
         size, candidates = len(rows.lengths), np.empty(0, dtype=np.int32) if also is None else also
@@ -196,6 +198,8 @@ class Ranker:
             np.empty((size, len(candidates)), dtype=np.float32),
         )
         others: dict[str, NDArray[Any]] = {"also": candidates} if len(candidates) else {}
+        if fresh is not None:
+            others["fresh"] = fresh
         disliking = away is not None and push > 0 and len(away.values) > 0 and "away" in self.takes
         if disliking:
             others["push"] = np.array(push, dtype=np.float32)

@@ -46,7 +46,7 @@ class RefitConfig:
 
     how: How = "scratch"  # the same recipe on all clicks; continue: further steps from the judged weights
     # Scratch: on two shops continue is .008 to .012 Recall@20 below it on the next clicks, at .35 of its passes, and
-    # .013 to .014 at .2 (python -m bench.freshness, docs/trainer.md)
+    # .013 to .014 at .2 (python -m bench.learning.freshness, docs/trainer.md)
     share: float = 0.35  # of the recipe's passes, where it is continued
     min_overlap: float = 0.25  # mean share of the same items among 20, before and after
     tolerance: float = 0.01  # Recall@20 on the newest clicks, which it has learned now, may be so much below
@@ -66,7 +66,7 @@ class FreshConfig:
     The defaults give half of what a full training on the new clicks gains, on two shops, for an eighth of its processor
     time, and older sessions lose nothing. On one of the two they do without older ones (-.010 Recall@20), and at the
     whole rate (-.008), and neither gains anything on the other. Four passes gain .001 and .004 on the next clicks for
-    twice the time (python -m bench.freshness, docs/trainer.md).
+    twice the time (python -m bench.learning.freshness, docs/trainer.md).
     """
 
     replay: float = 2.0  # older sessions for each new one

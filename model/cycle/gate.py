@@ -68,7 +68,8 @@ def pass_gate(
             theirs, ours = judge(of_ranker(live), unseen), judge(of_ranker(candidate), unseen)
             _, between = paired_difference(ours, theirs, unseen, confidence=config.confidence, seed=seed)
             judged = theirs.metrics
-            found, fit = _against_live(ours.metrics, judged, between, live.version, config)
+            sizes = len(candidate.vocabulary), len(live.vocabulary)
+            found, fit = _against_live(ours.metrics, judged, between, sizes, live.version, config)
             against, passed = [*against, *found], passed and fit
     return GateReport(
         passed=passed,
@@ -101,8 +102,14 @@ def _against_baselines(
 
 
 def _against_live(
-    own: dict[str, float], live: dict[str, float], between: tuple[float, float], version: str, config: GateConfig
+    own: dict[str, float],
+    live: dict[str, float],
+    between: tuple[float, float],
+    sizes: tuple[int, int],
+    version: str,
+    config: GateConfig,
 ) -> tuple[list[str], bool]:
+    """As above. sizes: of both catalogues, one of which may be larger by items that nobody has clicked yet."""
     reasons, passed = [], True
     for metric in (MAIN, SECOND):
         fits = own[metric] >= live[metric] - config.tolerance
@@ -110,7 +117,8 @@ def _against_live(
         more = f", interval of the difference {between[0]:+.4f} to {between[1]:+.4f}" if metric == MAIN else ""
         more += "" if fits else f"; it may be {config.tolerance:g} below"
         reasons.append(_words(metric, own[metric], f"live version {version}", live[metric], more))
-    if own[_COVERAGE] < config.min_coverage * live[_COVERAGE]:
+    as_share, as_items = live[_COVERAGE], live[_COVERAGE] * sizes[1] / sizes[0]
+    if own[_COVERAGE] < config.min_coverage * min(as_share, as_items):
         passed = False
         reasons.append(
             f"its lists hold {own[_COVERAGE]:.1%} of its catalogue, those of the live version {live[_COVERAGE]:.1%}: "

@@ -7,8 +7,10 @@ from pathlib import Path
 from export.bundle.bundle import load_bundle
 from export.bundle.vocabulary import Vocabulary
 from export.events import is_wanted
+from export.items.table import ItemTable
 from export.ranking.ranker import Ranker, RankerConfig
 from export.registry.registry import local_bundle
+from model.data.items.read import read_items
 from model.data.overlap import overlap
 from model.data.readers import KINDS, RawLog, ReadOptions, build_log, read_log
 from model.evaluate.baselines import bounded, make_baseline
@@ -23,6 +25,7 @@ __all__ = [
     "of_interest",
     "pairwise",
     "read_aloud",
+    "read_items_aloud",
     "silent",
     "tell_overlap",
 ]
@@ -44,15 +47,16 @@ def evaluate_bundle(
     train: Path | None = None,
     policy: Path | None = None,
     placement: str | None = None,
+    items: Path | None = None,
     say: Say = silent,
 ) -> dict[str, float]:
     """Return the figures of the exported graph, through the Ranker that serves it.
 
-    `policy`: a file of lists, one of which is measured (`placement`) as shoppers would get it. `bundle` is a folder or
-    the URL of a version. Clicks on items that it doesn't know are dropped, then sessions of fewer than two clicks;
-    `left_out` says how many clicks that were. `say` is told what was read, and how much of it stands in the log `train`
-    too. DataError where none is left, BundleError for a bundle that can't be used, ConfigError for a cut-off above its
-    `k_max`, or a policy that can't be used.
+    `policy`: a file of lists, one of which is measured (`placement`) as shoppers would get it; `items`: files of what
+    is known of the items, which it looks at. `bundle` is a folder or the URL of a version. Clicks on items that it
+    doesn't know are dropped, then sessions of fewer than two clicks; `left_out` says how many clicks that were. `say`
+    is told what was read, and how much of it stands in the log `train` too. DataError where none is left, BundleError
+    for a bundle that can't be used, ConfigError for a cut-off above its `k_max`, or a policy that can't be used.
     """
     ranker = Ranker(load_bundle(local_bundle(bundle)), RankerConfig(threads=threads))
     every = read_aloud(data, replace(read, kinds=frozenset(KINDS)), say)  # a no is asked for, too: pairwise accuracy
@@ -63,7 +67,8 @@ def evaluate_bundle(
         found = _figures(ranker, raw, ranker.vocabulary, cutoffs, ranker.window)
         return {**found, **pairwise(ranker, every)}
     k = min(max(cutoffs, default=1), len(ranker.vocabulary))
-    scorer = PolicyScorer(ranker, one_list(policy, placement, k))
+    table = None if items is None else read_items_aloud(items, say)
+    scorer = PolicyScorer(ranker, one_list(policy, placement, k), table)
     found = _figures(scorer, raw, ranker.vocabulary, cutoffs, ranker.window)
     counts = scorer.counts
     return {**found, "short": counts.short, "filled": counts.filled, "hidden": counts.hidden}
@@ -104,6 +109,14 @@ def read_aloud(path: Path, read: ReadOptions, say: Say) -> RawLog:
     for line in raw.report.told(str(path)):
         say(line)
     return raw
+
+
+def read_items_aloud(path: Path, say: Say = silent) -> ItemTable:
+    """Return what files say of items, and say what was read of them."""
+    found = read_items(path)
+    for line in (found.report.summary(), *found.report.shown()):
+        say(line)
+    return found.table
 
 
 def tell_overlap(train: RawLog, held_out: RawLog, say: Say) -> None:

@@ -17,9 +17,9 @@ from model.data.log import SessionLog
 from model.learn.batch import Batch, to_tensors
 from model.learn.distributed import Team
 from model.learn.feedback import Feedback
+from model.learn.losses.objectives import RowLoss, row_loss
 from model.learn.masking import pack_masked
 from model.learn.negatives import Candidates, Sampler, at_end
-from model.learn.objectives import RowLoss, row_loss
 from model.learn.packing import PackedBatch, pack
 from model.learn.seeds import MASKS, NEGATIVES, ORDER, seed_of
 

@@ -31,7 +31,7 @@ from model.config import Preset
 from model.data.log import SessionLog, gather_ranges
 from model.errors import TrainingError
 from model.learn.batch import Batch, to_tensors
-from model.learn.extra import Extra
+from model.learn.losses.extra import Extra
 from model.learn.packing import Ints, PackedBatch, pack_spans, position_shift
 from model.learn.seeds import OWN, PREFERENCE
 

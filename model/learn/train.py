@@ -29,11 +29,11 @@ from model.learn.batch import Batch, is_everything, touched_rows
 from model.learn.distributed import ALONE, Team
 from model.learn.draws import Draws
 from model.learn.feedback import extra_of
-from model.learn.interest_loss import interest_loss
-from model.learn.loss import candidate_loss, own_negatives_loss
-from model.learn.matmul import Products
+from model.learn.losses.interest_loss import interest_loss
+from model.learn.losses.loss import candidate_loss, own_negatives_loss
+from model.learn.losses.matmul import Products
+from model.learn.losses.objectives import RowLoss
 from model.learn.negatives import Candidates
-from model.learn.objectives import RowLoss
 from model.learn.optimizer import Average, Optimizer, is_lazy
 from model.learn.seeds import DROPOUT, IDS, seed_of
 from model.learn.validation import validate

@@ -24,8 +24,8 @@ from model.data.log import SessionLog, gather_ranges
 from model.evaluate.metrics import CUTOFF, gains
 from model.learn.batch import to_tensors
 from model.learn.feedback import with_kinds
+from model.learn.losses.matmul import Products
 from model.learn.masking import pack_prefixes_masked
-from model.learn.matmul import Products
 from model.learn.packing import Ints, PackedBatch, pack, pack_spans, position_shift, ranges
 from model.nets.encoder import Encoder
 from model.nets.plain import plain_all

@@ -2,7 +2,7 @@
 
 An item that the earlier model did not know begins where the items are that it was clicked with: at the mean, over its
 clicks, of the known items' rows in the same session. From a random row it takes a training of full length to get into
-lists at all; from there a few steps will do (`python -m bench.freshness`, new items).
+lists at all; from there a few steps will do (`python -m bench.learning.freshness`, new items).
 
 Legend: V catalogue ids 1..V, H hidden width, T clicks, S sessions.
 """
@@ -95,7 +95,7 @@ def _towered(encoder: Encoder, weights: dict[str, Tensor], features: dict[str, A
         return {**rest, ITEMS: _settled(weights, earlier, features), **own}
     values = own[TOWER + VALUES].clone()
     pairs = earlier.alike(tower.vocabulary)  # (n, 2) their code, ours
-    values[pairs[:, 1]] = weights[TOWER + VALUES][pairs[:, 0]]
+    values[pairs[:, 1]] = weights[TOWER + VALUES][pairs[:, 0]].to(values.device)
     return {**weights, TOWER + VALUES: values}
 
 

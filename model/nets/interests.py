@@ -42,6 +42,7 @@ class Interests(nn.Module):
         self.weigh = nn.Linear(inner, config.interests, bias=False)
         for layer in (self.widen, self.weigh):
             nn.init.xavier_uniform_(layer.weight)
+        self.anchored = config.anchored
         self.places = nn.Embedding(config.window, hidden) if config.kind == "clicked" else None
         if self.places is not None:
             nn.init.xavier_uniform_(self.places.weight)
@@ -60,8 +61,9 @@ class Interests(nn.Module):
         weights = self._weights(in_rows(self._logits(states, positions)), allowed)  # (R, K, P, P)
         vectors = weights @ in_rows(states).unsqueeze(1)  # (R, K, P, H)
         focus = weights.square().sum(dim=3)  # (R, K, P)
+        read = vectors.transpose(1, 2).flatten(0, 1).index_select(0, batch.cells)  # (T, K, H)
         return Pooled(
-            vectors.transpose(1, 2).flatten(0, 1).index_select(0, batch.cells),
+            read + states.unsqueeze(1) if self.anchored else read,
             focus.transpose(1, 2).flatten(0, 1).index_select(0, batch.cells),
         )
 
@@ -69,7 +71,11 @@ class Interests(nn.Module):
         """Return the interests (B, K, H) of sessions whose clicks have the states (B, L, H); real (B, L) bool."""
         positions = torch.arange(states.shape[1], device=states.device)
         weights = self._weights(self._logits(states, positions), real.unsqueeze(1))  # (B, K, 1, L)
-        return torch.as_tensor(weights.squeeze(2) @ states)
+        vectors = weights.squeeze(2) @ states
+        if self.anchored:
+            last = (real.sum(dim=1) - 1).view(-1, 1, 1).expand(-1, 1, states.shape[2])
+            vectors = vectors + states.gather(1, last)  # (B, 1, H)
+        return torch.as_tensor(vectors)
 
     def _logits(self, states: Tensor, positions: Tensor) -> Tensor:
         """Return (..., K) for states (..., H)."""

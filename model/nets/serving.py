@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from export.graph.candidates import moved_away, scores_of
 from export.graph.int8 import Int8TopK
-from export.graph.interests import InterestTopK, all_moved_away, best_scores_of
+from export.graph.interests import Int8InterestTopK, InterestTopK, all_moved_away, best_scores_of
 from export.graph.topk import TopK
 from model.nets.encoder import Encoder
 from model.nets.plain import plain_all
@@ -34,7 +34,7 @@ class ServingModel(nn.Module):
     """
 
     def __init__(self, encoders: Sequence[Encoder], *, margin: int | None = None, fresh: bool = False) -> None:
-        """Rank exactly, or with a margin as `Int8TopK` does; an encoder of several interests is ranked exactly.
+        """Rank exactly, or with a margin as `Int8TopK` does.
 
         fresh: the graph takes vectors of items newer than the model.
         """
@@ -51,7 +51,8 @@ class ServingModel(nn.Module):
         self.inputs = (*_ALWAYS, *(name for name, taken in takes.items() if taken))
         self.outputs = ("top_ids", "top_scores", "also_scores", *(("top_interests",) if self.several else ()))
         if self.several:
-            self.head: nn.Module = InterestTopK(tables[0])
+            exact = margin is None
+            self.head: nn.Module = InterestTopK(tables[0]) if exact else Int8InterestTopK(tables[0], margin or 0)
         else:
             self.head = _exact(tables) if margin is None else Int8TopK(tables, margin)
         self.eval()

@@ -39,6 +39,7 @@ class Task(msgspec.Struct, frozen=True):
 
     config: TrainerConfig
     cycle: OpenCycle
+    items: str = ""  # file of what the shop says about its items; empty: nothing is known of them
 
 
 class Ended(msgspec.Struct, frozen=True):
@@ -184,6 +185,7 @@ def _run(task: Task) -> Ended:
         scoring="exact" if config.exact else "auto",
         window={"until_ts": cycle.until_ts, "next_offsets": cycle.next_offsets, "parts": len(cycle.parts)},
         may_publish=_ask_parent,
+        items=Path(task.items) if task.items else None,
     )
     run = CycleRun(config, request, on_progress)
     with run.ending():

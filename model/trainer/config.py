@@ -27,7 +27,7 @@ class TrainerConfig:
     seed: int = 0
     max_seconds: float | None = None  # of one training
     # Warm: a full training starts from the version before, for the same steps. On two shops that is no better than from
-    # scratch: -.003 (-.009 to +.002) and -.012 (-.016 to -.008) Recall@20 on the next clicks (bench.freshness)
+    # scratch: -.003 (-.009 to +.002) and -.012 (-.016 to -.008) Recall@20 on the next clicks (bench.learning.freshness)
     warm: bool = False
 
     window_s: float = 14 * 86_400.0  # before the newest click

@@ -18,7 +18,8 @@ from model.trainer.metrics import TrainerMetrics
 
 __all__ = ["HARMLESS", "Outcomes", "remedy_of"]
 
-HARMLESS = frozenset({"mlflow", "no_model"})  # keys of problems that keep nobody from training
+_OF_ITEMS = {"items_refused", "items_topic", "items_late", "items_unread"}
+HARMLESS = frozenset({"mlflow", "no_model", *_OF_ITEMS})  # keys of problems that keep nobody from training
 
 
 class Outcomes:

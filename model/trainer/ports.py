@@ -6,7 +6,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-__all__ = ["Announcing", "Feed", "Leading", "Read"]
+from export.items.table import ItemTable
+
+__all__ = ["Announcing", "Feed", "Items", "Leading", "Read"]
 
 
 class Read(Protocol):
@@ -37,6 +39,14 @@ class Feed(Protocol):
     def read(self, timeout_s: float) -> Read: ...
     def ends(self) -> Mapping[int, int]: ...
     def lag(self) -> int: ...
+
+
+class Items(Protocol):
+    """What the shop says about its items."""
+
+    @property
+    def table(self) -> ItemTable: ...
+    def wait(self, timeout_s: float) -> None: ...
 
 
 class Leading(Protocol):

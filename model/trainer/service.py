@@ -30,10 +30,11 @@ from model.trainer.config import TrainerConfig
 from model.trainer.decisions import Decisions
 from model.trainer.files import open_files
 from model.trainer.intake import Intake
+from model.trainer.items_files import ItemsFiles
 from model.trainer.journal import Journal, OpenCycle
 from model.trainer.metrics import TrainerMetrics
 from model.trainer.outcome import Outcomes
-from model.trainer.ports import Announcing, Feed, Leading
+from model.trainer.ports import Announcing, Feed, Items, Leading
 from model.trainer.schedule import due
 from model.trainer.store import ClickStore
 from model.trainer.window import import_log
@@ -72,6 +73,7 @@ class Trainer:
         *,
         feed: Feed,
         leading: Leading,
+        items: Items | None = None,
         announcing: Announcing,
         problem: Callable[[str, str, str], None],
         solved: Callable[[str], None],
@@ -95,6 +97,7 @@ class Trainer:
         self._bounds = Bounds(config, self.metrics, problem=problem, solved=solved)
         decisions = Decisions(self._work)
         self._outcomes = Outcomes(config, self._registry, self.metrics, decisions, problem=problem, solved=solved)
+        self._items = ItemsFiles(self._work, items)
         self._intake = Intake(config, feed, self._store, self.metrics, log.info)
         self._child: Child | None = None
         self._failures, self._next_look, self._step = 0, 0.0, ""
@@ -240,8 +243,9 @@ class Trainer:
         assert cycle is not None, "a cycle is open"
         if self._child is None:
             self._bounds.look_for_room()
+            task = Task(self._config, cycle, items=self._items.of(cycle.cycle))
             self._child = self._new_child(
-                Task(self._config, cycle), say=self._hear, may_publish=self._leading.is_sure, nice=self._config.nice
+                task, say=self._hear, may_publish=self._leading.is_sure, nice=self._config.nice
             )
         ended: Ended | None = self._child.poll()
         if ended is None:

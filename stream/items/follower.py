@@ -5,6 +5,7 @@ Without the topic the table is empty, and the topic is looked for. What is wrong
     items_refused      messages that break a rule, or find the table full: what was in force of the item stays
     items_topic        the topic was deleted, made again, or given more partitions
     items_late         they were not restored in the time that a worker waits for them
+    items_outdated     it was not heard for longer than lists wait for it
     items_unread       no broker answers, or the topic can't be read: the table may be behind
 
 A topic that was deleted leaves the table as it is; one that was made again is read anew, into an empty table.
@@ -29,11 +30,14 @@ from stream.ops.problems import Problems
 
 __all__ = ["ItemsFollower"]
 
+_STEP_S = 0.005  # between two looks of who waits for newer knowledge
 _READ_S = 0.1  # one wait for messages; also the delay of a change that comes alone, and of stop()
 _STEP = 256  # messages taken without a pause, once all was restored
 _PAUSE_S = 0.0005  # in which other threads go on
 _SAID_S = 600.0  # how long /health speaks of what was seen once
 _BACKOFF_S = 1.0
+_KNOWN_S = 1.0  # how old what is known of the items may be when lists are made
+_AWAIT_S = 1.5  # for newer knowledge, before lists are made with the old
 _VALUES_AN_ITEM = 8  # different values of attributes a table may hold, for each item it may
 
 log = logging.getLogger(__name__)
@@ -63,6 +67,8 @@ class ItemsFollower:
         self.restored = threading.Event()
         self.awaited = threading.Event()  # they are restored, or nobody waits for them any more
         self._health = ItemsHealth()
+        self._known_at = 0.0  # of the monotonic clock: the table has all that the topic held then
+        self._outdated = False  # it stayed older than it may be, which was said
         self._refused = 0
         self._newest_ms: int | None = None
         self._was_there = False
@@ -105,6 +111,38 @@ class ItemsFollower:
             "it goes away once they are; until then items that are not available may be shown",
         )
 
+    def await_current(self) -> None:
+        """Return once the table is as the topic was a second ago; from the thread that makes lists.
+
+        A process that was stopped for a while, or cut off from its brokers, would else show what was switched off
+        meanwhile. Where it takes longer than that wait may, lists go on with what is known, which is said.
+        """
+        if self._is_current():
+            return
+        end = time.monotonic() + _AWAIT_S
+        while not self._outdated and not self._stopped.is_set() and time.monotonic() < end:
+            time.sleep(_STEP_S)
+            if self._is_current():
+                return
+        if not self._stopped.is_set() and not self._outdated:
+            self._outdated = True
+            if not self.restored.is_set():
+                return  # which is said by `wait`
+            age_s = time.monotonic() - self._known_at
+            self._problems.raise_(
+                "items_outdated",
+                f"what is known of the items is {age_s:.0f} s old: lists may show what was switched off since",
+                "it goes away once the brokers of the topic answer; else see whether the worker gets enough CPU",
+            )
+
+    def _is_current(self) -> bool:
+        if time.monotonic() - self._known_at > _KNOWN_S:
+            return False
+        if self._outdated:
+            self._outdated = False
+            self._problems.clear("items_outdated")
+        return True
+
     def health(self) -> ItemsHealth:
         """What /health says; from any thread."""
         return self._health
@@ -129,6 +167,7 @@ class ItemsFollower:
                 remade = reader.remade
                 self._start_anew()
             self._take(messages)
+            self._known_at = max(self._known_at, reader.known_at())
             if reader.caught_up and not self.restored.is_set():
                 self._say_restored(time.monotonic() - begun, reader.missing)
             self._say_trouble(reader)

@@ -10,6 +10,7 @@ no broker answers           `trouble`; the client goes on by itself once one doe
 import time
 from collections.abc import Callable, Mapping
 
+import msgspec
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from stream.errors import BrokerUnavailable
@@ -26,7 +27,29 @@ _FETCHING: Options = {
     "enable.partition.eof": True,
     "fetch.message.max.bytes": 4 << 20,
     "queued.max.messages.kbytes": 16 << 10,  # what waits to be taken; the default is four times as much
+    "fetch.wait.max.ms": 200,  # so often a broker that has nothing new says so
+    "statistics.interval.ms": 250,  # when it last said anything
 }
+
+
+class _Partition(msgspec.Struct):
+    leader: int = -1
+
+
+class _TopicFigures(msgspec.Struct):
+    partitions: dict[str, _Partition] = {}
+
+
+class _BrokerFigures(msgspec.Struct):
+    nodeid: int = -1
+    rxidle: int = -1  # microseconds since it was last heard of; -1: never
+
+
+class _Statistics(msgspec.Struct):
+    """What is used of librdkafka's statistics (STATISTICS.md)."""
+
+    brokers: dict[str, _BrokerFigures] = {}
+    topics: dict[str, _TopicFigures] = {}
 
 
 class ItemsReader:
@@ -42,7 +65,8 @@ class ItemsReader:
         look: Callable[[], Topic | None] | None = None,
     ) -> None:
         """look_s: between two looks at a topic that is there. `look` takes the place of the cluster in tests."""
-        self._options = consumer_options(bootstrap_servers, extra) | _FETCHING
+        self._options = consumer_options(bootstrap_servers, extra) | _FETCHING | {"stats_cb": self._note_heard}
+        self._heard_at = 0.0
         self._topic, self._look_s = topic, look_s
         self._consumer: Consumer = build_client(Consumer, self._options)
         at = TopicLook(bootstrap_servers, extra).at if look is None else None
@@ -67,6 +91,12 @@ class ItemsReader:
     def caught_up(self) -> bool:
         """Whether the end of every partition was reached once, or there is nothing to read."""
         return self._asked and not self._unread
+
+    def known_at(self) -> float:
+        """Return the time, of the monotonic clock, at which all that the topic held then had been taken; 0: never."""
+        if self._found is None:
+            return time.monotonic() if self.missing else 0.0
+        return self._heard_at if self.caught_up and self.lag() == 0 else 0.0
 
     def read(self, timeout_s: float) -> list[Message]:
         """Return the messages that came within `timeout_s`, at most 10,000, in the order of their partitions."""
@@ -93,6 +123,15 @@ class ItemsReader:
     def close(self) -> None:
         """Leave the broker."""
         self._consumer.close()
+
+    def _note_heard(self, statistics: str) -> None:
+        """The client's own figures: when the brokers that lead the partitions were last heard of."""
+        found = msgspec.json.decode(statistics, type=_Statistics)
+        topic = found.topics.get(self._topic)
+        leaders = {one.leader for number, one in topic.partitions.items() if number != "-1"} if topic else set()
+        idle = [one.rxidle for one in found.brokers.values() if one.nodeid in leaders]
+        if idle and len(idle) == len(leaders) and min(idle) >= 0:
+            self._heard_at = time.monotonic() - max(idle) / 1e6
 
     def _look(self) -> None:
         try:

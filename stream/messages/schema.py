@@ -13,6 +13,7 @@ from stream.messages.click_rules import LAST_TS_MS, SECONDS, TYPES
 from stream.messages.contract import Click, ModelAnnouncement, Recommendation
 from stream.messages.impressions import MAX_ITEMS, Impression
 from stream.messages.items import ItemMessage
+from stream.messages.similar import SimilarItems
 
 __all__ = ["SCHEMAS", "schema_text", "write_schemas"]
 
@@ -22,6 +23,7 @@ SCHEMAS: dict[str, type[msgspec.Struct]] = {
     "model-announcement": ModelAnnouncement,
     "experiment-announcement": Experiment,
     "item": ItemMessage,
+    "similar-items": SimilarItems,
     "impression": Impression,
 }
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"

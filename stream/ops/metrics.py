@@ -37,6 +37,9 @@ class Metrics:
             "lists_unfiltered", "Lists without their filter: the last item lacks the attribute it compares."
         )
         self.lists_again = self._counter("lists_ranked_again", "Lists that took a second, deeper ranking.")
+        self.items_newer = self._gauge("items_newer", "Items newer than the model that its tower put into lists.")
+        self.items_blank = self._gauge("items_blank", "Items newer than the model of which only the id is known.")
+        self.items_left_out = self._gauge("items_left_out", "Items newer than the model beyond the most there may be.")
         self.items_hidden = self._gauge("items_hidden", "Items of the model that the first list may not show.")
         self.fallbacks = self._counter("fallbacks", "Lists of popular items, for want of a model or a known item.")
         self.rejected = self._counter("rejected", "Messages sent to the rejected topic.", ("reason",))
@@ -139,6 +142,12 @@ class Metrics:
         self.lists_unfiltered.inc(counts.unfiltered)
         self.lists_again.inc(counts.again)
         self.items_hidden.set(counts.hidden)
+
+    def count_newer(self, newer: int, blank: int, left_out: int) -> None:
+        """Say how many items newer than the model there are, by what becomes of them."""
+        self.items_newer.set(newer)
+        self.items_blank.set(blank)
+        self.items_left_out.set(left_out)
 
     def set_model(self, version: str, variant: str, sha256: str) -> None:
         """Say which model is in service from now on."""

@@ -6,6 +6,7 @@ The thread takes what waits by itself, so that it does not stand still while the
 """
 
 import asyncio
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -25,6 +26,7 @@ class Ranked(NamedTuple):
     answers: list[Answer]
     model: str  # of those that no experiment's variant gave
     seconds: float  # of the run that the batch was part of
+    at: float = math.inf  # of the monotonic clock, when that run began
 
 
 RankTogether = Callable[[Sequence[Prepared]], tuple[list[list[Answer]], str]]
@@ -66,14 +68,14 @@ class Inference:
             self._rank_jobs(jobs)
 
     def _rank_jobs(self, jobs: list[_Job]) -> None:
-        started = time.perf_counter()
+        started, at = time.perf_counter(), time.monotonic()
         try:
             answers, model = self._rank([prepared for prepared, _ in jobs])
         except BaseException as error:
             self._hand_back(jobs, error)
             return
         seconds = time.perf_counter() - started
-        self._hand_back(jobs, [Ranked(one, model, seconds) for one in answers])
+        self._hand_back(jobs, [Ranked(one, model, seconds, at) for one in answers])
 
     def _hand_back(self, jobs: list[_Job], outcome: list[Ranked] | BaseException) -> None:
         try:

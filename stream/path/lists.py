@@ -5,6 +5,7 @@ from collections.abc import Callable, Container, Sequence
 from weakref import WeakKeyDictionary
 
 from export.items.table import ItemTable
+from export.policy.catalogue import Newcomers
 from export.policy.config import ListsConfig, Placement
 from export.policy.counts import Counts
 from export.policy.maker import ListMaker
@@ -25,10 +26,21 @@ class ShopLists:
     """For the inference thread, but for `use`, which any thread may call."""
 
     def __init__(
-        self, config: ListsConfig, table: ItemTable | None = None, *, on_counts: Callable[[Counts], None] | None = None
+        self,
+        config: ListsConfig,
+        table: ItemTable | None = None,
+        *,
+        on_counts: Callable[[Counts], None] | None = None,
+        on_newer: Callable[[int, int, int], None] | None = None,
+        await_current: Callable[[], None] = lambda: None,
     ) -> None:
+        """await_current: returns once the table is as new as it must be. on_newer: hears how many items newer than the
+        model are in its lists, cannot be for want of attributes, and are left out as there are too many."""
+        self._on_newer = on_newer
         self.config, self._table, self._on_counts = config, table, on_counts
+        self._await_current = await_current
         self._makers: WeakKeyDictionary[Ranker | PopularityRanker, ListMaker] = WeakKeyDictionary()
+        self._newcomers: WeakKeyDictionary[Ranker | PopularityRanker, Newcomers] = WeakKeyDictionary()
 
     def use(self, config: ListsConfig) -> None:
         """The next batch's lists are made by it."""
@@ -37,6 +49,30 @@ class ShopLists:
     def prepare(self, ranker: Ranker | PopularityRanker) -> None:
         """Do what takes long before a ranker is in service, so that no click waits for it. For another thread."""
         self._makers[ranker] = ListMaker(ranker, self.config, self._table)
+
+    def warm(self) -> None:
+        """Take up the items that were restored, before the first click is read: a million of them take a second."""
+        for maker in list(self._makers.values()):
+            maker.refresh()
+
+    def grow(self) -> None:
+        """Take up items newer than the models, of those that have a tower for them. For another thread."""
+        if self._table is None:
+            return
+        newer = blank = left_out = 0
+        for ranker, maker in list(self._makers.items()):
+            if not isinstance(ranker, Ranker) or "fresh" not in ranker.takes:
+                continue
+            newcomers = self._newcomers.get(ranker)
+            if newcomers is None:
+                newcomers = self._newcomers[ranker] = Newcomers(ranker.bundle, self._table)
+            if (catalogue := newcomers.look()) is not None:
+                maker.take(catalogue)
+            items = newcomers.items
+            newer, blank = max(newer, len(items.item_ids)), max(blank, items.blank)
+            left_out = max(left_out, items.left_out)
+        if self._on_newer is not None:
+            self._on_newer(newer, blank, left_out)
 
     def answers(self, states: Sequence[SessionState], ranker: ItemRanker | None) -> list[Answer]:
         """The lists of some sessions, the first placement's and those of the others. Raises what the ranker raises."""
@@ -50,6 +86,7 @@ class ShopLists:
         if maker is None:
             maker = self._makers[ranker] = ListMaker(ranker, config, self._table)
         maker.use(config)
+        self._await_current()
         made = maker.make([Shopper(state.items, state.kinds) for state in states])
         if self._on_counts is not None:
             self._on_counts(maker.counts)

@@ -1,11 +1,10 @@
 """The file that says what a shop wants of its lists, followed while the worker runs.
 
-A change is in force with the next batch after at most a second. A file that can't be used changes nothing: what was in
-force stays, and the log and /health say what is wrong with it.
+A change is in force with the next batch after the next look (`upkeep.py`). A file that can't be used changes nothing:
+what was in force stays, and the log and /health say what is wrong with it.
 """
 
 import logging
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,13 +16,11 @@ __all__ = ["ListsFile"]
 
 log = logging.getLogger(__name__)
 
-_LOOK_S = 1.0
-
 _Stamp = tuple[int, int, int] | None
 
 
 class ListsFile:
-    """A thread that looks at the file, and at those that it names."""
+    """Looks at the file, and at those that it names."""
 
     def __init__(
         self, path: Path | None, k: int, config: ListsConfig, use: Callable[[ListsConfig], None], problems: Problems
@@ -33,21 +30,6 @@ class ListsFile:
         self._path, self._k, self._use, self._problems = path, k, use, problems
         self._config = config
         self._stamps = self._look()
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="lists-file", daemon=True)
-
-    def start(self) -> None:
-        """Begin to look, where there is a file."""
-        if self._path is not None:
-            self._thread.start()
-
-    def stop(self) -> None:
-        """End, at once."""
-        self._stopped.set()
-
-    def _run(self) -> None:
-        while not self._stopped.wait(_LOOK_S):
-            self.look()
 
     def look(self) -> None:
         """Take up what changed, if anything did."""

@@ -34,6 +34,8 @@ __all__ = ["Observer", "Pipeline", "Ranked"]
 
 log = logging.getLogger(__name__)
 
+_OLD_S = 0.5  # lists that waited so long since, as in a process that was stopped, may show what was switched off
+
 
 class Observer(Protocol):
     """Who wants to know of finished batches: metrics, and the sink to Redis. Must not block and must not raise."""
@@ -148,6 +150,8 @@ class Pipeline:
             self._observer.ranked(prepared, ranked)
             if not await self._may_publish() and self._is_current(prepared):
                 self.give_up(prepared.batch.partition)
+            if self._is_current(prepared) and time.monotonic() - ranked.at > _OLD_S:
+                ranked = await self._inference.submit(prepared)
             if not self._is_current(prepared):
                 self._over(prepared)
                 continue

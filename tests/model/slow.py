@@ -60,7 +60,7 @@ def slow_bpr_max(positive: Tensor, negatives: Tensor, *, penalty: float, elu: fl
 
 
 def slow_objective(config: LossConfig, *, negatives: int, catalogue: int) -> Objective:
-    """Return what model.learn.objectives.row_loss does, for one position and only the negatives that count."""
+    """Return what model.learn.losses.objectives.row_loss does, for one position and only the negatives that count."""
     rate = min(1.0, negatives / (catalogue - 1))
     objectives: dict[str, Objective] = {
         "softmax": partial(slow_hard_softmax, beta=config.hard) if config.hard else slow_softmax,

@@ -18,6 +18,10 @@ from export.errors import BundleError
 from export.items.item import Item
 from export.items.table import ItemTable
 from export.items.view import CatalogueView
+from export.policy.catalogue import Newcomers
+from export.policy.config import ListsConfig
+from export.policy.maker import ListMaker
+from export.policy.shopper import Shopper
 from export.ranking.embedder import Embedder
 from export.ranking.fresh_items import FreshItems
 from export.ranking.ranker import Ranker
@@ -119,3 +123,38 @@ def _table_of(bundle: Bundle) -> NDArray[np.float32]:
     shape = (len(bundle.vocabulary) + 1, 16)
     arrays = [numpy_helper.to_array(one) for one in graph.initializer]
     return next(array for array in arrays if array.shape == shape)
+
+
+def test_lists_have_items_newer_than_the_model_and_understand_clicks_on_them(run: tuple[Bundle, list[str]]) -> None:
+    bundle, _ = run
+    table = ItemTable()
+    ranker = Ranker(bundle)
+    maker, newcomers = ListMaker(ranker, ListsConfig.single(45), table), Newcomers(bundle, table)
+    assert newcomers.look() is None
+    table.put(described("newer", "g1"))
+    table.put(Item(item_id="gone", attributes={"attributes": ("g1",)}, available=False))
+    assert maker.make([Shopper.of_clicks(["newer"])])[0][0].fallback  # until somebody looks
+    catalogue = newcomers.look()
+    assert catalogue is not None
+    maker.take(catalogue)
+    of_known, of_newer = (row[0] for row in maker.make([Shopper.of_clicks(["item-1"]), Shopper.of_clicks(["newer"])]))
+    assert not of_newer.fallback
+    assert "newer" in dict(of_known.items)
+    assert "gone" not in dict(of_known.items)
+    scores = [score for _, score in of_known.items]
+    assert scores == sorted(scores, reverse=True)
+    disliked = maker.make([Shopper(["item-1", "newer"], "cd")])[0][0]
+    assert "newer" not in dict(disliked.items)
+    popular = maker.make([Shopper.of_clicks(["nobody-knows"])])[0][0]
+    assert popular.fallback
+    assert dict(popular.items).get("newer", 0.0) == 0.0
+    assert newcomers.look() is None
+    table.put(Item(item_id="newer", attributes={"attributes": ("g1",)}, available=False))
+    assert "newer" not in dict(maker.make([Shopper.of_clicks(["item-1"])])[0][0].items)
+    table.remove("newer")
+    table.remove("gone")
+    catalogue = newcomers.look()
+    assert catalogue is not None
+    maker.take(catalogue)
+    assert catalogue.fresh is None
+    assert maker.make([Shopper.of_clicks(["newer"])])[0][0].fallback

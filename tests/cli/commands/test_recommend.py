@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -59,3 +60,19 @@ def test_items_named_twice_or_not_at_all_are_refused(odd_bundle: str, arguments:
     found = CliRunner().invoke(app, ["recommend", "--bundle", odd_bundle, *arguments])
     assert isinstance(found.exception, ConfigError)
     assert "--items-file" in str(found.exception) or "at least one item" in str(found.exception)
+
+
+def test_policy_dislikes_and_what_is_known_of_items_make_the_lists(odd_bundle: str, tmp_path: Path) -> None:
+    policy, items = tmp_path / "lists.toml", tmp_path / "items.csv"
+    policy.write_text('[placements.home]\nk = 4\n[placements.same]\nk = 2\nfilter = {same = "brand", fill = false}\n')
+    lines = [f"item-{number},{'false' if number == 30 else 'true'},b{number % 2}" for number in range(9, 41)]
+    items.write_text("item_id,available,attr.brand\n" + "\n".join(lines) + "\n")
+    plain = recommended("--bundle", odd_bundle, "--item", "item-9")
+    disliked = recommended("--bundle", odd_bundle, "--item", "item-9", "--dislike", "item-12")
+    assert "item-12" not in {one["item_id"] for one in disliked["items"]}  # type: ignore[attr-defined]
+    assert set(plain) == set(disliked)
+    found = recommended("--bundle", odd_bundle, "--item", "item-9", "--policy", str(policy), "--catalogue", str(items))
+    lists: Any = found["lists"]
+    home, same = lists
+    assert (home["placement"], len(home["items"])) == ("home", 4)
+    assert {int(one["item_id"].split("-")[1]) % 2 for one in same["items"]} == {1}

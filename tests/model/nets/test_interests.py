@@ -17,6 +17,7 @@ ENCODERS: dict[str, dict[str, Any]] = {
     "rotary, 2 layers": {"positions": "rotary"},
     "gru": {"kind": "gru", "layers": 1, "residual": True},
     "comirec": {"kind": "clicked"},
+    "anchored": {"layers": 1, "anchored": True},
 }
 
 
@@ -32,7 +33,8 @@ def pooled_slowly(encoder: Encoder, ids: Tensor) -> Tensor:
     if encoder.interests.places is not None:
         told = states + encoder.interests.places.weight[: len(ids)]
     logits = encoder.interests.weigh.weight @ torch.tanh(encoder.interests.widen.weight @ told.T)  # (K, L)
-    return torch.as_tensor(torch.softmax(logits, dim=1) @ states)
+    pooled = torch.softmax(logits, dim=1) @ states
+    return pooled + states[-1] if encoder.config.anchored else pooled
 
 
 @pytest.mark.parametrize("name", ENCODERS)

@@ -33,11 +33,12 @@ def run(
         return list(serving(IDS, exclude, k, also, away, torch.tensor(push), *others.values()))
 
 
+@pytest.mark.parametrize("margin", [None, 12], ids=["exact", "int8"])
 @pytest.mark.parametrize("name", SEVERAL)
-def test_interests_list_is_the_best_of_every_interests_scores_and_says_whose(name: str) -> None:
+def test_interests_list_is_the_best_of_every_interests_scores_and_says_whose(name: str, margin: int | None) -> None:
     encoder = tiny_encoder(**SEVERAL[name])
     scores = encoder.newest(IDS) @ encoder.items.weight.T  # (B, I, V + 1)
-    ids, found, also_scores, which = run(ServingModel([encoder]), also=torch.tensor([5, 0, 2]).int())
+    ids, found, also_scores, which = run(ServingModel([encoder], margin=margin), also=torch.tensor([5, 0, 2]).int())
     best = scores.amax(dim=1)
     best[:, 0], best[0, 7] = -torch.inf, -torch.inf
     assert ids.tolist() == best.argsort(descending=True)[:, :9].tolist()
@@ -87,11 +88,14 @@ def test_fresh_item_counts_as_if_the_table_had_it(name: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["committee", "interests", "comirec", "gru interests"])
+@pytest.mark.parametrize("name", ["committee", "gru interests", "int8 interests"])  # the others: test_presets
 def test_graph_with_interests_or_fresh_items_ranks_as_pytorch(name: str, tmp_path: Path) -> None:
-    options = [SEVERAL["gru"]] if name == "gru interests" else FRESH[name]
+    options = [SEVERAL["gru"]] if name == "gru interests" else FRESH[name.removeprefix("int8 ")]
     encoders = [tiny_encoder(seed=seed, **one) for seed, one in enumerate(options)]
-    serving, graph = ServingModel(encoders, fresh=name != "gru interests"), tmp_path / "model.onnx"
+    serving, graph = (
+        ServingModel(encoders, margin=12 if "int8" in name else None, fresh="gru" not in name),
+        tmp_path / "model.onnx",
+    )
     export_onnx(serving, graph, window=10)
     assert check_parity(serving, graph, window=10, items=ITEMS, k=7).max_score_difference < 1e-4
     outputs = [value.name for value in ort.InferenceSession(str(graph)).get_outputs()]

@@ -2,7 +2,10 @@
 
 import asyncio
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any, cast
+
+import pytest
 
 from stream.config import StreamConfig
 from stream.errors import PublishFailed
@@ -12,6 +15,7 @@ from stream.partition.owned import OwnedPartition
 from stream.partition.partitions import Partitions
 from stream.partition.reading import Partition
 from stream.partition.session import SessionState, decode_state
+from stream.path import pipeline as module
 from stream.path.answers import Answer, ItemRanker, ServedBy
 from stream.path.batcher import Batcher
 from stream.path.commit import CommitPath, Experimenting, Prepared, RankStates
@@ -342,3 +346,25 @@ def test_lists_of_an_experiment_say_so_and_the_others_do_not() -> None:
         await bench.pipeline.stop()
 
     scenario(run)
+
+
+def test_lists_that_waited_too_long_are_made_again_before_they_are_published(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = 0
+
+    def count(states: Any, ranker: Any) -> Any:
+        nonlocal made
+        made += 1
+        return [Answer((), fallback=True) for _ in states]
+
+    async def run(*, old_s: float, expected: int) -> None:
+        nonlocal made
+        made = 0
+        monkeypatch.setattr(module, "_OLD_S", old_s)
+        bench = Bench()
+        bench.pipeline._path._lists = cast(ShopLists, SimpleNamespace(answers=count))
+        await bench.publish(1)
+        assert made == expected
+        await bench.pipeline.stop()
+
+    scenario(lambda: run(old_s=60.0, expected=1))
+    scenario(lambda: run(old_s=-1.0, expected=2))

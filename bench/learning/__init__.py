@@ -1,0 +1,1 @@
+"""What models learn, measured: quality, time, new items, interests, feedback."""

@@ -1,0 +1,57 @@
+"""All that makes lists in a worker: the items as the topic has them, the policy's file, and who makes lists of both.
+
+service.start()      reads the items, in a thread
+service.restore()    returns once they are there, or were waited for long enough; before the first click is read
+service.on_model     a model is to be served: what takes long is done before it is
+"""
+
+from export.ranking.popularity import PopularityRanker
+from export.ranking.ranker import Ranker
+from stream.config import StreamConfig
+from stream.items.follower import ItemsFollower
+from stream.ops.metrics import Metrics
+from stream.ops.problems import Problems
+from stream.path.lists import ShopLists
+from stream.path.lists_file import ListsFile
+from stream.path.upkeep import Upkeep
+
+__all__ = ["ListService"]
+
+
+class ListService:
+    """`lists` is the inference thread's; the rest is for the worker's loop."""
+
+    def __init__(self, config: StreamConfig, metrics: Metrics, problems: Problems) -> None:
+        """ConfigError where the policy cannot be used."""
+        self._metrics, self._wait_s = metrics, config.items_wait_s
+        policy = config.policy.read(config.k)
+        self.items = ItemsFollower.of(config, problems, metrics)
+        self.lists = ShopLists(
+            policy,
+            self.items.table,
+            on_counts=metrics.count_lists,
+            on_newer=metrics.count_newer,
+            await_current=self.items.await_current,
+        )
+        file = ListsFile(config.policy.file, config.k, policy, self.lists.use, problems)
+        self._upkeep = Upkeep([file.look, self.lists.grow])
+
+    def start(self) -> None:
+        """Follow the items and the policy's file."""
+        self.items.start()
+        self._upkeep.start()
+
+    def restore(self) -> None:
+        """Wait for the items, and take them up: a million of them take a second. Blocks."""
+        self.items.wait(self._wait_s)
+        self.lists.warm()
+
+    def stop(self, timeout_s: float) -> None:
+        """End the threads. Blocks, for `timeout_s` at most."""
+        self._upkeep.stop()
+        self.items.stop(timeout_s)
+
+    def on_model(self, ranker: Ranker | PopularityRanker) -> None:
+        """In the follower's thread: be ready for a model before it is in service."""
+        self.lists.prepare(ranker)
+        self._metrics.blocked_unknown.set(self.lists.count_unknown(ranker.bundle.vocabulary, ranker.version))

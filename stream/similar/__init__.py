@@ -1,0 +1,1 @@
+"""Similar items, published for whoever shows a product page."""

@@ -1,0 +1,180 @@
+"""Publishing similar items: one record for each item of the model, those only that changed, and the same in Redis.
+
+Items that are not available are in no list; the list of such an item itself stays, as its page may still be seen. An
+item that the model no longer knows gets a tombstone, and its key in Redis goes.
+"""
+
+import logging
+import time
+import zlib
+from collections.abc import Iterable, Mapping
+
+import msgspec
+import redis
+from confluent_kafka import Consumer, KafkaError
+
+from export.errors import ConfigError
+from export.items.table import ItemTable
+from export.items.view import CatalogueView
+from export.ranking.similar import Similar, SimilarList
+from stream.errors import PublishFailed, TopicError
+from stream.kafka.clients import assigned, build_client, consumer_options
+from stream.kafka.sender import Sender
+from stream.messages.contract import encode, recommended
+from stream.messages.similar import SimilarItems
+from stream.ops.redis_errors import remedy_for
+from stream.topic_names import Topics
+
+__all__ = ["KEY", "Published", "SimilarPublisher"]
+
+KEY = "similar:"  # before the item id, in Redis
+_PIPELINE = 1_000  # lists of one exchange with Redis
+_TIMEOUT_S = 5.0
+_SILENCE_S = 30.0  # of the topic, after which reading its keys fails
+
+log = logging.getLogger(__name__)
+
+
+class Published(msgspec.Struct, frozen=True, kw_only=True):
+    """What one turn did; all of it is confirmed."""
+
+    model: str
+    items: int  # of the model
+    sent: int  # lists, which are new or others than before
+    gone: int  # items that the model no longer knows
+    seconds: float
+
+
+class SimilarPublisher:
+    """For one thread. It remembers what it published, and reads at first which items the topic has."""
+
+    def __init__(
+        self,
+        bootstrap_servers: str,
+        topics: Topics = Topics(),
+        extra: Mapping[str, str] | None = None,
+        *,
+        k: int = 20,
+        redis_url: str | None = None,
+    ) -> None:
+        """ConfigError for what is no URL of Redis. The broker is not asked before `publish`."""
+        self._servers, self._topics, self._extra, self._k = bootstrap_servers, topics, dict(extra or {}), k
+        self._published: dict[str, int] | None = None  # item -> checksum of its list; None: not read yet
+        self._redis_has_all = redis_url is None  # it may have been emptied while nobody was here
+        try:
+            self._redis = None if redis_url is None else redis.Redis.from_url(redis_url, socket_timeout=_TIMEOUT_S)
+        except ValueError as error:
+            raise ConfigError(f"not a Redis URL (redis://host:port/0): {error}") from error
+
+    def publish(self, similar: Similar, table: ItemTable | None = None) -> Published:
+        """Publish the lists of a model, without items that the table says are not available.
+
+        TopicError without the topic; BrokerUnavailable or PublishFailed where not all is confirmed, also by Redis. What
+        was not is sent again by the next call.
+        """
+        begun = time.monotonic()
+        available = None if table is None else CatalogueView(table, similar.vocabulary).available
+        before = self._read_keys() if self._published is None else self._published
+        now: dict[str, int] = {}
+        changed: list[tuple[str, bytes | None]] = []
+        redis_has_all = self._redis_has_all
+        self._published, self._redis_has_all = None, self._redis is None  # not known until all is confirmed
+        with Sender(self._servers, self._topics.similar, self._extra, what="lists of similar items") as sender:
+            for item_id, found in similar.all(self._k, available):
+                checksum = _checksum(found, similar.bundle.version)
+                now[item_id] = checksum
+                is_same = before.get(item_id) == checksum
+                if is_same and redis_has_all:
+                    continue
+                value = encode(_message(item_id, found, similar.bundle.version))
+                if not is_same:
+                    sender.send(item_id.encode(), value)
+                self._put(changed, item_id, value)
+            sent = sender.sent
+            for item_id in before.keys() - now.keys():
+                sender.send(item_id.encode(), None)
+                self._put(changed, item_id, None)
+            sender.finish()
+            gone = sender.sent - sent
+        self._write_redis(changed)
+        self._published, self._redis_has_all = now, True
+        seconds = time.monotonic() - begun
+        return Published(model=similar.bundle.version, items=len(now), sent=sent, gone=gone, seconds=seconds)
+
+    def close(self) -> None:
+        """Leave Redis."""
+        if self._redis is not None:
+            self._redis.close()
+
+    def _put(self, changed: list[tuple[str, bytes | None]], item_id: str, value: bytes | None) -> None:
+        if self._redis is None:
+            return
+        changed.append((item_id, value))
+        if len(changed) >= _PIPELINE:
+            self._write_redis(changed)
+            changed.clear()
+
+    def _write_redis(self, changed: Iterable[tuple[str, bytes | None]]) -> None:
+        if self._redis is None:
+            return
+        pipeline = self._redis.pipeline(transaction=False)
+        for item_id, value in changed:
+            key = f"{self._topics.prefix}{KEY}{item_id}"
+            if value is None:
+                pipeline.delete(key)
+            else:
+                pipeline.set(key, value)
+        try:
+            pipeline.execute()
+        except (redis.RedisError, OSError) as error:
+            remedy = remedy_for(error)
+            raise PublishFailed(f"Redis did not take similar items: {error}{': ' if remedy else ''}{remedy}") from error
+
+    def _read_keys(self) -> dict[str, int]:
+        """Return the items that the topic has lists of, each with the checksum of its list."""
+        consumer: Consumer = build_client(
+            Consumer, consumer_options(self._servers, self._extra) | {"enable.partition.eof": True}
+        )
+        found: dict[str, int] = {}
+        try:
+            unread = set(assigned(consumer, self._topics.similar, from_beginning=True, timeout_s=_TIMEOUT_S) or ())
+            if not unread:
+                options = f"--bootstrap-servers HOST{self._topics.as_options()}"
+                raise TopicError(
+                    f"there is no topic {self._topics.similar}; `nextclick topics create {options}` makes it"
+                )
+            heard = time.monotonic()
+            while unread:
+                for message in consumer.consume(10_000, 0.2):
+                    heard = time.monotonic()
+                    error, key = message.error(), message.key()
+                    if error is not None and error.code() == KafkaError._PARTITION_EOF:
+                        unread.discard(message.partition())
+                    elif error is None and key is not None:
+                        _note(found, key, message.value())
+                if time.monotonic() - heard > _SILENCE_S:
+                    raise PublishFailed(f"{self._topics.similar} was not read to its end within {_SILENCE_S:g} s")
+        finally:
+            consumer.close()
+        return found
+
+
+def _note(found: dict[str, int], key: bytes, value: bytes | None) -> None:
+    item_id = key.decode(errors="replace")
+    if value is None:
+        found.pop(item_id, None)
+        return
+    try:
+        said = msgspec.json.decode(value, type=SimilarItems)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        found[item_id] = 0  # somebody else's: replaced, or removed
+        return
+    found[item_id] = _checksum([(one.item_id, one.score) for one in said.items], said.model)
+
+
+def _message(item_id: str, found: SimilarList, model: str) -> SimilarItems:
+    return SimilarItems(item_id, recommended(found), model, time.time_ns() // 1_000_000)
+
+
+def _checksum(found: SimilarList, model: str) -> int:
+    return zlib.crc32(msgspec.json.encode((model, found)))
