@@ -1,6 +1,6 @@
 """Shoppers who come back: sessions keyed by user with a time-out of days, against visits cut at 30 minutes.
 
-    python -m bench.learning.returning [--data-dir DIR] [--seeds 0 1] [--epochs N] [--json]
+    python -m bench.learning.returning [--data-dir DIR] [--seeds 0 1] [--epochs N] [--states] [--json]
 
 Kuairand's likes by user over two weeks. The same model learns from whole users, or from their visits, and both are
 asked for the same likes of the same held-out users: all but the first of each visit. `of all likes` has those that
@@ -48,9 +48,13 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=40)
     parser.add_argument("--hidden", type=int, default=64)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--states", action="store_true", help="what a worker keeps, and no training")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     raw = read_log(args.data_dir / FILES["kuairand"])
+    if args.states:
+        print(json.dumps({name: states(raw, timeout) for name, timeout in (("user", DAYS_MS), ("visit", GAP_MS))}))
+        return
     rows = [row for seed in args.seeds for row in measure(raw, seed, args)]
     for row, timeout in zip(rows, (DAYS_MS, GAP_MS), strict=False):
         row |= states(raw, timeout)
