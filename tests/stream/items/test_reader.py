@@ -129,8 +129,8 @@ def test_broker_that_does_not_answer_is_a_trouble_until_it_does(
 
 def test_figures_that_lay_around_count_from_when_they_were_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     reader = ItemsReader("127.0.0.1:1", "items", look=lambda: None)
-    monkeypatch.setattr(module.time, "monotonic", lambda: 5_000.0)
-    monkeypatch.setattr(module.time, "time", lambda: 1_700_000_000.0)
+    monkeypatch.setattr(time, "monotonic", lambda: 5_000.0)
+    monkeypatch.setattr(time, "time", lambda: 1_700_000_000.0)
     figures: dict[str, Any] = {
         "brokers": {"b": {"nodeid": 1, "rxidle": 100_000}},
         "topics": {"items": {"partitions": {"0": {"leader": 1}, "-1": {"leader": -1}}}},
