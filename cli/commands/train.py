@@ -46,7 +46,9 @@ def train(
     ] = None,
     preset: Annotated[str, option(metavar="NAME", help=f"Named model: {PRESETS}.", rich_help_panel=MODEL)] = "tron",
     epochs: Annotated[float | None, option(help="Passes over the log [the preset's].", rich_help_panel=MODEL)] = None,
-    seed: Annotated[int, option(help="The same seed gives the same model.", min=0, rich_help_panel=MODEL)] = 0,
+    seed: Annotated[
+        int, option(metavar="N", help="The same seed gives the same model.", min=0, rich_help_panel=MODEL)
+    ] = 0,
     negatives: Annotated[
         int | None,
         option(help="Negatives a batch; sasrec: a position [the preset's].", rich_help_panel=MODEL),
@@ -78,7 +80,9 @@ def train(
         bool,
         option("--typed", help="Let the model read what each event is (click, order, skip …).", rich_help_panel=MODEL),
     ] = False,
-    min_support: Annotated[int, option(help="Leave out items with fewer clicks.", min=1, rich_help_panel=MODEL)] = 1,
+    min_support: Annotated[
+        int, option(metavar="N", help="Leave out items with fewer clicks.", min=1, rich_help_panel=MODEL)
+    ] = 1,
     refit: Annotated[
         bool,
         option(
