@@ -92,7 +92,8 @@ def _informed(ranker: "Ranker", config: "ListsConfig", path: Path) -> "ListMaker
 
 def _shown(made: "RankedList") -> dict[str, Any]:
     items = [{"item_id": item, "score": score} for item, score in made.items]
-    return {"items": items, "fallback": made.fallback}
+    shown = {"items": items, "fallback": made.fallback}
+    return shown | ({"interests": list(made.interests)} if made.interests else {})
 
 
 def _session(items: str | None, item: list[str] | None, items_file: Path | None) -> list[str]:

@@ -17,7 +17,7 @@ from export.policy.choose import Candidates, Chosen, Rules, Stage, gather, pick,
 from export.policy.counts import Counts
 from export.policy.rule import Rule
 from export.policy.shopper import Shopper
-from export.policy.sources import Source
+from export.policy.sources import Ranking, Source
 from export.ranking.popularity import RankedList
 from export.ranking.ragged import Ragged
 
@@ -49,6 +49,7 @@ class _Open:
     candidates: Candidates = field(init=False)
     place: dict[int, int] = field(default_factory=dict)  # row -> its place among the candidates
     own: dict[int, Stage] = field(default_factory=dict)  # row -> all items that pass its filter, scored
+    interests: dict[int, dict[int, int]] = field(default_factory=dict)  # row -> item -> the interest it came from
 
 
 class Filling:
@@ -82,10 +83,10 @@ class Filling:
         wanted = [self._passing(one, self._rows) for number, one in self._open.items() if number in eager]
         owns = _union([ids for one in wanted for ids in one.values()])
         owns = owns if self._may_ask and len(owns) <= _MOST_TOGETHER else _NO_IDS
-        ids, scores, also = self._run.source.rank(self._rows, depth, np.concatenate([self._lifted, owns]))
-        lifted = also[:, : len(self._lifted)]
+        ranking = self._run.source.rank(self._rows, depth, np.concatenate([self._lifted, owns]))
+        also = ranking.also
         for number, one in self._open.items():
-            self._take(one, self._rows, ids, scores, lifted, depth)
+            self._take(one, self._rows, ranking, depth)
             if number in eager and len(owns):
                 self._take_own(one, self._passing(one, self._rows), self._rows, owns, also[:, len(self._lifted) :])
             left = self._choose(one, self._rows)
@@ -100,31 +101,25 @@ class Filling:
             own = {row: ids for row, ids in self._passing(one, left).items() if row not in one.own}
             if own and self._may_ask:
                 for rows, together in _groups(own):
-                    also = self._run.source.rank(rows, 1, together)[2]
+                    also = self._run.source.rank(rows, 1, together).also
                     self._take_own(one, own, rows, together, also)
             else:
                 assert depth < self._run.source.depth, "a ranking of everything leaves a list open"
                 depth = min(depth * _DEEPER, self._run.source.depth)
-                ids, scores, also = self._run.source.rank(left, depth, self._lifted)
-                self._take(one, left, ids, scores, also, depth)
+                self._take(one, left, self._run.source.rank(left, depth, self._lifted), depth)
             left = self._choose(one, left)
 
-    def _take(
-        self,
-        one: _Open,
-        rows: NDArray[np.int64],
-        ids: NDArray[np.int32],
-        scores: NDArray[np.float32],
-        also: NDArray[np.float32],
-        depth: int,
-    ) -> None:
-        """Make a ranking of some rows the candidates."""
+    def _take(self, one: _Open, rows: NDArray[np.int64], ranking: Ranking, depth: int) -> None:
+        """Make a ranking of some rows the candidates; scores of lifted items are the first of its others'."""
         standing = one.rule.standing
+        if ranking.interests is not None:
+            of_rows = zip(rows.tolist(), ranking.ids.tolist(), ranking.interests.tolist(), strict=True)
+            one.interests.update((row, dict(zip(ids, said, strict=True))) for row, ids, said in of_rows)
         one.candidates = gather(
-            ids,
-            scores,
+            ranking.ids,
+            ranking.scores,
             self._lifted,
-            also,
+            ranking.also[:, : len(self._lifted)],
             boost=standing.boost,
             allowed=standing.allowed,
             barred=one.barred.rows(rows).padded(),
@@ -174,7 +169,7 @@ class Filling:
             found = [self._pick(one, row, place) for row, place in zip(rows.tolist(), places, strict=True)]
         for row, chosen in zip(rows.tolist(), found, strict=True):
             if chosen is not None:
-                one.lists[row] = self._named(rule, row, chosen)
+                one.lists[row] = self._named(rule, row, chosen, one.interests.get(row))
         return np.array([row for row, chosen in zip(rows.tolist(), found, strict=True) if chosen is None], np.int64)
 
     def _pick(self, one: _Open, row: int, place: int) -> Chosen | None:
@@ -200,16 +195,18 @@ class Filling:
         self._counts.unfiltered += not compared and chosen is not None
         return chosen
 
-    def _named(self, rule: Rule, row: int, chosen: Chosen) -> RankedList:
+    def _named(self, rule: Rule, row: int, chosen: Chosen, of: Mapping[int, int] | None) -> RankedList:
         ids, scores = chosen
         items = self._vocabulary.items
         shown = self._run.source.shown(ids, scores)
         named = [(items[item - 1], score) for item, score in zip(ids, shown, strict=True)]
+        interests = [] if of is None else [of.get(item, -1) for item in ids]
         for place, item in rule.pins(self._run.shoppers[row]).items():
+            interests[place - 1 : place - 1] = [] if of is None else [-1]
             beside = named[min(place - 1, len(named) - 1)][1] if named else 0.0
             named.insert(place - 1, (item, beside))  # its score is that of the item it stands before
         self._counts.short += len(named) < rule.placement.k
-        return RankedList(named, self._run.source.fallback)
+        return RankedList(named, self._run.source.fallback, tuple(interests))
 
 
 def _groups(own: Mapping[int, NDArray[np.int32]]) -> list[tuple[NDArray[np.int64], NDArray[np.int32]]]:

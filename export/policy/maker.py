@@ -137,7 +137,10 @@ class ListMaker:
             ranked = self.ranker.rank_items(interest, self.config.k_max, exclude)
         self.counts.lists += len(shoppers) * len(placements)
         self.counts.short += sum(len(one.items) < place.k for one in ranked for place in placements)
-        return [[RankedList(one.items[: place.k], one.fallback) for place in placements] for one in ranked]
+        return [
+            [RankedList(one.items[: place.k], one.fallback, one.interests[: place.k]) for place in placements]
+            for one in ranked
+        ]
 
     def _runs(self, shoppers: Sequence[Shopper], heard: Heard) -> list[tuple[Run, list[int]]]:
         """Return what ranks whom: sessions with a known item the model, once for each `push`; others popularity."""

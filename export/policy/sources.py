@@ -4,7 +4,7 @@ B sessions, D places, C candidates, V catalogue, ids 1..V.
 """
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,14 @@ from export.ranking.ranker import Ranker
 
 __all__ = ["ByModel", "ByPopularity", "Ranking", "Source"]
 
-Ranking = tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.float32]]  # ids, scores (B, D); others' (B, C)
+
+class Ranking(NamedTuple):
+    """The best of some sessions, and the scores of candidates."""
+
+    ids: NDArray[np.int32]  # (B, D)
+    scores: NDArray[np.float32]  # (B, D)
+    also: NDArray[np.float32]  # (B, C)
+    interests: NDArray[np.int32] | None = None  # (B, D), of a model of several
 
 
 class Source(Protocol):
@@ -70,7 +77,7 @@ class ByModel:
         deep = self._ranker.rank_deep(
             sessions, depth, also=also, away=away, push=self._push, kinds=kinds, fresh=self._fresh
         )
-        return deep.ids, deep.scores, deep.also
+        return Ranking(deep.ids, deep.scores, deep.also, deep.interests)
 
     def shown(self, ids: Sequence[int], scores: Sequence[float]) -> Sequence[float]:
         """Return them as they are: logits, boosts included."""
@@ -97,7 +104,7 @@ class ByPopularity:
         first = self._order[:depth]
         shape = len(rows), len(first)
         every = np.broadcast_to(first, shape), np.broadcast_to(self._scores[first], shape)
-        return every[0], every[1], np.broadcast_to(self._scores[also], (len(rows), len(also)))
+        return Ranking(every[0], every[1], np.broadcast_to(self._scores[also], (len(rows), len(also))))
 
     def shown(self, ids: Sequence[int], scores: Sequence[float]) -> Sequence[float]:
         """Return shares of clicks, times what boosts make of them; 0 for an item that nobody clicked."""

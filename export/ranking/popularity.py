@@ -15,6 +15,7 @@ class RankedList(NamedTuple):
 
     items: list[tuple[str, float]]  # shop id and score, best first; a popularity list has shares of clicks as scores
     fallback: bool  # True: popularity, as no item of the session is known
+    interests: tuple[int, ...] = ()  # of a model of several: which of them each item came from, from 0; -1: none
 
 
 class PopularityRanker:

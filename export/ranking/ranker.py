@@ -18,7 +18,7 @@ from export.errors import BundleError, ConfigError
 from export.providers import Provider, require_provider
 from export.ranking.popularity import PopularityRanker, RankedList
 from export.ranking.ragged import Ragged
-from export.ranking.runtime import GraphRunner
+from export.ranking.runtime import GraphRunner, Ran
 
 __all__ = ["Deep", "RankedList", "Ranker", "RankerConfig"]
 
@@ -53,6 +53,7 @@ class Deep(NamedTuple):
     ids: NDArray[np.int32]  # (B, D) catalogue ids, best first, all of them different; 0 where no item is left
     scores: NDArray[np.float32]  # (B, D)
     also: NDArray[np.float32]  # (B, C) scores of the candidates given
+    interests: NDArray[np.int32] | None = None  # (B, D) which each item came from, of a model of several
 
 
 class Ranker:
@@ -131,7 +132,8 @@ class Ranker:
         codes = Ragged.of(kinds) if kinds is not None and self.typed else None
         if codes is not None and not np.array_equal(codes.lengths, rows.lengths):
             raise ValueError("kinds and items of a session differ in number")
-        return self._rank(rows, barred, k, codes)
+        ran = self._rank(rows, barred, k, codes)
+        return ran.ids, ran.scores
 
     def rank_items(
         self,
@@ -156,10 +158,10 @@ class Ranker:
         else:
             rows = Ragged.look_up(self.vocabulary, sessions)
         if rows.lengths.all():
-            return self._named(*self._rank(rows, without, k, codes))
+            return self._named(self._rank(rows, without, k, codes))
         known = np.flatnonzero(rows.lengths)
         told = None if codes is None else codes.rows(known)
-        ranked = iter(self._named(*self._rank(rows.rows(known), without.rows(known), k, told)))
+        ranked = iter(self._named(self._rank(rows.rows(known), without.rows(known), k, told)))
         return [next(ranked) if length else self.popular(k, barred[i]) for i, length in enumerate(rows.lengths)]
 
     @property
@@ -196,6 +198,7 @@ class Ranker:
             np.full((size, depth), PAD, dtype=np.int32),
             np.full((size, depth), -np.inf, dtype=np.float32),
             np.empty((size, len(candidates)), dtype=np.float32),
+            self._no_interests(size, depth),
         )
         others: dict[str, NDArray[Any]] = {"also": candidates} if len(candidates) else {}
         if fresh is not None:
@@ -212,6 +215,8 @@ class Ranker:
             deep.ids[bucket], deep.scores[bucket] = ran.ids, ran.scores
             if ran.also is not None and len(candidates):
                 deep.also[bucket] = ran.also
+            if deep.interests is not None and ran.interests is not None:
+                deep.interests[bucket] = ran.interests
         return deep
 
     def popular(self, k: int, exclude: Collection[str] = ()) -> RankedList:
@@ -233,31 +238,38 @@ class Ranker:
             told["preference"] = np.full(batch, self.config.preference, dtype=np.float32)
         return told
 
-    def _rank(
-        self, rows: Ragged, barred: Ragged, k: int, kinds: Ragged | None = None
-    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-        """Return what `rank` does for rows of known ids, none of them empty."""
+    def _rank(self, rows: Ragged, barred: Ragged, k: int, kinds: Ragged | None = None) -> Ran:
+        """Return what `rank` does for rows of known ids, none of them empty; and the interests, where there are any."""
         rows, width = rows.newest(self.window), min(k, self.k_max)
         kinds = None if kinds is None else kinds.newest(self.window)
         if len(rows.lengths) == 1 and width == k:  # as light traffic comes: nothing to sort
-            ran = self._runner.run(rows.padded(), barred.padded(), k, self._told(1, kinds))
-            return ran.ids, ran.scores
+            return self._runner.run(rows.padded(), barred.padded(), k, self._told(1, kinds))
+        interests = self._no_interests(len(rows.lengths), k)
         ids = np.full((len(rows.lengths), k), PAD, dtype=np.int32)
         scores = np.full((len(rows.lengths), k), -np.inf, dtype=np.float32)
         for bucket in self._buckets(rows.lengths, int(barred.lengths.max(initial=0))):
             told = self._told(len(bucket), kinds, bucket)
             ran = self._runner.run(rows.rows(bucket).padded(), barred.rows(bucket).padded(), width, told)
             ids[bucket, :width], scores[bucket, :width] = ran.ids, ran.scores
-        return ids, scores
+            if interests is not None and ran.interests is not None:
+                interests[bucket, :width] = ran.interests
+        return Ran(ids, scores, None, interests)
 
-    def _named(self, ids: NDArray[np.int32], scores: NDArray[np.float32]) -> list[RankedList]:
+    def _no_interests(self, rows: int, places: int) -> NDArray[np.int32] | None:
+        return np.full((rows, places), -1, dtype=np.int32) if self._runner.has_interests else None
+
+    def _named(self, ran: Ran) -> list[RankedList]:
         """Return the rows (B, K) as lists of shop ids; places where no item is left are cut off."""
+        ids, scores = ran.ids, ran.scores
         names = map(self.vocabulary.items.__getitem__, (ids.ravel() - 1).tolist())  # padding names the last item
         places = zip(names, scores.ravel().tolist(), strict=True)
         lists = [list(islice(places, ids.shape[1])) for _ in range(len(ids))]
         for short in np.flatnonzero(ids[:, -1] == PAD):
             lists[short] = lists[short][: np.count_nonzero(ids[short])]
-        return [RankedList(items, False) for items in lists]
+        if ran.interests is None:
+            return [RankedList(items, False) for items in lists]
+        said = ran.interests.tolist()
+        return [RankedList(items, False, tuple(of[: len(items)])) for items, of in zip(lists, said, strict=True)]
 
     def _check_ids(self, what: str, ids: NDArray[np.int32]) -> None:
         if ids.size and not (ids.min() > PAD and ids.max() <= len(self.vocabulary)):

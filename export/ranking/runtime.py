@@ -69,6 +69,7 @@ class GraphRunner:
         shapes = {value.name: value.shape for value in self._session.get_inputs()}
         self.hidden = int(shapes["fresh"][1]) if "fresh" in shapes else 0  # H of fresh items; 0: it takes none
         self.takes = frozenset(shapes)  # names of inputs
+        self.has_interests = "top_interests" in self._outputs  # it says which interest each item came from
 
     @property
     def provider(self) -> str:

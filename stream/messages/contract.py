@@ -124,6 +124,10 @@ class Recommendation(msgspec.Struct, frozen=True, omit_defaults=True):
     experiment: Annotated[str, Meta(description="whose variant it is; left out where there is none")] = ""
     teams: Annotated[list[str], Meta(description="of interleaved lists: the variant that each item came from")] = []
     placement: Annotated[str, Meta(description="where it stands; left out where the shop names no placements")] = ""
+    interests: Annotated[
+        list[int],
+        Meta(description="of a model of several: which of them each item came from, from 0; -1: none of them"),
+    ] = []
 
 
 class ModelAnnouncement(msgspec.Struct, frozen=True):

@@ -44,6 +44,7 @@ class Listed(NamedTuple):
     fallback: bool
     teams: tuple[str, ...] = ()  # of an interleaved list: the variant that each item came from
     k: int = 0  # items asked for; 0: not known
+    interests: tuple[int, ...] = ()  # of a model of several: which of them each item came from
 
 
 class Answer(NamedTuple):
@@ -55,16 +56,25 @@ class Answer(NamedTuple):
     by: ServedBy | None = None  # None: the live model of the worker's own variant
     placement: str = ""
     k: int = 0  # items asked for; 0: not known
+    interests: tuple[int, ...] = ()
     others: tuple[Listed, ...] = ()  # the lists of the other placements
 
     @classmethod
     def of(cls, lists: tuple[Listed, ...]) -> "Answer":
         """The answer of a list for each placement."""
         first = lists[0]
-        return cls(first.items, first.fallback, placement=first.placement, k=first.k, others=lists[1:])
+        return cls(
+            first.items,
+            first.fallback,
+            placement=first.placement,
+            k=first.k,
+            interests=first.interests,
+            others=lists[1:],
+        )
 
     @property
     def lists(self) -> tuple[Listed, ...]:
         """One for each placement."""
         teams = () if self.by is None else self.by.teams
-        return (Listed(self.placement, self.items, self.fallback, teams, self.k), *self.others)
+        first = Listed(self.placement, self.items, self.fallback, teams, self.k, self.interests)
+        return (first, *self.others)

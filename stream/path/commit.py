@@ -231,4 +231,5 @@ class CommitPath:
             experiment="" if by is None else by.experiment,
             teams=list(listed.teams),
             placement=listed.placement,
+            interests=list(listed.interests),
         )

@@ -123,4 +123,4 @@ class ShopLists:
 
 
 def _listed(placement: Placement, ranked: RankedList) -> Listed:
-    return Listed(placement.name, ranked.items, ranked.fallback, k=placement.k)
+    return Listed(placement.name, ranked.items, ranked.fallback, k=placement.k, interests=ranked.interests)

@@ -58,7 +58,7 @@ def test_run_with_items_publishes_newcomers_behind_the_clicked_items(run: tuple[
     assert bundle.popularity[:-5].all()
     assert {TOWER, FEATURES} <= set(bundle.manifest.files)
     assert "5 items without a click, by their attributes" in messages
-    ranked, fallback = Ranker(bundle).rank_items([["item-103"]], 45)[0]
+    ranked, fallback, _ = Ranker(bundle).rank_items([["item-103"]], 45)[0]
     assert not fallback
     assert {f"item-{n}" for n in range(101, 106)} <= {name for name, _ in ranked}
 

@@ -11,8 +11,17 @@ import pytest
 import torch
 from torch import Tensor
 
+from bench.rig.toy import toy_manifest
+from export.bundle.bundle import write_bundle
+from export.bundle.vocabulary import Vocabulary
 from export.graph.onnx import export_onnx
 from export.graph.parity import check_parity
+from export.items.item import Item
+from export.items.table import ItemTable
+from export.policy.config import ListsConfig, Pin, Policy
+from export.policy.maker import ListMaker
+from export.policy.shopper import Shopper
+from export.ranking.ranker import Ranker
 from model.nets.serving import ServingModel
 from tests.model.tiny import ITEMS, padded, tiny_encoder
 
@@ -100,3 +109,32 @@ def test_graph_with_interests_or_fresh_items_ranks_as_pytorch(name: str, tmp_pat
     assert check_parity(serving, graph, window=10, items=ITEMS, k=7).max_score_difference < 1e-4
     outputs = [value.name for value in ort.InferenceSession(str(graph)).get_outputs()]
     assert ("top_interests" in outputs) == (name != "committee")
+
+
+def test_lists_say_which_interest_each_item_came_from_with_and_without_a_policy(tmp_path: Path) -> None:
+    encoder = tiny_encoder(**SEVERAL["transformer"])
+    export_onnx(ServingModel([encoder]), tmp_path / "graph.onnx", window=encoder.config.window)
+    names = Vocabulary(f"item-{number}" for number in range(1, ITEMS + 1))
+    manifest = toy_manifest(ITEMS, k_max=10, window=encoder.config.window)
+    counts = np.arange(1, ITEMS + 1, dtype=np.int64)
+    bundle = write_bundle(
+        tmp_path / "b", onnx_file=tmp_path / "graph.onnx", vocabulary=names, popularity=counts, manifest=manifest
+    )
+    ranker, table = Ranker(bundle), ItemTable()
+    expected = run(ServingModel([encoder]), also=torch.tensor([0]).int())[3]
+    plain = ranker.rank_items([["item-3", "item-4", "item-5"]], 9, [["item-7"]])[0]
+    assert list(plain.interests) == expected[0].tolist()
+    said = dict(zip((item for item, _ in plain.items), plain.interests, strict=True))
+    hidden = plain.items[2][0]
+    for item in (hidden, "item-7"):
+        table.put(Item(item, available=False))
+    config = ListsConfig.single(8, Policy(pins=(Pin("item-9", 3),)))
+    by_policy = ListMaker(ranker, config, table).make([Shopper.of_clicks(["item-3", "item-4", "item-5"])])[0][0]
+    assert len(by_policy.interests) == len(by_policy.items) == 8
+    assert by_policy.items[2][0] == "item-9"
+    assert by_policy.interests[2] == -1
+    others = [
+        (item, of) for (item, _), of in zip(by_policy.items, by_policy.interests, strict=True) if item != "item-9"
+    ]
+    assert all(said.get(item, of) == of for item, of in others)
+    assert hidden not in dict(by_policy.items)
