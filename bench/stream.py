@@ -7,6 +7,7 @@ a second beside them (clicks of one session that share a micro-batch share a lis
 
     nextclick      the worker; exactly_once beside it
     bare_loop      consumer, ranker, producer: no durable state
+    policies       the worker with a policy (docs/policies.md) and a table of `--table` items; the others have neither
     no_ranking     the worker with a ranker that costs nothing
     quix           Quix Streams, its state store, an inference and a message an event, as its API has it
     quix_batched   the same, ranking in batches in a sink, and publishing past the library
@@ -37,14 +38,17 @@ from bench.measure.cluster import PARTITIONS, broker, ends
 from bench.measure.figures import SWAP_RATE, latency_table, summary, systems_table
 from bench.measure.latency import Latency, measure_latency
 from bench.measure.load import Sent, send
+from bench.measure.shop_items import POLICY, load_items
 from bench.measure.systems import Setting, System, nextclick, no_ranking, peer
 from bench.measure.throughput import Throughput, measure_throughput
 from bench.peers.quix_env import quix_python
+from export.bundle.bundle import load_bundle
 from export.registry.registry import Registry
 from model.presets import PRESETS
 from stream.kafka.topics import create_topics
 
-SYSTEMS = ("nextclick", "exactly_once", "bare_loop", "no_ranking", "quix", "quix_batched", "naive_faust")
+SYSTEMS = ("nextclick", "exactly_once", "policies", "bare_loop", "no_ranking", "quix", "quix_batched", "naive_faust")
+DEFAULT = tuple(name for name in SYSTEMS if name != "policies")
 EXACTLY_ONCE = ("--guarantee", "exactly-once")
 SLOW = ("quix", "quix_batched", "naive_faust")  # stopped after --peer-seconds
 
@@ -67,8 +71,9 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--preset", choices=PRESETS, default="tron", metavar="NAME", help="model of random weights")
     parser.add_argument("--items", type=int, default=26_000, help="catalogue, at least")
     parser.add_argument("--clicks", type=int, default=150_000, help="backlog")
+    parser.add_argument("--table", type=int, default=1_000_000, help="items on their topic, for policies")
     parser.add_argument("--workers", type=int, default=1, help="processes of every system, but for no_ranking")
-    parser.add_argument("--systems", nargs="*", choices=SYSTEMS, default=list(SYSTEMS), metavar="NAME")
+    parser.add_argument("--systems", nargs="*", choices=SYSTEMS, default=list(DEFAULT), metavar="NAME")
     parser.add_argument("--repeats", type=int, default=3, help="runs of each system, in turn")
     parser.add_argument("--peer-seconds", type=float, default=15, help="after which a slow peer is stopped")
     parser.add_argument("--quix-python", type=Path, help="interpreter with quixstreams; left out: one is made")
@@ -82,18 +87,20 @@ def run(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Measure all that was asked for; returns what is printed."""
     clicks = read_clicks(args.data, args.clicks) if args.data else simulate_clicks(args.items, args.clicks)
     registry, version = prepare_registry(args, clicks, folder)
-    systems, left_out = choose(args)
+    systems, left_out = choose(args, folder)
     with broker(args.bootstrap_servers) as bootstrap:
         setting = Setting(bootstrap=bootstrap, registry=registry, bundle=Registry(registry).fetch(version))
         create_topics(bootstrap, partitions=PARTITIONS, group="bench")
         if any(ends(bootstrap, "clicks").values()):
             raise SystemExit(f"the topic clicks at {bootstrap} holds clicks already, which would be counted, too")
+        table = fill_table(args, bootstrap, registry, version)
         sent = send(bootstrap, clicks)
         runs = measure_all(systems, setting, sent, args, folder)
         latencies = open_loops(setting, clicks, args, folder)
     return {
         **summary(runs, latencies),
         "left_out": left_out,
+        "table": table,
         "backlog": len(clicks),
         "sessions": len({session for session, _, _ in clicks}),
         "items": Registry(registry).manifest(version).items,
@@ -121,11 +128,36 @@ def prepare_registry(args: argparse.Namespace, clicks: Sequence[Click], folder: 
     return registry, live
 
 
-def choose(args: argparse.Namespace) -> tuple[list[System], dict[str, str]]:
+def fill_table(args: argparse.Namespace, bootstrap: str, registry: Path, version: str) -> int:
+    """Put the items on their topic where a system looks at them: those of the model, and more."""
+    if "policies" not in args.systems:
+        return 0
+    names = list(load_bundle(Registry(registry).fetch(version)).vocabulary.items)
+    names += [f"more-{number}" for number in range(args.table - len(names))]
+    return load_items(bootstrap, names[: max(args.table, 1)])
+
+
+def no_items(folder: Path) -> tuple[str, ...]:
+    """The options of a worker that has no policy, and looks for items where there are none."""
+    names = folder / "topics"
+    names.write_text("items=no-items\n")
+    return "--topics", str(names)
+
+
+def with_policy(folder: Path) -> tuple[str, ...]:
+    """The options of a worker that has a policy."""
+    policy = folder / "lists.toml"
+    policy.write_text(POLICY)
+    return "--policy", str(policy)
+
+
+def choose(args: argparse.Namespace, folder: Path) -> tuple[list[System], dict[str, str]]:
     """The systems to run, and why others that were asked for are left out."""
+    plain, by_policy = no_items(folder), with_policy(folder)
     systems: dict[str, Callable[[], System]] = {
-        "nextclick": lambda: nextclick(workers=args.workers),
-        "exactly_once": lambda: nextclick("exactly_once", workers=args.workers, options=EXACTLY_ONCE),
+        "nextclick": lambda: nextclick(workers=args.workers, options=plain),
+        "exactly_once": lambda: nextclick("exactly_once", workers=args.workers, options=(*EXACTLY_ONCE, *plain)),
+        "policies": lambda: nextclick("policies", workers=args.workers, options=by_policy),
         "bare_loop": lambda: peer("bare_loop", workers=args.workers),
         "no_ranking": no_ranking,
         "quix": lambda: peer("quix", "quix_app", workers=args.workers, python=quix()),
@@ -172,10 +204,14 @@ def open_loops(setting: Setting, clicks: Sequence[Click], args: argparse.Namespa
     """Latency of one worker at each of the rates and around a swap, and exactly once; nothing without rates."""
     if not args.rates:
         return []
-    measured = list(measure_latency(nextclick(), setting, clicks, args.rates, args.seconds, folder, swap=True))
-    if "exactly_once" in args.systems:
-        exactly_once = nextclick("exactly_once", options=EXACTLY_ONCE)
-        measured += measure_latency(exactly_once, setting, clicks, [SWAP_RATE], args.seconds, folder, swap=False)
+    plain = no_items(folder)
+    worker = nextclick(options=plain)
+    measured = list(measure_latency(worker, setting, clicks, args.rates, args.seconds, folder, swap=True))
+    others = {"exactly_once": (*EXACTLY_ONCE, *plain), "policies": with_policy(folder)}
+    for name, options in others.items():
+        if name in args.systems:
+            one = nextclick(name, options=options)
+            measured += measure_latency(one, setting, clicks, [SWAP_RATE], args.seconds, folder, swap=False)
     progress.print(latency_table(measured))
     return measured
 

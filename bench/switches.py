@@ -25,9 +25,9 @@ from pathlib import Path
 from confluent_kafka import Producer
 
 from bench.measure.bundles import publish_random
+from bench.measure.shop_items import load_items
 from bench.rig.brokers.base import Broker
 from bench.rig.brokers.jvm import JvmBroker
-from bench.rig.brokers.process import wait_for
 from bench.rig.clients import Flow, Lists, Storefront
 from bench.rig.workers import Worker
 from export.registry.registry import Registry
@@ -166,7 +166,7 @@ def _run(args: argparse.Namespace, broker: Broker, folder: Path) -> dict[str, ob
     publish_random(registry, names, folder / "scratch", name="tron-fast")
     Registry(str(registry)).promote("1")
     create_topics(broker.bootstrap, partitions=PARTITIONS, group="workers")
-    _load(broker.bootstrap, args.table)
+    load_items(broker.bootstrap, (f"item-{n}" for n in range(1, args.table + 1)), all_available=True)
     fleet = Fleet(broker, registry, folder, ("--k", str(K), "--max-items", str(max(args.table, 1_000) + 1_000)))
     began = time.monotonic()
     fleet.start()
@@ -239,22 +239,6 @@ class _Reader:
     def _run(self) -> None:
         while not self._ended.is_set():
             self._lists.poll(0.05)
-
-
-def _load(bootstrap: str, count: int) -> None:
-    """Put so many items on the topic, all of them available."""
-    producer = Producer(
-        {"bootstrap.servers": bootstrap, "partitioner": "murmur2_random", "linger.ms": 50, "log_level": 0}
-    )
-    for number in range(1, count + 1):
-        value = b'{"item_id":"item-%d","attributes":{"brand":"b%d"},"price":%d}' % (number, number % 200, number % 97)
-        while True:
-            try:
-                producer.produce("items", value, b"item-%d" % number)
-                break
-            except BufferError:
-                producer.poll(0.1)
-    wait_for("the items to be confirmed", lambda: producer.flush(10) == 0, 120)
 
 
 def _parse() -> argparse.Namespace:

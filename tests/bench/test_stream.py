@@ -28,19 +28,19 @@ def test_an_unknown_system_is_refused() -> None:
 
 
 def test_quix_is_left_out_with_the_reason_where_its_environment_cannot_be_made(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     def no_index() -> Path:
         raise subprocess.CalledProcessError(1, ["pip"])
 
     monkeypatch.setattr(stream, "quix_python", no_index)
-    systems, left_out = choose(parse(["--systems", "nextclick", "quix"]))
+    systems, left_out = choose(parse(["--systems", "nextclick", "quix"]), tmp_path)
     assert [system.name for system in systems] == ["nextclick"]
     assert "could not be made" in left_out["quix"]
 
 
-def test_every_name_makes_a_system_of_that_name() -> None:
-    systems, left_out = choose(parse(["--quix-python", "python-with-quix"]))
+def test_every_name_makes_a_system_of_that_name(tmp_path: Path) -> None:
+    systems, left_out = choose(parse(["--quix-python", "python-with-quix", "--systems", *SYSTEMS]), tmp_path)
     assert (tuple(system.name for system in systems), left_out) == (SYSTEMS, {})
 
 
