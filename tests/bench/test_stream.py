@@ -16,9 +16,9 @@ from bench.stream import SYSTEMS, choose, parse
 SETTING = Setting(bootstrap="host:1", registry=Path("r"), bundle=Path("b"))
 
 
-def test_by_default_everything_is_measured() -> None:
+def test_by_default_everything_is_measured_but_policies_which_take_a_million_items() -> None:
     args = parse([])
-    assert tuple(args.systems) == SYSTEMS
+    assert set(SYSTEMS) - set(args.systems) == {"policies"}
     assert 1_000 in args.rates
 
 
