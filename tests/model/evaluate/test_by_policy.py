@@ -49,3 +49,11 @@ def test_one_of_several_placements_must_be_chosen(tmp_path: Path) -> None:
         one_list(path, None, 20)
     with pytest.raises(ConfigError, match="no placement 'list'"):
         one_list(path, "list", 20)
+
+
+def test_a_pin_beyond_the_cut_off_is_not_moved_up(ranker: Ranker, tmp_path: Path) -> None:
+    config = one_list(write(tmp_path / "p.toml", 'k = 9\npins = [{item = "item-3", place = 8}]'), None, 2)
+    session = np.array([7], np.int32)
+    ids, _ = PolicyScorer(ranker, config).rank([session], 2)
+    best = [number for number in ranker.rank([session], 3)[0][0].tolist() if number != 3]
+    assert ids[0].tolist() == best[:2]
