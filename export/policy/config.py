@@ -117,6 +117,11 @@ class ListsConfig(msgspec.Struct, frozen=True):
         return frozenset().union(*(one.policy.blocked for one in self.placements))
 
     @property
+    def reads_items(self) -> bool:
+        """Whether a list depends on attributes, prices or ages of items."""
+        return any(one.policy.filter or one.policy.at_most or one.policy.boost for one in self.placements)
+
+    @property
     def k_max(self) -> int:
         """The longest list asked for."""
         return max(one.k for one in self.placements)

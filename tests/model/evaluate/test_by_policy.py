@@ -8,7 +8,9 @@ import pytest
 from bench.rig.toy import toy_bundle
 from export.errors import ConfigError
 from export.ranking.ranker import Ranker
+from model.data.readers import ReadOptions
 from model.evaluate.by_policy import PolicyScorer, one_list
+from model.evaluate.report import evaluate_bundle
 
 
 @pytest.fixture(scope="module")
@@ -57,3 +59,11 @@ def test_a_pin_beyond_the_cut_off_is_not_moved_up(ranker: Ranker, tmp_path: Path
     ids, _ = PolicyScorer(ranker, config).rank([session], 2)
     best = [number for number in ranker.rank([session], 3)[0][0].tolist() if number != 3]
     assert ids[0].tolist() == best[:2]
+
+
+def test_a_policy_that_reads_items_without_them_is_said(ranker: Ranker, tmp_path: Path) -> None:
+    policy, data, said = write(tmp_path / "p.toml", "at_most = {brand = 1}"), tmp_path / "log.csv", list[str]()
+    data.write_text("session_id,item_id,timestamp\ns,item-1,1\ns,item-2,2\n")
+    figures = evaluate_bundle(ranker.bundle.path, data, ReadOptions(), (5,), 1, policy=policy, say=said.append)
+    assert any("name their files by --items" in line for line in said)
+    assert figures["unfiltered"] == 0
