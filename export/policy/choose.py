@@ -53,6 +53,7 @@ class Rules:
     k: int
     caps: Sequence[tuple[int, Callable[[int], Sequence[int]]]] = ()  # so many of a value, and the values of an item
     pinned: Sequence[int] = ()  # they stand in the list anyway, and count
+    outside: Sequence[Sequence[int]] = ()  # of each cap, values of pinned items that the model lacks: they count
 
 
 def gather(
@@ -123,6 +124,9 @@ class _Choice:
         self._pinned = frozenset(rules.pinned)
         for item in rules.pinned:
             self._count(item)
+        for codes, counts in zip(rules.outside, self._counts, strict=False):
+            for code in codes:
+                counts[code] = counts.get(code, 0) + 1
 
     @property
     def is_full(self) -> bool:
