@@ -18,6 +18,8 @@ from export.bundle.vocabulary import PAD
 
 __all__ = ["Candidates", "Chosen", "Rules", "Stage", "gather", "pick", "straight"]
 
+_AT_ONCE = 4_000_000  # comparisons, a byte each
+
 Chosen = tuple[list[int], list[float]]  # catalogue ids and scores, best first
 
 
@@ -84,12 +86,26 @@ def gather(
         scored += boost[every]
     shown = allowed[every]
     if barred.any():
-        shown &= ~(every[:, :, None] == barred[:, None, :]).any(axis=2)
+        shown &= ~_among(every, barred, len(allowed))
     scored[~shown] = -np.inf
     order = np.argsort(-scored, axis=1, kind="stable")
     none_left = ids[:, -1] == PAD
     bound = np.where(none_left | whole, -np.inf, scores[:, -1].astype(np.float64) + slack)
     return Candidates(np.take_along_axis(every, order, 1), np.take_along_axis(scored, order, 1), bound)
+
+
+def _among(ids: NDArray[np.int32], barred: NDArray[np.int32], size: int) -> NDArray[np.bool_]:
+    """Tell which ids (B, M), below `size`, are among those of their row in `barred` (B, E)."""
+    if ids.size * barred.shape[1] <= _AT_ONCE:
+        found: NDArray[np.bool_] = (ids[:, :, None] == barred[:, None, :]).any(axis=2)
+        return found
+    found = np.empty(ids.shape, dtype=np.bool_)  # one by one: a ranking of everything would take gigabytes
+    marked = np.zeros(size, dtype=np.bool_)
+    for row, out in enumerate(barred):
+        marked[out] = True
+        found[row] = marked[ids[row]]
+        marked[out] = False
+    return found
 
 
 def straight(candidates: Candidates, k: int) -> list[Chosen | None]:
