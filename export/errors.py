@@ -2,6 +2,7 @@
 
     NextclickError                  exit code 1
     ├── ConfigError                 exit code 2: an option or a configuration value is wrong
+    │   └── UnreadableFile          exit code 2: a list that it names can't be used; `path` says which
     ├── BundleError                 a bundle can't be used; `reason` says why in one word
     ├── RegistryError               the registry can't do what was asked
     │   ├── RegistryMissing         there is no registry at that address
@@ -13,6 +14,8 @@
 `model.errors` and `stream.errors` hang their own under the same root, so that a command needs one `except`.
 """
 
+import pathlib  # as a module: each class in here is an error
+
 __all__ = [
     "BadItem",
     "BundleError",
@@ -22,6 +25,7 @@ __all__ = [
     "ProviderUnavailable",
     "RegistryError",
     "RegistryMissing",
+    "UnreadableFile",
     "VersionUnknown",
 ]
 
@@ -36,6 +40,17 @@ class ConfigError(NextclickError):
     """An option or a configuration value is wrong: nothing was started, correct it and run again."""
 
     exit_code = 2
+
+
+class UnreadableFile(ConfigError):
+    """A list that a configuration names cannot be used as it is; `path` is the file whose change may mend that."""
+
+    def __init__(self, message: str, path: pathlib.Path) -> None:
+        super().__init__(message, path)  # both, as errors are pickled by their arguments
+        self.path = path
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class BundleError(NextclickError):

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from export.errors import ConfigError
+from export.errors import UnreadableFile
 
 __all__ = ["read_id_list", "read_lines"]
 
@@ -27,7 +27,7 @@ def read_id_list(path: Path, what: str) -> list[str]:
     for number, line in enumerate(read_lines(path, what), 1):
         text = line.strip(_BLANKS)
         if text.startswith('"'):
-            ids.append(_unquoted(text, f"line {number} of {path}"))
+            ids.append(_unquoted(text, number, path))
         elif text and not text.startswith("#"):
             ids.append(text)
     return ids
@@ -38,17 +38,21 @@ def read_lines(path: Path, what: str) -> list[str]:
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError:  # whose words quote a piece of the file, of a password perhaps
-        raise ConfigError(f"{what} in {path} cannot be read: it is not UTF-8") from None
-    except OSError as error:
-        raise ConfigError(f"{what} in {path} cannot be read: {error.strerror or error}") from error
+        raise UnreadableFile(f"{what} in {path} cannot be read: it is not UTF-8", path) from None
+    except (OSError, ValueError) as error:  # ValueError: the name has a character that none can have
+        raise UnreadableFile(
+            f"{what} in {path} cannot be read: {getattr(error, 'strerror', '') or error}", path
+        ) from error
     return text.split("\n")
 
 
-def _unquoted(text: str, place: str) -> str:
+def _unquoted(text: str, number: int, path: Path) -> str:
+    place = f"line {number} of {path}"
     try:
         found = msgspec.json.decode(text.encode(), type=str)
     except msgspec.MsgspecError as error:
-        raise ConfigError(f'{place}: what begins with a quote must be a JSON string, such as "\\"7\\" bowl"') from error
+        message = f'{place}: what begins with a quote must be a JSON string, such as "\\"7\\" bowl"'
+        raise UnreadableFile(message, path) from error
     if not found:
-        raise ConfigError(f"{place}: an id is not empty")
+        raise UnreadableFile(f"{place}: an id is not empty", path)
     return found

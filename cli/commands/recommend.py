@@ -58,9 +58,12 @@ def recommend(
     session, disliked = _session(items, item, items_file), dislike or []
     config = ListsConfig.single(k) if policy is None else read_lists(policy, k)
     ranker = Ranker(load_bundle(local_bundle(bundle)), RankerConfig(warm_up=False))
-    ranker.check_k(config.k_max)
+    if policy is None or "k" not in ranker.takes:  # what a policy asks for is ranked as deep as needed, as in a worker
+        ranker.check_k(config.k_max)
     shopper = Shopper([*session, *disliked], "c" * len(session) + "d" * len(disliked))
     maker = ListMaker(ranker, config) if catalogue is None else _informed(ranker, config, catalogue)
+    if catalogue is None and config.reads_items:
+        say("nothing is known of the items, so filters, caps and boosts do nothing: name their files by --catalogue")
     lists = list(zip(config.placements, maker.make([shopper])[0], strict=True))
     if json:
         shown = [{"placement": place.name, **_shown(made)} for place, made in lists]

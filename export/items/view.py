@@ -41,6 +41,11 @@ class CatalogueView:
         return self._revision
 
     @property
+    def as_of(self) -> tuple[int, int]:
+        """The revision and the generation of the table that it shows: they differ when anything else is shown."""
+        return self._revision, self._generation
+
+    @property
     def available(self) -> NDArray[np.bool_]:
         """Whether an item may be shown, (V + 1,); an item that is gone may not. Row 0: false."""
         return _read_only(self._available)

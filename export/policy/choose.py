@@ -18,6 +18,8 @@ from export.bundle.vocabulary import PAD
 
 __all__ = ["Candidates", "Chosen", "Rules", "Stage", "gather", "pick", "straight"]
 
+_AT_ONCE = 4_000_000  # comparisons, a byte each
+
 Chosen = tuple[list[int], list[float]]  # catalogue ids and scores, best first
 
 
@@ -53,6 +55,7 @@ class Rules:
     k: int
     caps: Sequence[tuple[int, Callable[[int], Sequence[int]]]] = ()  # so many of a value, and the values of an item
     pinned: Sequence[int] = ()  # they stand in the list anyway, and count
+    outside: Sequence[Sequence[int]] = ()  # of each cap, values of pinned items that the model lacks: they count
 
 
 def gather(
@@ -83,12 +86,26 @@ def gather(
         scored += boost[every]
     shown = allowed[every]
     if barred.any():
-        shown &= ~(every[:, :, None] == barred[:, None, :]).any(axis=2)
+        shown &= ~_among(every, barred, len(allowed))
     scored[~shown] = -np.inf
     order = np.argsort(-scored, axis=1, kind="stable")
     none_left = ids[:, -1] == PAD
     bound = np.where(none_left | whole, -np.inf, scores[:, -1].astype(np.float64) + slack)
     return Candidates(np.take_along_axis(every, order, 1), np.take_along_axis(scored, order, 1), bound)
+
+
+def _among(ids: NDArray[np.int32], barred: NDArray[np.int32], size: int) -> NDArray[np.bool_]:
+    """Tell which ids (B, M), below `size`, are among those of their row in `barred` (B, E)."""
+    if ids.size * barred.shape[1] <= _AT_ONCE:
+        found: NDArray[np.bool_] = (ids[:, :, None] == barred[:, None, :]).any(axis=2)
+        return found
+    found = np.empty(ids.shape, dtype=np.bool_)  # one by one: a ranking of everything would take gigabytes
+    marked = np.zeros(size, dtype=np.bool_)
+    for row, out in enumerate(barred):
+        marked[out] = True
+        found[row] = marked[ids[row]]
+        marked[out] = False
+    return found
 
 
 def straight(candidates: Candidates, k: int) -> list[Chosen | None]:
@@ -123,6 +140,9 @@ class _Choice:
         self._pinned = frozenset(rules.pinned)
         for item in rules.pinned:
             self._count(item)
+        for codes, counts in zip(rules.outside, self._counts, strict=False):
+            for code in codes:
+                counts[code] = counts.get(code, 0) + 1
 
     @property
     def is_full(self) -> bool:

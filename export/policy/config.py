@@ -34,9 +34,9 @@ from typing import Any, Literal
 
 import msgspec
 
-from export.errors import ConfigError
+from export.errors import ConfigError, UnreadableFile
 from export.id_lists import read_id_list
-from export.ids import id_fault
+from export.ids import id_fault, normal_id
 
 __all__ = ["Boost", "Excluded", "Filter", "ListsConfig", "Pin", "Placement", "Policy", "parse_lists", "read_lists"]
 
@@ -117,6 +117,11 @@ class ListsConfig(msgspec.Struct, frozen=True):
         return frozenset().union(*(one.policy.blocked for one in self.placements))
 
     @property
+    def reads_items(self) -> bool:
+        """Whether a list depends on attributes, prices or ages of items."""
+        return any(one.policy.filter or one.policy.at_most or one.policy.boost for one in self.placements)
+
+    @property
     def k_max(self) -> int:
         """The longest list asked for."""
         return max(one.k for one in self.placements)
@@ -160,10 +165,12 @@ def parse_lists(content: bytes, k: int, *, folder: Path = Path(), where: str = "
         said = msgspec.convert(tomllib.loads(content.decode("utf-8-sig")), _File)
     except UnicodeDecodeError:
         raise ConfigError(f"{where} is not UTF-8") from None
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError, RecursionError) as error:
+    except (ValueError, msgspec.ValidationError, RecursionError) as error:  # a number of 5,000 digits is a ValueError
         raise ConfigError(f"{where}: {error}") from error
     if len(said.placements) > _MOST_PLACEMENTS:
         raise ConfigError(f"{where} names {len(said.placements)} placements; at most {_MOST_PLACEMENTS}")
+    if "" in said.placements:
+        raise ConfigError(f"{where}: a placement has no name; one list that needs none has its k at the top")
     base = _merged(Policy(), said, folder)
     files = tuple(folder / one.blocked_file for one in (said, *said.placements.values()) if one.blocked_file)
     length = k if said.k is None else said.k
@@ -182,9 +189,23 @@ def _merged(base: Policy, said: _Rules, folder: Path) -> Policy:
         name: value for name in Policy.__struct_fields__ if (value := getattr(said, name)) is not None
     }
     if said.blocked is not None or said.blocked_file is not None:
-        listed = read_id_list(folder / said.blocked_file, "the blocked items") if said.blocked_file else []
-        given["blocked"] = frozenset((*(said.blocked or ()), *listed))
+        listed = _listed(folder / said.blocked_file) if said.blocked_file else []
+        given["blocked"] = frozenset(map(_normal, (*(said.blocked or ()), *listed)))
+    if said.pins is not None:
+        given["pins"] = tuple(Pin(_normal(pin.item), pin.place) for pin in said.pins)
     return msgspec.structs.replace(base, **given)
+
+
+def _listed(path: Path) -> list[str]:
+    """The blocked items of a file; a pipe is refused, as who follows the file would wait in it for ever."""
+    if path.is_fifo():
+        raise UnreadableFile(f"the blocked items in {path} cannot be read: it is a pipe; name a file", path)
+    return read_id_list(path, "the blocked items")
+
+
+def _normal(item: str) -> str:
+    """The id that a text means, by the law of ids; the text itself where it is none."""
+    return normal_id(item) or item
 
 
 def _checked(placement: Placement, where: str) -> Placement:
@@ -203,7 +224,10 @@ def _checked(placement: Placement, where: str) -> Placement:
         require(most >= 1, f"at_most: {attribute} = {most}; at least 1 (what is never shown is blocked)")
     for boost in policy.boost:
         fits = math.isfinite(boost.factor) and 1 / _LARGEST_FACTOR <= boost.factor <= _LARGEST_FACTOR
-        require(fits, f"the factor of {boost.attribute} = {boost.value!r} is {boost.factor}; it must be above 0")
+        require(
+            fits,
+            f"the factor of {boost.attribute} = {boost.value!r} is {boost.factor}; it must be 0.000001 to 1,000,000",
+        )
     places = [pin.place for pin in policy.pins]
     require(len(set(places)) == len(places), "two pins stand at one place")
     require(len({pin.item for pin in policy.pins}) == len(places), "an item is pinned twice")
@@ -213,4 +237,8 @@ def _checked(placement: Placement, where: str) -> Placement:
     if (rule := policy.filter) is not None:
         for price in (rule.price_from, rule.price_to, rule.newer_than_days):
             require(price is None or (math.isfinite(price) and price >= 0), f"{price} is no price or age of a filter")
+        for attribute, values in rule.where.items():
+            require(bool(values), f"filter: where names no value of {attribute}; leave it out, or name one")
+        ends = rule.price_from, rule.price_to
+        require(None in ends or ends[0] <= ends[1], f"filter: no price lies from {ends[0]} to {ends[1]}")  # type: ignore[operator]
     return placement

@@ -179,6 +179,7 @@ class Filling:
             k=rule.placement.k - len(pins),
             caps=rule.caps,
             pinned=[index for item in pins.values() if (index := self._vocabulary.index(item))],
+            outside=rule.values_outside(pins.values()),
         )
         ranked = Stage(*one.candidates.row(place))
         if rule.placement.policy.filter is None:

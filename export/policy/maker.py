@@ -76,7 +76,9 @@ class ListMaker:
         pending, self._pending = self._pending, None
         if pending is not None:
             self._has(pending)
-        changed = pending is not None or (self._view is not None and self._view.refresh())
+        if self._view is not None:
+            self._view.refresh()  # it may have refreshed by itself while lists were made
+        changed = pending is not None or (self._view is not None and self._view.as_of != self._stood_as_of)
         if changed or (self._ages and self._now() * 1000 - self._stood_ms > _AGE_MS):
             self._stand()
             return True
@@ -108,6 +110,7 @@ class ListMaker:
 
     def _stand(self) -> None:
         self._stood_ms = int(self._now() * 1000)
+        self._stood_as_of = None if self._view is None else self._view.as_of
         self._rules: list[Rule] = []
         for placement in self.config.placements:
             self._rules.append(Rule(placement, self._vocabulary, self._view, self._stood_ms))

@@ -1,11 +1,12 @@
 """One placement's policy as it is at the moment: what of a session's candidates it lets pass, caps, pins and bars."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from export.bundle.vocabulary import Vocabulary
+from export.items.values import is_path, prefixes
 from export.items.view import CatalogueView
 from export.policy.config import Placement
 from export.policy.shopper import Shopper, excluded_items
@@ -58,6 +59,16 @@ class Rule:
             if pin.item not in out and pin.item not in policy.blocked and self._may_be_shown(pin.item)
         }
 
+    def values_outside(self, items: Iterable[str]) -> list[list[int]]:
+        """Return, of each cap, the values' codes of those items that the model does not know, once an item."""
+        names, view = self.placement.policy.at_most, self._view
+        if not names or view is None:
+            return []
+        known = [found for item in items if item not in self._vocabulary and (found := view.table.get(item))]
+        return [
+            [code for item in known for code in _codes(view, name, item.attributes.get(name, ()))] for name in names
+        ]
+
     def _may_be_shown(self, item: str) -> bool:
         if index := self._vocabulary.index(item):
             return bool(self.standing.allowed[index])
@@ -78,3 +89,8 @@ class Rule:
             return found
 
         return values
+
+
+def _codes(view: CatalogueView, attribute: str, texts: Sequence[str]) -> set[int]:
+    every = [*texts, *(one for text in texts for one in prefixes(text))] if is_path(attribute) else texts
+    return {code for text in every if (code := view.value_code(attribute, text)) is not None}

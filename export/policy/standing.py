@@ -100,5 +100,5 @@ class Standing:
             if rule.price_to is not None:
                 found &= view.price <= rule.price_to
         if rule.newer_than_days is not None:
-            found &= view.created > now_ms - rule.newer_than_days * _DAY_MS
+            found &= (view.created > now_ms - rule.newer_than_days * _DAY_MS) & (view.created != 0)  # 0: unknown
         return None if found[1:].all() else found

@@ -32,7 +32,8 @@ def one_list(path: Path, placement: str | None, k: int) -> ListsConfig:
     chosen = [one for one in config.placements if placement in (None, one.name)]
     if not chosen:
         raise ConfigError(f"{path} names no placement {placement!r}, but {', '.join(map(repr, names))}")
-    return ListsConfig((msgspec.structs.replace(chosen[0], k=k),), config.files)
+    longest = max([k, *(pin.place for pin in chosen[0].policy.pins)])  # pins beyond K stand where they stand
+    return ListsConfig((msgspec.structs.replace(chosen[0], k=longest),), config.files)
 
 
 class PolicyScorer:

@@ -67,11 +67,19 @@ def evaluate_bundle(
         found = _figures(ranker, raw, ranker.vocabulary, cutoffs, ranker.window)
         return {**found, **pairwise(ranker, every)}
     k = min(max(cutoffs, default=1), len(ranker.vocabulary))
-    table = None if items is None else read_items_aloud(items, say)
-    scorer = PolicyScorer(ranker, one_list(policy, placement, k), table)
+    table, config = None if items is None else read_items_aloud(items, say), one_list(policy, placement, k)
+    if items is None and config.reads_items:
+        say("nothing is known of the items, so filters, caps and boosts do nothing: name their files by --items")
+    scorer = PolicyScorer(ranker, config, table)
     found = _figures(scorer, raw, ranker.vocabulary, cutoffs, ranker.window)
     counts = scorer.counts
-    return {**found, "short": counts.short, "filled": counts.filled, "hidden": counts.hidden}
+    return {
+        **found,
+        "short": counts.short,
+        "filled": counts.filled,
+        "unfiltered": counts.unfiltered,
+        "hidden": counts.hidden,
+    }
 
 
 def pairwise(ranker: Ranker, raw: RawLog) -> dict[str, float]:

@@ -1,8 +1,9 @@
 """The lists that a worker makes: the shop's policy and placements, over the items as they are now, by any ranker."""
 
 import logging
+import threading
 from collections.abc import Callable, Container, Sequence
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, proxy
 
 from export.items.table import ItemTable
 from export.policy.catalogue import Newcomers
@@ -39,6 +40,7 @@ class ShopLists:
         self._on_newer = on_newer
         self.config, self._table, self._on_counts = config, table, on_counts
         self._await_current = await_current
+        self._lock = threading.Lock()  # of `_makers`, which three threads add to and go through
         self._makers: WeakKeyDictionary[Ranker | PopularityRanker, ListMaker] = WeakKeyDictionary()
         self._newcomers: WeakKeyDictionary[Ranker | PopularityRanker, Newcomers] = WeakKeyDictionary()
 
@@ -48,11 +50,11 @@ class ShopLists:
 
     def prepare(self, ranker: Ranker | PopularityRanker) -> None:
         """Do what takes long before a ranker is in service, so that no click waits for it. For another thread."""
-        self._makers[ranker] = ListMaker(ranker, self.config, self._table)
+        self._maker(ranker, self.config)
 
     def warm(self) -> None:
         """Take up the items that were restored, before the first click is read: a million of them take a second."""
-        for maker in list(self._makers.values()):
+        for _, maker in self._every():
             maker.refresh()
 
     def grow(self) -> None:
@@ -60,7 +62,7 @@ class ShopLists:
         if self._table is None:
             return
         newer = blank = left_out = 0
-        for ranker, maker in list(self._makers.items()):
+        for ranker, maker in self._every():
             if not isinstance(ranker, Ranker) or "fresh" not in ranker.takes:
                 continue
             newcomers = self._newcomers.get(ranker)
@@ -82,9 +84,7 @@ class ShopLists:
             return [Answer.of(nothing) for _ in states]
         if not isinstance(ranker, Ranker | PopularityRanker):
             return self._of_another(states, ranker, config)
-        maker = self._makers.get(ranker)
-        if maker is None:
-            maker = self._makers[ranker] = ListMaker(ranker, config, self._table)
+        maker = self._maker(ranker, config)
         maker.use(config)
         self._await_current()
         made = maker.make([Shopper(state.items, state.kinds) for state in states])
@@ -108,6 +108,19 @@ class ShopLists:
                 ", ".join(map(repr, unknown[:_NAMED])),
             )
         return len(unknown)
+
+    def _maker(self, ranker: Ranker | PopularityRanker, config: ListsConfig) -> ListMaker:
+        with self._lock:
+            found = self._makers.get(ranker)
+        if found is not None:
+            return found
+        maker = ListMaker(proxy(ranker), config, self._table)  # a maker that held its key would keep it for ever
+        with self._lock:
+            return self._makers.setdefault(ranker, maker)
+
+    def _every(self) -> list[tuple[Ranker | PopularityRanker, ListMaker]]:
+        with self._lock:
+            return list(self._makers.items())
 
     def _of_another(self, states: Sequence[SessionState], ranker: ItemRanker, config: ListsConfig) -> list[Answer]:
         """What ranks, but has no catalogue: a stand-in of a benchmark. It gives the first placement's list."""

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-from export.errors import ConfigError
+from export.errors import ConfigError, UnreadableFile
 from export.policy.config import ListsConfig, read_lists
 from stream.ops.problems import Problems
 
@@ -29,38 +29,42 @@ class ListsFile:
         Without a file there is nothing to look at."""
         self._path, self._k, self._use, self._problems = path, k, use, problems
         self._config = config
-        self._stamps = self._look()
+        self._refused: tuple[Path, ...] = ()  # a file named by the one that can't be used: its change may mend that
+        self._stamps: dict[Path, _Stamp] = {}  # of what was read; the file may have changed since the start read it
 
     def look(self) -> None:
         """Take up what changed, if anything did."""
         stamps = self._look()
         if stamps == self._stamps or self._path is None:
             return
-        self._stamps = stamps
+        self._stamps = stamps  # of before it is read: what changes meanwhile is seen at the next look
         try:
+            if self._path.exists() and not self._path.is_file():
+                raise ConfigError(f"{self._path} is no file that can be followed")  # reading a pipe may never end
             config = read_lists(self._path, self._k)
         except ConfigError as error:
+            self._refused = (error.path,) if isinstance(error, UnreadableFile) else ()
             self._problems.raise_(
                 "lists_file",
                 f"the lists stay as they were, as their file cannot be used: {error}",
-                "mend it; it is read again as soon as it changes",
+                "mend it, or the list that it names; it is read again as soon as one of them changes",
             )
             return
+        self._refused = ()
         self._problems.clear("lists_file")
         if config != self._config:
             self._config = config
-            self._stamps = self._look()
             self._use(config)
             log.info("lists by %s from now on: %s", self._path, config)
 
     def _look(self) -> dict[Path, _Stamp]:
-        files = () if self._path is None else (self._path, *self._config.files)
+        files = () if self._path is None else (self._path, *self._config.files, *self._refused)
         return {path: _stamp(path) for path in files}
 
 
 def _stamp(path: Path) -> _Stamp:
     try:
         found = path.stat()
-    except OSError:
+    except (OSError, ValueError):  # ValueError: no file can have such a name
         return None
     return found.st_mtime_ns, found.st_size, found.st_ino

@@ -76,3 +76,16 @@ def test_policy_dislikes_and_what_is_known_of_items_make_the_lists(odd_bundle: s
     home, same = lists
     assert (home["placement"], len(home["items"])) == ("home", 4)
     assert {int(one["item_id"].split("-")[1]) % 2 for one in same["items"]} == {1}
+
+
+def test_a_policy_that_reads_items_without_them_is_said_and_its_list_may_be_long(
+    odd_bundle: str, tmp_path: Path
+) -> None:
+    policy = tmp_path / "lists.toml"
+    policy.write_text("k = 40\nat_most = {brand = 1}\n")
+    arguments = ["recommend", "--bundle", odd_bundle, "--item", "item-9", "--policy", str(policy)]
+    found = CliRunner().invoke(app, arguments)
+    assert found.exit_code == 0, found.output
+    assert "name their files by --catalogue" in found.output
+    policy.write_text("k = 40")
+    assert "--catalogue" not in CliRunner().invoke(app, arguments).output

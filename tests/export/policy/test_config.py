@@ -1,5 +1,6 @@
 """Tests of export/policy/config.py: what a file of lists may say, and what is refused in words."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,14 @@ def test_blocked_items_come_from_a_file_beside_it_too(tmp_path: Path) -> None:
     assert read_lists(tmp_path / "lists.toml", 5).blocked == {"a", "b", "c"}
 
 
+def test_ids_of_a_file_mean_what_they_mean_in_clicks(tmp_path: Path) -> None:
+    (tmp_path / "blocked.txt").write_text("5.0\n")
+    content = b'blocked = ["7.0", " b "]\nblocked_file = "blocked.txt"\npins = [{item = "8.0"}]'
+    found = parse_lists(content, 5, folder=tmp_path)
+    assert found.blocked == {"7", "b", "5"}
+    assert found.placements[0].policy.pins == (Pin("8"),)
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
@@ -63,6 +72,11 @@ def test_blocked_items_come_from_a_file_beside_it_too(tmp_path: Path) -> None:
         (b'pins = [{item = "null"}]', "no item id"),
         (b"filter = {price_from = -1.0}", "price"),
         (b"filter = {newer_than_days = nan}", "age"),
+        (b"filter = {where = {brand = []}}", "names no value of brand"),
+        (b"filter = {price_from = 5.0, price_to = 1.0}", "no price lies"),
+        (b"[placements.a]\n[placements.'']", "has no name"),
+        (b"k = " + b"9" * 5_000, "lists' file"),
+        (b'blocked_file = "a\\u0000b"', "blocked items"),
         (b"[[[", "lists' file"),
         (b"\xff", "UTF-8"),
         (b"".join(b"[placements.p%d]\n" % n for n in range(17)), "at most 16"),
@@ -81,3 +95,9 @@ def test_a_file_that_can_not_be_read_is_named(tmp_path: Path) -> None:
         read_lists(tmp_path / "big.toml", 5)
     with pytest.raises(ConfigError, match="blocked"):
         parse_lists(b'blocked_file = "none.txt"', 5, folder=tmp_path)
+
+
+def test_a_pipe_holds_no_list_of_blocked_items(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ConfigError, match="it is a pipe"):
+        parse_lists(b'blocked_file = "pipe"', 5, folder=tmp_path)

@@ -213,3 +213,34 @@ def test_ranking_goes_deeper_where_most_is_unavailable(tmp_path: Path) -> None:
     assert all(int(item.split("-")[1]) % 50 == 0 for item, _ in found)
     assert maker.counts.again > 0
     assert maker.counts.short == 0
+
+
+def test_an_unknown_age_passes_no_limit(ranker: Ranker) -> None:
+    table = table_of([Item("item-1", created_ts=int(NOW) * 1_000)])
+    rule = Filter(newer_than_days=40_000.0, fill=False)  # longer ago than 1970
+    maker = ListMaker(ranker, ListsConfig.single(5, Policy(filter=rule)), table, now=lambda: NOW)
+    assert [item for item, _ in maker.make([Shopper.of_clicks(["item-7"])])[0][0].items] == ["item-1"]
+
+
+def test_items_that_were_taken_up_while_a_list_was_made_count_in_the_next(ranker: Ranker) -> None:
+    table = ItemTable()
+    maker = ListMaker(ranker, ListsConfig.single(5), table)
+    first = maker.make([Shopper.of_clicks(["item-7"])])[0][0].items[0][0]
+    table.put(Item(first, available=False))
+    assert maker._view is not None
+    maker._view.refresh()  # as a column does, where rows of the table got other numbers
+    assert first not in dict(maker.make([Shopper.of_clicks(["item-7"])])[0][0].items)
+
+
+def test_a_pinned_item_that_the_model_does_not_know_counts_for_caps(ranker: Ranker) -> None:
+    def attributes(number: int) -> dict[str, tuple[str, ...]]:
+        return {"brand": BRANDS[number % 2 : number % 2 + 1], "path": (f"a/{number}" if number % 2 else f"b/{number}",)}
+
+    table = table_of([Item(f"item-{number}", attributes=attributes(number)) for number in range(1, ITEMS + 1)])
+    table.put(Item("new", attributes=attributes(41)))
+    for cap in ("brand", "path"):
+        policy = Policy(at_most={cap: 1}, pins=(Pin("new"),))
+        found = ListMaker(ranker, ListsConfig.single(5, policy), table).make([Shopper.of_clicks(["item-7"])])[0][0]
+        pinned, *others = [item for item, _ in found.items]
+        assert pinned == "new"
+        assert [int(item.split("-")[1]) % 2 for item in others] == [0]

@@ -8,7 +8,9 @@ import pytest
 from bench.rig.toy import toy_bundle
 from export.errors import ConfigError
 from export.ranking.ranker import Ranker
+from model.data.readers import ReadOptions
 from model.evaluate.by_policy import PolicyScorer, one_list
+from model.evaluate.report import evaluate_bundle
 
 
 @pytest.fixture(scope="module")
@@ -49,3 +51,19 @@ def test_one_of_several_placements_must_be_chosen(tmp_path: Path) -> None:
         one_list(path, None, 20)
     with pytest.raises(ConfigError, match="no placement 'list'"):
         one_list(path, "list", 20)
+
+
+def test_a_pin_beyond_the_cut_off_is_not_moved_up(ranker: Ranker, tmp_path: Path) -> None:
+    config = one_list(write(tmp_path / "p.toml", 'k = 9\npins = [{item = "item-3", place = 8}]'), None, 2)
+    session = np.array([7], np.int32)
+    ids, _ = PolicyScorer(ranker, config).rank([session], 2)
+    best = [number for number in ranker.rank([session], 3)[0][0].tolist() if number != 3]
+    assert ids[0].tolist() == best[:2]
+
+
+def test_a_policy_that_reads_items_without_them_is_said(ranker: Ranker, tmp_path: Path) -> None:
+    policy, data, said = write(tmp_path / "p.toml", "at_most = {brand = 1}"), tmp_path / "log.csv", list[str]()
+    data.write_text("session_id,item_id,timestamp\ns,item-1,1\ns,item-2,2\n")
+    figures = evaluate_bundle(ranker.bundle.path, data, ReadOptions(), (5,), 1, policy=policy, say=said.append)
+    assert any("name their files by --items" in line for line in said)
+    assert figures["unfiltered"] == 0

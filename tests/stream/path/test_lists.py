@@ -1,5 +1,10 @@
 """What a worker's lists are: the options and the file that say it, and the placements of an answer."""
 
+import gc
+import os
+import sys
+import threading
+import weakref
 from pathlib import Path
 
 import pytest
@@ -11,6 +16,7 @@ from export.items.item import Item
 from export.items.table import ItemTable
 from export.policy.config import ListsConfig, Placement, Policy, parse_lists
 from export.policy.counts import Counts
+from export.ranking.popularity import PopularityRanker
 from export.ranking.ranker import Ranker
 from stream.messages.contract import Click
 from stream.ops.problems import Problems
@@ -130,3 +136,75 @@ def test_a_changed_file_is_in_force_and_a_broken_one_changes_nothing(tmp_path: P
     file.look()
     assert [problem.key for problem in problems.lasting()] == ["lists_file"]
     assert len(used) == 2
+
+
+def test_a_list_that_was_missing_is_taken_up_when_it_comes(tmp_path: Path) -> None:
+    path, used, problems = tmp_path / "lists.toml", list[ListsConfig](), Problems()
+    path.write_text("")
+    file = ListsFile(path, 7, PolicyConfig(file=path).read(7), used.append, problems)
+    path.write_text('blocked_file = "blocked.txt"')
+    file.look()
+    assert [problem.key for problem in problems.lasting()] == ["lists_file"]
+    (tmp_path / "blocked.txt").write_text("a\n")
+    file.look()
+    assert not problems.lasting()
+    assert [one.blocked for one in used] == [{"a"}]
+
+
+def test_a_change_since_the_start_is_seen(tmp_path: Path) -> None:
+    path, used = tmp_path / "lists.toml", list[ListsConfig]()
+    path.write_text("k = 8")
+    start = PolicyConfig(file=path).read(7)
+    path.write_text("k = 10")  # after the start read it, before it is followed
+    file = ListsFile(path, 7, start, used.append, Problems())
+    file.look()
+    assert [one.k_max for one in used] == [10]
+
+
+def test_a_pipe_in_the_place_of_the_file_holds_nothing_up(tmp_path: Path) -> None:
+    path, used, problems = tmp_path / "lists.toml", list[ListsConfig](), Problems()
+    path.write_text("k = 8")
+    file = ListsFile(path, 7, PolicyConfig(file=path).read(7), used.append, problems)
+    path.unlink()
+    os.mkfifo(path)
+    looking = threading.Thread(target=file.look, daemon=True)
+    looking.start()
+    looking.join(5.0)
+    assert not looking.is_alive()
+    assert "no file that can be followed" in problems.lasting()[0].what
+    assert not used
+
+
+def test_a_model_that_is_out_of_service_is_let_go(tmp_path: Path) -> None:
+    lists, ranker = ShopLists(ListsConfig.single(3), ItemTable()), Ranker(toy_bundle(tmp_path))
+    lists.prepare(ranker)
+    assert len(lists.answers([state_of("item-7")], ranker)[0].items) == 3
+    held = weakref.ref(ranker)
+    del ranker
+    gc.collect()
+    assert held() is None
+
+
+def test_models_may_come_while_newer_items_are_looked_for(tmp_path: Path) -> None:
+    bundle, rankers = toy_bundle(tmp_path), list[PopularityRanker]()
+    lists, failed, over = ShopLists(ListsConfig.single(3), ItemTable()), list[Exception](), threading.Event()
+
+    def grow() -> None:
+        while not over.is_set():
+            try:
+                lists.grow()
+            except Exception as error:
+                failed.append(error)
+
+    thread, interval = threading.Thread(target=grow), sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        thread.start()
+        for _ in range(300):
+            rankers.append(PopularityRanker(bundle))
+            lists.prepare(rankers[-1])
+    finally:
+        over.set()
+        thread.join()
+        sys.setswitchinterval(interval)
+    assert not failed
