@@ -122,6 +122,16 @@ class ListsConfig(msgspec.Struct, frozen=True):
         return any(one.policy.filter or one.policy.at_most or one.policy.boost for one in self.placements)
 
     @property
+    def attributes(self) -> frozenset[str]:
+        """What the lists ask of items' attributes, by name."""
+        named: set[str] = set()
+        for one in self.placements:
+            rule = one.policy.filter
+            named.update(one.policy.at_most, (boost.attribute for boost in one.policy.boost))
+            named.update(() if rule is None else (*rule.where, *filter(None, [rule.same])))
+        return frozenset(named)
+
+    @property
     def k_max(self) -> int:
         """The longest list asked for."""
         return max(one.k for one in self.placements)

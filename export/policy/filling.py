@@ -26,6 +26,7 @@ __all__ = ["Filling", "Run"]
 _DEEPER = 8  # times as many places in the next ranking
 _MOST_OWN = 16_384  # items that pass a session's filter, whose scores are asked for one by one
 _MOST_TOGETHER = 65_536  # of several sessions in one run
+_MOST_CELLS = 4_000_000  # ids and scores of a deep ranking, some 40 bytes each, that are held at a time
 _NO_IDS = np.empty(0, dtype=np.int32)
 
 
@@ -106,8 +107,17 @@ class Filling:
             else:
                 assert depth < self._run.source.depth, "a ranking of everything leaves a list open"
                 depth = min(depth * _DEEPER, self._run.source.depth)
-                self._take(one, left, self._run.source.rank(left, depth, self._lifted), depth)
+                left = self._choose_deep(one, left, depth)
+                continue
             left = self._choose(one, left)
+
+    def _choose_deep(self, one: _Open, left: NDArray[np.int64], depth: int) -> NDArray[np.int64]:
+        """Rank deeper, as many rows at a time as memory allows; the rows left open."""
+        still = []
+        for rows in np.array_split(left, -(-len(left) * depth // _MOST_CELLS)):
+            self._take(one, rows, self._run.source.rank(rows, depth, self._lifted), depth)
+            still.append(self._choose(one, rows))
+        return np.concatenate(still)
 
     def _take(self, one: _Open, rows: NDArray[np.int64], ranking: Ranking, depth: int) -> None:
         """Make a ranking of some rows the candidates; scores of lifted items are the first of its others'."""

@@ -34,7 +34,18 @@ class ListService:
             await_current=self.items.await_current,
         )
         file = ListsFile(config.policy.file, config.k, policy, self.lists.use, problems)
-        self._upkeep = Upkeep([file.look, self.lists.grow])
+        self._problems = problems
+        self._upkeep = Upkeep([file.look, self.lists.grow, self._look_at_attributes])
+
+    def _look_at_attributes(self) -> None:
+        if unknown := self.lists.unknown_attributes():
+            self._problems.raise_(
+                "policy_attributes",
+                f"the policy asks for attributes that no item has: {', '.join(unknown)}",
+                "spell them as the items do (nextclick items show ID), or say them of the items",
+            )
+        else:
+            self._problems.clear("policy_attributes")
 
     def start(self) -> None:
         """Follow the items and the policy's file."""

@@ -94,6 +94,12 @@ class ShopLists:
         placements = config.placements
         return [Answer.of(tuple(map(_listed, placements, row))) for row in made]
 
+    def unknown_attributes(self) -> list[str]:
+        """What the policy asks of items, and none of those that are known ever had; nothing before any is known."""
+        if self._table is None or not len(self._table):
+            return []
+        return sorted(name for name in self.config.attributes if self._table.values.attribute(name) is None)
+
     def count_unknown(self, vocabulary: Container[str], version: str) -> int:
         """How many of the blocked ids the model `version` does not know; the log says some of them."""
         blocked = self.config.blocked

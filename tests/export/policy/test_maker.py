@@ -244,3 +244,16 @@ def test_a_pinned_item_that_the_model_does_not_know_counts_for_caps(ranker: Rank
         pinned, *others = [item for item, _ in found.items]
         assert pinned == "new"
         assert [int(item.split("-")[1]) % 2 for item in others] == [0]
+
+
+def test_deep_rankings_are_made_a_part_of_the_sessions_at_a_time(
+    ranker: Ranker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("export.policy.filling._MOST_CELLS", 3 * ITEMS)
+    hidden = [Item(f"item-{number}", available=number > 35) for number in range(1, ITEMS + 1)]
+    table, placement = table_of(hidden), Placement(name="", k=5, policy=Policy(pins=(Pin("item-40", 2),)))
+    maker = ListMaker(ranker, ListsConfig((placement,)), table, now=lambda: NOW)
+    maker._beyond = 0
+    whose = [Shopper.of_clicks([f"item-{number}"]) for number in range(1, 20)]
+    for shopper, (found,) in zip(whose, maker.make(whose), strict=True):
+        assert [item for item, _ in found.items] == brute_force(ranker, table, placement, shopper)

@@ -208,3 +208,12 @@ def test_models_may_come_while_newer_items_are_looked_for(tmp_path: Path) -> Non
         thread.join()
         sys.setswitchinterval(interval)
     assert not failed
+
+
+def test_attributes_that_no_item_has_are_named(ranker: Ranker) -> None:
+    config = parse_lists(b'at_most = {brnad = 2}\nfilter = {same = "kind", where = {colour = ["red"]}}', 5)
+    table = ItemTable()
+    lists = ShopLists(config, table)
+    assert lists.unknown_attributes() == []  # nothing is known of any item yet
+    table.put(Item("item-1", attributes={"brand": ("a",), "kind": ("b",)}))
+    assert lists.unknown_attributes() == ["brnad", "colour"]
