@@ -112,11 +112,7 @@ def retention(world: World, random: Random) -> Steps:
         for member in members:
             world.fleet.resume(member)
         _await_ready(world)
-        _await(
-            world,
-            "no click to wait",
-            lambda: not any(sum(one.health()["lag"].values()) for one in world.fleet.running()),
-        )
+        _await_committed(world)  # their lag is of before they were paused, until they read on
         losses = world.fleet.losses()[said:]
         removed = {(number, offset) for _, number, first, last in losses for offset in range(first, last + 1)}
         if sum(count for count, *_ in losses) != len(removed):
