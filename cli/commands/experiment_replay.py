@@ -1,5 +1,6 @@
 """`experiment replay`: an experiment on history."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -7,7 +8,7 @@ import typer
 from cli.options.common import Json, ListLength, Threads
 from cli.options.group import command, option
 from cli.options.reading import Data, Reading
-from cli.output import print_line, print_table, report, tell_read
+from cli.output import print_line, print_table, report, say, tell_read
 from export.errors import ConfigError
 
 __all__ = ["app"]
@@ -27,6 +28,13 @@ def replay(
     name: Annotated[str, option(help="Of the experiment: another one assigns sessions otherwise.")] = "replay",
     k: ListLength = 20,
     exclude_seen: Annotated[bool, option("--exclude-seen", help="Keep items of the session out of its list.")] = False,
+    policy: Annotated[
+        Path | None, option(metavar="FILE", help="Lists by this TOML file, as the worker's --policy.")
+    ] = None,
+    placement: Annotated[str | None, option(metavar="NAME", help="Which list of that file.")] = None,
+    items: Annotated[
+        Path | None, option(metavar="PATH", help="What is known of the items, for that file: as the topic has it.")
+    ] = None,
     alpha: Annotated[float, option(help="False alarms over all looks together.")] = 0.05,
     threads: Threads = 0,
     json: Json = False,
@@ -37,13 +45,23 @@ def replay(
     from export.ranking.ranker import Ranker, RankerConfig
     from export.registry.registry import local_bundle
     from model.data.readers import read_log
+    from model.evaluate.by_policy import one_list
     from model.evaluate.replay import ReplayConfig, replay_experiment
+    from model.evaluate.report import read_items_aloud
 
     named = dict(_pair(text) for text in variant)
     if len(named) < len(variant):
         raise ConfigError("two variants have the same name")
+    if policy is None and (placement is not None or items is not None):
+        raise ConfigError("--placement and --items are for lists by a policy: name its file by --policy FILE")
     config = ReplayConfig(
-        name=name, k=k, exclude_seen=exclude_seen, interleave=interleave, sequence=SequenceConfig(alpha=alpha)
+        name=name,
+        k=k,
+        exclude_seen=exclude_seen,
+        lists=None if policy is None else one_list(policy, placement, k),
+        table=None if items is None else read_items_aloud(items, say),
+        interleave=interleave,
+        sequence=SequenceConfig(alpha=alpha),
     )
     rankers = {
         label: Ranker(load_bundle(local_bundle(address)), RankerConfig(threads=threads))

@@ -14,17 +14,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from export.errors import ConfigError
 from export.experiments.experiment import BUCKETS, Experiment, Variant
 from export.experiments.interleave import coins, credit, team_draft
 from export.experiments.preference import Preference
 from export.experiments.ratio import is_ratio_ok
 from export.experiments.sequence import SequenceConfig, Uplift, uplift
 from export.experiments.tally import Tally
+from export.items.table import ItemTable
+from export.policy.config import ListsConfig
+from export.policy.maker import ListMaker
+from export.policy.shopper import Shopper
+from export.ranking.popularity import RankedList
 from export.ranking.ranker import Ranker
 from model.data.log import SessionLog
 from model.data.readers.build import build_log, in_session_order, long_enough
 from model.data.readers.raw import RawLog
-from model.evaluate.judge import FALLBACK, judge, of_ranker
+from model.evaluate.judge import FALLBACK, Judgement, judge, of_ranker
+from model.evaluate.metrics import Metrics
 from model.evaluate.protocol import prefixes
 
 __all__ = ["ReplayConfig", "Replayed", "replay_experiment", "session_names"]
@@ -40,6 +47,8 @@ class ReplayConfig:
     name: str = "replay"  # of the experiment: another one assigns the sessions otherwise
     k: int = 20
     exclude_seen: bool = False  # keep items of the session out of its list
+    lists: ListsConfig | None = None  # one list by a shop's policy, k items long, in place of `exclude_seen`
+    table: ItemTable | None = None  # what is known of the items, for that policy
     interleave: bool = False  # both models in one list, by team draft
     sequence: SequenceConfig = field(default_factory=SequenceConfig)
 
@@ -76,6 +85,8 @@ def replay_experiment(raw: RawLog, rankers: Mapping[str, Ranker], config: Replay
     share, rest = divmod(BUCKETS, max(len(names), 1))
     variants = tuple(Variant(name, share=share + (place < rest)) for place, name in enumerate(names))
     experiment = Experiment(config.name, variants, interleave=config.interleave).check()
+    if config.lists is not None and config.exclude_seen:
+        raise ConfigError("what is excluded is said by the policy, or by exclude_seen: not by both")
     for ranker in rankers.values():
         ranker.check_k(config.k)
     log, sessions = build_log(raw), session_names(raw)
@@ -107,7 +118,10 @@ def session_names(raw: RawLog) -> list[str]:
 def _tally(log: SessionLog, ranker: Ranker, config: ReplayConfig) -> tuple[Tally, dict[str, float]]:
     if not log.sessions:
         return Tally(), {"sessions": 0}
-    judged = judge(of_ranker(ranker), log, k=config.k, exclude_seen=config.exclude_seen)
+    if config.lists is None:
+        judged = judge(of_ranker(ranker), log, k=config.k, exclude_seen=config.exclude_seen)
+    else:
+        judged = _by_policy(log, ranker, config)
     session = np.repeat(np.arange(log.sessions), log.lengths - 1)  # (P,)
     found = judged.ranks > 0
     hits = np.bincount(session, found, minlength=log.sessions).astype(np.int64)
@@ -124,11 +138,46 @@ def _tally(log: SessionLog, ranker: Ranker, config: ReplayConfig) -> tuple[Tally
     return tally, figures
 
 
+def _by_policy(log: SessionLog, ranker: Ranker, config: ReplayConfig) -> Judgement:
+    """As `judge`, of lists as shoppers would get them, popularity's among them."""
+    items, lists = log.vocabulary.items, _Lists(ranker, config)
+    starts, targets = prefixes(log)
+    metrics = Metrics(len(ranker.vocabulary), (config.k,))
+    ranks, fallbacks = np.zeros(len(targets), np.int32), 0
+    for first in range(0, len(targets), _BATCH):
+        batch = slice(first, first + _BATCH)
+        spans = zip(starts[batch].tolist(), targets[batch].tolist(), strict=True)
+        made = lists.of([[items[item - 1] for item in log.items[start:end].tolist()] for start, end in spans])
+        ids = np.zeros((len(made), config.k), np.int32)
+        for row, one in zip(ids, made, strict=True):
+            known = ranker.vocabulary.encode(item for item, _ in one.items[: config.k])
+            row[: len(known)] = known
+        looked_for = (items[item - 1] for item in log.items[targets[batch]].tolist())
+        wanted = np.array([ranker.vocabulary.index(item) or -1 for item in looked_for])
+        ranks[batch] = metrics.add(ids, wanted)
+        fallbacks += sum(one.fallback for one in made)
+    figures = {**metrics.result(), "predictions": float(len(targets)), FALLBACK: fallbacks / max(1, len(targets))}
+    return Judgement(metrics=figures, ranks=ranks[np.argsort(targets)])
+
+
+class _Lists:
+    """Lists of sessions of clicks by one ranker, with a policy or without."""
+
+    def __init__(self, ranker: Ranker, config: ReplayConfig) -> None:
+        self._ranker, self._config = ranker, config
+        self._maker = None if config.lists is None else ListMaker(ranker, config.lists, config.table)
+
+    def of(self, sessions: Sequence[Sequence[str]]) -> list[RankedList]:
+        if self._maker is None:
+            return self._ranker.rank_items(sessions, self._config.k, sessions if self._config.exclude_seen else None)
+        return [made[0] for made in self._maker.make([Shopper.of_clicks(session) for session in sessions])]
+
+
 def _interleaved(
     log: SessionLog, sessions: Sequence[str], rankers: Mapping[str, Ranker], config: ReplayConfig
 ) -> Replayed:
     """Each list is drafted from both; a click on an item is a vote for the team that picked it."""
-    names, both = list(rankers), list(rankers.values())
+    names, both = list(rankers), [_Lists(ranker, config) for ranker in rankers.values()]
     items = log.vocabulary.items
     starts, targets = prefixes(log)
     owner = np.repeat(np.arange(log.sessions), log.lengths)
@@ -139,8 +188,7 @@ def _interleaved(
             zip(starts[first : first + _BATCH].tolist(), targets[first : first + _BATCH].tolist(), strict=True)
         )
         given = [[items[item - 1] for item in log.items[start:end].tolist()] for start, end in spans]
-        exclude = given if config.exclude_seen else None
-        lists = [ranker.rank_items(given, config.k, exclude) for ranker in both]
+        lists = [one.of(given) for one in both]
         for (_, target), one, other in zip(spans, *lists, strict=True):
             session = int(owner[target])
             shown, teams = team_draft(one.items, other.items, config.k, coins(config.name, sessions[session], target))

@@ -10,6 +10,9 @@ import pytest
 from bench.rig.toy import toy_bundle
 from export.errors import ConfigError
 from export.experiments.experiment import BUCKETS, Experiment, Variant
+from export.items.item import Item
+from export.items.table import ItemTable
+from export.policy.config import ListsConfig, Policy
 from export.ranking.ranker import Ranker
 from model.data.readers import RawLog, ReadOptions, read_log
 from model.data.readers.build import build_log
@@ -120,3 +123,24 @@ def test_replay_refuses_what_is_no_experiment(raw: RawLog, rankers: dict[str, Ra
         replay_experiment(raw, {"a": rankers["control"]})
     with pytest.raises(ConfigError):
         replay_experiment(raw, rankers, ReplayConfig(k=1000))
+
+
+@pytest.mark.parametrize("interleave", [False, True])
+@pytest.mark.parametrize("seen", [False, True])
+def test_replay_by_a_policy_that_says_the_same_finds_the_same(
+    raw: RawLog, rankers: dict[str, Ranker], *, interleave: bool, seen: bool
+) -> None:
+    plain = replay_experiment(raw, rankers, ReplayConfig(k=10, exclude_seen=seen, interleave=interleave)).to_json()
+    lists = ListsConfig.single(10, Policy(exclude=("seen",) if seen else ()))
+    assert replay_experiment(raw, rankers, ReplayConfig(k=10, lists=lists, interleave=interleave)).to_json() == plain
+
+
+def test_replay_by_a_policy_leaves_out_what_it_leaves_out(raw: RawLog, rankers: dict[str, Ranker]) -> None:
+    table = ItemTable()
+    for number in range(1, 41):
+        table.put(Item(f"item-{number}", available=False))
+    lists = ListsConfig.single(10)
+    found = replay_experiment(raw, rankers, ReplayConfig(k=10, lists=lists, table=table)).variants["control"]
+    assert found["coverage"] <= 20 / ITEMS
+    with pytest.raises(ConfigError, match="not by both"):
+        replay_experiment(raw, rankers, ReplayConfig(lists=lists, exclude_seen=True))
