@@ -48,8 +48,6 @@ def worker(
         float,
         option(
             metavar="N",
-            min=0.0,
-            max=1.0,
             help="0: clicks, 1: orders; for a model trained with preferences.",
             rich_help_panel=LISTS,
         ),

@@ -75,6 +75,10 @@ FILL = {
     "--bootstrap-servers": "127.0.0.1:1",
     "--registry": "r",
     "--data": "log.csv",
+    "--state": "state",
+    "items": "sku-1",
+    "item": "sku-1",
+    "item_ids": "sku-1",
 }
 
 
