@@ -38,6 +38,7 @@ _SAID_S = 600.0  # how long /health speaks of what was seen once
 _BACKOFF_S = 1.0
 _KNOWN_S = 1.0  # how old what is known of the items may be when lists are made
 _AWAIT_S = 1.5  # for newer knowledge, before lists are made with the old
+_REST = 10  # times as long as they waited, lists do not wait again: where all is slow, it would be slower still
 _VALUES_AN_ITEM = 8  # different values of attributes a table may hold, for each item it may
 
 log = logging.getLogger(__name__)
@@ -69,6 +70,7 @@ class ItemsFollower:
         self._health = ItemsHealth()
         self._known_at = 0.0  # of the monotonic clock: the table has all that the topic held then
         self._outdated = False  # it stayed older than it may be, which was said
+        self._may_wait_from = 0.0  # of the monotonic clock: lists go on at once until then
         self._refused = 0
         self._newest_ms: int | None = None
         self._was_there = False
@@ -117,21 +119,20 @@ class ItemsFollower:
         A process that was stopped for a while, or cut off from its brokers, would else show what was switched off
         meanwhile. Where it takes longer than that wait may, lists go on with what is known, which is said.
         """
-        if self._is_current():
+        if self._is_current() or time.monotonic() < self._may_wait_from:
             return
-        end = time.monotonic() + _AWAIT_S
-        while not self._outdated and not self._stopped.is_set() and time.monotonic() < end:
+        begun = time.monotonic()
+        while not self._stopped.is_set() and time.monotonic() - begun < _AWAIT_S:
             time.sleep(_STEP_S)
             if self._is_current():
-                return
-        if not self._stopped.is_set() and not self._outdated:
+                break
+        now = time.monotonic()
+        self._may_wait_from = now + _REST * (now - begun)
+        if now - self._known_at > _KNOWN_S and self.restored.is_set() and not self._stopped.is_set():
             self._outdated = True
-            if not self.restored.is_set():
-                return  # which is said by `wait`
-            age_s = time.monotonic() - self._known_at
             self._problems.raise_(
                 "items_outdated",
-                f"what is known of the items is {age_s:.0f} s old: lists may show what was switched off since",
+                f"what is known of the items is {now - self._known_at:.0f} s old: lists may show what was switched off",
                 "it goes away once the brokers of the topic answer; else see whether the worker gets enough CPU",
             )
 

@@ -20,13 +20,16 @@ from stream.path.commit import Prepared
 __all__ = ["Inference", "RankTogether", "Ranked"]
 
 
+_SLEPT_S = 1.0  # in which the whole process did nothing, though a run was on: it was stopped
+
+
 class Ranked(NamedTuple):
     """What the inference thread hands back for one batch."""
 
     answers: list[Answer]
     model: str  # of those that no experiment's variant gave
     seconds: float  # of the run that the batch was part of
-    at: float = math.inf  # of the monotonic clock, when that run began
+    at: float = math.inf  # of the monotonic clock, when it was over; long ago where the process slept meanwhile
 
 
 RankTogether = Callable[[Sequence[Prepared]], tuple[list[list[Answer]], str]]
@@ -68,13 +71,15 @@ class Inference:
             self._rank_jobs(jobs)
 
     def _rank_jobs(self, jobs: list[_Job]) -> None:
-        started, at = time.perf_counter(), time.monotonic()
+        started, worked = time.perf_counter(), time.process_time()
         try:
             answers, model = self._rank([prepared for prepared, _ in jobs])
         except BaseException as error:
             self._hand_back(jobs, error)
             return
         seconds = time.perf_counter() - started
+        slept = seconds - (time.process_time() - worked) > _SLEPT_S
+        at = -math.inf if slept else time.monotonic()
         self._hand_back(jobs, [Ranked(one, model, seconds, at) for one in answers])
 
     def _hand_back(self, jobs: list[_Job], outcome: list[Ranked] | BaseException) -> None:
