@@ -131,9 +131,12 @@ class ItemsReader:
         found = msgspec.json.decode(statistics, type=_Statistics)
         topic = found.topics.get(self._topic)
         leaders = {one.leader for number, one in topic.partitions.items() if number != "-1"} if topic else set()
-        idle = [one.rxidle for one in found.brokers.values() if one.nodeid in leaders]
-        if idle and len(idle) == len(leaders) and min(idle) >= 0:
-            self._heard_at = _taken_at(found) - max(idle) / 1e6
+        idle: dict[int, int] = {}  # of a broker there may be several connections, one of them to its coordinator
+        for one in found.brokers.values():
+            if one.nodeid in leaders and one.rxidle >= 0:
+                idle[one.nodeid] = min(one.rxidle, idle.get(one.nodeid, one.rxidle))
+        if leaders and idle.keys() == leaders:
+            self._heard_at = _taken_at(found) - max(idle.values()) / 1e6
 
     def _look(self) -> None:
         try:

@@ -132,7 +132,11 @@ def test_figures_that_lay_around_count_from_when_they_were_taken(monkeypatch: py
     monkeypatch.setattr(time, "monotonic", lambda: 5_000.0)
     monkeypatch.setattr(time, "time", lambda: 1_700_000_000.0)
     figures: dict[str, Any] = {
-        "brokers": {"b": {"nodeid": 1, "rxidle": 100_000}},
+        "brokers": {
+            "b": {"nodeid": 1, "rxidle": 100_000},
+            "GroupCoordinator": {"nodeid": 1, "rxidle": 9_000_000},  # of the same broker, to older clients
+            "other": {"nodeid": 2, "rxidle": -1},
+        },
         "topics": {"items": {"partitions": {"0": {"leader": 1}, "-1": {"leader": -1}}}},
     }
     for taken, expected in (
