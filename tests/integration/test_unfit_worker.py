@@ -86,9 +86,12 @@ def test_model_promoted_with_lists_too_short_for_the_worker_leaves_the_current_i
     worker.await_ready()
     announce(topics, announcement_for(registry, short), topic=names.models)
     worker.await_log(rf"model {short} refused: k is 20; .* 1 to 5.*model 1 stays in service")
+    wait_for(  # the log has the line a moment earlier
+        "the reason in /health",
+        lambda: any(f"model {short} refused" in one and "--k 5" in one for one in worker.health().get("reasons", ())),
+    )
     health = worker.health()
     assert (health["ready"], health["serving"], health["model"]) == (True, "model", "1")
-    assert any(f"model {short} refused" in reason and "--k 5" in reason for reason in health["reasons"])
     assert worker.metric("nextclick_problem", key="model_refused") == 1
     storefront.click("shopper", "item-3")
     storefront.flush()
