@@ -6,11 +6,9 @@ from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 
 import msgspec
-from confluent_kafka import KafkaError, Message, Producer
 
 from export.errors import ConfigError
-from stream.errors import BrokerUnavailable, PublishFailed
-from stream.kafka.clients import build_client, producer_options, wait_for_broker
+from stream.kafka.sender import Sender
 from stream.messages.contract import Click, ClickType, encode
 
 __all__ = ["LoggedClick", "ReplayReport", "replay"]
@@ -18,7 +16,7 @@ __all__ = ["LoggedClick", "ReplayReport", "replay"]
 LoggedClick = tuple[str, str, int, ClickType]  # session id, item id, ts in ms, type; in the order of ts
 _PROGRESS_S = 1.0  # between two calls of on_progress
 _SLOWEST = 1e-6  # clicks a second: a longer wait no system clock takes
-_POLL_EVERY = 256  # clicks between two looks at the delivery reports
+_LOOK_EVERY = 256  # clicks between two looks at the clock, where there is no rate
 
 
 class ReplayReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,16 +49,16 @@ def replay(
         raise ConfigError(f"the rate must be {_SLOWEST:g} clicks a second or more and finite, not {rate}")
     if limit is not None and limit < 0:
         raise ConfigError(f"the limit must not be negative, is {limit}")
-    wait_for_broker(bootstrap_servers, extra, timeout_s=timeout_s)
-    sender = _Sender(bootstrap_servers, topic, extra, timeout_s)
+    sender = Sender(bootstrap_servers, topic, extra, what="clicks", timeout_s=timeout_s, must_exist=False)
     begun = time.perf_counter()
     late = 0.0
     noticed = begun
     for number, (session_id, item_id, ts, kind) in enumerate(islice(clicks, limit)):
         if rate is not None:
             late = max(late, _await(begun + number / rate))
-        sender.send(session_id, item_id, time.time_ns() // 1_000_000 if now else ts, kind)
-        if number % _POLL_EVERY == 0 or rate is not None:
+        click = Click(session_id, item_id, time.time_ns() // 1_000_000 if now else ts, kind)
+        sender.send(session_id.encode(), encode(click))
+        if number % _LOOK_EVERY == 0 or rate is not None:
             sender.poll()
             if on_progress is not None and time.perf_counter() - noticed >= _PROGRESS_S:
                 noticed = time.perf_counter()
@@ -79,46 +77,3 @@ def _await(due: float) -> float:
         time.sleep(ahead)
         return 0.0
     return -ahead
-
-
-class _Sender:
-    """A producer that knows which clicks were not confirmed."""
-
-    def __init__(self, bootstrap_servers: str, topic: str, extra: Mapping[str, str] | None, timeout_s: float) -> None:
-        options = producer_options(bootstrap_servers, extra, delivery_timeout_s=timeout_s)
-        options |= {"delivery.report.only.error": True, "on_delivery": self._note}
-        self._producer: Producer = build_client(Producer, options)
-        self._topic, self._timeout_s = topic, timeout_s
-        self._failed = 0
-        self._error: KafkaError | None = None
-        self.sent = 0
-
-    def send(self, session_id: str, item_id: str, ts: int, kind: ClickType) -> None:
-        value = encode(Click(session_id=session_id, item_id=item_id, ts=ts, type=kind))
-        while True:
-            try:
-                self._producer.produce(self._topic, value, session_id.encode())
-                self.sent += 1
-                return
-            except BufferError:  # the broker is slower than we are
-                self._producer.poll(0.05)
-                self._check()
-
-    def poll(self) -> None:
-        self._producer.poll(0)
-        self._check()
-
-    def finish(self) -> None:
-        waiting = self._producer.flush(self._timeout_s + 1.0)
-        self._check()
-        if waiting:
-            raise BrokerUnavailable(f"{waiting} clicks were not confirmed within {self._timeout_s:g} s")
-
-    def _note(self, error: KafkaError | None, _message: Message) -> None:
-        if error is not None:
-            self._failed += 1
-            self._error = error
-
-    def _check(self) -> None:
-        if self._error is not None:
-            raise PublishFailed(f"{self._failed} of {self.sent} clicks were not confirmed: {self._error.str()}")

@@ -26,11 +26,13 @@ class Sender:
         *,
         what: str = "messages",
         timeout_s: float = 30.0,
+        must_exist: bool = True,
     ) -> None:
         """`what` names the messages. BrokerUnavailable or AccessRefused where no broker answers, TopicError where there
-        is no such topic: nothing is sent then."""
+        is no such topic and it `must_exist`, as one that the broker would make has not the right settings: nothing is
+        sent then."""
         wait_for_broker(bootstrap_servers, extra, timeout_s=timeout_s)
-        if topic not in partition_counts(bootstrap_servers, extra, timeout_s=timeout_s):
+        if must_exist and topic not in partition_counts(bootstrap_servers, extra, timeout_s=timeout_s):
             raise TopicError(
                 f"there is no topic {topic}; `nextclick topics create` makes it, with the same options for topics"
             )
@@ -68,8 +70,12 @@ class Sender:
                     ) from full
         self.sent += 1
         if self.sent % _POLL_EVERY == 0:
-            self._producer.poll(0)
-            self._check()
+            self.poll()
+
+    def poll(self) -> None:
+        """Look at the delivery reports; PublishFailed where a message was not confirmed."""
+        self._producer.poll(0)
+        self._check()
 
     def finish(self) -> None:
         """Wait until all is confirmed; PublishFailed, or BrokerUnavailable where the broker says nothing."""
