@@ -28,7 +28,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.learning.quality import USUAL_DATA
-from bench.measure.shops import beauty_items, beauty_sessions, log_of
+from bench.learning.shops import beauty_items, beauty_sessions, log_of
 from export.bundle.vocabulary import PAD, Vocabulary
 from export.ranking.ranker import Ranker, RankerConfig
 from model.bundling import export_bundle

@@ -29,7 +29,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.learning.quality import USUAL_DATA
-from bench.measure.shops import SHOPS, Shop, shop_of
+from bench.learning.shops import SHOPS, Shop, shop_of
 from export.errors import NextclickError
 from export.ranking.ranker import Ranker, RankerConfig
 from model.bundling import export_bundle

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.measure.shops import log_of, shop_of
+from bench.learning.shops import log_of, shop_of
 from export.bundle.vocabulary import Vocabulary
 
 
