@@ -81,15 +81,15 @@ class Filling:
         longest = max(one.rule.placement.k + len(one.rule.placement.policy.pins) for one in self._open.values())
         barred = max(int(one.barred.lengths.max(initial=0)) for one in self._open.values())
         depth = min(longest + barred + beyond, self._run.source.depth)
-        wanted = [self._passing(one, self._rows) for number, one in self._open.items() if number in eager]
-        owns = _union([ids for one in wanted for ids in one.values()])
+        wanted = {number: self._passing(one, self._rows) for number, one in self._open.items() if number in eager}
+        owns = _union([ids for passing in wanted.values() for ids in passing.values()])
         owns = owns if self._may_ask and len(owns) <= _MOST_TOGETHER else _NO_IDS
         ranking = self._run.source.rank(self._rows, depth, np.concatenate([self._lifted, owns]))
         also = ranking.also
         for number, one in self._open.items():
             self._take(one, self._rows, ranking, depth)
-            if number in eager and len(owns):
-                self._take_own(one, self._passing(one, self._rows), self._rows, owns, also[:, len(self._lifted) :])
+            if number in wanted and len(owns):
+                self._take_own(one, wanted[number], self._rows, owns, also[:, len(self._lifted) :])
             left = self._choose(one, self._rows)
             self.left[number] = len(left)
             self._counts.again += len(left)
@@ -114,7 +114,8 @@ class Filling:
     def _choose_deep(self, one: _Open, left: NDArray[np.int64], depth: int) -> NDArray[np.int64]:
         """Rank deeper, as many rows at a time as memory allows; the rows left open."""
         still = []
-        for rows in np.array_split(left, -(-len(left) * depth // _MOST_CELLS)):
+        parts = min(len(left), -(-len(left) * depth // _MOST_CELLS))
+        for rows in np.array_split(left, parts):
             self._take(one, rows, self._run.source.rank(rows, depth, self._lifted), depth)
             still.append(self._choose(one, rows))
         return np.concatenate(still)

@@ -42,9 +42,8 @@ class Shopper(NamedTuple):
         """The items whose newest judgement is a dislike: a later click, cart, order or like takes it back."""
         if "d" not in self.kinds:
             return []
-        newest = dict(zip(self.items, self.kinds, strict=True))
         judged = {item: kind for item, kind in zip(self.items, self.kinds, strict=True) if kind != "s"}
-        return [item for item in newest if judged.get(item) == "d"]
+        return [item for item, kind in judged.items() if kind == "d"]
 
 
 def excluded_items(shopper: Shopper, exclude: Iterable[Excluded]) -> set[str]:

@@ -246,10 +246,11 @@ def test_a_pinned_item_that_the_model_does_not_know_counts_for_caps(ranker: Rank
         assert [int(item.split("-")[1]) % 2 for item in others] == [0]
 
 
+@pytest.mark.parametrize("cells", [3 * ITEMS, ITEMS // 2])  # less than one session takes: then one at a time
 def test_deep_rankings_are_made_a_part_of_the_sessions_at_a_time(
-    ranker: Ranker, monkeypatch: pytest.MonkeyPatch
+    ranker: Ranker, monkeypatch: pytest.MonkeyPatch, cells: int
 ) -> None:
-    monkeypatch.setattr("export.policy.filling._MOST_CELLS", 3 * ITEMS)
+    monkeypatch.setattr("export.policy.filling._MOST_CELLS", cells)
     hidden = [Item(f"item-{number}", available=number > 35) for number in range(1, ITEMS + 1)]
     table, placement = table_of(hidden), Placement(name="", k=5, policy=Policy(pins=(Pin("item-40", 2),)))
     maker = ListMaker(ranker, ListsConfig((placement,)), table, now=lambda: NOW)
