@@ -11,13 +11,14 @@ from aiokafka.consumer.fetcher import READ_UNCOMMITTED
 from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
+from mode.threads import QueueServiceThread, WorkerThread
 
 from stream.faust.pace import pace
 from stream.faust.records import read_any_header_name
 from stream.faust.resets import note_resets
 from stream.partition.reading import Partition, Record
 
-__all__ = ["Fetched", "LeanThread", "note_kafka_errors"]
+__all__ = ["Fetched", "LeanThread", "Outlived", "note_kafka_errors"]
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +42,32 @@ def note_kafka_errors(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) 
         loop.default_exception_handler(context)
 
 
-class LeanThread(AIOKafkaConsumerThread):
+class _Daemon(WorkerThread):
+    """Seam: Faust's threads hold their process up, however long a request of their own waits for a broker."""
+
+    def __init__(self, service: Any, **kwargs: Any) -> None:
+        super().__init__(service, **kwargs)
+        self.daemon = True
+
+
+class Outlived(QueueServiceThread):
+    """Seam: a thread whose end comes after the worker's, which gave up waiting and has said so, dies of the worker's
+    loop, closed by then, with a traceback. This one ends."""
+
+    abstract = True
+    Worker = _Daemon
+
+    async def _serve(self) -> None:
+        try:
+            await super()._serve()
+        except RuntimeError:
+            if not self.parent_loop.is_closed():
+                raise
+            log.info("the consumer's thread ended after the worker; nobody waited for it any more")
+            await self._gather_remaining_tasks()
+
+
+class LeanThread(Outlived, AIOKafkaConsumerThread):
     """The thread that owns the aiokafka consumer."""
 
     serial = 0  # seeks made so far
