@@ -30,6 +30,7 @@ FORBIDDEN = {
 TORCH_FREE = (
     "stream",
     "export.bundle",
+    "export.codes",
     "export.experiments",
     "export.items",
     "export.registry",
