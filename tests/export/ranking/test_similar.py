@@ -46,10 +46,9 @@ def test_lists_of_a_coded_model_are_those_of_its_vectors(plain: Bundle, tmp_path
     for (name, one), (other, wanted) in zip(found.all(7), expected.all(7), strict=True):
         assert name == other
         np.testing.assert_allclose([score for _, score in one], [score for _, score in wanted], atol=2e-3)
-    (one,) = found.of([plain.vocabulary.item(5)], 1)
-    assert one is not None
-    assert one[0][0] == plain.vocabulary.item(9)
-    assert one[0][1] == pytest.approx(1.0)
+    ((name, cosine),) = dict(found.all(1))[plain.vocabulary.item(5)]
+    assert name == plain.vocabulary.item(9)
+    assert cosine == pytest.approx(1.0)
 
 
 @given(st.integers(0, 5), st.integers(1, 45), st.integers(1, 50), st.integers(1, 50), st.none() | st.floats(0, 1))
