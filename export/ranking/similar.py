@@ -1,8 +1,7 @@
 """Similar items: which items of a model lie closest to one, by the cosine of their vectors.
 
 The vectors lie in the bundle (`vectors.npy`): unit vectors of catalogue ids 1..V, float16, (V, H), mapped into memory.
-They are what items score by, so that items are alike which the same sessions lead to. Those of a coded model are made
-of its codes and books, where they are compared. Lists are exact: every item is
+They are what items score by, so that items are alike which the same sessions lead to. Lists are exact: every item is
 compared with every other, some at a time.
 
 V items, H hidden, Q items asked about at once, K similar items.
@@ -16,7 +15,6 @@ from numpy.typing import NDArray
 
 from export.bundle.bundle import Bundle
 from export.bundle.vocabulary import PAD
-from export.codes.codes import ItemCodes
 from export.errors import BundleError, ConfigError
 
 __all__ = ["Similar", "SimilarList", "write_vectors"]
@@ -40,10 +38,6 @@ class Similar:
     def __init__(self, bundle: Bundle) -> None:
         """ConfigError for a bundle without vectors; BundleError `bad_vectors` for one whose vectors can't be read."""
         self.bundle, self.vocabulary = bundle, bundle.vocabulary
-        self._vectors: NDArray[np.float16] | _OfCodes
-        if bundle.codes is not None:
-            self._vectors = _OfCodes(bundle.codes)
-            return
         if bundle.vectors_path is None:
             raise ConfigError(
                 f"model {bundle.version} has no vectors of its items, as it was exported by an earlier release: train "
@@ -57,7 +51,7 @@ class Similar:
             raise BundleError(
                 "bad_vectors", f"{bundle.vectors_path} must hold {len(bundle.vocabulary)} float16 vectors"
             )
-        self._vectors = vectors
+        self._vectors: NDArray[np.float16] = vectors
 
     def of(self, items: Sequence[str], k: int, available: NDArray[np.bool_] | None = None) -> list[SimilarList | None]:
         """Return the K items most similar to each, itself left out; None for one that the model does not know.
@@ -110,24 +104,6 @@ class Similar:
         items = self.vocabulary.items
         pairs = zip(places.tolist(), scores.tolist(), strict=True)
         return [(items[place], score) for place, score in pairs if score > -np.inf]
-
-
-class _OfCodes:
-    """The unit vectors of coded items, made as they are asked for; as an array of them is."""
-
-    def __init__(self, codes: ItemCodes) -> None:
-        self._codes = codes
-
-    def __len__(self) -> int:
-        return self._codes.items
-
-    def __getitem__(self, places: slice | NDArray[np.integer]) -> NDArray[np.float32]:
-        """Return those of places 0..V-1: (n, H)."""
-        ids = np.arange(len(self))[places] + PAD + 1 if isinstance(places, slice) else places + PAD + 1
-        vectors = self._codes.vectors(ids)
-        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-        vectors /= np.where(lengths > 0, lengths, 1.0)
-        return vectors
 
 
 def _top(
