@@ -104,7 +104,7 @@ def export_bundle(
 
 def _write_vectors(encoders: Sequence[Encoder], path: Path) -> Path:
     """Write what the items are compared by: the item tables of all encoders side by side, as they score."""
-    tables = torch.cat([encoder.items.weight for encoder in encoders], dim=1)
+    tables = torch.cat([encoder.table for encoder in encoders], dim=1)
     write_vectors(path, tables[PAD + 1 :].detach().cpu().float().numpy())
     return path
 

@@ -54,12 +54,12 @@ class ItemCodes:
     @property
     def splits(self) -> int:
         """m, codes an item."""
-        return self.books.shape[0]
+        return int(self.books.shape[0])
 
     @property
     def values(self) -> int:
         """2^b, sub-vectors a book."""
-        return self.books.shape[1]
+        return int(self.books.shape[1])
 
     @property
     def code_bits(self) -> int:
@@ -69,7 +69,7 @@ class ItemCodes:
     @property
     def hidden(self) -> int:
         """H, the width of an item's vector."""
-        return self.splits * self.books.shape[2]
+        return self.splits * int(self.books.shape[2])
 
     @property
     def file_bytes(self) -> int:

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from model.codes.make import training_codes
 from model.config import Preset
 from model.data.known_items import ItemFeatures
 from model.data.log import SessionLog
+from model.learn import checkpoint
 from model.learn.distributed import ALONE, Team
 from model.learn.train import Trained, train
 from model.learn.validation import validate
@@ -40,6 +42,7 @@ def train_preset(
     """
     members = preset.members()
     alone, trained = len(members) == 1, []
+    codes = training_codes(log, preset, team, on_progress, kept=_are_kept(directory, resume, init_from, alone))
     for number, member in enumerate(members, start=1):
         folder = "" if alone else MEMBER.format(number)
         release_memory()  # of the log's reading, or of the member before
@@ -55,6 +58,7 @@ def train_preset(
                 on_progress=on_progress if alone else _Named(on_progress, f"{number}/{len(members)}"),
                 team=team,
                 items=items,
+                codes=codes,
             )
         )
     if alone:
@@ -66,6 +70,12 @@ def checkpoints(directory: Path) -> Iterator[Path]:
     """Yield the folders of the checkpoints that a training kept in `directory`: its own, or one for each encoder."""
     members = sorted(directory.glob(MEMBER.format("*")))
     yield from members or [directory]
+
+
+def _are_kept(directory: Path | None, resume: bool, init_from: Path | None, alone: bool) -> bool:
+    """Return whether a checkpoint has the codes; of a committee each member may have one, or none yet."""
+    resumed = alone and resume and directory is not None and checkpoint.exists(directory)
+    return init_from is not None or resumed
 
 
 def _share_of_time(member: Preset, members: int) -> Preset:

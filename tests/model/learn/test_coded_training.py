@@ -1,0 +1,132 @@
+"""A coded item table is learned like any other: every encoder, every kind of negatives, resumed, ranked."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from export.errors import ConfigError
+from model.codes.config import CodesConfig
+from model.config import NegativesConfig, Preset
+from model.evaluate.baselines import make_baseline
+from model.evaluate.protocol import evaluate
+from model.learn.committee import train_preset
+from model.learn.train import Trained, Trainer, train
+from model.learn.validation import next_click_ranks
+from model.nets.coded import CodedItems
+from model.nets.encoder import Encoder
+from model.nets.encoders import new_encoder
+from tests.model.items import known, tiny_items
+from tests.model.learn.test_validation import ENCODERS
+from tests.model.tiny import padded, tiny_committee, tiny_encoder, tiny_log, tiny_preset
+
+CODES = CodesConfig(splits=4)
+
+
+def coded(preset: Preset | None = None, codes: CodesConfig = CODES, **options: Any) -> Preset:
+    return replace((preset or tiny_preset()).override(**options), codes=codes)
+
+
+def trained(directory: Path | None = None, preset: Preset | None = None, **more: Any) -> Trained:
+    return train(tiny_log(200), tiny_log(40, seed=1), preset or coded(), run="r", directory=directory, **more)
+
+
+def weights(one: Trained) -> dict[str, torch.Tensor]:
+    return one.encoders[0].state_dict()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"kind": "gru", "residual": True, "ema": 0.9},
+        {"masked": True, "lr": 0.01, "epochs": 8},
+        {"positions": "end", "lazy": True},
+        {"objective": "bpr-max", "rule": "adagrad", "lr": 0.1},
+        {"negatives": NegativesConfig(everything=True)},
+        {"negatives": NegativesConfig(everything=True, top=10)},
+        {"negatives": NegativesConfig(each=2), "objective": "bce"},
+    ],
+    ids=str,
+)
+def test_training_with_codes_learns_more_than_popularity(options: dict[str, Any]) -> None:
+    log, valid = tiny_log(400), tiny_log(60, seed=1)
+    preset = coded(**{"epochs": 5, "lr": 0.02, **{name: one for name, one in options.items() if name != "negatives"}})
+    found = train(log, valid, replace(preset, negatives=options.get("negatives", preset.negatives)))
+    popular = evaluate(make_baseline("popularity", log), valid).to_json()
+    assert found.valid["mrr@20"] > 1.5 * popular["mrr@20"]
+    assert found.history[-1]["loss"] < found.history[0]["loss"]
+
+
+def test_nothing_that_is_learned_is_as_long_as_the_catalogue() -> None:
+    log = tiny_log(100, items=3_000)
+    trainer = Trainer(log, tiny_log(10, items=3_000), coded(codes=CodesConfig(splits=4, bits=4)), run="r")
+    trainer.run()
+    kept = [*trainer.encoder.parameters(), *trainer.optimizer.moments]
+    kept += [value for state in trainer.optimizer.rule.state.values() for value in state.values()]
+    assert max(tensor.numel() for tensor in kept) < 3_000
+    assert trainer.encoder.items.codes.dtype == torch.uint8
+
+
+def test_training_with_codes_follows_from_its_seed() -> None:
+    one, again, other = trained(), trained(), trained(preset=coded(seed=5))
+    assert all(torch.equal(value, weights(again)[name]) for name, value in weights(one).items())
+    assert not torch.equal(weights(one)["items.books"], weights(other)["items.books"])
+
+
+def test_training_with_codes_resumes_with_them(tmp_path: Path) -> None:
+    whole = trained(tmp_path)
+    random = np.random.default_rng(0).integers(0, 256, (41, 4), dtype=np.uint8)
+    random[0] = 0
+    again = trained(tmp_path, codes=random)  # what the checkpoint has counts
+    assert all(torch.equal(value, weights(again)[name]) for name, value in weights(whole).items())
+
+
+def test_members_of_a_committee_share_their_codes() -> None:
+    log, valid = tiny_log(100), tiny_log(10, seed=1)
+    one, other = train_preset(log, valid, coded(tiny_committee(epochs=1), CodesConfig(made_by="random"))).encoders
+    assert torch.equal(one.state_dict()["items.codes"], other.state_dict()["items.codes"])
+    assert not torch.equal(one.state_dict()["items.books"], other.state_dict()["items.books"])
+
+
+def with_codes(encoders: list[Encoder], *, same: bool = False) -> list[Encoder]:
+    """Put random codes into encoders; same: all items have one of two."""
+    codes = torch.randint(0, 2 if same else 256, (41, 1 if same else 4), generator=torch.Generator().manual_seed(0))
+    codes[0] = 0
+    for encoder in encoders:
+        encoder.items = CodedItems(codes.to(torch.uint8), encoder.config.hidden, 8)
+    return encoders
+
+
+@pytest.mark.parametrize("name", ["start", "masked, end", "committee"])
+def test_validation_by_partial_scores_equals_ranking_every_row(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("model.nets.coded.BLOCK", 7)
+    encoders = with_codes([tiny_encoder(seed=seed, **options) for seed, options in enumerate(ENCODERS[name])])
+    log, ranks = tiny_log(15, longest=14), []
+    for session in range(log.sessions):
+        clicks = log.session(session)
+        for t in range(1, len(clicks)):
+            ids = padded([clicks[:t][-10:]])
+            with torch.inference_mode():
+                parts = [encoder.last(ids) @ encoder.items(torch.arange(1, 41)).T for encoder in encoders]
+            scores = torch.stack(parts).sum(0).squeeze(0)
+            ranks.append(int((scores >= scores[clicks[t] - 1] - 1e-6).sum()))
+    found = next_click_ranks(encoders, log, row=16)
+    assert np.mean(np.sort(found) == np.sort(ranks)) > 0.99
+
+
+def test_items_with_the_same_codes_tie_to_the_last_bit_and_count_against_the_model() -> None:
+    encoders = with_codes([tiny_encoder()], same=True)
+    alike = torch.bincount(encoders[0].state_dict()["items.codes"][1:].flatten().long(), minlength=2)
+    ranks = next_click_ranks(encoders, tiny_log(20), row=16)
+    assert set(ranks.tolist()) <= {int(alike[0]), int(alike[1]), 40}
+
+
+def test_codes_and_a_tower_are_refused() -> None:
+    with pytest.raises(ConfigError, match="leave out the items, or the codes"):
+        new_encoder(coded(), 40, known(tiny_items(40)).features(tiny_log(1).vocabulary), np.zeros((41, 4), np.uint8))
