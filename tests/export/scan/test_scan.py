@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import export.scan
+from bench.rig.coded import random_codes
 from export.codes.codes import ItemCodes
 from export.ranking.ragged import Ragged
 from export.scan.plain import best_first, sums
@@ -22,17 +23,6 @@ def of_one_item(bits: int) -> ItemCodes:
 
 WAYS = [(bits, way) for bits in (4, 8) for way in CodeScan(of_one_item(bits)).ways()]
 every_way = pytest.mark.parametrize(("bits", "way"), WAYS)
-
-
-def table_of(items: int, splits: int, bits: int, *, seed: int = 0, skew: float = 0.0, kinds: int = 0) -> ItemCodes:
-    """skew: how much wider each book is than the next; kinds: of different items there are, 0: no end."""
-    random = np.random.default_rng(seed)
-    codes = np.zeros((items + 1, splits), np.uint8)
-    codes[1:] = random.integers(0, 1 << bits, (items, splits))
-    if kinds:
-        codes[1:] = codes[1 + random.integers(0, min(kinds, items), items)]
-    width = np.exp(-skew * np.arange(splits, dtype=np.float32))[:, None, None]
-    return ItemCodes(codes, random.standard_normal((splits, 1 << bits, 2), dtype=np.float32) * width)
 
 
 def expected(codes: ItemCodes, table: NDArray[np.float32], k: int, out: list[int]) -> tuple[list[int], list[float]]:
@@ -69,7 +59,7 @@ def check(scan: CodeScan, vectors: NDArray[np.float32], k: int, excluded: list[l
 def test_lists_are_those_of_brute_force(
     bits: int, way: str, items: int, splits: int, seed: int, skew: float, kinds: int, k: int, most_excluded: int
 ) -> None:
-    codes = table_of(items, splits, bits, seed=seed, skew=skew, kinds=kinds)
+    codes = random_codes(items, splits=splits, bits=bits, seed=seed, skew=skew, kinds=kinds)
     random = np.random.default_rng(seed)
     vectors = random.standard_normal((3, codes.hidden), dtype=np.float32)
     scan = CodeScan(codes, way=way)
@@ -80,7 +70,7 @@ def test_lists_are_those_of_brute_force(
 
 @every_way
 def test_lists_of_a_larger_catalogue_in_threads(bits: int, way: str) -> None:
-    codes = table_of(80_000, 8, bits, skew=0.3)
+    codes = random_codes(80_000, splits=8, bits=bits, skew=0.3)
     vectors = np.random.default_rng(1).standard_normal((4, codes.hidden), dtype=np.float32)
     scan = CodeScan(codes, threads=2, way=way)
     assert scan.threads == 2
@@ -90,7 +80,7 @@ def test_lists_of_a_larger_catalogue_in_threads(bits: int, way: str) -> None:
 @every_way
 @pytest.mark.parametrize("vector", [[0.0] * 4, [1e-38] * 4, [1e18] * 4, [-1e18, 1e-6, 0.0, 3.0]])
 def test_lists_of_vectors_of_any_size(bits: int, way: str, vector: list[float]) -> None:
-    codes = table_of(3_000, 2, bits)
+    codes = random_codes(3_000, splits=2, bits=bits)
     check(CodeScan(codes, way=way), np.array([vector], np.float32), 20, [[3]])
 
 
@@ -103,13 +93,13 @@ def test_equal_scores_are_listed_by_catalogue_id(bits: int, way: str) -> None:
 
 
 def test_deep_lists_are_sorted_and_hold_everything() -> None:
-    codes = table_of(2_500, 4, 8, kinds=40)
+    codes = random_codes(2_500, splits=4, bits=8, kinds=40)
     check(CodeScan(codes), np.ones((2, 8), np.float32), 2_500, [[], [7, 2_400]])
 
 
 @every_way
 def test_scores_of_given_items_are_those_of_lists(bits: int, way: str) -> None:
-    codes = table_of(500, 5, bits)
+    codes = random_codes(500, splits=5, bits=bits)
     scan = CodeScan(codes, way=way)
     tables = codes.table(np.random.default_rng(2).standard_normal((2, codes.hidden), dtype=np.float32))
     ids, scores = scan.best(tables, 500)
@@ -120,7 +110,7 @@ def test_scores_of_given_items_are_those_of_lists(bits: int, way: str) -> None:
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_numbers_that_are_none_are_refused(value: float) -> None:
-    codes = table_of(10, 2, 8)
+    codes = random_codes(10, splits=2, bits=8)
     vectors = np.array([[1.0, value, 0.0, 0.0]], np.float32)
     with pytest.raises(ValueError, match="not finite"):
         CodeScan(codes).best(codes.table(vectors), 3)
@@ -128,13 +118,13 @@ def test_numbers_that_are_none_are_refused(value: float) -> None:
 
 def test_unknown_way_is_refused() -> None:
     with pytest.raises(ValueError, match="plain, not abacus"):
-        CodeScan(table_of(10, 2, 8), way="abacus")
+        CodeScan(random_codes(10, splits=2, bits=8), way="abacus")
 
 
 def test_without_numba_numpy_makes_the_same_lists_and_says_so(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    codes = table_of(5_000, 4, 4, kinds=300)
+    codes = random_codes(5_000, splits=4, bits=4, kinds=300)
     monkeypatch.setitem(sys.modules, "export.scan.kernel", None)
     monkeypatch.delattr(export.scan, "kernel")
     with caplog.at_level(logging.WARNING):
