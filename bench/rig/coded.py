@@ -5,6 +5,7 @@ V items, m splits, W width of a sub-vector, H = m W, B sessions, L positions, A 
 """
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -77,7 +78,7 @@ def coded_graph(codes: ItemCodes) -> onnx.ModelProto:
     """Return a graph with the inputs ids, away and push, and the output vectors."""
     places = codes.codes.astype(np.uint8)
     offsets = codes.values * np.arange(codes.splits, dtype=np.int64)
-    constants = {
+    constants: dict[str, NDArray[Any]] = {
         "codes": places,
         "offsets": offsets,
         "books": codes.books.reshape(-1, codes.books.shape[2]),

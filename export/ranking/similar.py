@@ -95,7 +95,8 @@ class Similar:
     def _unit(self, places: NDArray[np.integer]) -> NDArray[np.float32]:
         """Return the unit vectors (n, H) of places 0..V-1."""
         if self._vectors is not None:
-            return self._vectors[places].astype(np.float32)
+            unit: NDArray[np.float32] = self._vectors[places].astype(np.float32)
+            return unit
         assert self.bundle.codes is not None
         return _unit(self.bundle.codes.vectors(places + (PAD + 1)))
 
