@@ -25,7 +25,7 @@ class CodesConfig:
     def __post_init__(self) -> None:
         """Raise ConfigError for codes that there are not."""
         if self.made_by not in get_args(MadeBy):
-            raise ConfigError(f"codes are made by {', '.join(get_args(MadeBy))}, not {self.made_by!r}")
+            raise ConfigError(f"items are dense, or coded by {', '.join(get_args(MadeBy))}, not {self.made_by!r}")
         if self.splits < 1:
             raise ConfigError(f"an item needs at least 1 code, got {self.splits} splits")
         if self.bits not in CODE_BITS:

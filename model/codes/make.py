@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from model.config import Preset
 from model.data.log import SessionLog
 from model.learn.distributed import ALONE, Team
 from model.learn.seeds import CODES, seed_of
+from model.learn.warm_codes import codes_from
 from model.reports.progress import OnProgress, Progress, ignore
 
 __all__ = ["make_codes", "training_codes"]
@@ -37,17 +39,26 @@ def make_codes(log: SessionLog, config: CodesConfig, seed: int, on_progress: OnP
 
 
 def training_codes(
-    log: SessionLog, preset: Preset, team: Team = ALONE, on_progress: OnProgress = ignore, *, kept: bool = False
+    log: SessionLog,
+    preset: Preset,
+    team: Team = ALONE,
+    on_progress: OnProgress = ignore,
+    *,
+    init_from: Path | None = None,
+    kept: bool = False,
 ) -> NDArray[np.uint8] | None:
     """Return the codes that a training begins with, the same in each process; None for a dense preset.
 
-    kept: a checkpoint that is read next has them, and nothing is made.
+    init_from: the checkpoint of an earlier training, whose codes stay. kept: a checkpoint of this training, which is
+    read next, has them, and nothing is made. CheckpointError where the earlier training can't start this one.
     """
     config = preset.codes
     if config is None:
         return None
     if kept:
         return np.zeros((len(log.vocabulary) + 1, config.splits), np.uint8)
+    if init_from is not None:
+        return codes_from(init_from, log, config, seed_of(preset.train.seed, CODES))
     made: list[object] = [make_codes(log, config, preset.train.seed, on_progress) if team.leads else None]
     team.same_on_all(made)
     (codes,) = made

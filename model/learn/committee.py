@@ -42,7 +42,9 @@ def train_preset(
     """
     members = preset.members()
     alone, trained = len(members) == 1, []
-    codes = training_codes(log, preset, team, on_progress, kept=_are_kept(directory, resume, init_from, alone))
+    first = None if init_from is None or alone else init_from / MEMBER.format(1)
+    kept = alone and resume and directory is not None and checkpoint.exists(directory)
+    codes = training_codes(log, preset, team, on_progress, init_from=first or init_from, kept=kept)
     for number, member in enumerate(members, start=1):
         folder = "" if alone else MEMBER.format(number)
         release_memory()  # of the log's reading, or of the member before
@@ -70,12 +72,6 @@ def checkpoints(directory: Path) -> Iterator[Path]:
     """Yield the folders of the checkpoints that a training kept in `directory`: its own, or one for each encoder."""
     members = sorted(directory.glob(MEMBER.format("*")))
     yield from members or [directory]
-
-
-def _are_kept(directory: Path | None, resume: bool, init_from: Path | None, alone: bool) -> bool:
-    """Return whether a checkpoint has the codes; of a committee each member may have one, or none yet."""
-    resumed = alone and resume and directory is not None and checkpoint.exists(directory)
-    return init_from is not None or resumed
 
 
 def _share_of_time(member: Preset, members: int) -> Preset:

@@ -19,7 +19,7 @@ from model.nets.coded import Coded, CodedItems
 from model.nets.encoder import Encoder
 from model.nets.tower import vectors_of_step
 
-__all__ = ["Seen", "seen_by"]
+__all__ = ["Seen", "seen_by", "signs_of"]
 
 
 class Seen(NamedTuple):
@@ -50,3 +50,9 @@ def seen_by(encoder: Encoder, batch: Batch, candidates: Candidates | Tensor, *, 
         return Seen(batch, candidates, table, table, rows if lazy else None, ids if lazy else None)
     table = vectors_of_step(encoder.tower, weight, None, seed)
     return Seen(batch, candidates, table, None if table is weight else table)
+
+
+def signs_of(encoder: Encoder) -> tuple[float, int]:
+    """Return numbers that two encoders of other items, weights or codes hardly share."""
+    codes = encoder.items.digest() if isinstance(encoder.items, CodedItems) else 0
+    return float(encoder.weight.detach().double().sum()), codes

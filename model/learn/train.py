@@ -34,13 +34,12 @@ from model.learn.losses.loss import candidate_loss, own_negatives_loss
 from model.learn.losses.matmul import Products
 from model.learn.losses.objectives import RowLoss
 from model.learn.optimizer import Average, Optimizer, is_lazy
-from model.learn.rows import Seen, seen_by
+from model.learn.rows import Seen, seen_by, signs_of
 from model.learn.seeds import DROPOUT, IDS, seed_of
 from model.learn.validation import validate
 from model.learn.warm_start import features_of, start_from
 from model.machine.interrupt import noting_end_signals
 from model.machine.threads import use_threads
-from model.nets.coded import CodedItems
 from model.nets.encoder import Encoder
 from model.nets.encoders import new_encoder
 from model.reports.progress import OnProgress, Progress, ignore
@@ -339,12 +338,12 @@ def train(
     `init_from` is the checkpoint directory of an earlier training, whose item rows and layers this one starts with.
     items, codes: as `Trainer` takes them. Raises TrainingError and CheckpointError.
     """
+    if codes is None and init_from is not None:
+        codes = training_codes(log, preset, init_from=init_from)
     more: dict[str, Any] = {"on_progress": on_progress, "team": team, "items": items, "codes": codes}
     trainer = Trainer(log, valid, preset, run=run, directory=directory, **more)
     if not (resume and trainer.resume()) and init_from is not None:
         start_from(trainer.encoder, log.vocabulary, init_from, log)
-    items_of = trainer.encoder.items
-    codes_are = items_of.digest() if isinstance(items_of, CodedItems) else 0
-    begins_at = trainer.step, codes_are, float(trainer.encoder.weight.detach().double().sum())
+    begins_at = trainer.step, *signs_of(trainer.encoder)
     team.check_alike("the step and the weights they begin with (do they share the checkpoint folder?)", begins_at)
     return trainer.run()

@@ -53,7 +53,9 @@ class Coded(NamedTuple):
     def places(self, ids: Tensor) -> Tensor:
         """Return the places (..., m) of the sub-vectors of ids (...) among those of all books, laid end to end."""
         splits, values = self.books.shape[:2]
-        return self.codes[ids].int() + values * torch.arange(splits, dtype=torch.int32, device=self.codes.device)
+        codes = self.codes.index_select(0, ids.flatten()).int()  # (n, m)
+        codes = codes + values * torch.arange(splits, dtype=torch.int32, device=codes.device)
+        return codes.reshape(*ids.shape, splits)
 
     def partial(self, hidden: Tensor) -> Tensor:
         """Return the partial scores S (m * 2^b, T) of hidden (T, H)."""

@@ -106,7 +106,7 @@ def test_random_codes_say_nothing_of_the_order_of_items() -> None:
 @pytest.mark.parametrize(
     ("options", "what"),
     [
-        ({"made_by": "tree"}, "svd, bpr, random, not 'tree'"),
+        ({"made_by": "tree"}, "coded by svd, bpr, random, not 'tree'"),
         ({"splits": 0}, "at least 1 code"),
         ({"bits": 6}, "8 or 4 bits"),
     ],

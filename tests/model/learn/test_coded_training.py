@@ -10,14 +10,19 @@ import numpy as np
 import pytest
 import torch
 
+from export.bundle.vocabulary import Vocabulary
 from export.errors import ConfigError
 from model.codes.config import CodesConfig
 from model.config import NegativesConfig, Preset
+from model.data.log import SessionLog
+from model.errors import CheckpointError
 from model.evaluate.baselines import make_baseline
 from model.evaluate.protocol import evaluate
 from model.learn.committee import train_preset
 from model.learn.train import Trained, Trainer, train
 from model.learn.validation import next_click_ranks
+from model.learn.warm_codes import codes_from
+from model.learn.warm_start import start_from
 from model.nets.coded import CodedItems
 from model.nets.encoder import Encoder
 from model.nets.encoders import new_encoder
@@ -130,3 +135,50 @@ def test_items_with_the_same_codes_tie_to_the_last_bit_and_count_against_the_mod
 def test_codes_and_a_tower_are_refused() -> None:
     with pytest.raises(ConfigError, match="leave out the items, or the codes"):
         new_encoder(coded(), 40, known(tiny_items(40)).features(tiny_log(1).vocabulary), np.zeros((41, 4), np.uint8))
+
+
+def test_a_training_that_begins_with_another_keeps_its_codes_and_codes_new_items_beside_those(tmp_path: Path) -> None:
+    old = weights(trained(tmp_path))
+    log = tiny_log(100, seed=3)
+    log = replace(log, vocabulary=Vocabulary(["new", *log.vocabulary.items[1:]]))
+    found = train(log, tiny_log(10), coded(epochs=1), init_from=tmp_path).encoders[0].state_dict()["items.codes"]
+    assert torch.equal(found[2:], old["items.codes"][2:])
+    again = codes_from(tmp_path, log, CODES, seed=9)
+    np.testing.assert_array_equal(again, found.numpy())  # no chance in it: every item was clicked with a known one
+    assert found[1].any()
+
+
+def test_new_items_beside_one_known_item_get_its_codes(tmp_path: Path) -> None:
+    old = weights(trained(tmp_path))["items.codes"]
+    clicks = np.array([1, 2, 1, 2, 3, 4], np.int32)  # new beside item-7; two new ones beside each other
+    log = SessionLog(
+        items=clicks,
+        offsets=np.array([0, 2, 4, 6]),
+        ts=np.arange(6),
+        vocabulary=Vocabulary(["item-7", "new", "newer", "newest"]),
+    )
+    codes = codes_from(tmp_path, log, CODES, seed=0)
+    assert codes[2].tolist() == codes[1].tolist() == old[7].tolist()
+    assert not np.array_equal(codes[3], codes[4])  # at random
+
+
+def test_members_of_a_committee_that_begins_with_another_share_their_codes(tmp_path: Path) -> None:
+    log, valid, preset = tiny_log(100), tiny_log(10, seed=1), coded(tiny_committee(epochs=1))
+    train_preset(log, valid, preset, run="r", directory=tmp_path)
+    more = replace(log, vocabulary=Vocabulary(["new", *log.vocabulary.items[1:]]))
+    one, other = train_preset(more, valid, preset, init_from=tmp_path).encoders
+    assert torch.equal(one.state_dict()["items.codes"], other.state_dict()["items.codes"])
+
+
+def test_a_training_can_not_begin_with_items_of_another_form(tmp_path: Path) -> None:
+    trained(tmp_path / "coded")
+    train(tiny_log(50), tiny_log(10), tiny_preset(epochs=1), run="r", directory=tmp_path / "dense")
+    with pytest.raises(CheckpointError, match="a dense item table: it can't start one with codes"):
+        trained(init_from=tmp_path / "dense")
+    with pytest.raises(CheckpointError, match="another item table"):
+        trained(preset=tiny_preset(), init_from=tmp_path / "coded")
+    with pytest.raises(CheckpointError, match="4 codes of 8 bits: it can't start a training with 8 of 4"):
+        trained(preset=coded(codes=CodesConfig(splits=8, bits=4)), init_from=tmp_path / "coded")
+    others = new_encoder(coded(), 40, codes=np.zeros((41, 4), np.uint8))
+    with pytest.raises(CheckpointError, match="other codes of the same items"):
+        start_from(others, tiny_log(1).vocabulary, tmp_path / "coded")
