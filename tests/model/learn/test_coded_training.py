@@ -29,6 +29,7 @@ from model.learn.warm_start import start_from
 from model.nets.coded import CodedItems
 from model.nets.encoder import Encoder
 from model.nets.encoders import new_encoder
+from tests.model.feedback import disliked_log
 from tests.model.items import known, tiny_items
 from tests.model.learn.test_validation import ENCODERS
 from tests.model.tiny import padded, tiny_committee, tiny_encoder, tiny_log, tiny_preset
@@ -202,3 +203,14 @@ def test_all_processes_have_the_codes_of_the_first() -> None:
     one, other = (new_encoder(coded(), 40, codes=np.full((41, 4), fill, np.uint8)) for fill in (0, 1))
     assert signs_of(one)[0] == signs_of(other)[0]
     assert signs_of(one) != signs_of(other)  # what processes compare before they begin
+
+
+@pytest.mark.parametrize(
+    "negatives", [NegativesConfig(popular=9, own=4), NegativesConfig(everything=True, own=4)], ids=str
+)
+def test_training_with_codes_learns_from_feedback(drawn: dict[str, Any]) -> None:
+    log, valid = disliked_log(80), disliked_log(10, seed=5)
+    found = Trainer(
+        log, valid, replace(coded(typed=True, epochs=3), negatives=NegativesConfig(own=4, **drawn)), run=""
+    ).run()
+    assert found.history[-1]["loss"] < found.history[0]["loss"]
