@@ -205,12 +205,9 @@ def test_all_processes_have_the_codes_of_the_first() -> None:
     assert signs_of(one) != signs_of(other)  # what processes compare before they begin
 
 
-@pytest.mark.parametrize(
-    "negatives", [NegativesConfig(popular=9, own=4), NegativesConfig(everything=True, own=4)], ids=str
-)
+@pytest.mark.parametrize("drawn", [{"popular": 9}, {"everything": True}], ids=str)
 def test_training_with_codes_learns_from_feedback(drawn: dict[str, Any]) -> None:
     log, valid = disliked_log(80), disliked_log(10, seed=5)
-    found = Trainer(
-        log, valid, replace(coded(typed=True, epochs=3), negatives=NegativesConfig(own=4, **drawn)), run=""
-    ).run()
+    preset = replace(coded(typed=True, epochs=3), negatives=NegativesConfig(own=4, **drawn))
+    found = Trainer(log, valid, preset, run="").run()
     assert found.history[-1]["loss"] < found.history[0]["loss"]
