@@ -1,7 +1,7 @@
 """Publishing similar items: one record for each item of the model, those only that changed, and the same in Redis.
 
-Items that are not available are in no list; the list of such an item itself stays, as its page may still be seen. An
-item that the model no longer knows gets a tombstone, and its key in Redis goes.
+Items that are not available have a list all the same, as their pages may still be seen. An item that the model no
+longer knows gets a tombstone, and its key in Redis goes.
 """
 
 import logging
@@ -10,13 +10,13 @@ import zlib
 from collections.abc import Iterable, Mapping
 
 import msgspec
+import numpy as np
 import redis
 from confluent_kafka import Consumer, KafkaError
+from numpy.typing import NDArray
 
 from export.errors import ConfigError
-from export.items.table import ItemTable
-from export.items.view import CatalogueView
-from export.ranking.similar import Similar, SimilarList
+from export.policy.similar import SimilarList, SimilarLists
 from stream.errors import PublishFailed, TopicError
 from stream.kafka.clients import assigned, build_client, consumer_options
 from stream.kafka.sender import Sender
@@ -39,9 +39,13 @@ class Published(msgspec.Struct, frozen=True, kw_only=True):
     """What one turn did; all of it is confirmed."""
 
     model: str
-    items: int  # of the model
+    items: int  # whose lists were made: those of the model, or some
     sent: int  # lists, which are new or others than before
     gone: int  # items that the model no longer knows
+    short: int  # lists of fewer than K items: nothing else may be shown
+    filled: int  # lists with items that do not pass their filter
+    unfiltered: int  # lists without their filter: the item has no value of the attribute that it compares
+    hidden: int  # items of the model that may not be shown
     seconds: float
 
 
@@ -54,11 +58,10 @@ class SimilarPublisher:
         topics: Topics = Topics(),
         extra: Mapping[str, str] | None = None,
         *,
-        k: int = 20,
         redis_url: str | None = None,
     ) -> None:
         """ConfigError for what is no URL of Redis. The broker is not asked before `publish`."""
-        self._servers, self._topics, self._extra, self._k = bootstrap_servers, topics, dict(extra or {}), k
+        self._servers, self._topics, self._extra = bootstrap_servers, topics, dict(extra or {})
         self._published: dict[str, int] | None = None  # item -> checksum of its list; None: not read yet
         self._redis_has_all = redis_url is None  # it may have been emptied while nobody was here
         try:
@@ -66,27 +69,32 @@ class SimilarPublisher:
         except ValueError as error:
             raise ConfigError(f"not a Redis URL (redis://host:port/0): {error}") from error
 
-    def publish(self, similar: Similar, table: ItemTable | None = None) -> Published:
-        """Publish the lists of a model, without items that the table says are not available.
+    @property
+    def knows(self) -> bool:
+        """Whether it knows what is published, so that some lists can be published alone."""
+        return self._published is not None and self._redis_has_all
+
+    def publish(self, lists: SimilarLists, only: NDArray[np.int32] | None = None) -> Published:
+        """Publish the lists of a model's items; only: of these catalogue ids, where `knows`.
 
         TopicError without the topic; BrokerUnavailable or PublishFailed where not all is confirmed, also by Redis. What
         was not is sent again by the next call.
         """
         begun = time.monotonic()
-        available = None if table is None else CatalogueView(table, similar.vocabulary).available
         before = self._read_keys() if self._published is None else self._published
-        now: dict[str, int] = {}
+        now: dict[str, int] = {} if only is None else dict(before)
         changed: list[tuple[str, bytes | None]] = []
-        redis_has_all = self._redis_has_all
+        redis_has_all, made = self._redis_has_all, 0
         self._published, self._redis_has_all = None, self._redis is None  # not known until all is confirmed
         with Sender(self._servers, self._topics.similar, self._extra, what="lists of similar items") as sender:
-            for item_id, found in similar.all(self._k, available):
-                checksum = _checksum(found, similar.bundle.version)
+            for item_id, found in lists.all() if only is None else lists.some(only):
+                made += 1
+                checksum = _checksum(found, lists.version)
                 now[item_id] = checksum
                 is_same = before.get(item_id) == checksum
                 if is_same and redis_has_all:
                     continue
-                value = encode(_message(item_id, found, similar.bundle.version))
+                value = encode(_message(item_id, found, lists.version))
                 if not is_same:
                     sender.send(item_id.encode(), value)
                 self._put(changed, item_id, value)
@@ -98,8 +106,18 @@ class SimilarPublisher:
             gone = sender.sent - sent
         self._write_redis(changed)
         self._published, self._redis_has_all = now, True
-        seconds = time.monotonic() - begun
-        return Published(model=similar.bundle.version, items=len(now), sent=sent, gone=gone, seconds=seconds)
+        counts = lists.counts
+        return Published(
+            model=lists.version,
+            items=made,
+            sent=sent,
+            gone=gone,
+            short=counts.short,
+            filled=counts.filled,
+            unfiltered=counts.unfiltered,
+            hidden=counts.hidden,
+            seconds=time.monotonic() - begun,
+        )
 
     def close(self) -> None:
         """Leave Redis."""
