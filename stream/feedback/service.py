@@ -143,18 +143,18 @@ class FeedbackService:
         *,
         joining: ScoreboardConfig | None = None,
         config: SkipConfig | None = None,
-        impressions: str | None = None,
+        impressions: bool = False,
     ) -> None:
         """state: folder of what was read and skipped. ConfigError where another one has it.
 
-        impressions: a topic of lists that storefronts showed; clicks are judged by them, and not by ours.
+        impressions: clicks are judged by the topic of lists that storefronts showed, and not by ours.
         """
         config = config or SkipConfig()
         self.skips, self.metrics, self._max_age_s = Skips(config), FeedbackMetrics(), config.max_age_s
         self._shown = ShownLists(config.max_sessions)
         self._impressions: ImpressionReader | None = None
-        if impressions is not None:
-            self._impressions = ImpressionReader(bootstrap_servers, impressions, self._shown, extra)
+        if impressions:
+            self._impressions = ImpressionReader(bootstrap_servers, topics, self._shown, extra)
         producer: Producer = build_client(Producer, producer_options(bootstrap_servers, extra))
         self._writer = SkipWriter(producer, topics.clicks)
         self._folder = _Folder(state, self.skips, self._writer)
