@@ -34,6 +34,7 @@ _AT_ONCE = 512  # Q
 _CELLS = 1 << 24  # scores held at a time, 4 bytes each: with a large catalogue fewer items are asked about at once
 _BEYOND = 8  # places that a ranking has beyond K
 _DEEPER = 8  # times as many places in the next ranking
+_IN_CACHE = 16  # items whose scores are gone through together: passes over all of them would wait for the memory
 _LEAST = np.float32(1e-7)  # how far a cosine is from 1 at least: more than one, by rounding, is as good as one
 _MOST_BOOST = 60.0  # of several boosts together, a logarithm: odds beyond would be infinite
 _NOBODY = Shopper.of_clicks(())
@@ -115,13 +116,14 @@ class SimilarLists:
     def _scores(self, asked: NDArray[np.int32]) -> NDArray[np.float32]:
         """Return what items are ranked by, (Q, V + 1): cosines, or their odds with boosts; -inf: not to be shown."""
         scores = self.similar.cosines(asked)
-        if self._factor is not None:
-            away = np.maximum(1 - scores, _LEAST)
-            scores += 1
-            np.maximum(scores, 0, out=scores)
-            scores *= self._factor
-            scores /= away
-        scores += self._hidden
+        for start in range(0, len(asked), _IN_CACHE):
+            some = scores[start : start + _IN_CACHE]
+            if self._factor is not None:
+                away = np.maximum(1 - some, _LEAST)
+                some += 1
+                some *= self._factor
+                some /= away
+            some += self._hidden
         scores[np.arange(len(asked)), asked] = -np.inf
         return scores
 

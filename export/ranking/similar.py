@@ -59,7 +59,7 @@ class Similar:
         return self.bundle.version
 
     def cosines(self, asked: NDArray[np.int32]) -> NDArray[np.float32]:
-        """Return the cosines (Q, V + 1) of some catalogue ids (Q,) with all, by catalogue id; -inf in column 0."""
+        """Return the cosines (Q, V + 1) of some catalogue ids (Q,) with all, by catalogue id; 0 in column 0."""
         queries = self._vectors[asked - (PAD + 1)].astype(np.float32)  # (Q, H)
         if self._vectors.size <= _HELD:
             found: NDArray[np.float32] = queries @ self._whole().T  # (Q, H) x (H, V + 1) -> (Q, V + 1)
@@ -68,7 +68,7 @@ class Similar:
             for start in range(0, len(self._vectors), _BLOCK):
                 block = self._vectors[start : start + _BLOCK].astype(np.float32)
                 found[:, PAD + 1 + start : PAD + 1 + start + len(block)] = queries @ block.T
-        found[:, PAD] = -np.inf
+            found[:, PAD] = 0.0
         return found
 
     def _whole(self) -> NDArray[np.float32]:
