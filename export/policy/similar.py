@@ -43,7 +43,8 @@ _NOBODY = Shopper.of_clicks(())
 def of_sessions(policy: Policy) -> list[str]:
     """Return the rules of a policy that are about what a session did, as its file names them."""
     excluded = [f"exclude ({', '.join(policy.exclude)})"] if policy.exclude else []
-    return [*excluded, *(["push"] if policy.push and policy.exclude else [])]
+    push = bool(policy.push) and (bool(policy.exclude) or policy.push != Policy().push)
+    return [*excluded, *(["push"] if push else [])]
 
 
 class SimilarLists:
@@ -67,6 +68,8 @@ class SimilarLists:
 
     def holding(self, ids: NDArray[np.bool_]) -> NDArray[np.int32]:
         """Return the items whose list, of those made so far, holds one of some (V + 1,)."""
+        if not ids.any():
+            return np.empty(0, dtype=np.int32)
         wanted = ids.copy()
         wanted[PAD] = False
         return np.flatnonzero(wanted[self.listed].any(axis=1)).astype(np.int32)

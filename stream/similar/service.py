@@ -75,6 +75,7 @@ class SimilarService:
         self._refused = ""  # the version that can't be used
         self._made: SimilarLists | None = None  # the lists that are published; None: a turn is due
         self._of: tuple[int, int] | None = None  # what the items said in the newest turn
+        self._stood_of: tuple[int, int] | None = None  # and when it was looked last what may not be shown any more
         self._newest: Published | None = None
         self._turn_at = self._stood_at = 0.0  # of the monotonic clock: when the newest turn was done, and began
         self._late_since: float | None = None
@@ -185,9 +186,10 @@ class SimilarService:
 
     def _take_off(self, similar: Similar, view: CatalogueView, made: SimilarLists) -> None:
         """Make those lists anew, and publish them, that hold what may not be shown any more."""
-        if not view.refresh():
+        view.refresh()
+        if view.as_of == self._stood_of:  # it may have refreshed by itself while lists were made
             return
-        now = self._lists_now(similar, view)
+        self._stood_of, now = view.as_of, self._lists_now(similar, view)
         off = made.rule.standing.allowed & ~now.rule.standing.allowed
         holders = made.holding(off)
         if len(holders) > _MOST_AHEAD * len(off) or now.pins != made.pins or not self._publisher.knows:
@@ -204,6 +206,7 @@ class SimilarService:
         """Make the lists of all items, and publish those that changed."""
         view.refresh()
         begun, of, lists = time.monotonic(), view.as_of, self._lists_now(similar, view)
+        self._stood_of = of
         self._made = None  # until all is confirmed
         done = self._publisher.publish(lists)
         self._made, self._of, self._stood_at, self._turn_at = lists, of, begun, time.monotonic()

@@ -108,6 +108,7 @@ def test_filled_and_unfiltered_lists_are_counted(similar: Similar) -> None:
 def test_rules_about_sessions_are_named() -> None:
     assert of_sessions(Policy(exclude=("seen", "bought"))) == ["exclude (seen, bought)", "push"]
     assert of_sessions(Policy(exclude=(), push=0.0)) == []
+    assert of_sessions(Policy(exclude=(), push=0.9)) == ["push"]
 
 
 @settings(deadline=None, max_examples=30)
