@@ -96,11 +96,11 @@ class SimilarPublisher:
                     continue
                 value = encode(_message(item_id, found, lists.version))
                 if not is_same:
-                    sender.send(item_id.encode(), value)
+                    sender.send(_key(item_id), value)
                 self._put(changed, item_id, value)
             sent = sender.sent
             for item_id in before.keys() - now.keys():
-                sender.send(item_id.encode(), None)
+                sender.send(_key(item_id), None)
                 self._put(changed, item_id, None)
             sender.finish()
             gone = sender.sent - sent
@@ -137,7 +137,7 @@ class SimilarPublisher:
             return
         pipeline = self._redis.pipeline(transaction=False)
         for item_id, value in changed:
-            key = f"{self._topics.prefix}{KEY}{item_id}"
+            key = f"{self._topics.prefix}{KEY}".encode() + _key(item_id)
             if value is None:
                 pipeline.delete(key)
             else:
@@ -177,8 +177,13 @@ class SimilarPublisher:
         return found
 
 
+def _key(item_id: str) -> bytes:
+    """The key of a record; of somebody else's, which may be no text, as it was read."""
+    return item_id.encode(errors="surrogateescape")
+
+
 def _note(found: dict[str, int], key: bytes, value: bytes | None) -> None:
-    item_id = key.decode(errors="replace")
+    item_id = key.decode(errors="surrogateescape")
     if value is None:
         found.pop(item_id, None)
         return

@@ -40,7 +40,7 @@ def topics(cluster: str, topic: str) -> Topics:
 
 def on_topic(cluster: str, topic: str) -> dict[str, dict[str, object] | None]:
     """The last record of each key; None: a tombstone."""
-    last = {(message.key() or b"").decode(): message.value() for message in read_topic(cluster, topic)}
+    last = {(message.key() or b"").decode(errors="replace"): message.value() for message in read_topic(cluster, topic)}
     return {name: None if value is None else json.loads(value) for name, value in last.items()}
 
 
@@ -92,11 +92,12 @@ def test_item_that_the_model_lost_gets_a_tombstone_and_strange_records_are_repla
     cluster: str, topics: Topics, plain: Bundle, tmp_path: Path
 ) -> None:
     with Sender(cluster, topics.similar) as sender:
-        for key, value in ((b"old", b'{"item_id": "old"}'), (b"item-1", b"{"), (b"gone", None)):
+        for key, value in ((b"old", b'{"item_id": "old"}'), (b"item-1", b"{"), (b"gone", None), (b"\xff", b"{")):
             sender.send(key, value)
         sender.finish()
     done = SimilarPublisher(cluster, topics).publish(lists_of(Similar(with_vectors(plain, tmp_path))))
-    assert (done.sent, done.gone) == (40, 1)
+    assert (done.sent, done.gone) == (40, 2)
+    assert {one.value() for one in read_topic(cluster, topics.similar) if one.key() == b"\xff"} == {b"{", None}
     found = on_topic(cluster, topics.similar)
     assert found["old"] is None
     assert len(listed(found["item-1"])) == 5
