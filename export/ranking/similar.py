@@ -60,6 +60,8 @@ class Similar:
 
     def cosines(self, asked: NDArray[np.int32]) -> NDArray[np.float32]:
         """Return the cosines (Q, V + 1) of some catalogue ids (Q,) with all, by catalogue id; 0 in column 0."""
+        if len(asked) == 1:  # one row is multiplied by another routine, whose last bits differ: a list would look new
+            return self.cosines(np.repeat(asked, 2))[:1]
         queries = self._vectors[asked - (PAD + 1)].astype(np.float32)  # (Q, H)
         if self._vectors.size <= _HELD:
             found: NDArray[np.float32] = queries @ self._whole().T  # (Q, H) x (H, V + 1) -> (Q, V + 1)

@@ -49,6 +49,7 @@ def test_cosines_are_those_of_the_vectors(
             cosines = found.cosines(np.array(asked, np.int32))
         assert cosines.shape == (len(asked), 41)
         assert (cosines[:, 0] == 0).all()
+        assert (found.cosines(np.array(asked[:1], np.int32)) == found.cosines(np.array(asked[:1] * 2, np.int32))).all()
         assert np.allclose(cosines[:, 1:], wanted[np.array(asked) - 1], atol=1e-6)
 
 
