@@ -8,6 +8,7 @@ import logging
 import time
 import zlib
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 import msgspec
 import numpy as np
@@ -48,6 +49,20 @@ class Published(msgspec.Struct, frozen=True, kw_only=True):
     hidden: int  # items of the model that may not be shown
     seconds: float
 
+    def plus(self, more: "Published") -> "Published":
+        """Return what two parts of a turn did together."""
+        return Published(
+            model=more.model,
+            items=self.items + more.items,
+            sent=self.sent + more.sent,
+            gone=self.gone + more.gone,
+            short=self.short + more.short,
+            filled=self.filled + more.filled,
+            unfiltered=self.unfiltered + more.unfiltered,
+            hidden=more.hidden,
+            seconds=self.seconds + more.seconds,
+        )
+
 
 class SimilarPublisher:
     """For one thread. It remembers what it published, and reads at first which items the topic has."""
@@ -80,7 +95,7 @@ class SimilarPublisher:
         TopicError without the topic; BrokerUnavailable or PublishFailed where not all is confirmed, also by Redis. What
         was not is sent again by the next call.
         """
-        begun = time.monotonic()
+        begun, counted = time.monotonic(), replace(lists.counts)
         before = self._read_keys() if self._published is None else self._published
         now: dict[str, int] = {} if only is None else dict(before)
         changed: list[tuple[str, bytes | None]] = []
@@ -112,9 +127,9 @@ class SimilarPublisher:
             items=made,
             sent=sent,
             gone=gone,
-            short=counts.short,
-            filled=counts.filled,
-            unfiltered=counts.unfiltered,
+            short=counts.short - counted.short,
+            filled=counts.filled - counted.filled,
+            unfiltered=counts.unfiltered - counted.unfiltered,
             hidden=counts.hidden,
             seconds=time.monotonic() - begun,
         )

@@ -18,7 +18,9 @@ import threading
 import time
 from collections.abc import Callable
 
+import numpy as np
 from confluent_kafka import KafkaException
+from numpy.typing import NDArray
 
 from export.bundle.bundle import load_bundle
 from export.errors import BundleError, ConfigError, NextclickError
@@ -43,6 +45,8 @@ _LOOK_S = 1.0  # between two looks at the registry, the policy's file and the it
 _BACKOFF_S = (2.0, 60.0)  # first and longest pause after something failed
 _AGE_S = 60.0  # after which filters by age are looked at again
 _MOST_AHEAD = 0.5  # share of all lists: where more of them hold what may not be shown, all are made anew at once
+
+_PART = 1 << 26  # comparisons of a part of a turn: about a second
 
 log = logging.getLogger(__name__)
 
@@ -79,12 +83,14 @@ class SimilarService:
         self._newest: Published | None = None
         self._turn_at = self._stood_at = 0.0  # of the monotonic clock: when the newest turn was done, and began
         self._late_since: float | None = None
+        self._stop = threading.Event()
         self._failures = 0
         self._lists = self._gone = self._turns = 0
         self.metrics.ask(self._age_s, self._late_s)
 
     def run(self, stop: threading.Event) -> None:
         """Until `stop` is set. What fails is said and tried again."""
+        self._stop = stop
         self._say_policy()
         pause = _BACKOFF_S[0]
         while not stop.is_set():
@@ -153,6 +159,9 @@ class SimilarService:
         left_out = of_sessions(self._config.placements[0].policy) if self._by.file is not None else []
         if left_out:
             log.warning("what the policy says of sessions is nothing for similar items: %s", ", ".join(left_out))
+        self._say_unknown()
+
+    def _say_unknown(self) -> None:
         if self._similar is not None:
             for line in say_unknown(self._config, self._similar.vocabulary, self._similar.version, self._table):
                 log.warning("%s", line)
@@ -177,7 +186,7 @@ class SimilarService:
         self._view, self._made = CatalogueView(self._table, self._similar.vocabulary), None
         self._refused = ""
         self._tell("model_refused", "", "")
-        return self._say_policy()
+        return self._say_unknown()
 
     def _look_at_attributes(self) -> None:
         unknown = unknown_attributes(self._config, self._table)
@@ -203,13 +212,26 @@ class SimilarService:
         self._made = now
 
     def _turn(self, similar: Similar, view: CatalogueView) -> None:
-        """Make the lists of all items, and publish those that changed."""
+        """Make the lists of all items, and publish those that changed; in parts, so that what is switched off meanwhile
+        need not wait for the end."""
         view.refresh()
         begun, of, lists = time.monotonic(), view.as_of, self._lists_now(similar, view)
         self._stood_of = of
-        self._made = None  # until all is confirmed
-        done = self._publisher.publish(lists)
-        self._made, self._of, self._stood_at, self._turn_at = lists, of, begun, time.monotonic()
+        parts: list[NDArray[np.int32] | None] = [None]
+        if self._made is not None and self._publisher.knows:
+            lists.listed, parts = self._made.listed, _parts(len(similar.vocabulary))
+        done: Published | None = None
+        for part in parts:
+            if done is not None:
+                self._take_off(similar, view, lists)
+                if self._made is None or self._stop.is_set():  # a turn of everything is due, or none any more
+                    return
+                lists = self._made
+            self._made = None  # until all is confirmed
+            one = self._publisher.publish(lists, part)
+            done, self._made = one if done is None else done.plus(one), lists
+        assert done is not None, "there is a part"
+        self._of, self._stood_at, self._turn_at = of, begun, time.monotonic()
         self._newest, self._late_since = done, None
         self._count(done, all_items=True)
         self._tell("not_published", "", "")
@@ -240,3 +262,11 @@ class SimilarService:
             self._problems.raise_(key, what, remedy, unready=unready)
         else:
             self._problems.clear(key)
+
+
+def _parts(items: int) -> list[NDArray[np.int32] | None]:
+    """Return all catalogue ids, 1 to `items`, in parts; None: all of them in one."""
+    most = max(1, _PART // (items + 1))
+    if most >= items:
+        return [None]
+    return [np.arange(start, min(start + most, items + 1), dtype=np.int32) for start in range(1, items + 1, most)]

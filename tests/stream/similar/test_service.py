@@ -39,6 +39,7 @@ class Recorded(SimilarPublisher):
         self.held: dict[str, SimilarList] = {}
         self.turns: list[tuple[str, int | None]] = []  # model, and how many lists; None: all
         self.fails = 0
+        self.then: Callable[[], object] = lambda: None  # called once, after something was published
         self._published, self._redis_has_all = None, True
 
     def publish(self, lists: SimilarLists, only: NDArray[np.int32] | None = None) -> Published:
@@ -51,6 +52,8 @@ class Recorded(SimilarPublisher):
         self.held |= made
         self._published = {}
         self.turns.append((lists.version, None if only is None else len(only)))
+        then, self.then = self.then, lambda: None
+        then()
         rest = {"short": 0, "filled": 0, "unfiltered": 0, "hidden": lists.counts.hidden}
         return Published(model=lists.version, items=len(made), sent=sent, gone=0, seconds=0.0, **rest)
 
@@ -140,6 +143,38 @@ def test_item_switched_off_leaves_the_lists_that_hold_it_before_the_next_turn(re
     assert publisher.turns[2:] == [("1", None)], "what failed is followed by a whole turn"
     assert publisher.holders(second) == set()
     assert service.health().late_s == 0
+
+
+def test_item_switched_off_in_a_turn_does_not_wait_for_its_end(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stream.similar.service._PART", 41 * 15)
+    publisher, table = Recorded(), ItemTable()
+    registry.promote("1")
+    service = SimilarService(publisher, registry, "default", table, OneList(k=5), refresh_s=0.0)
+    service.look()
+    best = publisher.held["item-2"][0][0]
+    holders = 0
+
+    def switch_off() -> None:
+        nonlocal holders
+        holders = len(publisher.holders(best))
+        table.put(Item(best, available=False))
+
+    publisher.then = switch_off
+    table.put(Item("item-9", boost=2.0))
+    service.look()
+    assert publisher.turns == [("1", None), ("1", 15), ("1", holders), ("1", 15), ("1", 10)]
+    assert publisher.holders(best) == set()
+    health = service.health()
+    assert health.newest is not None
+    assert (health.turns, health.newest.items) == (2, 40)
+    service.look()
+    assert publisher.turns[5:] == [("1", 15), ("1", 15), ("1", 10)], "what changed in the turn has a turn of its own"
+    publisher.then = service._stop.set
+    table.put(Item("item-9", boost=3.0))
+    service.look()
+    assert publisher.turns[8:] == [("1", 15)], "it ends without waiting"
 
 
 def test_policy_is_followed_and_a_file_that_can_not_be_used_changes_nothing(
