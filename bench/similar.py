@@ -1,10 +1,11 @@
 """What the similar items of a whole catalogue take, by policy, in one process; and what an item switched off takes.
 
-python -m bench.similar [--items V] [--k K] [--hidden H] [--json]
+python -m bench.similar [--items V] [--k K] [--hidden H] [--broker] [--json]
 
 Each item has one of 500 categories, near whose others it lies, and one of 200 brands; a tenth of all is unavailable, a
-hundredth boosted. `turn_s`: the lists of all items. `off_s`: an item is switched off in the table, and the lists that
-held it are made anew; `holders`: how many these are. Nothing is published.
+hundredth boosted. `turn_s`: the lists of all items; `cpu_s`: of the processor. `off_s`: an item is switched off in the table, and the lists that
+held it are made anew; `holders`: how many these are. With a broker, `nextclick similar publish --follow` runs by a
+policy (the item's category first, at most 2 of a brand), and it is seen when the topic has what.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
+from bench.harness.similar_service import served
 from bench.measure.bundles import publish_random
+from bench.measure.cluster import broker
 from bench.policies import CATEGORIES, items_of, shown
 from export.bundle.bundle import load_bundle
 from export.items.item import Item
@@ -30,6 +33,7 @@ from export.policy.config import Boost, Filter, Pin, Placement, Policy
 from export.policy.similar import SimilarLists
 from export.ranking.similar import Similar, write_vectors
 
+OFFS = 6  # items switched off with a broker, at rest and in turns
 POLICIES = {
     "none": Policy(unavailable=False, boosts=False),
     "unavailable": Policy(boosts=False),
@@ -51,12 +55,19 @@ def main() -> None:
         bundle = load_bundle(publish_random(Path(scratch) / "registry", names, Path(scratch), name="tron-fast"))
         table = items_of(names)
         write_vectors(Path(scratch) / "near.npy", vectors(table, names, args.hidden))
-        similar = Similar(dataclasses.replace(bundle, vectors_path=Path(scratch) / "near.npy"))
+        near = Path(scratch) / "near.npy"
+        similar = Similar(dataclasses.replace(bundle, vectors_path=near))
         rows = [measure(similar, table, name, policy, args.k) for name, policy in POLICIES.items()]
+        found: dict[str, Any] = {}
+        if args.broker or args.bootstrap_servers:
+            with broker(args.bootstrap_servers) as bootstrap:
+                found = served(bootstrap, bundle, near, table, Path(scratch), OFFS)
     if args.json:
-        print(json.dumps({"items": args.items, "k": args.k, "hidden": args.hidden, "rows": rows}))
+        print(json.dumps({"items": args.items, "k": args.k, "hidden": args.hidden, "rows": rows, **found}))
     else:
         Console().print(shown(rows, f"{args.items:,} items of {args.hidden} numbers, lists of {args.k}"))
+        for name, value in found.items():
+            Console().print(f"{name}  {value}")
 
 
 def parse() -> argparse.Namespace:
@@ -64,6 +75,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--items", type=int, default=26_000, help="V, the catalogue and the table")
     parser.add_argument("--k", type=int, default=20)
     parser.add_argument("--hidden", type=int, default=64, help="H, of a vector")
+    parser.add_argument("--broker", action="store_true", help="also publish, on a broker")
+    parser.add_argument("--bootstrap-servers", help="left out: a broker of the tests' own is started")
     parser.add_argument("--json", action="store_true")
     return parser.parse_args()
 
@@ -80,10 +93,10 @@ def measure(similar: Similar, table: ItemTable, name: str, policy: Policy, k: in
     """Return the row of one policy."""
     placement = Placement(name="", k=k, policy=policy)
     view = CatalogueView(table, similar.vocabulary)
-    began = time.perf_counter()
+    began, cpu = time.perf_counter(), time.process_time()
     made = SimilarLists(similar, placement, view, time.time_ns() // 1_000_000)
     held: dict[str, list[str]] = {item: [other for other, _ in found] for item, found in made.all()}
-    turn = time.perf_counter() - began
+    turn, cpu = time.perf_counter() - began, time.process_time() - cpu
     off = next(other for others in held.values() for other in others)
     item = table.get(off)
     assert item is not None
@@ -100,6 +113,7 @@ def measure(similar: Similar, table: ItemTable, name: str, policy: Policy, k: in
     return {
         "policy": name,
         "turn_s": round(turn, 2),
+        "cpu_s": round(cpu, 2),
         "again": counts.again,
         "filled": counts.filled,
         "off_s": round(took, 3),
