@@ -3,9 +3,10 @@
 python -m bench.similar [--items V] [--k K] [--hidden H] [--broker] [--json]
 
 Each item has one of 500 categories, near whose others it lies, and one of 200 brands; a tenth of all is unavailable, a
-hundredth boosted. `turn_s`: the lists of all items; `cpu_s`: of the processor. `off_s`: an item is switched off in the table, and the lists that
-held it are made anew; `holders`: how many these are. With a broker, `nextclick similar publish --follow` runs by a
-policy (the item's category first, at most 2 of a brand), and it is seen when the topic has what.
+hundredth boosted. `turn_s`: the lists of all items; `cpu_s`: of the processor. `off_s`: an item is switched off in the
+table, and the lists that held it are made anew; `holders`: how many these are. With a broker, `nextclick similar
+publish --follow` runs by a policy (the item's category first, at most 2 of a brand), and it is seen when the topic has
+what.
 """
 
 from __future__ import annotations
