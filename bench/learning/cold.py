@@ -129,7 +129,7 @@ def among_cold(trained: Trained, shop: Shop, window: int) -> float:
     encoders = plain_all(trained.encoders, cold.rows)
     vocabulary = Vocabulary((*shop.train.vocabulary.items, *cold.item_ids))
     own = np.array([PAD, *(vocabulary.index(name) for name in shop.test.vocabulary.items)], np.int32)
-    table = torch.cat([encoder.items.weight for encoder in encoders], dim=1)[len(shop.train.vocabulary) + 1 :]
+    table = torch.cat([encoder.table for encoder in encoders], dim=1)[len(shop.train.vocabulary) + 1 :]
     starts, targets = prefixes(shop.test)
     hits, asked = 0, 0
     for start, target in zip(starts.tolist(), targets.tolist(), strict=True):

@@ -254,7 +254,7 @@ def scores_of(encoder: Encoder, log: SessionLog) -> Scores:
 
     def scores(starts: NDArray[np.int64], ends: NDArray[np.int64], items: NDArray[np.int32]) -> NDArray[np.float32]:
         with torch.inference_mode():
-            found = vectors(encoder, log, starts, ends) @ encoder.items.weight[torch.from_numpy(items).long()].T
+            found = vectors(encoder, log, starts, ends) @ encoder.table[torch.from_numpy(items).long()].T
         return np.asarray(found.numpy(), np.float32)
 
     return scores
@@ -268,7 +268,7 @@ def ranks_of(
     starts = np.repeat(log.offsets[:-1], log.lengths)[targets]
     ranks, without = np.empty(len(targets), np.int64), np.empty(len(targets), np.int64)
     order = np.argsort(targets - starts, kind="stable")
-    table = encoder.items.weight[1:].detach()
+    table = encoder.table[1:].detach()
     for first in range(0, len(order), 128):
         part = order[first : first + 128]
         scores = vectors(encoder, log, starts[part], targets[part], preference) @ table.T

@@ -22,9 +22,10 @@ from model.config import TowerConfig
 from model.data.known_items import KnownItems
 from model.data.log import SessionLog
 
-__all__ = ["SHOPS", "Shop", "beauty_items", "beauty_sessions", "log_of", "shop_of"]
+__all__ = ["SHOPS", "SPARSE", "Shop", "beauty_items", "beauty_sessions", "log_of", "shop_of"]
 
 SHOPS = ("beauty", "recent", "tmall", "simulated")
+SPARSE = ("nowplaying", "large_ciao")  # few sessions for many items; nothing is said of these
 Sessions = dict[str, list[list[str]]]  # of train, valid and test, by shop id
 
 
@@ -87,9 +88,13 @@ def _of(sessions: Sessions, most: int) -> Shop:
 
 
 def _sessions_of(name: str, folder: Path) -> Sessions:
-    if name == "tmall":
-        tables = split_by_column(pq.read_table(folder / "tmall.parquet"))
+    if name in ("tmall", "nowplaying"):
+        tables = split_by_column(pq.read_table(folder / f"{name}.parquet"))
         return {part: _grouped(table) for part, table in tables.items()}
+    if name == "large_ciao":  # has no split of its own: the newest tenth of the users, and the tenth before
+        every = _grouped(pq.read_table(folder / "large_ciao.parquet", columns=["session_id", "item_id"]))
+        tenth = len(every) // 10
+        return {"train": every[: -2 * tenth], "valid": every[-2 * tenth : -tenth], "test": every[-tenth:]}
     with tempfile.TemporaryDirectory(prefix="nextclick-bench-") as scratch:
         parts = make_parts(name, folder, Path(scratch))
         return {part: _grouped(pq.read_table(getattr(parts, part))) for part in ("train", "valid", "test")}

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from model.codes.make import training_codes
 from model.config import Preset
 from model.data.known_items import ItemFeatures
 from model.data.log import SessionLog
+from model.learn import checkpoint
 from model.learn.distributed import ALONE, Team
 from model.learn.train import Trained, train
 from model.learn.validation import validate
@@ -40,6 +42,9 @@ def train_preset(
     """
     members = preset.members()
     alone, trained = len(members) == 1, []
+    first = None if init_from is None or alone else init_from / MEMBER.format(1)
+    kept = alone and resume and directory is not None and checkpoint.exists(directory)
+    codes = training_codes(log, preset, team, on_progress, init_from=first or init_from, kept=kept)
     for number, member in enumerate(members, start=1):
         folder = "" if alone else MEMBER.format(number)
         release_memory()  # of the log's reading, or of the member before
@@ -55,6 +60,7 @@ def train_preset(
                 on_progress=on_progress if alone else _Named(on_progress, f"{number}/{len(members)}"),
                 team=team,
                 items=items,
+                codes=codes,
             )
         )
     if alone:
