@@ -35,6 +35,7 @@ TORCH_FREE = (
     "export.items",
     "export.registry",
     "export.ranking",
+    "export.scan",
     "export.errors",
     "model.cycle.config",
     "model.data",

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bench.rig.coded import coded_bundle, random_codes
 from bench.rig.toy import ITEMS, toy_bundle
 from export.items.item import Item
 from export.items.table import ItemTable
@@ -24,9 +25,10 @@ DAY_MS = 86_400_000
 BRANDS, KINDS = ("red", "blue", "green", "rare"), ("toy", "book", "tool")
 
 
-@pytest.fixture(scope="module")
-def ranker(tmp_path_factory: pytest.TempPathFactory) -> Ranker:
-    return Ranker(toy_bundle(tmp_path_factory.mktemp("toy")))
+@pytest.fixture(scope="module", params=["dense", "coded"])
+def ranker(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Ranker:
+    folder = tmp_path_factory.mktemp("toy")
+    return Ranker(toy_bundle(folder) if request.param == "dense" else coded_bundle(folder, random_codes(ITEMS)))
 
 
 def table_of(items: Sequence[Item]) -> ItemTable:

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from bench.rig.toy import toy_bundle
 from export.bundle.bundle import Bundle, load_bundle, write_bundle
-from export.codes.codes import ItemCodes
 from export.errors import BundleError, ConfigError
 from export.ranking import similar
 from export.ranking.similar import Similar, write_vectors
@@ -33,22 +32,6 @@ def with_vectors(plain: Bundle, folder: Path, seed: int = 0) -> Bundle:
         manifest=plain.manifest,
         vectors_file=folder / "made.npy",
     )
-
-
-def test_lists_of_a_coded_model_are_those_of_its_vectors(plain: Bundle, tmp_path: Path) -> None:
-    random = np.random.default_rng(0)
-    codes = random.integers(0, 16, (41, 3), dtype=np.uint8)
-    codes[0], codes[5] = 0, codes[9]
-    table = ItemCodes(codes, random.standard_normal((3, 16, 2), dtype=np.float32))
-    found = Similar(dataclasses.replace(plain, codes=table))
-    write_vectors(tmp_path / "made.npy", table.vectors(np.arange(1, 41)))
-    expected = Similar(dataclasses.replace(plain, vectors_path=tmp_path / "made.npy"))
-    for (name, one), (other, wanted) in zip(found.all(7), expected.all(7), strict=True):
-        assert name == other
-        np.testing.assert_allclose([score for _, score in one], [score for _, score in wanted], atol=2e-3)
-    ((name, cosine),) = dict(found.all(1))[plain.vocabulary.item(5)]
-    assert name == plain.vocabulary.item(9)
-    assert cosine == pytest.approx(1.0)
 
 
 @given(st.integers(0, 5), st.integers(1, 45), st.integers(1, 50), st.integers(1, 50), st.none() | st.floats(0, 1))
