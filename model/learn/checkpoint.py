@@ -12,7 +12,7 @@ import io
 import os
 import time
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO, cast
 
 import torch
 
@@ -50,7 +50,7 @@ def save(directory: Path, state: dict[str, Any]) -> None:
         with partial.open("wb") as file:
             file.write(MAGIC + b" " * _DIGEST + b"\n")
             payload.file = file
-            torch.save(state, payload)
+            torch.save(state, cast(IO[bytes], payload))
             file.seek(len(MAGIC))
             file.write(payload.sha256.hexdigest().encode())
             file.flush()
@@ -74,7 +74,7 @@ def load(directory: Path) -> dict[str, Any]:
             file.seek(_HEADER)
             if hashlib.file_digest(file, "sha256").hexdigest() != stated:
                 raise CheckpointError(f"{path} is truncated or altered: remove it and train again")
-            state = torch.load(_Behind(file, _HEADER), map_location="cpu", weights_only=True)
+            state = torch.load(io.BufferedReader(_Behind(file, _HEADER)), map_location="cpu", weights_only=True)
     except CheckpointError:
         raise
     except Exception as error:  # torch raises many kinds here

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,7 @@ from tests.model.tiny import tiny_log, tiny_preset
 GIB = 1 << 30
 
 
-def of(name: str, items: int, **changes: object) -> needs.Needs:
+def of(name: str, items: int, **changes: Any) -> needs.Needs:
     return needs_of(replace(preset(name), **changes), items=items, clicks_per_session=4.0)
 
 
@@ -47,7 +48,7 @@ def test_needs_of_a_committee_are_those_of_all_its_encoders() -> None:
     assert whole.memory > first.memory
 
 
-def told(free: int | None, disk: int | None, monkeypatch: pytest.MonkeyPatch, **changes: object) -> list[str]:
+def told(free: int | None, disk: int | None, monkeypatch: pytest.MonkeyPatch, **changes: Any) -> list[str]:
     said: list[str] = []
     monkeypatch.setattr(needs, "memory_left", lambda: free)
     monkeypatch.setattr(needs, "disk_left", lambda _: disk)
