@@ -47,9 +47,9 @@ def _faiss_index(faiss: Any, codes: ItemCodes) -> Any:
     """Return a product quantizer that is the codes and books as they are."""
     index = faiss.IndexPQ(codes.hidden, codes.splits, codes.code_bits, faiss.METRIC_INNER_PRODUCT)
     faiss.copy_array_to_vector(codes.books.ravel(), index.pq.centroids)
-    packed = codes.codes[1:]
+    packed: NDArray[np.uint8] = codes.codes[1:]
     if codes.code_bits == 4:
-        packed = packed[:, ::2] | (packed[:, 1::2] << 4)
+        packed = (packed[:, ::2] | (packed[:, 1::2] << 4)).astype(np.uint8)
     faiss.copy_array_to_vector(np.ascontiguousarray(packed).ravel(), index.codes)
     index.ntotal, index.is_trained = codes.items, True
     return index
