@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 from typer.testing import CliRunner
 
@@ -12,6 +13,9 @@ from export.errors import ConfigError
 from model import training_run
 from model.codes.config import CodesConfig
 from model.config import TowerConfig
+from model.trainer.child import Task
+from model.trainer.config import TrainerConfig
+from model.trainer.journal import OpenCycle
 from model.training_run import TrainRequest
 
 
@@ -58,3 +62,11 @@ def test_items_as_that_can_not_be_is_refused_before_anything_is_read(
     found = CliRunner().invoke(app, [*paths, *options])
     assert isinstance(found.exception, ConfigError)
     assert what in str(found.exception)
+
+
+def test_trainer_tells_its_trainings_how_items_are_coded(tmp_path: Path) -> None:
+    codes = CodesConfig(made_by="bpr", splits=4)
+    config = TrainerConfig(registry=str(tmp_path), store=str(tmp_path), work=str(tmp_path), codes=codes)
+    task = Task(config, OpenCycle(cycle="1", mode="full", why="", parts=[], until_ts=0, total=0))
+    sent = msgspec.json.decode(msgspec.json.encode(msgspec.to_builtins(task)), type=Task)
+    assert sent.config == config

@@ -13,12 +13,15 @@ import torch
 from export.bundle.vocabulary import Vocabulary
 from export.errors import ConfigError
 from model.codes.config import CodesConfig
+from model.codes.make import training_codes
 from model.config import NegativesConfig, Preset
 from model.data.log import SessionLog
 from model.errors import CheckpointError
 from model.evaluate.baselines import make_baseline
 from model.evaluate.protocol import evaluate
 from model.learn.committee import train_preset
+from model.learn.distributed import Team
+from model.learn.rows import signs_of
 from model.learn.train import Trained, Trainer, train
 from model.learn.validation import next_click_ranks
 from model.learn.warm_codes import codes_from
@@ -26,6 +29,7 @@ from model.learn.warm_start import start_from
 from model.nets.coded import CodedItems
 from model.nets.encoder import Encoder
 from model.nets.encoders import new_encoder
+from tests.model.feedback import disliked_log
 from tests.model.items import known, tiny_items
 from tests.model.learn.test_validation import ENCODERS
 from tests.model.tiny import padded, tiny_committee, tiny_encoder, tiny_log, tiny_preset
@@ -50,9 +54,8 @@ def weights(one: Trained) -> dict[str, torch.Tensor]:
     [
         {},
         {"kind": "gru", "residual": True, "ema": 0.9},
-        {"masked": True, "lr": 0.01, "epochs": 8},
-        {"positions": "end", "lazy": True},
-        {"objective": "bpr-max", "rule": "adagrad", "lr": 0.1},
+        {"masked": True, "lr": 0.01, "epochs": 10, "layers": 2},
+        {"objective": "bpr-max", "rule": "adagrad", "lr": 0.15},
         {"negatives": NegativesConfig(everything=True)},
         {"negatives": NegativesConfig(everything=True, top=10)},
         {"negatives": NegativesConfig(each=2), "objective": "bce"},
@@ -60,8 +63,10 @@ def weights(one: Trained) -> dict[str, torch.Tensor]:
     ids=str,
 )
 def test_training_with_codes_learns_more_than_popularity(options: dict[str, Any]) -> None:
-    log, valid = tiny_log(400), tiny_log(60, seed=1)
-    preset = coded(**{"epochs": 5, "lr": 0.02, **{name: one for name, one in options.items() if name != "negatives"}})
+    log, valid = tiny_log(300), tiny_log(30, seed=1)
+    preset = coded(
+        **{"epochs": 5, "layers": 1, "lr": 0.03, **{name: one for name, one in options.items() if name != "negatives"}}
+    )
     found = train(log, valid, replace(preset, negatives=options.get("negatives", preset.negatives)))
     popular = evaluate(make_baseline("popularity", log), valid).to_json()
     assert found.valid["mrr@20"] > 1.5 * popular["mrr@20"]
@@ -79,7 +84,8 @@ def test_nothing_that_is_learned_is_as_long_as_the_catalogue() -> None:
 
 
 def test_training_with_codes_follows_from_its_seed() -> None:
-    one, again, other = trained(), trained(), trained(preset=coded(seed=5))
+    once = coded(epochs=1)
+    one, again, other = trained(preset=once), trained(preset=once), trained(preset=coded(epochs=1, seed=5))
     assert all(torch.equal(value, weights(again)[name]) for name, value in weights(one).items())
     assert not torch.equal(weights(one)["items.books"], weights(other)["items.books"])
 
@@ -182,3 +188,28 @@ def test_a_training_can_not_begin_with_items_of_another_form(tmp_path: Path) -> 
     others = new_encoder(coded(), 40, codes=np.zeros((41, 4), np.uint8))
     with pytest.raises(CheckpointError, match="other codes of the same items"):
         start_from(others, tiny_log(1).vocabulary, tmp_path / "coded")
+
+
+class Follower(Team):
+    """Not the process that makes codes."""
+
+    def same_on_all(self, state: list[object]) -> None:
+        assert state == [None], "a follower makes none"
+        state[0] = np.ones((41, 4), np.uint8)
+
+
+def test_all_processes_have_the_codes_of_the_first() -> None:
+    codes = training_codes(tiny_log(50), coded(), Follower(1, 2))
+    assert codes is not None
+    assert codes.all()
+    one, other = (new_encoder(coded(), 40, codes=np.full((41, 4), fill, np.uint8)) for fill in (0, 1))
+    assert signs_of(one)[0] == signs_of(other)[0]
+    assert signs_of(one) != signs_of(other)  # what processes compare before they begin
+
+
+@pytest.mark.parametrize("drawn", [{"popular": 9}, {"everything": True}], ids=str)
+def test_training_with_codes_learns_from_feedback(drawn: dict[str, Any]) -> None:
+    log, valid = disliked_log(80), disliked_log(10, seed=5)
+    preset = replace(coded(typed=True, epochs=3), negatives=NegativesConfig(own=4, **drawn))
+    found = Trainer(log, valid, preset, run="").run()
+    assert found.history[-1]["loss"] < found.history[0]["loss"]
