@@ -54,9 +54,8 @@ def weights(one: Trained) -> dict[str, torch.Tensor]:
     [
         {},
         {"kind": "gru", "residual": True, "ema": 0.9},
-        {"masked": True, "lr": 0.01, "epochs": 8},
-        {"positions": "end", "lazy": True},
-        {"objective": "bpr-max", "rule": "adagrad", "lr": 0.1},
+        {"masked": True, "lr": 0.01, "epochs": 10, "layers": 2},
+        {"objective": "bpr-max", "rule": "adagrad", "lr": 0.15},
         {"negatives": NegativesConfig(everything=True)},
         {"negatives": NegativesConfig(everything=True, top=10)},
         {"negatives": NegativesConfig(each=2), "objective": "bce"},
@@ -64,8 +63,10 @@ def weights(one: Trained) -> dict[str, torch.Tensor]:
     ids=str,
 )
 def test_training_with_codes_learns_more_than_popularity(options: dict[str, Any]) -> None:
-    log, valid = tiny_log(400), tiny_log(60, seed=1)
-    preset = coded(**{"epochs": 5, "lr": 0.02, **{name: one for name, one in options.items() if name != "negatives"}})
+    log, valid = tiny_log(300), tiny_log(30, seed=1)
+    preset = coded(
+        **{"epochs": 5, "layers": 1, "lr": 0.03, **{name: one for name, one in options.items() if name != "negatives"}}
+    )
     found = train(log, valid, replace(preset, negatives=options.get("negatives", preset.negatives)))
     popular = evaluate(make_baseline("popularity", log), valid).to_json()
     assert found.valid["mrr@20"] > 1.5 * popular["mrr@20"]
@@ -83,7 +84,8 @@ def test_nothing_that_is_learned_is_as_long_as_the_catalogue() -> None:
 
 
 def test_training_with_codes_follows_from_its_seed() -> None:
-    one, again, other = trained(), trained(), trained(preset=coded(seed=5))
+    once = coded(epochs=1)
+    one, again, other = trained(preset=once), trained(preset=once), trained(preset=coded(epochs=1, seed=5))
     assert all(torch.equal(value, weights(again)[name]) for name, value in weights(one).items())
     assert not torch.equal(weights(one)["items.books"], weights(other)["items.books"])
 
