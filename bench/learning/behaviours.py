@@ -77,7 +77,8 @@ def trained(name: str, data: Data, one: Preset) -> Row:
 
     trainer = Watched(data, one, watch)
     done = trainer.run()
-    best = max(trainer.history, key=lambda figures: figures[MAIN])["epoch"]
+    curve = [(point["epoch"], round(point["loss"], 4), round(point[MAIN], 4)) for point in trainer.history]
+    best = max(curve, key=lambda point: point[2])[0]
     served = []
     for preference in PREFERENCES if one.encoder.preference else (None,):
         ranks = ranks_of(done.encoders[0], data.test, preference)[0]
@@ -86,7 +87,7 @@ def trained(name: str, data: Data, one: Preset) -> Row:
             asked = side_of(data.test, which)
             row |= {which: share(ranks[asked]), f"of_{which}": int(asked.sum())}
         served.append(rounded(row))
-    return {"seconds": round(done.seconds, 1), "best": best, "served": served}
+    return {"seconds": round(done.seconds, 1), "best": best, "served": served, "curve": curve}
 
 
 def side_of(log: SessionLog, side: str) -> NDArray[np.bool_]:
@@ -107,7 +108,7 @@ def table(rows: list[Row]) -> Table:
             spread = f" ±{statistics.stdev(values):.4f}" if len(values) > 1 else ""
             cells.append(f"{statistics.mean(values):.4f}{spread}")
         best, seconds = (statistics.mean(row[what] for row in group) for what in ("best", "seconds"))
-        found.add_row(*cells, f"{best:g}", f"{seconds:.0f}")
+        found.add_row(*cells, f"{best:.1f}", f"{seconds:.0f}")
     return found
 
 
