@@ -8,6 +8,7 @@ Recall@20 of the targets that are clicks, and of those that are orders, by a mod
 tron` makes it with further options: none, `--typed`, `--typed --target-weights order=5`, and `--typed --preference`,
 the last of them served with several preferences. `clicks alone` and `orders alone` are `--typed` with a weight of 0 for
 all targets of the other side, each kept at the epoch that validates best by its own; all others at the best by both.
+`the same again` is the share of the targets that repeat the item before them: what a list of that one item would find.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.table import Table
 
-from bench.learning.prefixes import ranks_of, share
+from bench.learning.prefixes import ranks_of, repeats, share
 from bench.learning.small import Data, Row, Watched, ended, kept, load, options, rounded, sized
 from model.config import Preset
 from model.data.log import SessionLog
@@ -62,7 +63,9 @@ def measure(args: argparse.Namespace) -> list[Row]:
             job = {"model": name, "seed": seed, "epochs": args.epochs, "hidden": args.hidden}
             row = kept(args.out, job, partial(one, job))
             rows += [{**job, "seconds": row["seconds"], "best": row["best"], **served} for served in row["served"]]
-    return rows
+    again = repeats(data().test)
+    found = {side: round(float(again[side_of(data().test, side)].mean()), 4) for side in SIDES}
+    return [*rows, {"model": "the same again", "preference": None, "seconds": 0.0, "best": 0.0, **found}]
 
 
 def trained(name: str, data: Data, one: Preset) -> Row:

@@ -18,7 +18,7 @@ from model.data.log import SessionLog
 from model.evaluate.pairwise import Scores
 from model.nets.encoder import Encoder
 
-__all__ = ["mean_reciprocal", "ranks_of", "refused", "scores_of", "share", "vectors"]
+__all__ = ["mean_reciprocal", "ranks_of", "refused", "repeats", "scores_of", "share", "vectors"]
 
 Ints = NDArray[np.int64]
 GONE = 1 << 30  # the rank of what is left out
@@ -32,6 +32,14 @@ def share(ranks: Ints) -> float:
 def mean_reciprocal(ranks: Ints) -> float:
     """Return MRR@20."""
     return float(np.where(ranks <= 20, 1 / ranks, 0).mean())
+
+
+def repeats(log: SessionLog) -> NDArray[np.bool_]:
+    """Return which predictions (P,) of a log are of the item of the wanted event before."""
+    rows = np.flatnonzero(log.is_wanted)
+    before = rows[np.searchsorted(rows, log.predicted) - 1]
+    found: NDArray[np.bool_] = log.items[before] == log.items[log.predicted]
+    return found
 
 
 def refused(log: SessionLog, row: Ints) -> list[int]:

@@ -12,7 +12,7 @@ import torch
 
 from bench.learning import behaviours, returning
 from bench.learning.feedback import VARIANTS, WITH_TARGETS, chosen, jobs, table, table_of_pushes, to_reach
-from bench.learning.prefixes import ranks_of, refused, vectors
+from bench.learning.prefixes import ranks_of, refused, repeats, vectors
 from bench.learning.small import FILES, MIN_SUPPORT, RATES, file_of, in_order, kept
 from export.errors import ConfigError
 from model.data.log import SessionLog
@@ -134,6 +134,11 @@ def test_refused_is_what_a_session_said_no_to_last() -> None:
     log = typed_log([[(1, "dislike"), (2, "skip"), (3, "click"), (1, "click"), (3, "dislike")]])
     assert refused(log, np.arange(5)) == [2, 3]
     assert refused(log, np.arange(2)) == [1, 2]
+
+
+def test_repeats_are_of_the_wanted_event_before() -> None:
+    log = typed_log([[(1, "click"), (2, "skip"), (1, "order"), (2, "click")], [(2, "skip"), (2, "click"), (2, "like")]])
+    assert repeats(log).tolist() == [True, False, True]
 
 
 def test_a_preference_is_asked_of_the_model_that_is_told_it_alone() -> None:
