@@ -18,8 +18,11 @@ from export.bundle.bundle import Bundle, write_bundle
 from export.bundle.manifest import Coded
 from export.bundle.vocabulary import Vocabulary
 from export.codes.codes import ItemCodes
+from model.codes.config import CodesConfig
+from model.codes.make import make_codes
+from model.data.log import SessionLog
 
-__all__ = ["coded_bundle", "coded_graph", "random_codes", "vectors_of"]
+__all__ = ["coded_bundle", "coded_graph", "random_codes", "vectors_of", "zipf_codes"]
 
 _LEAST = 1e-12
 
@@ -39,6 +42,34 @@ def random_codes(
         codes[1:] = codes[1 + random.integers(0, min(kinds, items), items)]
     spread = np.exp(-skew * np.arange(splits, dtype=np.float32))[:, None, None]
     return ItemCodes(codes, random.standard_normal((splits, 1 << bits, width), dtype=np.float32) * spread)
+
+
+def zipf_codes(
+    items: int, *, splits: int, bits: int, width: int, seed: int = 0, queries: int = 1_000
+) -> tuple[ItemCodes, NDArray[np.float32]]:
+    """Return codes by SVD of simulated sessions, books that go evenly from code to code, and vectors of sessions.
+
+    A session is about one of many themes; themes, and items within one, are clicked by Zipf's law.
+    """
+    random = np.random.default_rng(seed)
+    sessions, clicks, themes = max(items // 5, queries), 5, max(1, items // 200)
+    theme = random.zipf(1.2, sessions) % themes
+    within = random.zipf(1.3, (sessions, clicks)) % max(1, items // themes)
+    of_session = (1 + (theme[:, None] + themes * within) % items).astype(np.int32)
+    log = SessionLog(
+        items=of_session.ravel(),
+        offsets=np.arange(0, sessions * clicks + 1, clicks, dtype=np.int64),
+        ts=np.arange(sessions * clicks, dtype=np.int64),
+        vocabulary=toy_vocabulary(items),
+    )
+    codes = make_codes(log, CodesConfig(made_by="svd", splits=splits, bits=bits), seed)
+    knots = random.standard_normal((splits, 9, width)) * np.exp(-0.15 * np.arange(splits))[:, None, None]
+    at = np.linspace(0, 8, 1 << bits)
+    books = np.stack([[np.interp(at, range(9), column) for column in split.T] for split in knots]).transpose(0, 2, 1)
+    books += 0.1 * random.standard_normal(books.shape)
+    made = ItemCodes(codes, np.ascontiguousarray(books, dtype=np.float32))
+    some = of_session[random.choice(sessions, queries, replace=False)]
+    return made, np.stack([made.vectors(row).mean(axis=0) for row in some])
 
 
 def vectors_of(

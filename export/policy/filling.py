@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.bundle.vocabulary import Vocabulary
-from export.policy.choose import Candidates, Chosen, Rules, Stage, gather, pick, straight
+from export.policy.arrange import arrange, insert_pins
+from export.policy.choose import Candidates, Chosen, Stage, gather, straight
 from export.policy.counts import Counts
 from export.policy.rule import Rule
 from export.policy.shopper import Shopper
@@ -184,28 +185,15 @@ class Filling:
         return np.array([row for row, chosen in zip(rows.tolist(), found, strict=True) if chosen is None], np.int64)
 
     def _pick(self, one: _Open, row: int, place: int) -> Chosen | None:
-        rule, last = one.rule, int(self._run.last[row])
-        pins = rule.pins(self._run.shoppers[row])
-        rules = Rules(
-            k=rule.placement.k - len(pins),
-            caps=rule.caps,
-            pinned=[index for item in pins.values() if (index := self._vocabulary.index(item))],
-            outside=rule.values_outside(pins.values()),
+        return arrange(
+            one.rule,
+            self._vocabulary,
+            Stage(*one.candidates.row(place)),
+            one.own.get(row),
+            last=int(self._run.last[row]),
+            pins=one.rule.pins(self._run.shoppers[row]),
+            counts=self._counts,
         )
-        ranked = Stage(*one.candidates.row(place))
-        if rule.placement.policy.filter is None:
-            return pick([ranked], rules)
-        passing, compared = rule.passes(ranked.ids, last)
-        if passing is None:
-            chosen = pick([ranked], rules)
-        else:
-            first = one.own.get(row, ranked.where(passing))
-            others = [ranked.where(~passing)] if rule.placement.policy.filter.fill else []
-            chosen = pick([first, *others], rules)
-            if chosen is not None and chosen[0]:  # what does not pass stands behind what does
-                self._counts.filled += not rule.passes(np.array(chosen[0][-1:], np.int32), last)[0].all()  # type: ignore[union-attr]
-        self._counts.unfiltered += not compared and chosen is not None
-        return chosen
 
     def _named(self, rule: Rule, row: int, chosen: Chosen, of: Mapping[int, int] | None) -> RankedList:
         ids, scores = chosen
@@ -213,10 +201,10 @@ class Filling:
         shown = self._run.source.shown(ids, scores)
         named = [(items[item - 1], score) for item, score in zip(ids, shown, strict=True)]
         interests = [] if of is None else [of.get(item, -1) for item in ids]
-        for place, item in rule.pins(self._run.shoppers[row]).items():
-            interests[place - 1 : place - 1] = [] if of is None else [-1]
-            beside = named[min(place - 1, len(named) - 1)][1] if named else 0.0
-            named.insert(place - 1, (item, beside))  # its score is that of the item it stands before
+        pins = rule.pins(self._run.shoppers[row])
+        for place in pins if of is not None else ():
+            interests.insert(place - 1, -1)
+        insert_pins(named, pins)
         self._counts.short += len(named) < rule.placement.k
         return RankedList(named, self._run.source.fallback, tuple(interests))
 

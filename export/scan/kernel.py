@@ -114,6 +114,15 @@ def _enter(scores: Any, places: Any, score: Any, place: int) -> None:
 
 
 @_compiled()
+def _put_in_order(scores: Any, places: Any) -> None:
+    """Put a list the best first, the worst from the root to its end in turn."""
+    for end in range(scores.shape[0] - 1, 0, -1):
+        score, place = scores[end], places[end]
+        scores[end], places[end] = scores[0], places[0]
+        _enter(scores[:end], places[:end], score, place)
+
+
+@_compiled()
 def _round_down(table: Any, largest: Any, unit: float, into: Any) -> None:
     """Write the losses of a table (m, C) in bytes."""
     splits, values = table.shape
@@ -177,11 +186,11 @@ def scan(
     blocks: Any, first: int, last: int, items: int, tables: Any, largest: Any, most: Any, way: int, excluded: Any,
     starts: Any, scores: Any, places: Any,
 ) -> None:  # fmt: skip
-    """Bring the best of the items in blocks `first` to `last` into scores and places (B, K), in no order.
+    """Bring the best of the items in blocks `first` to `last` into scores and places (B, K), best first.
 
     blocks (N / 64, R, 64); tables (B, m, C), finite, with `bounds` of them; places count from 0. excluded: ascending
     places, those of session b at starts[b] to starts[b + 1]. scores are all -inf before, and the last of them after,
-    where fewer than K items are left. Of equal scores the lower places are in the list.
+    where fewer than K items are left. Of equal scores the lower place comes first.
     """
     sessions, splits, values = tables.shape
     losses = np.zeros((sessions, (splits + splits % 2) * values), np.uint8)  # a byte of two codes may have one only
@@ -203,6 +212,8 @@ def scan(
                 places[session],
             )  # fmt: skip
         block, step = until, min(_MOST, 2 * step)
+    for session in range(sessions):
+        _put_in_order(scores[session], places[session])
 
 
 def bounds(tables: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:

@@ -27,6 +27,7 @@ __all__ = ["CodeScan"]
 
 _log = logging.getLogger(__name__)
 _SHARE = 512  # blocks that are worth a thread: 32,768 items, some 10 us
+_SOME = 1_024  # places that the scan fills well whatever the catalogue
 _DEEP = 16  # a list of more than one in so many items is made by sorting them all
 _NOWHERE = np.int32(2**31 - 1)
 
@@ -75,13 +76,15 @@ class CodeScan:
             raise ValueError("partial scores are not finite: the model gives vectors that are no numbers")
         size, items = len(tables), self.codes.items
         barred = Ragged.empty(size) if excluded is None else _places(excluded)
-        ids, scores = np.full((size, k), PAD, dtype=np.int32), np.full((size, k), -np.inf, dtype=np.float32)
         width = min(k, items)
-        if self._kernel is None or width > max(1_024, items // _DEEP):
-            for row in range(size):
-                ids[row, :width], scores[row, :width] = self._sorted(tables[row], width, barred.rows(np.array([row])))
+        if self._kernel is None or width > max(_SOME, items // _DEEP):
+            found = self._sorted(tables, width, barred)
         else:
-            ids[:, :width], scores[:, :width] = self._scanned(np.ascontiguousarray(tables), width, barred)
+            found = self._scanned(np.ascontiguousarray(tables), width, barred)
+        if width == k:
+            return found
+        ids, scores = np.full((size, k), PAD, dtype=np.int32), np.full((size, k), -np.inf, dtype=np.float32)
+        ids[:, :width], scores[:, :width] = found
         return ids, scores
 
     def scores(self, tables: NDArray[np.float32], ids: NDArray[np.int32]) -> NDArray[np.float32]:
@@ -105,7 +108,8 @@ class CodeScan:
         parts = self.threads
         shape = parts, len(tables), k
         scores, places = np.full(shape, -np.inf, dtype=np.float32), np.full(shape, _NOWHERE)
-        starts = np.concatenate([barred.starts, [len(barred.values)]])
+        starts = np.zeros(len(tables) + 1, dtype=np.int64)
+        np.cumsum(barred.lengths, out=starts[1:])
         kernel, items = self._kernel, self.codes.items
         assert kernel is not None
         way, bounds = kernel.WAYS[self.way], kernel.bounds(tables)
@@ -118,19 +122,26 @@ class CodeScan:
         scan(0)
         for other in others:
             other.result()
-        every, there = (np.concatenate(list(found), axis=1) for found in (scores, places))  # (B, parts * K)
-        order = np.lexsort((there, -every), axis=1)[:, :k]
-        every, there = np.take_along_axis(every, order, 1), np.take_along_axis(there, order, 1)
-        return np.where(there == _NOWHERE, PAD, there + np.int32(PAD + 1)), every
+        found, there = scores[0], places[0]
+        if parts > 1:
+            every, where = (np.concatenate(list(some), axis=1) for some in (scores, places))  # (B, parts * K)
+            order = np.lexsort((where, -every), axis=1)[:, :k]
+            found, there = np.take_along_axis(every, order, 1), np.take_along_axis(where, order, 1)
+        ids: NDArray[np.int32] = there + np.int32(PAD + 1)
+        ids[there == _NOWHERE] = PAD
+        return ids, found
 
     def _sorted(
-        self, table: NDArray[np.float32], k: int, barred: Ragged
+        self, tables: NDArray[np.float32], k: int, barred: Ragged
     ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-        every = sums(self.codes.codes[PAD + 1 :], table)
-        every[barred.values] = -np.inf
-        places = best_first(every, k)
-        scores = every[places]
-        return np.where(scores == -np.inf, PAD, places + PAD + 1).astype(np.int32), scores
+        ids, scores = np.empty((len(tables), k), dtype=np.int32), np.empty((len(tables), k), dtype=np.float32)
+        for row, table in enumerate(tables):
+            every = sums(self.codes.codes[PAD + 1 :], table)
+            every[barred.rows(np.array([row])).values] = -np.inf
+            places = best_first(every, k)
+            scores[row] = every[places]
+            ids[row] = np.where(scores[row] == -np.inf, PAD, places + PAD + 1)
+        return ids, scores
 
 
 def _kernel() -> ModuleType | None:
@@ -149,6 +160,8 @@ def _kernel() -> ModuleType | None:
 
 def _places(excluded: Ragged) -> Ragged:
     """Return the rows as ascending places, padding left out."""
+    if not excluded.values.any():
+        return Ragged.empty(len(excluded.lengths))
     row = np.repeat(np.arange(len(excluded.lengths)), excluded.lengths)
     kept = excluded.values != PAD
     row, values = row[kept], excluded.values[kept] - np.int32(PAD + 1)

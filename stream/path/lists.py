@@ -11,6 +11,7 @@ from export.policy.config import ListsConfig, Placement
 from export.policy.counts import Counts
 from export.policy.maker import ListMaker
 from export.policy.shopper import Shopper, excluded_items
+from export.policy.unknown import say_unknown, unknown_attributes, unknown_blocked
 from export.ranking.popularity import PopularityRanker, RankedList
 from export.ranking.ranker import Ranker
 from stream.partition.session import SessionState, ranking_items
@@ -19,8 +20,6 @@ from stream.path.answers import Answer, ItemRanker, Listed
 __all__ = ["ShopLists"]
 
 log = logging.getLogger(__name__)
-
-_NAMED = 3  # unknown ids that the log names
 
 
 class ShopLists:
@@ -96,24 +95,13 @@ class ShopLists:
 
     def unknown_attributes(self) -> list[str]:
         """What the policy asks of items, and none of those that are known ever had; nothing before any is known."""
-        if self._table is None or not len(self._table):
-            return []
-        return sorted(name for name in self.config.attributes if self._table.values.attribute(name) is None)
+        return unknown_attributes(self.config, self._table)
 
     def count_unknown(self, vocabulary: Container[str], version: str) -> int:
-        """How many of the blocked ids the model `version` does not know; the log says some of them."""
-        blocked = self.config.blocked
-        unknown = sorted(item for item in blocked if item not in vocabulary)
-        if unknown:
-            log.warning(
-                "model %s does not know %d of the %d blocked items, such as %s: nothing is wrong if the shop no longer "
-                "has them; else spell them as the click log does",
-                version,
-                len(unknown),
-                len(blocked),
-                ", ".join(map(repr, unknown[:_NAMED])),
-            )
-        return len(unknown)
+        """How many of the blocked ids the model `version` does not know; the log says some of them, and of the pins."""
+        for line in say_unknown(self.config, vocabulary, version, self._table):
+            log.warning("%s", line)
+        return len(unknown_blocked(self.config, vocabulary))
 
     def _maker(self, ranker: Ranker | PopularityRanker, config: ListsConfig) -> ListMaker:
         with self._lock:

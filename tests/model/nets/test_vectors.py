@@ -17,6 +17,7 @@ from export.errors import ParityError
 from export.graph.choice import describe, export_vectors
 from export.graph.onnx import export_onnx
 from export.graph.parity import check_parity
+from export.ranking.ranker import Ranker, RankerConfig
 from model.bundling import export_bundle, with_manifest
 from model.codes.config import CodesConfig
 from model.learn.committee import train_preset
@@ -99,3 +100,13 @@ def test_bundle_of_a_coded_training_has_its_codes_and_nowhere_a_row_an_item(tmp_
     again = with_manifest(bundle, bundle.manifest)
     assert again.codes is not None
     np.testing.assert_array_equal(again.codes.codes, expected.codes)
+    ranker, session = Ranker(bundle, RankerConfig(threads=1)), log.session(0)[-bundle.manifest.window :]
+    ids, scores = ranker.rank([session], 5, [session])
+    with torch.inference_mode():
+        vector = VectorModel(trained.encoders)(
+            padded([session]), torch.zeros((1, 1), dtype=torch.int32), torch.tensor(0.0)
+        )
+    every = expected.vectors(np.arange(1, items + 1)) @ vector.numpy()[0]
+    every[session - 1] = -np.inf
+    np.testing.assert_allclose(scores[0], np.sort(every)[::-1][:5], rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(every[ids[0] - 1], scores[0], rtol=1e-4, atol=1e-4)
