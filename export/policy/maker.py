@@ -20,6 +20,7 @@ from export.policy.config import ListsConfig
 from export.policy.counts import Counts
 from export.policy.filling import Filling, Run
 from export.policy.heard import Heard
+from export.policy.room import Shortage, shortage_of
 from export.policy.rule import Rule
 from export.policy.shopper import Shopper, excluded_items
 from export.policy.sources import ByModel, ByPopularity
@@ -33,6 +34,7 @@ _BEYOND = 8  # places that the first ranking has beyond K; grows where lists are
 _MOST_BEYOND = 1_024
 _OFTEN = 20  # one list of so many
 _PATIENCE = 64  # batches without an open list before it shrinks by one
+_REST = 100  # times as long as it took to count how long lists can be, they are not counted again
 _AGE_MS = 60_000  # after which filters by age are looked at again
 
 
@@ -54,6 +56,8 @@ class ListMaker:
         self._typed = isinstance(ranker, Ranker) and ranker.typed  # it reads skips and dislikes too
         self._has(Catalogue.of(ranker.bundle, table))
         self._now, self._beyond, self._quiet = now, _BEYOND, 0
+        self.shortages: tuple[Shortage, ...] = ()  # placements whose lists can't have their K items
+        self._uncounted, self._count_from = True, 0.0  # whether something changed since; of the monotonic clock
         self._stand()
 
     @property
@@ -65,6 +69,7 @@ class ListMaker:
         """Make lists by another config from now on; nothing happens where it is the one in use."""
         if config is not self.config:
             self.config, self._eager = config, frozenset()
+            self._uncounted, self._count_from = True, 0.0
             self._stand()
 
     def take(self, catalogue: Catalogue) -> None:
@@ -80,8 +85,10 @@ class ListMaker:
             self._view.refresh()  # it may have refreshed by itself while lists were made
         changed = pending is not None or (self._view is not None and self._view.as_of != self._stood_as_of)
         if changed or (self._ages and self._now() * 1000 - self._stood_ms > _AGE_MS):
+            self._uncounted = True
             self._stand()
             return True
+        self._count_room()
         return False
 
     def make(self, shoppers: Sequence[Shopper]) -> list[list[RankedList]]:
@@ -117,6 +124,19 @@ class ListMaker:
         filters = [one.policy.filter for one in self.config.placements]
         self._ages = any(one is not None and one.newer_than_days is not None for one in filters)
         self.counts.hidden = self._rules[0].standing.hidden
+        self._count_room()
+
+    def _count_room(self) -> None:
+        """Find out which lists can't be as long as they are asked for, where something changed since: not for each
+        change, as that goes through all items."""
+        began = time.monotonic()
+        if not self._uncounted or began < self._count_from:
+            return
+        newer = len(self._catalogue.newer)
+        found = (shortage_of(rule, self._view, newer) for rule in self._rules)
+        self.shortages = tuple(one for one in found if one is not None)
+        ended, self._uncounted = time.monotonic(), False
+        self._count_from = ended + _REST * (ended - began)
 
     def _is_plain(self, shoppers: Sequence[Shopper]) -> bool:
         """Whether the graph's own exclusions are all that is wanted, by one list or by several of one policy."""
@@ -172,7 +192,7 @@ class ListMaker:
     def _learn(self, left: Mapping[int, int], lists: int) -> None:
         """Have the first ranking be enough for most lists: deeper, or with the filters' items, where it is not."""
         open_often = {number for number, count in left.items() if count * _OFTEN > lists}
-        filtered = {number for number in open_often if self.config.placements[number].policy.filter is not None}
+        filtered = {number for number in open_often if self._rules[number].has_few}
         self._eager |= filtered
         if open_often - filtered:
             self._beyond = min(max(1, self._beyond) * 2, _MOST_BEYOND)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from export.bundle.vocabulary import PAD, Vocabulary
 from export.items.view import CatalogueView
 from export.policy.config import Filter, Placement
+from export.policy.kept import Kept
 
 __all__ = ["MOST_LIFTED", "Standing"]
 
@@ -24,14 +25,15 @@ class Standing:
 
     def __init__(self, placement: Placement, vocabulary: Vocabulary, view: CatalogueView | None, now_ms: int) -> None:
         policy = placement.policy
-        self._view, self._filter = view, policy.filter
+        self._view, self._filter, self._kept = view, policy.filter, Kept()
         size = len(vocabulary) + 1
         self.allowed = np.ones(size, dtype=np.bool_)  # (V + 1,) may be shown
         self.allowed[PAD] = False
         if view is not None and policy.unavailable:
             self.allowed &= view.available
         self.allowed[vocabulary.encode(policy.blocked)] = False
-        self.hidden = size - 1 - int(self.allowed.sum())  # items of the model that may not be shown
+        self.shown = int(np.count_nonzero(self.allowed))  # items that may be
+        self.hidden = size - 1 - self.shown
         self.boost = self._boosts(placement, size)  # (V + 1,) added to the scores; None: nothing
         self.lifted, self.slack = self._lifted()
         self.passing = None if policy.filter is None else self._passing(policy.filter, now_ms)  # (V + 1,); None: all do
@@ -41,16 +43,27 @@ class Standing:
         """Whether the items' scores are what decides, of all items."""
         return self.boost is None and self.hidden == 0 and self._filter is None
 
+    def same_codes(self, last: int) -> tuple[int, ...]:
+        """Return the codes of the item `last` in the attribute that the filter compares; none where it compares none
+        or the item has none."""
+        rule, view = self._filter, self._view
+        if rule is None or not rule.same or view is None or last == PAD:
+            return ()
+        return tuple(view.codes_of(rule.same, last).tolist())
+
     def same(self, last: int) -> NDArray[np.int32] | None:
         """Return the catalogue ids, ascending, that share a value with the item `last`; None where it has no value."""
-        rule, view = self._filter, self._view
-        if rule is None or not rule.same or view is None:
-            return None
-        codes = view.codes_of(rule.same, last) if last != PAD else _NONE
-        holders = [view.holders(rule.same, code) for code in codes.tolist()]
-        if not holders:
-            return None
-        return holders[0] if len(holders) == 1 else np.unique(np.concatenate(holders))
+        codes = self.same_codes(last)
+        return self._kept.get(codes, lambda: self._holders(codes)) if codes else None
+
+    def _holders(self, codes: tuple[int, ...]) -> NDArray[np.int32]:
+        holders = [self.holders(self._filter.same if self._filter else "", code) for code in codes]
+        if len(holders) == 1:
+            return holders[0]
+        marked = np.zeros(len(self.allowed), dtype=np.bool_)
+        for ids in holders:
+            marked[ids] = True
+        return np.flatnonzero(marked).astype(np.int32)
 
     @property
     def most(self) -> float:
@@ -61,6 +74,10 @@ class Standing:
         """Return the values' codes of a catalogue id in an attribute."""
         codes: list[int] = [] if self._view is None else self._view.codes_of(attribute, item).tolist()
         return codes
+
+    def holders(self, attribute: str, code: int) -> NDArray[np.int32]:
+        """Return the catalogue ids, ascending, that have a value's code in an attribute."""
+        return _NONE if self._view is None else self._view.holders(attribute, code)
 
     def _boosts(self, placement: Placement, size: int) -> NDArray[np.float32] | None:
         policy, view = placement.policy, self._view

@@ -17,6 +17,8 @@ from stream.path.upkeep import Upkeep
 
 __all__ = ["ListService"]
 
+_NAMED = 3  # placements with lists that are too short, which a problem names
+
 
 class ListService:
     """`lists` is the inference thread's; the rest is for the worker's loop."""
@@ -35,7 +37,8 @@ class ListService:
         )
         file = ListsFile(config.policy.file, config.k, policy, self.lists.use, problems)
         self._problems = problems
-        self._upkeep = Upkeep([file.look, self.lists.grow, self._look_at_attributes])
+        steps = [file.look, self.lists.grow, self._look_at_attributes, self._look_at_lengths]
+        self._upkeep = Upkeep(steps, problems)
 
     def _look_at_attributes(self) -> None:
         if unknown := self.lists.unknown_attributes():
@@ -47,10 +50,22 @@ class ListService:
         else:
             self._problems.clear("policy_attributes")
 
+    def _look_at_lengths(self) -> None:
+        short = self.lists.shortages()
+        if not short:
+            self._problems.clear("lists_short")
+            return
+        more = f"; and {len(short) - _NAMED} more" if len(short) > _NAMED else ""
+        self._problems.raise_("lists_short", "; ".join(map(str, short[:_NAMED])) + more, short[0].remedy)
+
     def start(self) -> None:
         """Follow the items and the policy's file."""
         self.items.start()
         self._upkeep.start()
+
+    def look(self) -> None:
+        """Do once what is done twice a second."""
+        self._upkeep.look()
 
     def restore(self) -> None:
         """Wait for the items, and take them up: a million of them take a second. Blocks."""

@@ -10,6 +10,7 @@ from export.policy.catalogue import Newcomers
 from export.policy.config import ListsConfig, Placement
 from export.policy.counts import Counts
 from export.policy.maker import ListMaker
+from export.policy.room import Shortage
 from export.policy.shopper import Shopper, excluded_items
 from export.ranking.popularity import PopularityRanker, RankedList
 from export.ranking.ranker import Ranker
@@ -99,6 +100,11 @@ class ShopLists:
         if self._table is None or not len(self._table):
             return []
         return sorted(name for name in self.config.attributes if self._table.values.attribute(name) is None)
+
+    def shortages(self) -> list[Shortage]:
+        """The placements whose lists can't have all their items, by what each model and the items have now."""
+        makers = [maker for _, maker in self._every() if maker.config is self.config]
+        return sorted({one for maker in makers for one in maker.shortages})
 
     def count_unknown(self, vocabulary: Container[str], version: str) -> int:
         """How many of the blocked ids the model `version` does not know; the log says some of them."""
