@@ -225,7 +225,12 @@ class Worker:
 
     def _new_follower(self) -> ModelFollower:
         return ModelFollower(
-            self.config, self.metrics, self._on_model, on_stand_in=self._on_model, problems=self.problems
+            self.config,
+            self.metrics,
+            self._on_model,
+            on_stand_in=self._on_model,
+            problems=self.problems,
+            prepare=self._lists.lists.prepare,
         )
 
     def _on_client_error(self, error: KafkaError) -> None:
