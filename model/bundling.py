@@ -21,6 +21,7 @@ from export.graph.choice import Scoring, describe, export_chosen
 from export.graph.topk import DEFAULT_K_MAX
 from export.graph.tower import export_tower
 from export.items.features import FeatureVocabulary
+from export.ranking.known_features import write_known
 from export.ranking.ranker import Ranker, RankerConfig
 from export.ranking.similar import write_vectors
 from model.config import Preset
@@ -34,7 +35,7 @@ from model.nets.plain import plain_all
 from model.nets.serving import ServingModel
 from model.reports.progress import OnProgress, Progress, ignore
 
-__all__ = ["LIBRARIES", "export_bundle", "library_versions", "sample", "with_figures", "with_manifest"]
+__all__ = ["LIBRARIES", "export_bundle", "export_towers", "library_versions", "sample", "with_figures", "with_manifest"]
 
 LIBRARIES = ("torch", "onnx", "onnxruntime", "numpy")  # whose versions the manifest records
 _COMPARED = 5_000  # lists, at least, of both ways to score; as many again where that does not divide well
@@ -89,7 +90,7 @@ def export_bundle(
         lineage=lineage,
     )
     if tower is not None:
-        _export_tower(trained.encoders, directory / "tower.onnx", preset.train.seed)
+        export_towers(trained.encoders, directory / "tower.onnx", preset.train.seed)
     return write_bundle(
         directory,
         onnx_file=onnx_file,
@@ -98,6 +99,7 @@ def export_bundle(
         manifest=manifest,
         tower_file=None if tower is None else directory / "tower.onnx",
         features=tower,
+        known_file=None if items is None else _write_known(items, log.vocabulary, directory / "known.npy"),
         vectors_file=_write_vectors(encoders, directory / "vectors.npy"),
     )
 
@@ -106,6 +108,12 @@ def _write_vectors(encoders: Sequence[Encoder], path: Path) -> Path:
     """Write what the items are compared by: the item tables of all encoders side by side, as they score."""
     tables = torch.cat([encoder.items.weight for encoder in encoders], dim=1)
     write_vectors(path, tables[PAD + 1 :].detach().cpu().float().numpy())
+    return path
+
+
+def _write_known(items: KnownItems, vocabulary: Vocabulary, path: Path) -> Path:
+    """Write the features that the vectors of the served items are made of, newcomers among them."""
+    write_known(path, items.features(vocabulary).rows)
     return path
 
 
@@ -121,7 +129,8 @@ def _with_newcomers(
     return plain_all(encoders, cold.rows), replace(log, vocabulary=vocabulary), items.vocabulary
 
 
-def _export_tower(encoders: Sequence[Encoder], path: Path, seed: int) -> None:
+def export_towers(encoders: Sequence[Encoder], path: Path, seed: int) -> None:
+    """Write the towers of the encoders as one graph; ParityError where it does not give the vectors that they give."""
     towers = [encoder.tower.features for encoder in encoders if encoder.tower is not None]
 
     def vectors(codes: NDArray[np.int32], weights: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -163,6 +172,7 @@ def with_manifest(bundle: Bundle, manifest: Manifest) -> Bundle:
         manifest=manifest,
         tower_file=bundle.tower_path,
         features=bundle.features,
+        known_file=bundle.known_path,
         vectors_file=bundle.vectors_path,
     )
 

@@ -5,6 +5,7 @@
     popularity.npy  clicks of each item in the training window, for the fallback list
     tower.onnx      features -> vector of an item that the vocabulary lacks, where the model has an item tower
     features.json   what its features stand for
+    known.npy       features that its items had, by which changed ones are found
     vectors.npy     unit vectors of the items, for similar items
     manifest.json   what it is, and sha256 and size of the others
 
@@ -32,6 +33,7 @@ from export.items.features import FeatureVocabulary
 __all__ = [
     "FEATURES",
     "ITEMS",
+    "KNOWN",
     "MANIFEST",
     "MAX_MANIFEST",
     "MODEL",
@@ -53,12 +55,13 @@ ITEMS = "items.json"
 POPULARITY = "popularity.npy"
 TOWER = "tower.onnx"
 FEATURES = "features.json"
+KNOWN = "known.npy"
 VECTORS = "vectors.npy"
 MANIFEST = "manifest.json"
 MAX_MANIFEST = 16 << 20  # bytes; real ones have a few thousand
 REQUIRED = (MODEL, ITEMS, POPULARITY)
 _OF_TOWER = (TOWER, FEATURES)
-OPTIONAL = (*_OF_TOWER, VECTORS)  # there if the manifest says so; a release that does not know them serves without
+OPTIONAL = (*_OF_TOWER, KNOWN, VECTORS)  # if the manifest says so; a release that does not know them serves without
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -73,6 +76,7 @@ class Bundle:
     manifest_sha256: str  # of manifest.json, which an announcement carries
     tower_path: Path | None = None  # of the graph that gives an item without clicks its vector
     features: FeatureVocabulary | None = None  # what that graph is fed with
+    known_path: Path | None = None  # of the features of its items (`export/ranking/known_features.py`)
     vectors_path: Path | None = None  # of the items' unit vectors, for similar items (`export/ranking/similar.py`)
 
     @property
@@ -90,12 +94,14 @@ def write_bundle(
     manifest: Manifest,
     tower_file: Path | str | None = None,
     features: FeatureVocabulary | None = None,
+    known_file: Path | str | None = None,
     vectors_file: Path | str | None = None,
 ) -> Bundle:
     """Write a bundle into `directory` (made if absent) and return it as read back; `manifest.files` is filled in here.
 
-    popularity (V,) int64: clicks of catalogue ids 1..V. tower_file and features: both, or neither. vectors_file: what
-    `export.ranking.similar.write_vectors` wrote. The manifest is written last, so that an interrupted write is never a
+    popularity (V,) int64: clicks of catalogue ids 1..V. tower_file and features: both, or neither. known_file: what
+    `export.ranking.known_features.write_known` wrote. vectors_file: what `export.ranking.similar.write_vectors` wrote.
+    The manifest is written last, so that an interrupted write is never a
     valid bundle. ValueError when the parts don't fit each other; BundleError `write_failed` when the disk does not take
     it.
     """
@@ -112,9 +118,10 @@ def write_bundle(
             _copy(Path(tower_file), target / TOWER)
             (target / FEATURES).write_bytes(features.to_bytes())
             names += _OF_TOWER
-        if vectors_file is not None:
-            _copy(Path(vectors_file), target / VECTORS)
-            names += (VECTORS,)
+        for given, name in ((known_file, KNOWN), (vectors_file, VECTORS)):
+            if given is not None:
+                _copy(Path(given), target / name)
+                names += (name,)
         (target / ITEMS).write_bytes(vocabulary.to_bytes())
         (target / POPULARITY).write_bytes(_npy(popularity))
         files = {name: _entry(target / name) for name in names}
@@ -149,6 +156,7 @@ def load_bundle(path: Path | str) -> Bundle:
         manifest_sha256=hashlib.sha256(content).hexdigest(),
         tower_path=directory / TOWER if has_tower else None,
         features=_features(_read(directory / FEATURES, _expected(FEATURES, manifest).bytes)) if has_tower else None,
+        known_path=directory / KNOWN if has_tower and KNOWN in names else None,
         vectors_path=directory / VECTORS if VECTORS in names else None,
     )
 

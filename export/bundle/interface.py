@@ -33,7 +33,8 @@ _ALL_INPUTS = (
     Port("push", "float32", ()),  # how far: 0 not at all, 1 until it has nothing in common with what they share
     Port("kinds", "int32", ("B", "L")),  # 0 at padding, else what each event is (export/events.py)
     Port("preference", "float32", ("B",)),  # weight of orders against clicks, 0 to 1
-    Port("fresh", "float32", ("X", "H")),  # vectors of items newer than the model, with ids V + 1 to V + X
+    Port("fresh", "float32", ("X", "H")),  # vectors that the model lacks, with ids V + 1 to V + X
+    Port("base", "int32", ("X",)),  # 0, or the id of 1..V to whose vector that of `fresh` is added
 )
 _ALL_OUTPUTS = (
     Port("top_ids", "int32", ("B", "K")),  # best first, 0 where no item is left
@@ -64,12 +65,14 @@ def feeds(ports: Sequence[Port], given: Mapping[str, NDArray[Any]], hidden: int 
     if extra := set(given).difference(names):
         raise ValueError(f"the graph has no input {', '.join(sorted(extra))}")
     ids = given["ids"]
-    return {name: given[name] if name in given else _nothing(name, ids, hidden) for name in names}
+    rows = len(given["fresh"]) if "fresh" in given else 1
+    return {name: given[name] if name in given else _nothing(name, ids, (rows, hidden)) for name in names}
 
 
-def _nothing(name: str, ids: NDArray[Any], hidden: int) -> NDArray[Any]:
+def _nothing(name: str, ids: NDArray[Any], fresh: tuple[int, int]) -> NDArray[Any]:
     batch = len(ids)
     if name == "kinds":
         return np.where(ids == PAD, np.int32(PAD), np.int32(CLICK))
-    shape = {"also": (1,), "away": (batch, 1), "push": (), "preference": (batch,), "fresh": (1, hidden)}[name]
-    return np.zeros(shape, dtype=INPUTS[name].dtype)
+    shapes: dict[str, tuple[int, ...]] = {"also": (1,), "away": (batch, 1), "push": (), "preference": (batch,)}
+    shapes |= {"fresh": fresh, "base": fresh[:1]}
+    return np.zeros(shapes[name], dtype=INPUTS[name].dtype)

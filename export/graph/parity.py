@@ -150,6 +150,7 @@ def _others(
         "kinds": np.where(ids == PAD, 0, kinds).astype(np.int32),
         "preference": random.random(batch, dtype=np.float32),
         "fresh": fresh,
+        "base": None if fresh is None else random.integers(PAD, items, size=len(fresh), dtype=np.int32, endpoint=True),
     }
     return {name: value for name, value in every.items() if name in names and value is not None}
 

@@ -59,16 +59,13 @@ class _Open:
 class Filling:
     """One run and the placements it is for, by their numbers."""
 
-    def __init__(
-        self, run: Run, rules: Mapping[int, Rule], vocabulary: Vocabulary, counts: Counts, newer: NDArray[np.int32]
-    ) -> None:
-        """newer: ids of items that the ranking alone does not have."""
+    def __init__(self, run: Run, rules: Mapping[int, Rule], vocabulary: Vocabulary, counts: Counts) -> None:
         self._run, self._vocabulary, self._counts = run, vocabulary, counts
         rows = len(run.shoppers)
         self._open = {number: _Open(rule, rule.barred(run.shoppers), [None] * rows) for number, rule in rules.items()}
         self._rows = np.arange(rows)
         lifted = [rule.standing.lifted for rule in rules.values()]
-        self._lifted = _union([newer, *lifted]) if self._may_ask else _NO_IDS
+        self._lifted = _union([run.source.beside, *lifted]) if self._may_ask else _NO_IDS
         self.left = dict.fromkeys(rules, 0)  # lists that the first ranking left open
 
     @property
@@ -297,8 +294,9 @@ class Filling:
         return RankedList(named, self._run.source.fallback, tuple(interests))
 
     def _interests(self, chosen: Sequence[int], ranked: _Ids, interests: _Ids) -> list[int]:
-        """Return which interest each item came from; -1 for one that the ranking did not have."""
-        found = np.flatnonzero(np.isin(ranked, np.array(chosen, np.int32)))
+        """Return which interest each item came from; -1 for one that the ranking did not have, or not as it is."""
+        asked = np.setdiff1d(np.array(chosen, np.int32), self._run.source.beside)
+        found = np.flatnonzero(np.isin(ranked, asked))
         of = dict(zip(ranked[found].tolist(), interests[found].tolist(), strict=True))
         return [of.get(item, -1) for item in chosen]
 

@@ -103,7 +103,7 @@ class ListMaker:
         chosen: list[list[RankedList | None]] = [[None] * len(self._rules) for _ in shoppers]
         for run, numbers in self._runs(shoppers, heard):
             rules = {number: self._rules[number] for number in numbers}
-            filling = Filling(run, rules, self._vocabulary, self.counts, self._catalogue.newer)
+            filling = Filling(run, rules, self._vocabulary, self.counts)
             for number, made in filling.lists(self._beyond, self._eager).items():
                 for place, one in zip(run.places.tolist(), made, strict=True):
                     chosen[place][number] = one
@@ -112,8 +112,8 @@ class ListMaker:
         return [[one for one in row if one is not None] for row in chosen]
 
     def _has(self, catalogue: Catalogue) -> None:
-        self._catalogue, self._vocabulary, self._view = catalogue, catalogue.vocabulary, catalogue.view
-        self._popularity = ByPopularity(self.ranker.bundle, len(catalogue.newer))
+        self.catalogue, self._vocabulary, self._view = catalogue, catalogue.vocabulary, catalogue.view
+        self._popularity = ByPopularity(self.ranker.bundle, catalogue.newer)
 
     def _stand(self) -> None:
         self._stood_ms = int(self._now() * 1000)
@@ -132,8 +132,7 @@ class ListMaker:
         began = time.monotonic()
         if not self._uncounted or began < self._count_from:
             return
-        newer = len(self._catalogue.newer)
-        found = (shortage_of(rule, self._view, newer) for rule in self._rules)
+        found = (shortage_of(rule, self._view, self.catalogue.newer) for rule in self._rules)
         self.shortages = tuple(one for one in found if one is not None)
         ended, self._uncounted = time.monotonic(), False
         self._count_from = ended + _REST * (ended - began)
@@ -145,7 +144,7 @@ class ListMaker:
             return False
         if any(one.policy.exclude != first.exclude for one in self.config.placements):
             return False
-        if self.config.k_max > self.ranker.k_max or self._catalogue.fresh is not None:
+        if self.config.k_max > self.ranker.k_max or self.catalogue.fresh is not None:
             return False
         return not any("d" in shopper.kinds for shopper in shoppers)
 
@@ -174,7 +173,7 @@ class ListMaker:
         if len(known) and isinstance(self.ranker, Ranker):
             mine = heard.of_rows(known)
             away = Ragged.look_up(self._vocabulary, [shoppers[i].disliked for i in known.tolist()])
-            fresh = self._catalogue.fresh
+            fresh = self.catalogue.fresh
             by_push: dict[float, list[int]] = {}
             for number in every:
                 by_push.setdefault(self.config.placements[number].policy.push, []).append(number)

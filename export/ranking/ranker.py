@@ -184,13 +184,15 @@ class Ranker:
         push: float = 0.0,
         kinds: Ragged | None = None,
         fresh: NDArray[np.float32] | None = None,
+        base: NDArray[np.int32] | None = None,
     ) -> Deep:
         """Return the best `depth` items of sessions of known ids, none of them empty, and the scores of others.
 
         also (C,): candidates; away: what each session dislikes, `push` how far that takes down what is like it. A graph
         of an earlier release takes neither (`takes`): ValueError where it is given candidates; dislikes go unheard.
         kinds: the code of each event, in rows as long, for a `typed` model; without, all are clicks. fresh (X, H):
-        vectors of items newer than the model, which are V + 1 to V + X wherever ids are given.
+        vectors that the model lacks, which are V + 1 to V + X wherever ids are given; base (X,): 0, or the id to whose
+        vector that of `fresh` is added, for a graph that takes it.
         """
         rows, kinds = rows.newest(self.window), None if kinds is None else kinds.newest(self.window)
         size, candidates = len(rows.lengths), np.empty(0, dtype=np.int32) if also is None else also
@@ -203,6 +205,8 @@ class Ranker:
         others: dict[str, NDArray[Any]] = {"also": candidates} if len(candidates) else {}
         if fresh is not None:
             others["fresh"] = fresh
+        if base is not None and base.any():
+            others["base"] = base
         disliking = away is not None and push > 0 and len(away.values) > 0 and "away" in self.takes
         if disliking:
             others["push"] = np.array(push, dtype=np.float32)

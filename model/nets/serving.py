@@ -1,7 +1,7 @@
 """The graph that is exported: ids of sessions in, the best items and their scores out.
 
-Legend: B sessions, L positions, E excluded items, C candidates, A items moved away from, X items newer than the model,
-K list length, I interests, V catalogue, H hidden width of all encoders together.
+Legend: B sessions, L positions, E excluded items, C candidates, A items moved away from, X items newer than the model
+or changed since, K list length, I interests, V catalogue, H hidden width of all encoders together.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class ServingModel(nn.Module):
     def __init__(self, encoders: Sequence[Encoder], *, margin: int | None = None, fresh: bool = False) -> None:
         """Rank exactly, or with a margin as `Int8TopK` does.
 
-        fresh: the graph takes vectors of items newer than the model.
+        fresh: the graph takes vectors of items newer than the model, and what is added to those of changed ones.
         """
         super().__init__()
         self.encoders = encoders = plain_all(encoders)
@@ -47,7 +47,7 @@ class ServingModel(nn.Module):
         self.hidden = sum(self.widths)
         self.several = encoders[0].interests is not None
         config = encoders[0].config
-        takes = {"kinds": config.typed, "preference": config.preference, "fresh": fresh}
+        takes = {"kinds": config.typed, "preference": config.preference, "fresh": fresh, "base": fresh}
         self.inputs = (*_ALWAYS, *(name for name, taken in takes.items() if taken))
         self.outputs = ("top_ids", "top_scores", "also_scores", *(("top_interests",) if self.several else ()))
         if self.several:
@@ -64,11 +64,11 @@ class ServingModel(nn.Module):
 
         ids int32 (B, L <= window), right-padded with 0, at least one click each; exclude int32 (B, E >= 1), 0-padded;
         k int64 () with 1 <= K <= V; also int32 (C,) and away int32 (B, A), 0-padded; push float32 (); others,
-        those that are taken: kinds int32 (B, L), preference float32 (B,), fresh float32 (X, H). With several interests
-        top_interests int32 (B, K) comes last.
+        those that are taken: kinds int32 (B, L), preference float32 (B,), fresh float32 (X, H) and base int32 (X,).
+        With several interests top_interests int32 (B, K) comes last.
         """
         told = dict(zip(self.inputs[len(_ALWAYS) :], others, strict=True))
-        tables = self._tables(told.pop("fresh", None))
+        tables = self._tables(told.pop("fresh", None), told.pop("base", None))
         scored, moved = (best_scores_of, all_moved_away) if self.several else (scores_of, moved_away)
         vectors = moved(self._vectors(ids, tables, **told), _rows(tables, away), away, push)
         top_ids, top_scores, *which = self.head(vectors, exclude, k)
@@ -79,12 +79,12 @@ class ServingModel(nn.Module):
         top_ids, top_scores = self.head(self._vectors(ids, self._tables()), exclude, k)[:2]
         return top_ids, top_scores
 
-    def _tables(self, fresh: Tensor | None = None) -> list[Tensor | WithFresh]:
+    def _tables(self, fresh: Tensor | None = None, base: Tensor | None = None) -> list[Tensor | WithFresh]:
         tables: list[Tensor | WithFresh] = [encoder.items.weight for encoder in self.encoders]
-        if fresh is None:
+        if fresh is None or base is None:
             return tables
         parts = zip(self.encoders, torch.split(fresh, self.widths, dim=1), strict=True)
-        return [WithFresh(encoder.items.weight, part) for encoder, part in parts]
+        return [WithFresh.on(encoder.items.weight, part, base) for encoder, part in parts]
 
     def _vectors(
         self,

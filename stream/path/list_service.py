@@ -5,6 +5,7 @@ service.restore()    returns once they are there, or were waited for long enough
 service.on_model     a model is to be served: what takes long is done before it is
 """
 
+from export.policy.catalogue import Embedded
 from export.ranking.popularity import PopularityRanker
 from export.ranking.ranker import Ranker
 from stream.config import StreamConfig
@@ -25,18 +26,19 @@ class ListService:
 
     def __init__(self, config: StreamConfig, metrics: Metrics, problems: Problems) -> None:
         """ConfigError where the policy cannot be used."""
-        self._metrics, self._wait_s = metrics, config.items_wait_s
+        self._metrics, self._problems, self._wait_s = metrics, problems, config.items_wait_s
+        self._max_embedded = config.max_embedded
         policy = config.policy.read(config.k)
         self.items = ItemsFollower.of(config, problems, metrics)
         self.lists = ShopLists(
             policy,
             self.items.table,
             on_counts=metrics.count_lists,
-            on_newer=metrics.count_newer,
+            on_embedded=self._say_embedded,
             await_current=self.items.await_current,
+            max_embedded=config.max_embedded,
         )
         file = ListsFile(config.policy.file, config.k, policy, self.lists.use, problems)
-        self._problems = problems
         steps = [file.look, self.lists.grow, self._look_at_attributes, self._look_at_lengths]
         self._upkeep = Upkeep(steps, problems)
 
@@ -49,6 +51,18 @@ class ListService:
             )
         else:
             self._problems.clear("policy_attributes")
+
+    def _say_embedded(self, found: Embedded) -> None:
+        self._metrics.count_embedded(found)
+        if not found.left_out and not found.kept:
+            self._problems.clear("items_left_out")
+            return
+        self._problems.raise_(
+            "items_left_out",
+            f"{found.left_out:,} items newer than the model are in no list, and {found.kept:,} that changed since are "
+            f"ranked by what they were: more than {self._max_embedded:,} are new or changed (--max-embedded)",
+            "train a new model, with the items as the topic has them; or raise --max-embedded, which slows rankings",
+        )
 
     def _look_at_lengths(self) -> None:
         short = self.lists.shortages()

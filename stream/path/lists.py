@@ -6,7 +6,7 @@ from collections.abc import Callable, Container, Sequence
 from weakref import WeakKeyDictionary, proxy
 
 from export.items.table import ItemTable
-from export.policy.catalogue import Newcomers
+from export.policy.catalogue import MOST_EMBEDDED, Embedded, Newcomers
 from export.policy.config import ListsConfig, Placement
 from export.policy.counts import Counts
 from export.policy.maker import ListMaker
@@ -22,6 +22,7 @@ __all__ = ["ShopLists"]
 log = logging.getLogger(__name__)
 
 _NAMED = 3  # unknown ids that the log names
+_LOOK_S = 0.15  # of a look, in which items are compared with what they were at the training
 
 
 class ShopLists:
@@ -33,16 +34,18 @@ class ShopLists:
         table: ItemTable | None = None,
         *,
         on_counts: Callable[[Counts], None] | None = None,
-        on_newer: Callable[[int, int, int], None] | None = None,
+        on_embedded: Callable[[Embedded], None] | None = None,
         await_current: Callable[[], None] = lambda: None,
+        max_embedded: int = MOST_EMBEDDED,
     ) -> None:
-        """await_current: returns once the table is as new as it must be. on_newer: hears how many items newer than the
-        model are in its lists, cannot be for want of attributes, and are left out as there are too many."""
-        self._on_newer = on_newer
+        """await_current: returns once the table is as new as it must be. on_embedded: hears of items newer than the
+        models, and of changed ones. max_embedded: of these, those that have a vector of their own."""
+        self._on_embedded, self._max_embedded = on_embedded, max_embedded
         self.config, self._table, self._on_counts = config, table, on_counts
         self._await_current = await_current
         self._lock = threading.Lock()  # of `_makers`, which three threads add to and go through
         self._makers: WeakKeyDictionary[Ranker | PopularityRanker, ListMaker] = WeakKeyDictionary()
+        self._growing = threading.Lock()  # of `_newcomers`, which two threads look for
         self._newcomers: WeakKeyDictionary[Ranker | PopularityRanker, Newcomers] = WeakKeyDictionary()
 
     def use(self, config: ListsConfig) -> None:
@@ -51,31 +54,36 @@ class ShopLists:
 
     def prepare(self, ranker: Ranker | PopularityRanker) -> None:
         """Do what takes long before a ranker is in service, so that no click waits for it. For another thread."""
-        self._maker(ranker, self.config)
+        self._grow(ranker, self._maker(ranker, self.config))
 
     def warm(self) -> None:
         """Take up the items that were restored, before the first click is read: a million of them take a second."""
+        self.grow()
         for _, maker in self._every():
             maker.refresh()
 
     def grow(self) -> None:
-        """Take up items newer than the models, of those that have a tower for them. For another thread."""
-        if self._table is None:
-            return
-        newer = blank = left_out = 0
-        for ranker, maker in self._every():
-            if not isinstance(ranker, Ranker) or "fresh" not in ranker.takes:
-                continue
+        """Take up items newer than the models, and changed ones, for those that have a tower. For another thread."""
+        found = [Embedded(), *(self._grow(ranker, maker) for ranker, maker in self._every())]
+        if self._on_embedded is not None:
+            self._on_embedded(Embedded(*map(max, zip(*found, strict=True))))
+
+    def _grow(self, ranker: Ranker | PopularityRanker, maker: ListMaker) -> Embedded:
+        if self._table is None or not isinstance(ranker, Ranker) or "fresh" not in ranker.takes:
+            return Embedded()
+        with self._growing:
             newcomers = self._newcomers.get(ranker)
             if newcomers is None:
-                newcomers = self._newcomers[ranker] = Newcomers(ranker.bundle, self._table)
-            if (catalogue := newcomers.look()) is not None:
+                newcomers = self._newcomers[ranker] = Newcomers(
+                    ranker.bundle,
+                    self._table,
+                    maker.catalogue,
+                    most=self._max_embedded,
+                    takes_base="base" in ranker.takes,
+                )
+            if (catalogue := newcomers.look(_LOOK_S)) is not None:
                 maker.take(catalogue)
-            items = newcomers.items
-            newer, blank = max(newer, len(items.item_ids)), max(blank, items.blank)
-            left_out = max(left_out, items.left_out)
-        if self._on_newer is not None:
-            self._on_newer(newer, blank, left_out)
+            return newcomers.found
 
     def answers(self, states: Sequence[SessionState], ranker: ItemRanker | None) -> list[Answer]:
         """The lists of some sessions, the first placement's and those of the others. Raises what the ranker raises."""
