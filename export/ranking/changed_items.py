@@ -32,6 +32,7 @@ class ChangedItems:
         self._vocabulary, self._table, self._embedder = bundle.vocabulary, table, embedder
         self._known = KnownFeatures(bundle)
         self._seen = (table.revision, table.generation)
+        self._rows = table.rows  # at the last look
         self._next = 0  # row of the table up to which all were compared
         self._changed: dict[int, None] = {}  # catalogue ids, the one that changed last at the end
         self._added: dict[int, NDArray[np.float32]] = {}  # of those that are served: what is added to their vectors
@@ -64,14 +65,17 @@ class ChangedItems:
 
     def _news(self) -> Sequence[str]:
         """Return the ids of what changed since the last look."""
-        now = self._table.revision, self._table.generation
+        now, rows = (self._table.revision, self._table.generation), self._table.rows
+        all_compared = self._next >= self._rows
         if now[1] != self._seen[1]:  # rows have other numbers, or are gone: all are compared again
-            self._next = 0
+            self._next, all_compared = 0, False
             gone = [item for item in self._changed if self._vocabulary.items[item - 1] not in self._table]
             for item in gone:
                 self._forget(item)
         names = self._table.changed_since(self._seen[0]) if now != self._seen else ()
-        self._seen = now
+        self._seen, self._rows = now, rows
+        if all_compared:  # rows that came since are among these
+            self._next = rows
         return names
 
     def _compare(self, names: Sequence[str]) -> set[int]:
