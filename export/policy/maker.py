@@ -24,6 +24,7 @@ from export.policy.room import Shortage, shortage_of
 from export.policy.rule import Rule
 from export.policy.shopper import Shopper, excluded_items
 from export.policy.sources import ByModel, ByPopularity
+from export.policy.standing import Blocked, Common
 from export.ranking.popularity import PopularityRanker, RankedList
 from export.ranking.ragged import Ragged
 from export.ranking.ranker import Ranker
@@ -54,6 +55,7 @@ class ListMaker:
         self._eager: frozenset[int] = frozenset()  # placements whose filters leave the first ranking open often
         self._pending: Catalogue | None = None
         self._typed = isinstance(ranker, Ranker) and ranker.typed  # it reads skips and dislikes too
+        self._blocked = Blocked(ranker.bundle.vocabulary)
         self._has(Catalogue.of(ranker.bundle, table))
         self._now, self._beyond, self._quiet = now, _BEYOND, 0
         self.shortages: tuple[Shortage, ...] = ()  # placements whose lists can't have their K items
@@ -68,7 +70,7 @@ class ListMaker:
     def use(self, config: ListsConfig) -> None:
         """Make lists by another config from now on; nothing happens where it is the one in use."""
         if config is not self.config:
-            self.config, self._eager = config, frozenset()
+            self.config, self._eager, self._blocked = config, frozenset(), Blocked(self._vocabulary)
             self._uncounted, self._count_from = True, 0.0
             self._stand()
 
@@ -114,13 +116,17 @@ class ListMaker:
     def _has(self, catalogue: Catalogue) -> None:
         self.catalogue, self._vocabulary, self._view = catalogue, catalogue.vocabulary, catalogue.view
         self._popularity = ByPopularity(self.ranker.bundle, catalogue.newer)
+        if self._blocked.vocabulary is not self._vocabulary:
+            self._blocked = Blocked(self._vocabulary)
 
     def _stand(self) -> None:
         self._stood_ms = int(self._now() * 1000)
         self._stood_as_of = None if self._view is None else self._view.as_of
-        self._rules: list[Rule] = []
-        for placement in self.config.placements:
-            self._rules.append(Rule(placement, self._vocabulary, self._view, self._stood_ms))
+        common = Common(self._blocked, self._view)
+        self._rules = [
+            Rule(placement, self._vocabulary, self._view, self._stood_ms, common)
+            for placement in self.config.placements
+        ]
         filters = [one.policy.filter for one in self.config.placements]
         self._ages = any(one is not None and one.newer_than_days is not None for one in filters)
         self.counts.hidden = self._rules[0].standing.hidden

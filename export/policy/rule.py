@@ -13,7 +13,7 @@ from export.policy.choose import Cap, Choice, Rules
 from export.policy.config import Placement
 from export.policy.kept import Kept
 from export.policy.shopper import Shopper, excluded_items
-from export.policy.standing import Standing
+from export.policy.standing import Common, Standing
 from export.ranking.ragged import Ragged
 
 __all__ = ["Rule"]
@@ -25,9 +25,17 @@ _FEW = 1_000  # items that may be shown at all, which are asked for in place of 
 class Rule:
     """What a placement wants, asked for sessions and their candidates (M,)."""
 
-    def __init__(self, placement: Placement, vocabulary: Vocabulary, view: CatalogueView | None, now_ms: int) -> None:
+    def __init__(
+        self,
+        placement: Placement,
+        vocabulary: Vocabulary,
+        view: CatalogueView | None,
+        now_ms: int,
+        common: Common,
+    ) -> None:
+        """common: what placements share."""
         self.placement = placement
-        self.standing = Standing(placement, vocabulary, view, now_ms)
+        self.standing = Standing(placement, view, now_ms, common)
         self.caps = [
             Cap(most, self._values(name), partial(self.standing.holders, name))
             for name, most in placement.policy.at_most.items()

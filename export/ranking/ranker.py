@@ -96,6 +96,11 @@ class Ranker:
         return self._runner.provider
 
     @property
+    def hidden(self) -> int:
+        """The width of the vectors that the graph takes; 0 where it takes none."""
+        return self._runner.hidden
+
+    @property
     def typed(self) -> bool:
         """Whether the model reads what each event is: then sessions hold skips and dislikes too."""
         return "kinds" in self.takes

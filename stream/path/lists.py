@@ -103,11 +103,19 @@ class ShopLists:
         placements = config.placements
         return [Answer.of(tuple(map(_listed, placements, row))) for row in made]
 
-    def unknown_attributes(self) -> list[str]:
-        """What the policy asks of items, and none of those that are known ever had; nothing before any is known."""
+    def unknown(self) -> list[str]:
+        """What the policy asks for and nothing known ever had: attributes, values of them, pinned items; nothing before
+        any item is known."""
         if self._table is None or not len(self._table):
             return []
-        return sorted(name for name in self.config.attributes if self._table.values.attribute(name) is None)
+        values = self._table.values
+        missing = {name for name in self.config.attributes if values.attribute(name) is None}
+        said = {(name, text) for name, text in self.config.values if name not in missing}
+        texts = [f"{name} = {text!r}" for name, text in sorted(said) if values.code(name, text) is None]
+        known = [ranker.bundle.vocabulary for ranker, _ in self._every()]
+        pins = sorted(item for item in self.config.pinned if self._table.get(item) is None)
+        lost = [f"the pinned item {item!r}" for item in pins if known and not any(item in one for one in known)]
+        return [*sorted(missing), *texts, *lost]
 
     def shortages(self) -> list[Shortage]:
         """The placements whose lists can't have all their items, by what each model and the items have now."""

@@ -192,8 +192,8 @@ def test_changed_items_are_ranked_and_understood_by_what_is_said_of_them_now(run
     assert newcomers.found == Embedded()
     first = [row[0] for row in maker.make(whose)]
     best = next(item for item, _ in first[0].items if item not in ("item-1", "item-40"))
-    for item in ("item-1", best, "item-40"):  # one of the session, its best, one from far below
-        table.put(Item(item, attributes={"attributes": ("g3", "new")}, price=1e6))  # there are no prices in the file
+    for name in ("item-1", best, "item-40"):  # one of the session, its best, one from far below
+        table.put(Item(name, attributes={"attributes": ("g3", "new")}, price=1e6))  # there are no prices in the file
     table.put(described("newer", "g1"))
     catalogue = newcomers.look()
     assert catalogue is not None

@@ -42,8 +42,8 @@ def branded() -> ItemTable:
     """All of one brand; the first have a category of their own, the others share one."""
     table = ItemTable()
     for number in range(1, MANY + 1):
-        attributes = {"brand": ("acme",), "category": (f"c{min(number, SHARE)}",)}
-        table.put(Item(f"item-{number}", attributes=attributes))
+        category = (f"c{min(number, SHARE)}",)
+        table.put(Item(f"item-{number}", attributes={"brand": ("acme",), "category": category}))
     return table
 
 

@@ -179,8 +179,8 @@ def test_changed_item_gets_from_the_graph_the_vector_that_its_tower_gives_it(tmp
     added = torch.from_numpy(changed.added), torch.from_numpy(changed.ids)
     with torch.inference_mode():
         found = ServingModel(served, fresh=True)(ids, nothing, k, ports, nothing, torch.tensor(0.0), *added)[2]
-        for encoder, rows in zip(served, expected, strict=True):
-            encoder.items.weight.data = rows
+        for encoder, vectors in zip(served, expected, strict=True):
+            encoder.items.weight.data = vectors
         ids, ports = padded([np.array([7, 4], np.int32)]), torch.tensor([3, 5, 7]).int()
         truth = ServingModel(served)(ids, nothing, k, ports, nothing, torch.tensor(0.0))[2]
     torch.testing.assert_close(found, truth, atol=1e-4, rtol=1e-4)

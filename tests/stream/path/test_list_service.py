@@ -60,7 +60,7 @@ def test_upkeep_that_fails_is_a_problem_until_it_works(
         raise BundleError("bad_model", "the item tower of model 7 can't be run")
 
     with monkeypatch.context() as patch:
-        patch.setattr(service.lists, "unknown_attributes", fail)
+        patch.setattr(service.lists, "unknown", fail)
         service.look()
         (problem,) = problems.lasting()
         assert problem.key == "lists_upkeep"

@@ -210,10 +210,17 @@ def test_models_may_come_while_newer_items_are_looked_for(tmp_path: Path) -> Non
     assert not failed
 
 
-def test_attributes_that_no_item_has_are_named(ranker: Ranker) -> None:
-    config = parse_lists(b'at_most = {brnad = 2}\nfilter = {same = "kind", where = {colour = ["red"]}}', 5)
+def test_what_a_policy_asks_for_and_nothing_has_is_named(ranker: Ranker) -> None:
+    config = parse_lists(
+        b"""at_most = {brnad = 2}
+filter = {same = "kind", where = {colour = ["red"], brand = ["a", "b"]}}
+pins = [{item = "item-1", place = 1}, {item = "itme-2", place = 2}, {item = "new", place = 3}]
+boost = [{attribute = "kind", value = "c", factor = 2.0}]""",
+        5,
+    )
     table = ItemTable()
     lists = ShopLists(config, table)
-    assert lists.unknown_attributes() == []  # nothing is known of any item yet
-    table.put(Item("item-1", attributes={"brand": ("a",), "kind": ("b",)}))
-    assert lists.unknown_attributes() == ["brnad", "colour"]
+    lists.prepare(ranker)
+    assert lists.unknown() == []  # nothing is known of any item yet
+    table.put(Item("new", attributes={"brand": ("a",), "kind": ("b",)}))
+    assert lists.unknown() == ["brnad", "colour", "brand = 'b'", "kind = 'c'", "the pinned item 'itme-2'"]
