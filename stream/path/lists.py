@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Container, Sequence
 from weakref import WeakKeyDictionary, proxy
 
+from export.errors import BundleError
 from export.items.table import ItemTable
 from export.policy.catalogue import MOST_EMBEDDED, Embedded, Newcomers
 from export.policy.config import ListsConfig, Placement
@@ -54,7 +55,11 @@ class ShopLists:
 
     def prepare(self, ranker: Ranker | PopularityRanker) -> None:
         """Do what takes long before a ranker is in service, so that no click waits for it. For another thread."""
-        self._grow(ranker, self._maker(ranker, self.config))
+        maker = self._maker(ranker, self.config)
+        try:
+            self._grow(ranker, maker)
+        except BundleError as error:  # its lists are made without newer items; `grow` says so for as long as it is so
+            log.warning("model %s is served, but %s", ranker.version, error)
 
     def warm(self) -> None:
         """Take up the items that were restored, before the first click is read: a million of them take a second."""
@@ -64,9 +69,16 @@ class ShopLists:
 
     def grow(self) -> None:
         """Take up items newer than the models, and changed ones, for those that have a tower. For another thread."""
-        found = [Embedded(), *(self._grow(ranker, maker) for ranker, maker in self._every())]
+        found, failed = [Embedded()], None
+        for ranker, maker in self._every():
+            try:
+                found.append(self._grow(ranker, maker))
+            except BundleError as error:  # of one model; the others go on
+                failed = failed or error
         if self._on_embedded is not None:
             self._on_embedded(Embedded(*map(max, zip(*found, strict=True))))
+        if failed is not None:
+            raise failed
 
     def _grow(self, ranker: Ranker | PopularityRanker, maker: ListMaker) -> Embedded:
         if self._table is None or not isinstance(ranker, Ranker) or "fresh" not in ranker.takes:

@@ -11,11 +11,13 @@ import pytest
 
 from bench.rig.toy import toy_bundle
 from export.bundle.vocabulary import Vocabulary
-from export.errors import ConfigError
+from export.errors import BundleError, ConfigError
 from export.items.item import Item
 from export.items.table import ItemTable
+from export.policy.catalogue import Embedded
 from export.policy.config import ListsConfig, Placement, Policy, parse_lists
 from export.policy.counts import Counts
+from export.policy.maker import ListMaker
 from export.ranking.popularity import PopularityRanker
 from export.ranking.ranker import Ranker
 from stream.messages.contract import Click
@@ -208,6 +210,26 @@ def test_models_may_come_while_newer_items_are_looked_for(tmp_path: Path) -> Non
         thread.join()
         sys.setswitchinterval(interval)
     assert not failed
+
+
+def test_a_tower_that_can_not_be_run_holds_up_neither_its_model_nor_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(ranker: Ranker, maker: ListMaker) -> Embedded:
+        if ranker is broken:
+            raise BundleError("bad_model", "the item tower of model 7 can't be run")
+        return Embedded(newer=3)
+
+    broken, sound = (Ranker(toy_bundle(tmp_path / name)) for name in ("a", "b"))
+    heard = list[Embedded]()
+    lists = ShopLists(ListsConfig.single(3), ItemTable(), on_embedded=heard.append)
+    monkeypatch.setattr(lists, "_grow", fail)
+    lists.prepare(broken)
+    assert len(lists.answers([state_of("item-7")], broken)[0].items) == 3
+    lists.prepare(sound)
+    with pytest.raises(BundleError):
+        lists.grow()
+    assert heard == [Embedded(newer=3)]
 
 
 def test_what_a_policy_asks_for_and_nothing_has_is_named(ranker: Ranker) -> None:
