@@ -230,7 +230,7 @@ class Worker:
             self._on_model,
             on_stand_in=self._on_model,
             problems=self.problems,
-            prepare=self._lists.lists.prepare,
+            prepare=self._prepare,
         )
 
     def _on_client_error(self, error: KafkaError) -> None:
@@ -295,6 +295,10 @@ class Worker:
 
     def _ending(self) -> str | None:
         return self._failure or ("it was asked to" if self._ended.is_set() else None)
+
+    def _prepare(self, ranker: Ranker) -> None:
+        """In the follower's thread, of a variant of an experiment."""
+        self._lists.lists.prepare(ranker)
 
     def _on_model(self, ranker: Ranker | PopularityRanker) -> None:
         """In the follower's thread; the next batch is ranked by it."""
