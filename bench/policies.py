@@ -110,13 +110,14 @@ def items_of(names: list[str]) -> ItemTable:
 
 
 def embedded(ranker: Ranker, table: ItemTable, count: int) -> Catalogue:
-    """Return a catalogue in which the vectors of so many items are newer than the model; what is added is random."""
-    size, hidden = len(ranker.vocabulary), ranker.hidden
+    """Return a catalogue in which the vectors of so many items are a little other than the model's."""
+    size = len(ranker.vocabulary)
     ids = np.linspace(1, size, count).astype(np.int32)
     ports = np.arange(size + 1, dtype=np.int32)
     ports[ids] = np.arange(size + 1, size + count + 1)
-    added = np.random.default_rng(0).normal(0.0, 0.01, (count, hidden)).astype(np.float32)
-    return replace(Catalogue.of(ranker.bundle, table), fresh=Fresh(added, ids, ids, ports))
+    vectors = ranker.vectors_of(ids.tolist())
+    vectors += np.random.default_rng(0).normal(0.0, 0.1 * vectors.std(), vectors.shape).astype(np.float32)
+    return replace(Catalogue.of(ranker.bundle, table), fresh=Fresh(vectors, ids, ports))
 
 
 def makers(ranker: Ranker, table: ItemTable, args: argparse.Namespace) -> Iterator[tuple[str, ListMaker]]:

@@ -110,8 +110,8 @@ class Worker:
         self._failure: str | None = None
         self._redis = RedisSink.of(config, self.metrics, self.problems)
         self._reporter = Reporter(self.metrics, config.topics, self._redis, self.problems)
-        self._follower = self._new_follower() if ranker is None else None
         self._lists = ListService(config, self.metrics, self.problems)
+        self._follower = self._new_follower() if ranker is None else None
         self._app, _ = build_app(config, lambda: self._ownership)
         self._membership = Membership(
             self._app,
@@ -224,14 +224,8 @@ class Worker:
         self._expiry.touch(partition, [row.key for row in rows if row.key and row.value is not None], time.time())
 
     def _new_follower(self) -> ModelFollower:
-        return ModelFollower(
-            self.config,
-            self.metrics,
-            self._on_model,
-            on_stand_in=self._on_model,
-            problems=self.problems,
-            prepare=self._prepare,
-        )
+        use, prepare = self._on_model, self._lists.lists.prepare
+        return ModelFollower(self.config, self.metrics, use, on_stand_in=use, problems=self.problems, prepare=prepare)
 
     def _on_client_error(self, error: KafkaError) -> None:
         """In the producer's thread. Errors that matter arrive in delivery reports; this one says who to blame."""
@@ -295,10 +289,6 @@ class Worker:
 
     def _ending(self) -> str | None:
         return self._failure or ("it was asked to" if self._ended.is_set() else None)
-
-    def _prepare(self, ranker: Ranker) -> None:
-        """In the follower's thread, of a variant of an experiment."""
-        self._lists.lists.prepare(ranker)
 
     def _on_model(self, ranker: Ranker | PopularityRanker) -> None:
         """In the follower's thread; the next batch is ranked by it."""

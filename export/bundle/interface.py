@@ -1,7 +1,7 @@
 """The interface of an exported graph: the ports that trainer and worker agree on, by name.
 
-B sessions, L positions, E exclusions, C candidates, A items moved away from, X fresh items, H hidden, V catalogue,
-K asked for. A graph has the required ports, and of the others those that its model can use.
+B sessions, L positions, E exclusions, C candidates, A items moved away from, X fresh vectors, R rows, H hidden,
+V catalogue, K asked for. A graph has the required ports, and of the others those that its model can use.
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,13 +34,15 @@ _ALL_INPUTS = (
     Port("kinds", "int32", ("B", "L")),  # 0 at padding, else what each event is (export/events.py)
     Port("preference", "float32", ("B",)),  # weight of orders against clicks, 0 to 1
     Port("fresh", "float32", ("X", "H")),  # vectors that the model lacks, with ids V + 1 to V + X
-    Port("base", "int32", ("X",)),  # 0, or the id of 1..V to whose vector that of `fresh` is added
+    Port("rows", "int32", ("R",)),  # ids of 0..V whose vectors are wanted
 )
 _ALL_OUTPUTS = (
     Port("top_ids", "int32", ("B", "K")),  # best first, 0 where no item is left
     Port("top_scores", "float32", ("B", "K")),
     Port("also_scores", "float32", ("B", "C")),  # where there is an input `also`; -inf where that is 0
     Port("top_interests", "int32", ("B", "K")),  # the interest that each item came from, from 0; of several interests
+    Port("fresh_scores", "float32", ("B", "X")),  # where there is an input `fresh`
+    Port("row_vectors", "float32", ("R", "H")),  # where there is an input `rows`
 )
 INPUTS: Mapping[str, Port] = {port.name: port for port in _ALL_INPUTS}  # in the order in which a module takes them
 OUTPUTS: Mapping[str, Port] = {port.name: port for port in _ALL_OUTPUTS}
@@ -65,14 +67,13 @@ def feeds(ports: Sequence[Port], given: Mapping[str, NDArray[Any]], hidden: int 
     if extra := set(given).difference(names):
         raise ValueError(f"the graph has no input {', '.join(sorted(extra))}")
     ids = given["ids"]
-    rows = len(given["fresh"]) if "fresh" in given else 1
-    return {name: given[name] if name in given else _nothing(name, ids, (rows, hidden)) for name in names}
+    return {name: given[name] if name in given else _nothing(name, ids, hidden) for name in names}
 
 
-def _nothing(name: str, ids: NDArray[Any], fresh: tuple[int, int]) -> NDArray[Any]:
+def _nothing(name: str, ids: NDArray[Any], hidden: int) -> NDArray[Any]:
     batch = len(ids)
     if name == "kinds":
         return np.where(ids == PAD, np.int32(PAD), np.int32(CLICK))
     shapes: dict[str, tuple[int, ...]] = {"also": (1,), "away": (batch, 1), "push": (), "preference": (batch,)}
-    shapes |= {"fresh": fresh, "base": fresh[:1]}
+    shapes |= {"fresh": (1, hidden), "rows": (1,)}
     return np.zeros(shapes[name], dtype=INPUTS[name].dtype)

@@ -3,7 +3,7 @@
 V items of the model, newer ones with the ids from V + 1 on, X vectors that the model lacks, H hidden width.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from math import inf
 from typing import NamedTuple
@@ -54,7 +54,6 @@ class Fresh(NamedTuple):
     """X vectors that the model lacks, in the order of the graph's ids V + 1 to V + X."""
 
     vectors: NDArray[np.float32]  # (X, H)
-    base: NDArray[np.int32]  # (X,) the known item to whose vector it is added; 0: a newer item
     ids: NDArray[np.int32]  # (X,) the catalogue id that has the vector
     ports: NDArray[np.int32]  # (V + newer + 1,) by which id the graph knows each catalogue id
 
@@ -96,18 +95,19 @@ class Newcomers:
         catalogue: Catalogue | None = None,
         *,
         most: int = MOST_EMBEDDED,
-        takes_base: bool = True,
+        vectors_of: Callable[[Sequence[int]], NDArray[np.float32]] | None = None,
     ) -> None:
         """catalogue: the model's own items, where they are there already. most: items of both kinds, newer ones first.
-        takes_base: whether the graph can add to vectors of its own. BundleError `bad_model` for a bundle without a
-        tower."""
+        vectors_of: the vectors that the model has of catalogue ids; None: changed items are not looked for. BundleError
+        `bad_model` for a bundle without a tower."""
         self._bundle, self._table, self._most = bundle, table, most
         self._own = catalogue or Catalogue.of(bundle, table)
         self._view = CatalogueView(table, bundle.vocabulary)
         embedder = Embedder(bundle)
         self.items = FreshItems(bundle, self._view, most=most, embedder=embedder)
-        can_change = takes_base and bundle.known_path is not None
-        self.changed = ChangedItems(bundle, table, embedder) if can_change else None
+        self.changed: ChangedItems | None = None
+        if vectors_of is not None and bundle.known_path is not None:
+            self.changed = ChangedItems(bundle, table, embedder, vectors_of)
         self._given: Catalogue | None = None  # None: the model's own
         self._size = len(bundle.vocabulary)  # V
 
@@ -150,12 +150,10 @@ class Newcomers:
         ids, vectors = [np.arange(self._size + 1, self._size + newer + 1, dtype=np.int32)], [self.items.vectors[:newer]]
         if self.changed is not None:
             ids.append(self.changed.ids)
-            vectors.append(self.changed.added)
+            vectors.append(self.changed.vectors)
         joined = np.concatenate(ids)
         if not len(joined):
             return None
         ports = np.arange(self._size + newer + 1, dtype=np.int32)
         ports[joined] = np.arange(self._size + 1, self._size + len(joined) + 1)
-        return Fresh(
-            np.concatenate(vectors), np.where(joined > self._size, PAD, joined).astype(np.int32), joined, ports
-        )
+        return Fresh(np.concatenate(vectors), joined, ports)

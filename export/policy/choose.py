@@ -19,7 +19,8 @@ from export.bundle.vocabulary import PAD
 __all__ = ["Candidates", "Cap", "Choice", "Chosen", "Rules", "Stage", "gather", "straight"]
 
 _COMPARED = 4_000_000  # at once, a byte each
-_FEW_OTHERS, _FEW_SORTED = 256, 2_048  # candidates beside the ranking: so many are kept of more than can be sorted
+_FEW_OTHERS = 256  # candidates beside the ranking; of more, those are kept that score above the bound
+_ROUNDING = 1e-5  # of scores in single precision, of their size
 _ONE_BY_ONE = 64  # candidates that are looked at before those that no longer fit are dropped, all at once
 
 Chosen = tuple[list[int], list[float]]  # catalogue ids and scores, best first
@@ -96,29 +97,38 @@ def gather(
         marked = np.zeros(len(allowed), dtype=np.bool_)
         marked[also_ids] = True
         scored[marked[ids]] = -np.inf  # it stands among the others
-        others = also_scores.astype(np.float64)
-        if boost is not None:
-            others += boost[also_ids]
-        others[:, ~allowed[also_ids]] = -np.inf
-        most = len(also_ids) if whole else max(2 * ids.shape[1], _FEW_OTHERS)
-        kept, others, others_bound = _best(also_ids, others, most)
-        every = np.concatenate([ids, kept], axis=1)
-        scored, bound = np.concatenate([scored, others], axis=1), np.maximum(bound, others_bound)
+        kept, others = _above(bound, also_ids, also_scores, _lift(also_ids, boost, allowed))
+        every, scored = np.concatenate([ids, kept], axis=1), np.concatenate([scored, others], axis=1)
     if barred.any():
         scored[_among(every, barred, len(allowed))] = -np.inf
     order = np.argsort(-scored, axis=1, kind="stable")
     return Candidates(np.take_along_axis(every, order, 1), np.take_along_axis(scored, order, 1), bound)
 
 
-def _best(
-    ids: NDArray[np.int32], scores: NDArray[np.float64], most: int
-) -> tuple[NDArray[np.int32], NDArray[np.float64], NDArray[np.float64]]:
-    """Return the best `most` of candidates (C,) for each row, in no order, and what all others score at most (B,)."""
-    if len(ids) <= max(most, _FEW_SORTED):
-        return np.broadcast_to(ids, scores.shape), scores, np.full(len(scores), -np.inf)
-    places = np.argpartition(-scores, most, axis=1)[:, : most + 1]
-    found = np.take_along_axis(scores, places, 1)
-    return ids[places[:, :most]], found[:, :most], found[:, most]
+def _lift(ids: NDArray[np.int32], boost: NDArray[np.float32] | None, allowed: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return what is added to the scores of candidates (C,): boosts, and -inf for what may not be shown."""
+    lift = np.zeros(len(ids)) if boost is None else boost[ids].astype(np.float64)
+    lift[~allowed[ids]] = -np.inf
+    return lift
+
+
+def _above(
+    bound: NDArray[np.float64], ids: NDArray[np.int32], scores: NDArray[np.float32], lift: NDArray[np.float64]
+) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+    """Return the candidates (C,) of each row that score at least its bound, of some thousands; 0 and -inf elsewhere.
+
+    The others count for what is below the bound: nothing of that is taken before more of the ranking is known.
+    """
+    if len(ids) <= _FEW_OTHERS:
+        return np.broadcast_to(ids, scores.shape), scores + lift
+    least = (bound - _ROUNDING * np.maximum(1.0, np.abs(np.where(np.isfinite(bound), bound, 0.0)))).astype(np.float32)
+    rows, places = np.nonzero(scores + lift.astype(np.float32) >= least[:, None])
+    counts = np.bincount(rows, minlength=len(scores))
+    shape = len(scores), int(counts.max(initial=0))
+    place = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)  # in its row
+    kept, found = np.full(shape, PAD, dtype=np.int32), np.full(shape, -np.inf)
+    kept[rows, place], found[rows, place] = ids[places], scores[rows, places] + lift[places]
+    return kept, found
 
 
 def _among(ids: NDArray[np.int32], barred: NDArray[np.int32], size: int) -> NDArray[np.bool_]:

@@ -64,8 +64,9 @@ class Filling:
         rows = len(run.shoppers)
         self._open = {number: _Open(rule, rule.barred(run.shoppers), [None] * rows) for number, rule in rules.items()}
         self._rows = np.arange(rows)
-        lifted = [rule.standing.lifted for rule in rules.values()]
-        self._lifted = _union([run.source.beside, *lifted]) if self._may_ask else _NO_IDS
+        self._beside = run.source.beside
+        lifted = _union([rule.standing.lifted for rule in rules.values()]) if self._may_ask else _NO_IDS
+        self._lifted = np.setdiff1d(lifted, self._beside) if len(self._beside) else lifted
         self.left = dict.fromkeys(rules, 0)  # lists that the first ranking left open
 
     @property
@@ -163,13 +164,16 @@ class Filling:
     def _take(self, one: _Open, rows: NDArray[np.int64], ranking: Ranking, depth: int) -> None:
         """Make a ranking of some rows the candidates; scores of lifted items are the first of its others'."""
         standing = one.rule.standing
+        others, scores = self._lifted, ranking.also[:, : len(self._lifted)]
+        if ranking.beside is not None:
+            others, scores = np.concatenate([self._beside, others]), np.concatenate([ranking.beside, scores], axis=1)
         if ranking.interests is not None:
             one.said.update(zip(rows.tolist(), zip(ranking.ids, ranking.interests, strict=True), strict=True))
         one.candidates = gather(
             ranking.ids,
             ranking.scores,
-            self._lifted,
-            ranking.also[:, : len(self._lifted)],
+            others,
+            scores,
             boost=standing.boost,
             allowed=standing.allowed,
             barred=one.barred.rows(rows).padded(),
@@ -295,7 +299,7 @@ class Filling:
 
     def _interests(self, chosen: Sequence[int], ranked: _Ids, interests: _Ids) -> list[int]:
         """Return which interest each item came from; -1 for one that the ranking did not have, or not as it is."""
-        asked = np.setdiff1d(np.array(chosen, np.int32), self._run.source.beside)
+        asked = np.setdiff1d(np.array(chosen, np.int32), self._beside)
         found = np.flatnonzero(np.isin(ranked, asked))
         of = dict(zip(ranked[found].tolist(), interests[found].tolist(), strict=True))
         return [of.get(item, -1) for item in chosen]

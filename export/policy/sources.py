@@ -26,15 +26,14 @@ class Ranking(NamedTuple):
     scores: NDArray[np.float32]  # (B, D)
     also: NDArray[np.float32]  # (B, C)
     interests: NDArray[np.int32] | None = None  # (B, D), of a model of several
+    beside: NDArray[np.float32] | None = None  # (B, X) scores of what the source has beside its ranking
 
 
 class Source(Protocol):
     """What ranks some sessions."""
 
     fallback: bool  # popularity
-    beside: NDArray[
-        np.int32
-    ]  # items that the ranking lacks, or has by what they were: their scores are to be asked for
+    beside: NDArray[np.int32]  # (X,) items that the ranking lacks, or has by what they were
 
     @property
     def depth(self) -> int:
@@ -81,12 +80,12 @@ class ByModel:
         away = self._away.rows(rows)
         kinds = None if self._kinds is None else self._kinds.rows(rows)
         sessions = self._sessions.rows(rows)
-        vectors, base = (None, None) if self._fresh is None else (self._fresh.vectors, self._fresh.base)
+        vectors = None if self._fresh is None else self._fresh.vectors
         also = also if self._fresh is None else self._fresh.ports[also]
         deep = self._ranker.rank_deep(
-            sessions, depth, also=also, away=away, push=self._push, kinds=kinds, fresh=vectors, base=base
+            sessions, depth, also=also, away=away, push=self._push, kinds=kinds, fresh=vectors
         )
-        return Ranking(deep.ids, deep.scores, deep.also, deep.interests)
+        return Ranking(deep.ids, deep.scores, deep.also, deep.interests, deep.fresh)
 
     def shown(self, ids: Sequence[int], scores: Sequence[float]) -> Sequence[float]:
         """Return them as they are: logits, boosts included."""

@@ -1,4 +1,4 @@
-"""Items that the model knows, and of which the shop says something else than at its training: what that adds to them.
+"""Items that the model knows, and of which the shop says something else than at its training: their vectors now.
 
 A model's items are compared with the table once, some at a time, and from then on those that change, at once.
 
@@ -6,7 +6,7 @@ V items of the vocabulary, C changed ones, H hidden width.
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 
 import numpy as np
@@ -27,17 +27,25 @@ _AT_ONCE = 1_024  # items embedded
 class ChangedItems:
     """The changed items of one model, for one thread."""
 
-    def __init__(self, bundle: Bundle, table: ItemTable, embedder: Embedder) -> None:
-        """BundleError `bad_known` for a bundle that does not say which features its items had."""
+    def __init__(
+        self,
+        bundle: Bundle,
+        table: ItemTable,
+        embedder: Embedder,
+        vectors_of: Callable[[Sequence[int]], NDArray[np.float32]],
+    ) -> None:
+        """vectors_of: the vectors that the model has of catalogue ids. BundleError `bad_known` for a bundle that does
+        not say which features its items had."""
+        self._vectors_of = vectors_of
         self._vocabulary, self._table, self._embedder = bundle.vocabulary, table, embedder
         self._known = KnownFeatures(bundle)
         self._seen = (table.revision, table.generation)
         self._rows = table.rows  # at the last look
         self._next = 0  # row of the table up to which all were compared
         self._changed: dict[int, None] = {}  # catalogue ids, the one that changed last at the end
-        self._added: dict[int, NDArray[np.float32]] = {}  # of those that are served: what is added to their vectors
+        self._vectors: dict[int, NDArray[np.float32]] = {}  # of those that are served
         self.ids = np.empty(0, dtype=np.int32)  # (C,) catalogue ids, ascending
-        self.added = np.empty((0, embedder.hidden), np.float32)  # (C, H)
+        self.vectors = np.empty((0, embedder.hidden), np.float32)  # (C, H)
 
     @property
     def left_out(self) -> int:
@@ -59,7 +67,7 @@ class ChangedItems:
         while self.uncompared and (budget_s == np.inf or time.monotonic() < end):
             names = self._table.ids(self._next, self._next + _STEP)
             self._next += len(names)
-            self._compare(names)  # what has an addition already was compared since it changed
+            self._compare(names)  # what has a vector already was compared since it changed
             time.sleep(_PAUSE_S)
         return self._serve(most, stale)
 
@@ -97,22 +105,22 @@ class ChangedItems:
 
     def _forget(self, index: int) -> None:
         self._changed.pop(index, None)
-        self._added.pop(index, None)
+        self._vectors.pop(index, None)
 
     def _serve(self, most: int, stale: set[int]) -> bool:
         """Embed what is missing; whether anything is another than before."""
-        before = self.ids, self.added
+        before = self.ids, self.vectors
         served = set(islice(reversed(self._changed), most))
-        missing = [item for item in served if item in stale or item not in self._added]
+        missing = [item for item in served if item in stale or item not in self._vectors]
         for part in _parts(missing):
             self._embed(part)
-        self._added = {item: self._added[item] for item in self._changed if item in served}
-        if not stale and not missing and len(self._added) == len(before[0]):
+        self._vectors = {item: self._vectors[item] for item in self._changed if item in served}
+        if not stale and not missing and len(self._vectors) == len(before[0]):
             return False
-        self.ids = np.array(sorted(self._added), dtype=np.int32)
-        rows = [self._added[item] for item in self.ids.tolist()]
-        self.added = np.stack(rows) if rows else np.empty((0, self._embedder.hidden), np.float32)
-        return not (np.array_equal(self.ids, before[0]) and np.array_equal(self.added, before[1]))
+        self.ids = np.array(sorted(self._vectors), dtype=np.int32)
+        rows = [self._vectors[item] for item in self.ids.tolist()]
+        self.vectors = np.stack(rows) if rows else np.empty((0, self._embedder.hidden), np.float32)
+        return not (np.array_equal(self.ids, before[0]) and np.array_equal(self.vectors, before[1]))
 
     def _embed(self, changed: Sequence[int]) -> None:
         items = [(index, self._table.get(self._vocabulary.items[index - 1])) for index in changed]
@@ -124,7 +132,8 @@ class ChangedItems:
             return
         now = self._embedder.embed_rows([self._embedder.features.encode([item for _, item in there])])
         then = self._embedder.embed_rows([self._known.of([index for index, _ in there])])
-        self._added.update(zip((index for index, _ in there), now - then, strict=True))
+        had = self._vectors_of([index for index, _ in there])
+        self._vectors.update(zip((index for index, _ in there), had - then + now, strict=True))
 
 
 def _parts(items: Sequence[int]) -> Iterator[Sequence[int]]:

@@ -51,6 +51,8 @@ class Ran(NamedTuple):
     scores: NDArray[np.float32]  # (B, K)
     also: NDArray[np.float32] | None = None  # (B, C)
     interests: NDArray[np.int32] | None = None  # (B, K)
+    fresh: NDArray[np.float32] | None = None  # (B, X)
+    rows: NDArray[np.float32] | None = None  # (R, H)
 
 
 class GraphRunner:
@@ -96,6 +98,8 @@ class GraphRunner:
             by_name["top_scores"][:, :k],
             by_name.get("also_scores"),
             None if interests is None else interests[:, :k],
+            by_name.get("fresh_scores"),
+            by_name.get("row_vectors"),
         )
 
     def _run_on_cuda(self, fed: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:

@@ -11,8 +11,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from export.bundle.vocabulary import PAD
-
 __all__ = ["Clicks", "Newest", "WithFresh"]
 
 
@@ -39,16 +37,10 @@ class Clicks(NamedTuple):
 
 
 class WithFresh(NamedTuple):
-    """An item table, and rows that it lacks behind it; the table is not copied."""
+    """An item table, and rows that it lacks behind it; neither is copied."""
 
     items: Tensor  # (V + 1, H)
     fresh: Tensor  # (X, H) of the ids V + 1 to V + X; at least one row
-
-    @classmethod
-    def on(cls, items: Tensor, fresh: Tensor, base: Tensor) -> WithFresh:
-        """Add the rows (X, H) to those of the table which base (X,) names; to nothing where that is 0."""
-        rows = nn.functional.embedding(base, items).masked_fill((base == PAD).unsqueeze(1), 0.0)
-        return cls(items, fresh + rows)
 
     def rows(self, ids: Tensor) -> Tensor:
         """Return the vectors (..., H) of ids (...)."""

@@ -5,6 +5,9 @@ import threading
 from collections.abc import Callable, Container, Sequence
 from weakref import WeakKeyDictionary, proxy
 
+import numpy as np
+from numpy.typing import NDArray
+
 from export.errors import BundleError
 from export.items.table import ItemTable
 from export.policy.catalogue import MOST_EMBEDDED, Embedded, Newcomers
@@ -81,17 +84,18 @@ class ShopLists:
             raise failed
 
     def _grow(self, ranker: Ranker | PopularityRanker, maker: ListMaker) -> Embedded:
-        if self._table is None or not isinstance(ranker, Ranker) or "fresh" not in ranker.takes:
+        if self._table is None or not isinstance(ranker, Ranker) or "rows" not in ranker.takes:
             return Embedded()
         with self._growing:
             newcomers = self._newcomers.get(ranker)
             if newcomers is None:
+                held = _Held(proxy(ranker))
                 newcomers = self._newcomers[ranker] = Newcomers(
                     ranker.bundle,
                     self._table,
                     maker.catalogue,
                     most=self._max_embedded,
-                    takes_base="base" in ranker.takes,
+                    vectors_of=held.vectors_of,
                 )
             if (catalogue := newcomers.look(_LOOK_S)) is not None:
                 maker.take(catalogue)
@@ -173,6 +177,16 @@ class ShopLists:
         if len(lists) != len(states):
             raise ValueError(f"the ranker gave {len(lists)} lists for {len(states)} sessions")
         return [Answer(ranked.items, ranked.fallback, placement=first.name, k=first.k) for ranked in lists]
+
+
+class _Held:
+    """What is asked of a ranker by who must not keep it alive: a bound method of it would."""
+
+    def __init__(self, ranker: Ranker) -> None:
+        self._ranker = ranker
+
+    def vectors_of(self, ids: Sequence[int]) -> NDArray[np.float32]:
+        return self._ranker.vectors_of(ids)
 
 
 def _listed(placement: Placement, ranked: RankedList) -> Listed:

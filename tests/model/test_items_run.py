@@ -177,7 +177,7 @@ def by_hand(ranker: Ranker, catalogue: Catalogue, session: list[str], k: int) ->
     fresh, names = catalogue.fresh, catalogue.vocabulary
     ids = Ragged.of([fresh.ports[names.encode(session)]])
     every = np.arange(1, len(names) + 1)
-    deep = ranker.rank_deep(ids, 1, also=fresh.ports[every], fresh=fresh.vectors, base=fresh.base)
+    deep = ranker.rank_deep(ids, 1, also=fresh.ports[every], fresh=fresh.vectors)
     best = np.argsort(-deep.also[0], kind="stable")[:k]
     return [(names.items[place], float(deep.also[0][place])) for place in best]
 
@@ -187,7 +187,7 @@ def test_changed_items_are_ranked_and_understood_by_what_is_said_of_them_now(run
     table, ranker, session = as_trained(), Ranker(bundle), ["item-5", "item-1"]
     whose = [Shopper.of_clicks(session), Shopper.of_clicks(["item-2"])]
     maker = ListMaker(ranker, ListsConfig.single(9), table)
-    newcomers = Newcomers(bundle, table, maker.catalogue)
+    newcomers = Newcomers(bundle, table, maker.catalogue, vectors_of=ranker.vectors_of)
     assert newcomers.look() is None  # all is as it was
     assert newcomers.found == Embedded()
     first = [row[0] for row in maker.make(whose)]
@@ -227,7 +227,7 @@ def test_of_too_many_changed_items_those_that_changed_last_are_ranked_as_they_ar
     table = as_trained()
     for number in range(1, 6):
         table.put(described(f"item-{number}", "other"))
-    newcomers = Newcomers(bundle, table, most=3)
+    newcomers = Newcomers(bundle, table, most=3, vectors_of=Ranker(bundle).vectors_of)
     first = newcomers.look(0.0)
     assert newcomers.found.uncompared == len(FILE)  # what stood there before is compared as there is time
     assert first is None
@@ -242,7 +242,8 @@ def test_of_too_many_changed_items_those_that_changed_last_are_ranked_as_they_ar
     assert catalogue is not None
     assert catalogue.fresh is not None
     assert newcomers.found == Embedded(newer=1, changed=2, kept=3)
-    assert catalogue.fresh.base.tolist() == [0, *bundle.vocabulary.encode(["item-1", "item-5"])]
+    last = len(bundle.vocabulary) + 1
+    assert catalogue.fresh.ids.tolist() == [last, *bundle.vocabulary.encode(["item-1", "item-5"])]
     table.clear()
     catalogue = newcomers.look()
     assert catalogue is not None
@@ -255,8 +256,11 @@ def test_a_bundle_that_does_not_say_what_its_items_had_serves_newer_ones_alone(r
     table = as_trained()
     table.put(described("item-1", "other"))
     table.put(described("newer", "g1"))
-    for before in (replace(bundle, known_path=None), bundle):
-        newcomers = Newcomers(before, table, takes_base=before is not bundle)
+    vectors_of = Ranker(bundle).vectors_of
+    for newcomers in (
+        Newcomers(replace(bundle, known_path=None), table, vectors_of=vectors_of),
+        Newcomers(bundle, table),
+    ):
         catalogue = newcomers.look()
         assert catalogue is not None
         assert newcomers.found == Embedded(newer=1)

@@ -149,7 +149,7 @@ shoppers = st.lists(st.tuples(names | st.just("unknown"), st.sampled_from("caols
     placements,
     st.lists(shoppers, min_size=1, max_size=4),
     st.sampled_from([0, 32]),
-    st.sampled_from([(1_000, 16_384, 2_048), (0, 16_384, 2), (0, 4, 2)]),
+    st.sampled_from([(1_000, 16_384, 256), (0, 16_384, 2), (0, 4, 2)]),
 )
 def test_lists_are_those_of_ranking_everything_and_then_filtering(
     ranker: Ranker,
@@ -163,8 +163,7 @@ def test_lists_are_those_of_ranking_everything_and_then_filtering(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(rules, "_FEW", few[0])  # 0: what is left open is ranked deeper, and not asked for
         patch.setattr(rules, "_MOST_OWN", few[1])
-        patch.setattr("export.policy.choose._FEW_SORTED", few[2])  # of items beside the ranking the best are kept
-        patch.setattr("export.policy.choose._FEW_OTHERS", 2)
+        patch.setattr("export.policy.choose._FEW_OTHERS", few[2])  # of items beside the ranking the best are kept
         maker = ListMaker(ranker, ListsConfig(tuple(lists)), table, now=lambda: NOW)
         maker._beyond = beyond  # 0: most lists are left open by the first ranking
         made = maker.make(whose)

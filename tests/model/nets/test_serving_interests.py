@@ -80,10 +80,8 @@ def test_fresh_item_counts_as_if_the_table_had_it(name: str) -> None:
     encoders = [tiny_encoder(seed=seed, **options) for seed, options in enumerate(FRESH[name])]
     serving = ServingModel(encoders, fresh=True)
     fresh = torch.randn(3, serving.hidden, generator=torch.Generator().manual_seed(0))
-    base = torch.tensor([0, 6, 0]).int()  # the second is what is added to the vector of 6
     longer = [tiny_encoder(items=ITEMS + 3, seed=seed, **options) for seed, options in enumerate(FRESH[name])]
-    of_base = torch.cat([encoder.items.weight for encoder in encoders], dim=1)[[0, 6, 0]].detach()
-    parts = torch.split(fresh + of_base * (base > 0).unsqueeze(1), serving.widths, dim=1)
+    parts = torch.split(fresh, serving.widths, dim=1)
     with torch.no_grad():
         for encoder, other, part in zip(encoders, longer, parts, strict=True):
             other.load_state_dict({**encoder.state_dict(), "items.weight": torch.cat([encoder.items.weight, part])})
@@ -91,9 +89,11 @@ def test_fresh_item_counts_as_if_the_table_had_it(name: str) -> None:
     also, away = torch.tensor([ITEMS + 3, 4, ITEMS + 1]).int(), torch.tensor([[ITEMS + 2], [5]]).int()
     given = ids, torch.zeros(2, 1).int(), torch.tensor(ITEMS), also, away, torch.tensor(0.5)
     with torch.inference_mode():
-        found = serving(*given, fresh, base)
+        found = serving(*given, fresh, torch.tensor([6, 0]).int())
         every = ServingModel(longer)(*given[:2], torch.tensor(ITEMS + 3), *given[3:])
     torch.testing.assert_close(found[2], every[2], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(found[-2][:, [2, 0]], every[2][:, [0, 2]], atol=1e-5, rtol=1e-5)  # of all fresh items
+    assert torch.equal(found[-1][0], torch.cat([encoder.items.weight for encoder in encoders], dim=1)[6])
     known = [[item for item in row if item <= ITEMS] for row in every[0].tolist()]
     assert found[0].tolist() == known  # a fresh item is in no list by itself
 

@@ -160,7 +160,9 @@ def test_changed_item_gets_from_the_graph_the_vector_that_its_tower_gives_it(tmp
     table = ItemTable()
     for item in [*tiny_items(10), Item("item-3", attributes={"group": ("g0", "new")}, price=9.0), Item("item-7")]:
         table.put(item)
-    changed = ChangedItems(bundle, table, Embedder(bundle))
+    served = plain_all(encoders)
+    had = torch.cat([encoder.items.weight for encoder in served], dim=1).detach()
+    changed = ChangedItems(bundle, table, Embedder(bundle), lambda ids: had[list(ids)].numpy())
     assert changed.refresh(10, np.inf)
     assert changed.ids.tolist() == [3, 7]
     expected = []
@@ -170,15 +172,14 @@ def test_changed_item_gets_from_the_graph_the_vector_that_its_tower_gives_it(tmp
         other = ItemTower(encoder.tower.config, encoder.items.weight.shape[1], file.vocabulary, rows)
         other.load_state_dict(encoder.tower.state_dict())
         expected.append(other.table(encoder.items.weight))
-    served = plain_all(encoders)
-    now = torch.cat([encoder.items.weight for encoder in served], dim=1).detach()
-    now[changed.ids.tolist()] += torch.from_numpy(changed.added)
+    now = had.clone()
+    now[changed.ids.tolist()] = torch.from_numpy(changed.vectors)
     torch.testing.assert_close(now, torch.cat(expected, dim=1), atol=1e-5, rtol=1e-5)
     ids, ports = padded([np.array([12, 4], np.int32)]), torch.tensor([11, 5, 12]).int()  # 12 is item 7 as it is now
     nothing, k = torch.zeros(1, 1).int(), torch.tensor(5)
-    added = torch.from_numpy(changed.added), torch.from_numpy(changed.ids)
+    fresh = torch.from_numpy(changed.vectors), torch.zeros(1).int()
     with torch.inference_mode():
-        found = ServingModel(served, fresh=True)(ids, nothing, k, ports, nothing, torch.tensor(0.0), *added)[2]
+        found = ServingModel(served, fresh=True)(ids, nothing, k, ports, nothing, torch.tensor(0.0), *fresh)[2]
         for encoder, vectors in zip(served, expected, strict=True):
             encoder.items.weight.data = vectors
         ids, ports = padded([np.array([7, 4], np.int32)]), torch.tensor([3, 5, 7]).int()
