@@ -66,7 +66,9 @@ class Filling:
         self._rows = np.arange(rows)
         self._beside = run.source.beside
         lifted = _union([rule.standing.lifted for rule in rules.values()]) if self._may_ask else _NO_IDS
-        self._lifted = np.setdiff1d(lifted, self._beside) if len(self._beside) else lifted
+        self._is_beside = np.zeros(len(vocabulary) + 1, dtype=np.bool_)
+        self._is_beside[self._beside] = True
+        self._lifted = lifted[~self._is_beside[lifted]]
         self.left = dict.fromkeys(rules, 0)  # lists that the first ranking left open
 
     @property
@@ -299,8 +301,7 @@ class Filling:
 
     def _interests(self, chosen: Sequence[int], ranked: _Ids, interests: _Ids) -> list[int]:
         """Return which interest each item came from; -1 for one that the ranking did not have, or not as it is."""
-        asked = np.setdiff1d(np.array(chosen, np.int32), self._beside)
-        found = np.flatnonzero(np.isin(ranked, asked))
+        found = np.flatnonzero(np.isin(ranked, np.array(chosen, np.int32)) & ~self._is_beside[ranked])
         of = dict(zip(ranked[found].tolist(), interests[found].tolist(), strict=True))
         return [of.get(item, -1) for item in chosen]
 

@@ -79,8 +79,8 @@ class ServingModel(nn.Module):
         found = (top_ids, top_scores, scored(vectors, _rows(tables, also), also), *which)
         if fresh is None or wanted is None:
             return found
-        none_is_padding = torch.ones_like(fresh[:, 0], dtype=torch.int32)  # (X,)
-        return (*found, scored(vectors, fresh, none_is_padding), _rows(self._tables(), wanted))
+        fresh_scores = vectors @ fresh.T  # (B, X), or (B, I, X)
+        return (*found, fresh_scores.amax(dim=1) if self.several else fresh_scores, _rows(self._tables(), wanted))
 
     def lists(self, ids: Tensor, exclude: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
         """Return the lists alone, of sessions that dislike nothing."""
@@ -91,8 +91,9 @@ class ServingModel(nn.Module):
         tables: list[Tensor | WithFresh] = [encoder.items.weight for encoder in self.encoders]
         if fresh is None:
             return tables
-        parts = zip(self.encoders, torch.split(fresh, self.widths, dim=1), strict=True)
-        return [WithFresh(encoder.items.weight, part) for encoder, part in parts]
+        alone = len(self.encoders) == 1  # one part would be copied
+        parts = [fresh] if alone else torch.split(fresh, self.widths, dim=1)
+        return [WithFresh(encoder.items.weight, part) for encoder, part in zip(self.encoders, parts, strict=True)]
 
     def _vectors(
         self,
