@@ -89,8 +89,9 @@ def _translate(serving: nn.Module, window: int) -> onnx.ModelProto:
             verbose=False,
         )
     assert program is not None, "the dynamo exporter returns a program"
-    _check_interface(program.model_proto, inputs, outputs)
-    return program.model_proto
+    proto: onnx.ModelProto = program.model_proto  # made anew each time it is asked for, weights and all
+    _check_interface(proto, inputs, outputs)
+    return proto
 
 
 def _as_taken(serving: nn.Module, shapes: Sequence[dict[int, Any]]) -> tuple[Any, ...]:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.bundle.vocabulary import Vocabulary
+from export.policy.arrange import count_filter, insert_pins, stages_of
 from export.policy.choose import Candidates, Choice, Chosen, Stage, gather, straight
 from export.policy.counts import Counts
 from export.policy.rule import Rule
@@ -149,7 +150,7 @@ class Filling:
         for row in rest if stages is None else stages:
             choice = one.begun[row]
             if stages is not None:
-                choice.take_all(self._parted(one.rule, stages[row], int(self._run.last[row])))
+                choice.take_all(stages_of(one.rule, stages[row], None, int(self._run.last[row])))
             self._end(one, row, choice.chosen)
             done.add(row)
         return np.array([row for row in left.tolist() if row not in done], np.int64) if done else left
@@ -259,30 +260,13 @@ class Filling:
         """Return the list of a row; None where it is left open, as far as it is made then."""
         rule = one.rule
         choice = one.begun[row] = rule.choice(list(rule.pins(self._run.shoppers[row]).values()))
-        ranked, own = Stage(*one.candidates.row(place)), one.own.get(row)
-        if rule.placement.policy.filter is None:
-            stages = [ranked if own is None else own]
-        else:
-            stages = self._parted(rule, ranked, int(self._run.last[row]), own)
+        ranked = Stage(*one.candidates.row(place))
+        stages = stages_of(rule, ranked, one.own.get(row), int(self._run.last[row]))
         return choice.chosen if choice.take_all(stages) else None
-
-    def _parted(self, rule: Rule, every: Stage, last: int, own: Stage | None = None) -> list[Stage]:
-        """Return what passes the filter, and then what else may follow; own: all that passes, where it is scored."""
-        passing, _ = rule.passes(every.ids, last)
-        if passing is None:
-            return [every]
-        filter_ = rule.placement.policy.filter
-        others = [every.where(~passing)] if filter_ is not None and filter_.fill else []
-        return [every.where(passing) if own is None else own, *others]
 
     def _end(self, one: _Open, row: int, chosen: Chosen) -> None:
         """Settle one list."""
-        if one.rule.placement.policy.filter is not None:
-            ids = np.array(chosen[0][-1:], np.int32)
-            passing, compared = one.rule.passes(ids, int(self._run.last[row]))
-            if passing is not None and len(ids):  # what does not pass stands behind what does
-                self._counts.filled += not passing.all()
-            self._counts.unfiltered += not compared
+        count_filter(one.rule, chosen, int(self._run.last[row]), self._counts)
         one.lists[row] = self._named(one, row, chosen)
 
     def _named(self, one: _Open, row: int, chosen: Chosen) -> RankedList:
@@ -292,10 +276,10 @@ class Filling:
         named = [(items[item - 1], score) for item, score in zip(ids, shown, strict=True)]
         said = one.said.get(row)
         interests = [] if said is None else self._interests(ids, *said)
-        for place, item in one.rule.pins(self._run.shoppers[row]).items():
-            interests[place - 1 : place - 1] = [] if said is None else [-1]
-            beside = named[min(place - 1, len(named) - 1)][1] if named else 0.0
-            named.insert(place - 1, (item, beside))  # its score is that of the item it stands before
+        pins = one.rule.pins(self._run.shoppers[row])
+        for place in pins if said is not None else ():
+            interests.insert(place - 1, -1)
+        insert_pins(named, pins)
         self._counts.short += len(named) < one.rule.placement.k
         return RankedList(named, self._run.source.fallback, tuple(interests))
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from export.bundle.vocabulary import Vocabulary
 from export.items.table import ItemTable
 from export.policy.catalogue import Catalogue
 from export.policy.config import ListsConfig
@@ -66,6 +67,16 @@ class ListMaker:
     def version(self) -> str:
         """The model's version."""
         return self.ranker.version
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The items that lists are made of: the model's, and newer ones that were taken up."""
+        return self._vocabulary
+
+    @property
+    def table(self) -> ItemTable | None:
+        """What is known of the items."""
+        return None if self._view is None else self._view.table
 
     def use(self, config: ListsConfig) -> None:
         """Make lists by another config from now on; nothing happens where it is the one in use."""

@@ -13,7 +13,7 @@ from export.policy.choose import Cap, Choice, Rules
 from export.policy.config import Placement
 from export.policy.kept import Kept
 from export.policy.shopper import Shopper, excluded_items
-from export.policy.standing import Common, Standing
+from export.policy.standing import Blocked, Common, Standing
 from export.ranking.ragged import Ragged
 
 __all__ = ["Rule"]
@@ -31,11 +31,11 @@ class Rule:
         vocabulary: Vocabulary,
         view: CatalogueView | None,
         now_ms: int,
-        common: Common,
+        common: Common | None = None,
     ) -> None:
-        """common: what placements share."""
+        """common: what placements share that are made together."""
         self.placement = placement
-        self.standing = Standing(placement, view, now_ms, common)
+        self.standing = Standing(placement, view, now_ms, common or Common(Blocked(vocabulary), view))
         self.caps = [
             Cap(most, self._values(name), partial(self.standing.holders, name))
             for name, most in placement.policy.at_most.items()
@@ -52,12 +52,19 @@ class Rule:
         exclude = self.placement.policy.exclude
         return Ragged.look_up(self._vocabulary, [excluded_items(one, exclude) for one in shoppers])
 
+    def passing_ids(self, last: int) -> NDArray[np.int32] | None:
+        """Return all items that pass the filter; None where all do."""
+        same, passing = self.standing.same(last), self.standing.passing
+        if same is None:
+            return None if passing is None else np.flatnonzero(passing).astype(np.int32)
+        return same if passing is None else same[passing[same]]
+
     def own_ids(self, last: int) -> NDArray[np.int32] | None:
         """Return what comes first in the list of a session with that last item: all items that pass its filter, or,
         without one, all that may be shown; None where they are many."""
         if self.placement.policy.filter is None:
             return self._kept.get("shown", self._shown) if self.standing.shown <= _FEW else None
-        return self._kept.get(("own", self.standing.same_codes(last)), lambda: self._passing_ids(last))
+        return self._kept.get(("own", self.standing.same_codes(last)), lambda: self._few_passing(last))
 
     def rest_ids(self, closed: frozenset[tuple[int, int]], last: int) -> NDArray[np.int32] | None:
         """Return all items that a list may have which takes none of some values (`Choice.closed`); None where they are
@@ -108,22 +115,15 @@ class Rule:
     def _shown(self) -> NDArray[np.int32]:
         return np.flatnonzero(self.standing.allowed).astype(np.int32)
 
-    def _passing(self, last: int) -> NDArray[np.int32] | None:
-        """Return all items that pass the filter; None where all do."""
-        same, passing = self.standing.same(last), self.standing.passing
-        if same is None:
-            return None if passing is None else np.flatnonzero(passing).astype(np.int32)
-        return same if passing is None else same[passing[same]]
-
-    def _passing_ids(self, last: int) -> NDArray[np.int32] | None:
-        found = self._passing(last)
+    def _few_passing(self, last: int) -> NDArray[np.int32] | None:
+        found = self.passing_ids(last)
         return None if found is None or len(found) > _MOST_OWN else found
 
     def _rest_ids(self, closed: frozenset[tuple[int, int]], last: int, only: bool) -> NDArray[np.int32] | None:
         left = self.standing.allowed.copy()
         for number, code in closed:
             left[self.caps[number].holders(code)] = False
-        if only and (passing := self._passing(last)) is not None:
+        if only and (passing := self.passing_ids(last)) is not None:
             outside = np.ones(len(left), dtype=np.bool_)
             outside[passing] = False
             left[outside] = False

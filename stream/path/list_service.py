@@ -5,7 +5,9 @@ service.restore()    returns once they are there, or were waited for long enough
 service.on_model     a model is to be served: what takes long is done before it is
 """
 
+from export.bundle.vocabulary import Vocabulary
 from export.policy.catalogue import Embedded
+from export.policy.config import ListsConfig
 from export.ranking.popularity import PopularityRanker
 from export.ranking.ranker import Ranker
 from stream.config import StreamConfig
@@ -39,7 +41,9 @@ class ListService:
             max_embedded=config.max_embedded,
         )
         file = ListsFile(config.policy.file, config.k, policy, self.lists.use, problems)
-        steps = [file.look, self.lists.grow, self._look_at_attributes, self._look_at_lengths]
+        self._known: tuple[Vocabulary, str] | None = None  # the items of the newest model, and its version
+        self._counted: tuple[ListsConfig, Vocabulary] | None = None
+        steps = [file.look, self.lists.grow, self._look_at_attributes, self._look_at_ids, self._look_at_lengths]
         self._upkeep = Upkeep(steps, problems)
 
     def _look_at_attributes(self) -> None:
@@ -73,6 +77,15 @@ class ListService:
         more = f"; and {len(short) - _NAMED} more" if len(short) > _NAMED else ""
         self._problems.raise_("lists_short", "; ".join(map(str, short[:_NAMED])) + more, short[0].remedy)
 
+    def _look_at_ids(self) -> None:
+        """Say, once for each model and each policy, which of the items that are named nobody knows."""
+        if self._known is None:
+            return
+        vocabulary, version = self._known
+        if self._counted is None or self._counted[0] is not self.lists.config or self._counted[1] is not vocabulary:
+            self._counted = self.lists.config, vocabulary
+            self._metrics.blocked_unknown.set(self.lists.count_unknown(vocabulary, version))
+
     def start(self) -> None:
         """Follow the items and the policy's file."""
         self.items.start()
@@ -95,4 +108,5 @@ class ListService:
     def on_model(self, ranker: Ranker | PopularityRanker) -> None:
         """In the follower's thread: be ready for a model before it is in service."""
         self.lists.prepare(ranker)
-        self._metrics.blocked_unknown.set(self.lists.count_unknown(ranker.bundle.vocabulary, ranker.version))
+        self._known = ranker.bundle.vocabulary, ranker.version
+        self._look_at_ids()

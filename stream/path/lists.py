@@ -16,6 +16,7 @@ from export.policy.counts import Counts
 from export.policy.maker import ListMaker
 from export.policy.room import Shortage
 from export.policy.shopper import Shopper, excluded_items
+from export.policy.unknown import say_unknown, unknown_attributes, unknown_blocked, unknown_values
 from export.ranking.popularity import PopularityRanker, RankedList
 from export.ranking.ranker import Ranker
 from stream.partition.session import SessionState, ranking_items
@@ -25,7 +26,6 @@ __all__ = ["ShopLists"]
 
 log = logging.getLogger(__name__)
 
-_NAMED = 3  # unknown ids that the log names
 _LOOK_S = 0.15  # of a look, in which items are compared with what they were at the training
 
 
@@ -120,18 +120,9 @@ class ShopLists:
         return [Answer.of(tuple(map(_listed, placements, row))) for row in made]
 
     def unknown(self) -> list[str]:
-        """What the policy asks for and nothing known ever had: attributes, values of them, pinned items; nothing before
-        any item is known."""
-        if self._table is None or not len(self._table):
-            return []
-        values = self._table.values
-        missing = {name for name in self.config.attributes if values.attribute(name) is None}
-        said = {(name, text) for name, text in self.config.values if name not in missing}
-        texts = [f"{name} = {text!r}" for name, text in sorted(said) if values.code(name, text) is None]
-        known = [ranker.bundle.vocabulary for ranker, _ in self._every()]
-        pins = sorted(item for item in self.config.pinned if self._table.get(item) is None)
-        lost = [f"the pinned item {item!r}" for item in pins if known and not any(item in one for one in known)]
-        return [*sorted(missing), *texts, *lost]
+        """The attributes, and values of them, that the policy asks for and nothing known ever had; nothing before any
+        item is known."""
+        return [*unknown_attributes(self.config, self._table), *unknown_values(self.config, self._table)]
 
     def shortages(self) -> list[Shortage]:
         """The placements whose lists can't have all their items, by what each model and the items have now."""
@@ -139,19 +130,10 @@ class ShopLists:
         return sorted({one for maker in makers for one in maker.shortages})
 
     def count_unknown(self, vocabulary: Container[str], version: str) -> int:
-        """How many of the blocked ids the model `version` does not know; the log says some of them."""
-        blocked = self.config.blocked
-        unknown = sorted(item for item in blocked if item not in vocabulary)
-        if unknown:
-            log.warning(
-                "model %s does not know %d of the %d blocked items, such as %s: nothing is wrong if the shop no longer "
-                "has them; else spell them as the click log does",
-                version,
-                len(unknown),
-                len(blocked),
-                ", ".join(map(repr, unknown[:_NAMED])),
-            )
-        return len(unknown)
+        """How many of the blocked ids the model `version` does not know; the log says some of them, and of the pins."""
+        for line in say_unknown(self.config, vocabulary, version, self._table):
+            log.warning("%s", line)
+        return len(unknown_blocked(self.config, vocabulary))
 
     def _maker(self, ranker: Ranker | PopularityRanker, config: ListsConfig) -> ListMaker:
         with self._lock:

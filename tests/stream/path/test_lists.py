@@ -20,9 +20,12 @@ from export.policy.counts import Counts
 from export.policy.maker import ListMaker
 from export.ranking.popularity import PopularityRanker
 from export.ranking.ranker import Ranker
+from stream.config import StreamConfig
 from stream.messages.contract import Click
+from stream.ops.metrics import Metrics
 from stream.ops.problems import Problems
 from stream.partition.session import SessionState, fold_click
+from stream.path.list_service import ListService
 from stream.path.lists import ShopLists
 from stream.path.lists_file import ListsFile
 from stream.path.policy import PolicyConfig
@@ -86,6 +89,24 @@ def test_blocked_items_that_a_model_does_not_know_are_said_and_counted(caplog: p
     caplog.clear()
     assert lists.count_unknown(Vocabulary(["a", "b", "SKU-1"]), "8") == 0
     assert not caplog.records
+
+
+def test_what_a_changed_policy_names_that_nobody_knows_is_counted_too(
+    ranker: Ranker, caplog: pytest.LogCaptureFixture
+) -> None:
+    metrics = Metrics()
+    config = StreamConfig(bootstrap_servers="127.0.0.1:1", registry="nowhere")
+    service = ListService(config, metrics, Problems())
+    service.on_model(ranker)
+    service.lists.use(parse_lists(b'blocked = ["item-1", "gone"]\npins = [{item = "new"}]', 5))
+    for _ in range(2):
+        service._look_at_ids()
+    assert metrics.registry.get_sample_value("nextclick_blocked_items_unknown") == 1
+    said = [record.getMessage() for record in caplog.records if "does not know" in record.getMessage()]
+    assert [("'gone'" in line, "1 pinned items, such as 'new'" in line) for line in said] == [
+        (True, False),
+        (False, True),
+    ]
 
 
 def test_an_answer_has_a_list_for_each_placement(ranker: Ranker) -> None:
@@ -236,7 +257,6 @@ def test_what_a_policy_asks_for_and_nothing_has_is_named(ranker: Ranker) -> None
     config = parse_lists(
         b"""at_most = {brnad = 2}
 filter = {same = "kind", where = {colour = ["red"], brand = ["a", "b"]}}
-pins = [{item = "item-1", place = 1}, {item = "itme-2", place = 2}, {item = "new", place = 3}]
 boost = [{attribute = "kind", value = "c", factor = 2.0}]""",
         5,
     )
@@ -245,4 +265,4 @@ boost = [{attribute = "kind", value = "c", factor = 2.0}]""",
     lists.prepare(ranker)
     assert lists.unknown() == []  # nothing is known of any item yet
     table.put(Item("new", attributes={"brand": ("a",), "kind": ("b",)}))
-    assert lists.unknown() == ["brnad", "colour", "brand = 'b'", "kind = 'c'", "the pinned item 'itme-2'"]
+    assert lists.unknown() == ["brnad", "colour", "brand = 'b'", "kind = 'c'"]
