@@ -20,7 +20,7 @@ from stream.path.upkeep import Upkeep
 
 __all__ = ["ListService"]
 
-_NAMED = 3  # placements, or what a policy asks for, that a problem names
+_NAMED = 3  # placements with lists that are too short, which a problem names
 
 
 class ListService:
@@ -47,13 +47,9 @@ class ListService:
         self._upkeep = Upkeep(steps, problems)
 
     def _look_at_attributes(self) -> None:
-        if unknown := self.lists.unknown():
-            more = f" and {len(unknown) - _NAMED} more" if len(unknown) > _NAMED else ""
-            self._problems.raise_(
-                "policy_attributes",
-                f"the policy asks for what no item ever had: {', '.join(unknown[:_NAMED])}{more}",
-                "spell them as the items do (nextclick items show ID), or say them of the items",
-            )
+        if what := self.lists.say_attributes():
+            remedy = "spell them as the items do (nextclick items show ID), or say them of the items"
+            self._problems.raise_("policy_attributes", what, remedy)
         else:
             self._problems.clear("policy_attributes")
 

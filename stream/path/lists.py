@@ -16,7 +16,7 @@ from export.policy.counts import Counts
 from export.policy.maker import ListMaker
 from export.policy.room import Shortage
 from export.policy.shopper import Shopper, excluded_items
-from export.policy.unknown import say_unknown, unknown_attributes, unknown_blocked, unknown_values
+from export.policy.unknown import say_attributes, say_unknown, unknown_blocked
 from export.ranking.popularity import PopularityRanker, RankedList
 from export.ranking.ranker import Ranker
 from stream.partition.session import SessionState, ranking_items
@@ -119,10 +119,9 @@ class ShopLists:
         placements = config.placements
         return [Answer.of(tuple(map(_listed, placements, row))) for row in made]
 
-    def unknown(self) -> list[str]:
-        """The attributes, and values of them, that the policy asks for and nothing known ever had; nothing before any
-        item is known."""
-        return [*unknown_attributes(self.config, self._table), *unknown_values(self.config, self._table)]
+    def say_attributes(self) -> str:
+        """A line about the attributes, and values of them, that the policy asks for and no item has; empty: none."""
+        return say_attributes(self.config, self._table)
 
     def shortages(self) -> list[Shortage]:
         """The placements whose lists can't have all their items, by what each model and the items have now."""

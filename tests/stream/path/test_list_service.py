@@ -56,11 +56,11 @@ def test_a_cap_that_no_list_can_meet_is_said_once_with_what_helps_and_goes(
 def test_upkeep_that_fails_is_a_problem_until_it_works(
     service: ListService, problems: Problems, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail() -> list[str]:
+    def fail() -> str:
         raise BundleError("bad_model", "the item tower of model 7 can't be run")
 
     with monkeypatch.context() as patch:
-        patch.setattr(service.lists, "unknown", fail)
+        patch.setattr(service.lists, "say_attributes", fail)
         service.look()
         (problem,) = problems.lasting()
         assert problem.key == "lists_upkeep"

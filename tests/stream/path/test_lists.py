@@ -263,6 +263,8 @@ boost = [{attribute = "kind", value = "c", factor = 2.0}]""",
     table = ItemTable()
     lists = ShopLists(config, table)
     lists.prepare(ranker)
-    assert lists.unknown() == []  # nothing is known of any item yet
+    assert lists.say_attributes() == ""  # nothing is known of any item yet
     table.put(Item("new", attributes={"brand": ("a",), "kind": ("b",)}))
-    assert lists.unknown() == ["brnad", "colour", "brand = 'b'", "kind = 'c'"]
+    assert lists.say_attributes() == (
+        "the policy asks for attributes that no item has: brnad, colour, brand = 'b' and 1 more"
+    )
