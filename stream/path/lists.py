@@ -26,7 +26,7 @@ __all__ = ["ShopLists"]
 
 log = logging.getLogger(__name__)
 
-_LOOK_S = 0.15  # of a look, in which items are compared with what they were at the training
+_LOOK_S = 0.15  # of a look at all models, in which items are compared with what they were at the training
 
 
 class ShopLists:
@@ -73,9 +73,10 @@ class ShopLists:
     def grow(self) -> None:
         """Take up items newer than the models, and changed ones, for those that have a tower. For another thread."""
         found, failed = [Embedded()], None
-        for ranker, maker in self._every():
+        every = self._every()
+        for ranker, maker in every:
             try:
-                found.append(self._grow(ranker, maker))
+                found.append(self._grow(ranker, maker, _LOOK_S / len(every)))
             except BundleError as error:  # of one model; the others go on
                 failed = failed or error
         if self._on_embedded is not None:
@@ -83,7 +84,7 @@ class ShopLists:
         if failed is not None:
             raise failed
 
-    def _grow(self, ranker: Ranker | PopularityRanker, maker: ListMaker) -> Embedded:
+    def _grow(self, ranker: Ranker | PopularityRanker, maker: ListMaker, look_s: float = _LOOK_S) -> Embedded:
         if self._table is None or not isinstance(ranker, Ranker) or "rows" not in ranker.takes:
             return Embedded()
         with self._growing:
@@ -97,7 +98,7 @@ class ShopLists:
                     most=self._max_embedded,
                     vectors_of=held.vectors_of,
                 )
-            if (catalogue := newcomers.look(_LOOK_S)) is not None:
+            if (catalogue := newcomers.look(look_s)) is not None:
                 maker.take(catalogue)
             return newcomers.found
 

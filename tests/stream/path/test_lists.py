@@ -236,7 +236,7 @@ def test_models_may_come_while_newer_items_are_looked_for(tmp_path: Path) -> Non
 def test_a_tower_that_can_not_be_run_holds_up_neither_its_model_nor_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(ranker: Ranker, maker: ListMaker) -> Embedded:
+    def fail(ranker: Ranker, maker: ListMaker, look_s: float = 1.0) -> Embedded:
         if ranker is broken:
             raise BundleError("bad_model", "the item tower of model 7 can't be run")
         return Embedded(newer=3)
