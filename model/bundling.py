@@ -15,9 +15,9 @@ import torch
 from numpy.typing import NDArray
 
 from export.bundle.bundle import Bundle, write_bundle
-from export.bundle.manifest import Lineage, Manifest, TrainingWindow
+from export.bundle.manifest import Coded, Lineage, Manifest, TrainingWindow
 from export.bundle.vocabulary import PAD, Vocabulary
-from export.graph.choice import Scoring, describe, export_chosen
+from export.graph.choice import Scoring, describe, export_chosen, export_vectors
 from export.graph.topk import DEFAULT_K_MAX
 from export.graph.tower import export_tower
 from export.items.features import FeatureVocabulary
@@ -33,6 +33,7 @@ from model.learn.train import Trained
 from model.nets.encoder import Encoder
 from model.nets.plain import plain_all
 from model.nets.serving import ServingModel
+from model.nets.vectors import VectorModel, stored
 from model.reports.progress import OnProgress, Progress, ignore
 
 __all__ = ["LIBRARIES", "export_bundle", "export_towers", "library_versions", "sample", "with_figures", "with_manifest"]
@@ -62,17 +63,20 @@ def export_bundle(
     encoders, log, tower = _with_newcomers(trained.encoders, log, items, on_progress)
     count, window = len(log.vocabulary), preset.encoder.window
     k_max = min(DEFAULT_K_MAX, count)
-    onnx_file = directory / "model.onnx"
-    parity = export_chosen(
-        lambda margin: ServingModel(encoders, margin=margin, fresh=tower is not None),
-        onnx_file,
-        window=window,
-        items=count,
-        k=k_max,
-        sessions=sample(valid, window),
-        scoring=scoring,
-        seed=preset.train.seed,
-    )
+    onnx_file, seed = directory / "model.onnx", preset.train.seed
+    if preset.codes is not None:
+        parity = export_vectors(VectorModel(encoders), onnx_file, window=window, items=count, seed=seed)
+    else:
+        parity = export_chosen(
+            lambda margin: ServingModel(encoders, margin=margin, fresh=tower is not None),
+            onnx_file,
+            window=window,
+            items=count,
+            k=k_max,
+            sessions=sample(valid, window),
+            scoring=scoring,
+            seed=seed,
+        )
     on_progress(Progress(stage="export", message=f"{onnx_file.stat().st_size / 2**20:.1f} MiB"))
     on_progress(Progress(stage="parity", message=f"the graph ranks as PyTorch does, {describe(parity)}"))
     manifest = Manifest(
@@ -88,7 +92,10 @@ def export_bundle(
         parity=parity,
         libraries=library_versions(),
         lineage=lineage,
+        item_table=_coded(preset),
     )
+    if preset.codes is not None:
+        stored(encoders).save(directory)
     if tower is not None:
         export_towers(trained.encoders, directory / "tower.onnx", preset.train.seed)
     return write_bundle(
@@ -100,13 +107,19 @@ def export_bundle(
         tower_file=None if tower is None else directory / "tower.onnx",
         features=tower,
         known_file=None if items is None else _write_known(items, log.vocabulary, directory / "known.npy"),
-        vectors_file=_write_vectors(encoders, directory / "vectors.npy"),
+        vectors_file=None if preset.codes is not None else _write_vectors(encoders, directory / "vectors.npy"),
+        codes_in=None if preset.codes is None else directory,
     )
+
+
+def _coded(preset: Preset) -> Coded | None:
+    codes = preset.codes
+    return None if codes is None else Coded(splits=codes.splits, code_bits=codes.bits, made_by=codes.made_by)
 
 
 def _write_vectors(encoders: Sequence[Encoder], path: Path) -> Path:
     """Write what the items are compared by: the item tables of all encoders side by side, as they score."""
-    tables = torch.cat([encoder.items.weight for encoder in encoders], dim=1)
+    tables = torch.cat([encoder.table for encoder in encoders], dim=1)
     write_vectors(path, tables[PAD + 1 :].detach().cpu().float().numpy())
     return path
 
@@ -174,6 +187,7 @@ def with_manifest(bundle: Bundle, manifest: Manifest) -> Bundle:
         features=bundle.features,
         known_file=bundle.known_path,
         vectors_file=bundle.vectors_path,
+        codes_in=None if bundle.codes is None else bundle.path,
     )
 
 

@@ -2,6 +2,8 @@
 
 B sessions, L positions, E exclusions, C candidates, A items moved away from, X fresh vectors, R rows, H hidden,
 V catalogue, K asked for. A graph has the required ports, and of the others those that its model can use.
+The graph of a dense model ranks: it has `top_ids` and `top_scores`. That of a coded one ends at the session's vector,
+which is ranked by the bundle's codes outside it: it has `vectors` alone, and no `exclude`, `k` and `also`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +15,17 @@ from numpy.typing import NDArray
 from export.bundle.vocabulary import PAD
 from export.events import CLICK
 
-__all__ = ["INPUTS", "OUTPUTS", "REQUIRED_INPUTS", "REQUIRED_OUTPUTS", "Port", "feeds", "in_order"]
+__all__ = [
+    "INPUTS",
+    "OUTPUTS",
+    "REQUIRED_INPUTS",
+    "REQUIRED_OUTPUTS",
+    "VECTOR_INPUTS",
+    "VECTOR_OUTPUTS",
+    "Port",
+    "feeds",
+    "in_order",
+]
 
 
 class Port(NamedTuple):
@@ -43,11 +55,14 @@ _ALL_OUTPUTS = (
     Port("top_interests", "int32", ("B", "K")),  # the interest that each item came from, from 0; of several interests
     Port("fresh_scores", "float32", ("B", "X")),  # where there is an input `fresh`
     Port("row_vectors", "float32", ("R", "H")),  # where there is an input `rows`
+    Port("vectors", "float32", ("B", "H")),  # of sessions, as codes are scored with (export/codes/codes.py)
 )
 INPUTS: Mapping[str, Port] = {port.name: port for port in _ALL_INPUTS}  # in the order in which a module takes them
 OUTPUTS: Mapping[str, Port] = {port.name: port for port in _ALL_OUTPUTS}
 REQUIRED_INPUTS = ("ids", "exclude", "k")
 REQUIRED_OUTPUTS = ("top_ids", "top_scores")
+VECTOR_INPUTS = ("ids",)  # required of a graph that ends at the vectors
+VECTOR_OUTPUTS = ("vectors",)  # all that it has
 
 
 def in_order(names: Sequence[str], ports: Mapping[str, Port], required: Sequence[str]) -> tuple[Port, ...]:

@@ -16,9 +16,10 @@ from export.bundle.bundle import Bundle
 from export.bundle.vocabulary import PAD, Vocabulary
 from export.errors import BundleError, ConfigError
 from export.providers import Provider, require_provider
+from export.ranking.coded import open_runner
 from export.ranking.popularity import PopularityRanker, RankedList
 from export.ranking.ragged import Ragged
-from export.ranking.runtime import GraphRunner, Ran
+from export.ranking.runtime import Ran
 
 __all__ = ["Deep", "RankedList", "Ranker", "RankerConfig"]
 
@@ -64,7 +65,7 @@ class Ranker:
         """Load and warm up. BundleError `bad_model` for a graph unlike its manifest; ProviderUnavailable."""
         self.bundle = bundle
         self.config = config or RankerConfig()
-        self._runner = GraphRunner(
+        self._runner = open_runner(
             bundle, provider=self.config.provider, threads=self.config.threads, spin=self.config.spin
         )
         self._popularity = PopularityRanker(bundle)
@@ -291,7 +292,7 @@ class Ranker:
         """Yield the rows of each run: similar lengths together, as many at once as memory allows; `beside`: cells a row
         takes beside its scores."""
         choosing = (self.k_max + exclusions) * exclusions
-        cells = max(len(self.vocabulary) + beside, _ACTIVATIONS * self.window, choosing)
+        cells = max(self._runner.row_cells + beside, _ACTIVATIONS * self.window, choosing)
         most = max(1, self.config.max_cells // cells)
         for bucket in _by_length(lengths, self.config.max_padding):
             for start in range(0, len(bucket), most):
@@ -300,7 +301,7 @@ class Ranker:
     def _warm_up(self) -> None:
         """Run the sizes that differ most; a graph that can't run is refused here, not at the first click."""
         for batch, length, excluded in ((1, 1, 1), (3, self.window, 2), (64, min(4, self.window), 1)):
-            ids = np.ones((min(batch, max(1, self.config.max_cells // len(self.vocabulary))), length), dtype=np.int32)
+            ids = np.ones((min(batch, max(1, self.config.max_cells // self._runner.row_cells)), length), dtype=np.int32)
             exclude = np.full((len(ids), excluded), PAD, dtype=np.int32)
             try:
                 ran = self._runner.run(ids, exclude, self.k_max)

@@ -42,7 +42,7 @@ class ServingModel(nn.Module):
         self.encoders = encoders = plain_all(encoders)
         self.members = nn.ModuleList(encoders)  # has their parameters exported
         self.window = encoders[0].config.window
-        tables = [encoder.items.weight for encoder in encoders]  # (V + 1, H_i) each
+        tables = [encoder.table for encoder in encoders]  # (V + 1, H_i) each
         self.widths = [table.shape[1] for table in tables]
         self.hidden = sum(self.widths)
         self.several = encoders[0].interests is not None
@@ -88,12 +88,12 @@ class ServingModel(nn.Module):
         return top_ids, top_scores
 
     def _tables(self, fresh: Tensor | None = None) -> list[Tensor | WithFresh]:
-        tables: list[Tensor | WithFresh] = [encoder.items.weight for encoder in self.encoders]
+        tables: list[Tensor | WithFresh] = [encoder.table for encoder in self.encoders]
         if fresh is None:
             return tables
         alone = len(self.encoders) == 1  # one part would be copied
         parts = [fresh] if alone else torch.split(fresh, self.widths, dim=1)
-        return [WithFresh(encoder.items.weight, part) for encoder, part in zip(self.encoders, parts, strict=True)]
+        return [WithFresh(encoder.table, part) for encoder, part in zip(self.encoders, parts, strict=True)]
 
     def _vectors(
         self,

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bench.rig.coded import coded_bundle, random_codes
 from bench.rig.toy import ITEMS, toy_bundle
 from export.items.item import Item
 from export.items.table import ItemTable
@@ -21,9 +22,10 @@ from export.ranking.ranker import Ranker
 from tests.export.policy.brute_force import BRANDS, NOW, described, filtered, names, policies, table_of
 
 
-@pytest.fixture(scope="module")
-def ranker(tmp_path_factory: pytest.TempPathFactory) -> Ranker:
-    return Ranker(toy_bundle(tmp_path_factory.mktemp("toy")))
+@pytest.fixture(scope="module", params=["dense", "coded"])
+def ranker(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Ranker:
+    folder = tmp_path_factory.mktemp("toy")
+    return Ranker(toy_bundle(folder) if request.param == "dense" else coded_bundle(folder, random_codes(ITEMS)))
 
 
 def brute_force(ranker: Ranker, table: ItemTable, placement: Placement, shopper: Shopper) -> list[str]:

@@ -43,23 +43,23 @@ def towered(items: list[Item], *, trained: bool = True, preset: Preset | None = 
 
 def test_tower_begins_as_the_id_table_and_all_other_weights_as_without_items() -> None:
     encoder, bare = towered(tiny_items(10), trained=False), new_encoder(tiny_preset(), 10)
-    assert torch.equal(plain(encoder).items.weight, bare.items.weight)
+    assert torch.equal(plain(encoder).table, bare.table)
     for name, weight in bare.state_dict().items():
         assert torch.equal(encoder.state_dict()[name], weight)
 
 
 def test_tower_leaves_items_of_which_nothing_is_known_as_their_id_rows() -> None:
     encoder = towered(tiny_items(5))  # items 6 to 10 have no attributes
-    table = plain(encoder).items.weight
-    assert torch.equal(table[6:], encoder.items.weight[6:])
+    table = plain(encoder).table
+    assert torch.equal(table[6:], encoder.table[6:])
     assert torch.equal(table[0], torch.zeros(16))
-    assert (table[1:6] != encoder.items.weight[1:6]).any(dim=1).all()
+    assert (table[1:6] != encoder.table[1:6]).any(dim=1).all()
 
 
 def test_tower_of_some_items_is_that_of_all() -> None:
     encoder = towered(tiny_items(8))
     assert encoder.tower is not None
-    rows, ids = encoder.items.weight, torch.tensor([0, 3, 3, 9, 1])
+    rows, ids = encoder.table, torch.tensor([0, 3, 3, 9, 1])
     torch.testing.assert_close(encoder.tower(rows[ids], ids), encoder.tower(rows)[ids])
     torch.testing.assert_close(encoder.tower.table(rows), encoder.tower(rows))
 
@@ -71,7 +71,7 @@ def test_tower_without_an_id_row_is_what_attributes_alone_say() -> None:
     kept = torch.zeros(11, dtype=torch.bool)
     codes, weights = map(torch.from_numpy, items.features(CATALOGUE).rows.padded())
     alone = encoder.tower.features(codes, weights)
-    torch.testing.assert_close(encoder.tower(encoder.items.weight, None, kept)[1:], alone[1:])
+    torch.testing.assert_close(encoder.tower(encoder.table, None, kept)[1:], alone[1:])
 
 
 def test_tower_drops_a_share_of_ids_by_the_seed_and_never_the_padding() -> None:
@@ -107,7 +107,7 @@ def test_newcomers_stand_behind_the_catalogue_with_their_attributes_alone() -> N
     assert cold.item_ids == ("item-11", "item-12", "item-13")
     served = plain(encoder, cold.rows)
     assert encoder.tower is not None
-    table = served.items.weight
+    table = served.table
     assert table.shape == (14, 16)
     codes, weights = map(torch.from_numpy, cold.rows.padded())
     torch.testing.assert_close(table[11:], encoder.tower.features(codes, weights))
@@ -118,7 +118,7 @@ def test_newcomers_stand_behind_the_catalogue_with_their_attributes_alone() -> N
 
 def test_plain_all_takes_every_encoder_of_a_committee() -> None:
     encoders = [towered(tiny_items(9)), towered(tiny_items(9), preset=tiny_preset(hidden=8))]
-    tables = [encoder.items.weight for encoder in plain_all(encoders, known(tiny_items(12)).newcomers(CATALOGUE).rows)]
+    tables = [encoder.table for encoder in plain_all(encoders, known(tiny_items(12)).newcomers(CATALOGUE).rows)]
     assert [tuple(table.shape) for table in tables] == [(13, 16), (13, 8)]
 
 
@@ -128,7 +128,7 @@ def test_gradient_of_the_tower_is_autograds_in_double_precision() -> None:
     assert tower is not None
     tower.weights = tower.weights.double()
     ids, kept = torch.tensor([0, 2, 7, 9]), torch.tensor([True, False, True, True])
-    rows = encoder.items.weight.detach()[ids].requires_grad_()
+    rows = encoder.table.detach()[ids].requires_grad_()
     values = tower.features.values.weight
 
     def vectors(rows: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
@@ -161,7 +161,7 @@ def test_changed_item_gets_from_the_graph_the_vector_that_its_tower_gives_it(tmp
     for item in [*tiny_items(10), Item("item-3", attributes={"group": ("g0", "new")}, price=9.0), Item("item-7")]:
         table.put(item)
     served = plain_all(encoders)
-    had = torch.cat([encoder.items.weight for encoder in served], dim=1).detach()
+    had = torch.cat([encoder.table for encoder in served], dim=1).detach()
     changed = ChangedItems(bundle, table, Embedder(bundle), lambda ids: had[list(ids)].numpy())
     assert changed.refresh(10, np.inf)
     assert changed.ids.tolist() == [3, 7]
@@ -169,9 +169,9 @@ def test_changed_item_gets_from_the_graph_the_vector_that_its_tower_gives_it(tmp
     for encoder in encoders:
         assert encoder.tower is not None
         rows = file.vocabulary.encode([None, *map(table.get, CATALOGUE.items)])
-        other = ItemTower(encoder.tower.config, encoder.items.weight.shape[1], file.vocabulary, rows)
+        other = ItemTower(encoder.tower.config, encoder.table.shape[1], file.vocabulary, rows)
         other.load_state_dict(encoder.tower.state_dict())
-        expected.append(other.table(encoder.items.weight))
+        expected.append(other.table(encoder.table))
     now = had.clone()
     now[changed.ids.tolist()] = torch.from_numpy(changed.vectors)
     torch.testing.assert_close(now, torch.cat(expected, dim=1), atol=1e-5, rtol=1e-5)
@@ -181,7 +181,7 @@ def test_changed_item_gets_from_the_graph_the_vector_that_its_tower_gives_it(tmp
     with torch.inference_mode():
         found = ServingModel(served, fresh=True)(ids, nothing, k, ports, nothing, torch.tensor(0.0), *fresh)[2]
         for encoder, vectors in zip(served, expected, strict=True):
-            encoder.items.weight.data = vectors
+            encoder.table.data = vectors
         ids, ports = padded([np.array([7, 4], np.int32)]), torch.tensor([3, 5, 7]).int()
         truth = ServingModel(served)(ids, nothing, k, ports, nothing, torch.tensor(0.0))[2]
     torch.testing.assert_close(found, truth, atol=1e-4, rtol=1e-4)
