@@ -29,7 +29,7 @@ from export.items.view import CatalogueView
 from export.policy.config import ListsConfig
 from export.policy.one_list import OneList
 from export.policy.similar import SimilarLists, of_sessions
-from export.policy.unknown import say_unknown, unknown_attributes
+from export.policy.unknown import say_attributes, say_unknown
 from export.ranking.similar import Similar
 from export.registry.registry import Registry
 from stream.items.figures import ItemsHealth
@@ -189,8 +189,7 @@ class SimilarService:
         return self._say_unknown()
 
     def _look_at_attributes(self) -> None:
-        unknown = unknown_attributes(self._config, self._table)
-        what = f"the policy asks for attributes that no item has: {', '.join(unknown)}" if unknown else ""
+        what = say_attributes(self._config, self._table)
         self._tell("policy_attributes", what, "spell them as the items do (nextclick items show ID)")
 
     def _take_off(self, similar: Similar, view: CatalogueView, made: SimilarLists) -> None:
