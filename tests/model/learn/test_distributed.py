@@ -165,15 +165,15 @@ def test_processes_drop_out_and_draw_differently(monkeypatch: pytest.MonkeyPatch
 def test_two_processes_publish_one_model_as_good_as_that_of_one(tmp_path: Path) -> None:
     data = tmp_path / "clicks.parquet"
     simulate_log(data, ShopConfig(items=150), 2_500)
-    options: dict[str, Any] = {"epochs": 3, "batch": 64, "threads": 1}
-    asked = {"data": data, "registry": tmp_path / "two", "preset": "tron-fast", **options}
+    options: dict[str, Any] = {"epochs": 2, "batch": 64, "lr": 0.002, "threads": 1}
+    asked = {"data": data, "registry": tmp_path / "two", "preset": "sasrec-ssm", **options}
     words = [word for name, value in asked.items() for word in (f"--{name}", str(value))]
     command = [*TORCHRUN, "-m", "nextclick", "train", *words, "--json"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr[-3000:]
     (line,) = done.stdout.splitlines()
     assert Registry(str(tmp_path / "two")).versions() == [json.loads(line)["version"]] == ["1"]
-    small: Preset = preset("tron-fast").override(reference=0, **options)
+    small: Preset = preset("sasrec-ssm").override(reference=0, **options)
     log, valid = read_and_split(TrainRequest(data=data, registry=tmp_path / "one", preset=small))
     one, popular = train_preset(log, valid, small).valid, evaluate(make_baseline("popularity", log), valid).to_json()
     assert json.loads(line)["valid"]["recall@20"] == pytest.approx(one["recall@20"], abs=0.04)
