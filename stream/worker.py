@@ -38,8 +38,7 @@ from stream.ops.folding import fold_repeats
 from stream.ops.lookout import Lookout
 from stream.ops.metrics import Metrics
 from stream.ops.problems import Problems
-from stream.ops.redis_sink import RedisSink
-from stream.ops.reporting import Reporter
+from stream.ops.reporting import Reporter, open_redis
 from stream.ops.signals import StopSignal
 from stream.ops.startup import await_topics, collect_less_garbage, quiet_libraries
 from stream.ops.threads import end_with_threads
@@ -108,7 +107,7 @@ class Worker:
         self._ended = asyncio.Event()
         self._broker_away = False  # here, as clients may say so from their first moment on
         self._failure: str | None = None
-        self._redis = RedisSink.of(config, self.metrics, self.problems)
+        self._redis = open_redis(config, self.metrics, self.problems)
         self._reporter = Reporter(self.metrics, config.topics, self._redis, self.problems)
         self._lists = ListService(config, self.metrics, self.problems)
         self._follower = self._new_follower() if ranker is None else None

@@ -69,7 +69,7 @@ def test_interests_all_move_away_from_what_is_disliked() -> None:
 
 FRESH: dict[str, list[dict[str, Any]]] = {
     "transformer": [{"layers": 1}],
-    "committee": [{"layers": 1, "positions": "rotary"}, {"kind": "gru", "residual": True, "hidden": 12}],
+    "committee": [{"layers": 1, "positions": "rotary"}, {"kind": "gru", "residual": True, "hidden": 12, "layers": 1}],
     "interests": [SEVERAL["transformer"]],
     "comirec": [SEVERAL["comirec"]],
 }
