@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from bench import scan
+from export.scan.scan import CodeScan
 
 
 def args_of(monkeypatch: pytest.MonkeyPatch, *options: str) -> Any:
@@ -26,6 +27,6 @@ def test_lists_that_are_not_those_of_adding_everything_up_are_counted(monkeypatc
     monkeypatch.setattr(scan, "PREPARED", 10)
     args = args_of(monkeypatch, "--form", "8x8", "--codes", "random", "--check", "6")
     assert [(row["lists"], row["wrong"]) for row in scan.measure(500, args)] == [(6, 0)]
-    best = scan.CodeScan.best
-    monkeypatch.setattr(scan.CodeScan, "best", lambda self, tables, k, out: best(self, -tables, k, out))
+    best = CodeScan.best
+    monkeypatch.setattr(CodeScan, "best", lambda self, tables, k, out: best(self, -tables, k, out))
     assert [(row["lists"], row["wrong"]) for row in scan.measure(500, args)] == [(6, 6)]
