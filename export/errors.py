@@ -57,7 +57,7 @@ class BundleError(NextclickError):
     """A bundle can't be used. No click is affected: a worker keeps the model it has, an operator publishes again.
 
     `reason` is a slug for logs and metrics: `missing_directory`, `missing_file`, `truncated`, `altered`,
-    `bad_manifest`, `bad_vectors`, `format_version`, `bad_vocabulary`, `bad_features`, `bad_popularity`,
+    `bad_manifest`, `bad_vectors`, `bad_codes`, `format_version`, `bad_vocabulary`, `bad_features`, `bad_popularity`,
     `bad_model`, `write_failed`. `detail` is for people.
     """
 

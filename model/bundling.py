@@ -15,12 +15,13 @@ import torch
 from numpy.typing import NDArray
 
 from export.bundle.bundle import Bundle, write_bundle
-from export.bundle.manifest import Lineage, Manifest, TrainingWindow
+from export.bundle.manifest import Coded, Lineage, Manifest, TrainingWindow
 from export.bundle.vocabulary import PAD, Vocabulary
-from export.graph.choice import Scoring, describe, export_chosen
+from export.graph.choice import Scoring, describe, export_chosen, export_vectors
 from export.graph.topk import DEFAULT_K_MAX
 from export.graph.tower import export_tower
 from export.items.features import FeatureVocabulary
+from export.ranking.known_features import write_known
 from export.ranking.ranker import Ranker, RankerConfig
 from export.ranking.similar import write_vectors
 from model.config import Preset
@@ -32,9 +33,10 @@ from model.learn.train import Trained
 from model.nets.encoder import Encoder
 from model.nets.plain import plain_all
 from model.nets.serving import ServingModel
+from model.nets.vectors import VectorModel, stored
 from model.reports.progress import OnProgress, Progress, ignore
 
-__all__ = ["LIBRARIES", "export_bundle", "library_versions", "sample", "with_figures", "with_manifest"]
+__all__ = ["LIBRARIES", "export_bundle", "export_towers", "library_versions", "sample", "with_figures", "with_manifest"]
 
 LIBRARIES = ("torch", "onnx", "onnxruntime", "numpy")  # whose versions the manifest records
 _COMPARED = 5_000  # lists, at least, of both ways to score; as many again where that does not divide well
@@ -61,17 +63,20 @@ def export_bundle(
     encoders, log, tower = _with_newcomers(trained.encoders, log, items, on_progress)
     count, window = len(log.vocabulary), preset.encoder.window
     k_max = min(DEFAULT_K_MAX, count)
-    onnx_file = directory / "model.onnx"
-    parity = export_chosen(
-        lambda margin: ServingModel(encoders, margin=margin, fresh=tower is not None),
-        onnx_file,
-        window=window,
-        items=count,
-        k=k_max,
-        sessions=sample(valid, window),
-        scoring=scoring,
-        seed=preset.train.seed,
-    )
+    onnx_file, seed = directory / "model.onnx", preset.train.seed
+    if preset.codes is not None:
+        parity = export_vectors(VectorModel(encoders), onnx_file, window=window, items=count, seed=seed)
+    else:
+        parity = export_chosen(
+            lambda margin: ServingModel(encoders, margin=margin, fresh=tower is not None),
+            onnx_file,
+            window=window,
+            items=count,
+            k=k_max,
+            sessions=sample(valid, window),
+            scoring=scoring,
+            seed=seed,
+        )
     on_progress(Progress(stage="export", message=f"{onnx_file.stat().st_size / 2**20:.1f} MiB"))
     on_progress(Progress(stage="parity", message=f"the graph ranks as PyTorch does, {describe(parity)}"))
     manifest = Manifest(
@@ -87,9 +92,12 @@ def export_bundle(
         parity=parity,
         libraries=library_versions(),
         lineage=lineage,
+        item_table=_coded(preset),
     )
+    if preset.codes is not None:
+        stored(encoders).save(directory)
     if tower is not None:
-        _export_tower(trained.encoders, directory / "tower.onnx", preset.train.seed)
+        export_towers(trained.encoders, directory / "tower.onnx", preset.train.seed)
     return write_bundle(
         directory,
         onnx_file=onnx_file,
@@ -98,14 +106,27 @@ def export_bundle(
         manifest=manifest,
         tower_file=None if tower is None else directory / "tower.onnx",
         features=tower,
-        vectors_file=_write_vectors(encoders, directory / "vectors.npy"),
+        known_file=None if items is None else _write_known(items, log.vocabulary, directory / "known.npy"),
+        vectors_file=None if preset.codes is not None else _write_vectors(encoders, directory / "vectors.npy"),
+        codes_in=None if preset.codes is None else directory,
     )
+
+
+def _coded(preset: Preset) -> Coded | None:
+    codes = preset.codes
+    return None if codes is None else Coded(splits=codes.splits, code_bits=codes.bits, made_by=codes.made_by)
 
 
 def _write_vectors(encoders: Sequence[Encoder], path: Path) -> Path:
     """Write what the items are compared by: the item tables of all encoders side by side, as they score."""
-    tables = torch.cat([encoder.items.weight for encoder in encoders], dim=1)
+    tables = torch.cat([encoder.table for encoder in encoders], dim=1)
     write_vectors(path, tables[PAD + 1 :].detach().cpu().float().numpy())
+    return path
+
+
+def _write_known(items: KnownItems, vocabulary: Vocabulary, path: Path) -> Path:
+    """Write the features that the vectors of the served items are made of, newcomers among them."""
+    write_known(path, items.features(vocabulary).rows)
     return path
 
 
@@ -121,7 +142,8 @@ def _with_newcomers(
     return plain_all(encoders, cold.rows), replace(log, vocabulary=vocabulary), items.vocabulary
 
 
-def _export_tower(encoders: Sequence[Encoder], path: Path, seed: int) -> None:
+def export_towers(encoders: Sequence[Encoder], path: Path, seed: int) -> None:
+    """Write the towers of the encoders as one graph; ParityError where it does not give the vectors that they give."""
     towers = [encoder.tower.features for encoder in encoders if encoder.tower is not None]
 
     def vectors(codes: NDArray[np.int32], weights: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -163,7 +185,9 @@ def with_manifest(bundle: Bundle, manifest: Manifest) -> Bundle:
         manifest=manifest,
         tower_file=bundle.tower_path,
         features=bundle.features,
+        known_file=bundle.known_path,
         vectors_file=bundle.vectors_path,
+        codes_in=None if bundle.codes is None else bundle.path,
     )
 
 

@@ -13,6 +13,7 @@ from export.checks import require_finite
 from export.errors import ConfigError
 from export.events import KINDS, NEGATIVES
 from export.providers import Provider
+from model.codes.config import CodesConfig
 
 __all__ = [
     "EncoderConfig",
@@ -240,6 +241,7 @@ class Preset:
     loss: LossConfig = field(default_factory=LossConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     tower: TowerConfig | None = field(default_factory=TowerConfig)  # of a training with items; None: their ids alone
+    codes: CodesConfig | None = None  # the item table as codes; None: dense, a row an item
     committee: tuple[EncoderConfig, ...] = ()  # further encoders, trained alike and ranking together with the first
 
     def __post_init__(self) -> None:
@@ -261,6 +263,9 @@ class Preset:
             weighs or self.negatives.own_weight == 1.0, "own_weight needs a softmax, or negatives of each position"
         )
         _require(not (self.feedback and self.encoder.masked), "training with masks knows no feedback")
+        if self.codes is not None:
+            for one in (self.encoder, *self.committee):
+                self.codes.require_fit(hidden=one.hidden, interests=one.interests)
         if not any(one.interests for one in (self.encoder, *self.committee)):
             return
         _require(not self.committee, "an encoder with several interests ranks alone, not in a committee")

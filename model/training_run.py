@@ -313,6 +313,8 @@ def run_digest(request: TrainRequest, log: SessionLog, valid: SessionLog, items:
     started = checkpoints(request.init_from) if request.init_from is not None else ()
     if items is None:
         del options["tower"]
+    if request.preset.codes is None:
+        del options["codes"]
     start = [checkpoint.digest(folder) for folder in started]
     known = [] if items is None else [items.digest()]
     parts = [log.digest(), valid.digest(), json.dumps(options, sort_keys=True), *start, *known]

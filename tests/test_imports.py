@@ -30,10 +30,12 @@ FORBIDDEN = {
 TORCH_FREE = (
     "stream",
     "export.bundle",
+    "export.codes",
     "export.experiments",
     "export.items",
     "export.registry",
     "export.ranking",
+    "export.scan",
     "export.errors",
     "model.cycle.config",
     "model.data",

@@ -30,6 +30,7 @@ from rich.table import Table
 from bench.learning.quality import USUAL_DATA
 from bench.learning.shops import beauty_items, beauty_sessions, log_of
 from export.bundle.vocabulary import PAD, Vocabulary
+from export.errors import NextclickError
 from export.ranking.ranker import Ranker, RankerConfig
 from model.bundling import export_bundle
 from model.config import Preset, TowerConfig
@@ -62,7 +63,10 @@ class Shop:
 def main() -> None:
     args = _parsed()
     use_threads(args.threads)
-    rows = [row for seed in args.seeds for row in measured(args, seed)]
+    try:
+        rows = [row for seed in args.seeds for row in measured(args, seed)]
+    except NextclickError as error:
+        sys.exit(f"error: {error}")
     table = aggregate(rows)
     if args.json:
         print(json.dumps({"rows": table, "cpus": os.cpu_count()}))
@@ -129,7 +133,7 @@ def among_cold(trained: Trained, shop: Shop, window: int) -> float:
     encoders = plain_all(trained.encoders, cold.rows)
     vocabulary = Vocabulary((*shop.train.vocabulary.items, *cold.item_ids))
     own = np.array([PAD, *(vocabulary.index(name) for name in shop.test.vocabulary.items)], np.int32)
-    table = torch.cat([encoder.items.weight for encoder in encoders], dim=1)[len(shop.train.vocabulary) + 1 :]
+    table = torch.cat([encoder.table for encoder in encoders], dim=1)[len(shop.train.vocabulary) + 1 :]
     starts, targets = prefixes(shop.test)
     hits, asked = 0, 0
     for start, target in zip(starts.tolist(), targets.tolist(), strict=True):

@@ -10,6 +10,7 @@ import typer
 
 from cli.options.common import Json, RegistryUrl, Threads
 from cli.options.group import command, option
+from cli.options.item_table import ItemTable
 from cli.options.mlflow import Mlflow, tracking_uri
 from cli.options.reading import Data, Reading
 from cli.output import report, stderr
@@ -37,6 +38,7 @@ def train(
     data: Data,
     registry: RegistryUrl,
     read: Reading,
+    item_table: ItemTable,
     items: Annotated[
         Path | None,
         option(metavar="PATH", help="Attributes and prices of the items; new ones are listed from their first day."),
@@ -148,12 +150,18 @@ def train(
         preference=preference or None,
         typed=typed or None,
     )
+    codes = item_table.config()
+    if codes is not None and items is not None and tower:
+        raise ConfigError(
+            "--items-as codes items by the sessions they were in, with no room for attributes: leave out --items, or "
+            "--items-as, or add --no-tower"
+        )
     request = TrainRequest(
         data=data,
         items=items,
         valid=valid,
         registry=registry,
-        preset=chosen if tower else replace(chosen, tower=None),
+        preset=chosen if tower and codes is None else replace(chosen, tower=None, codes=codes),
         min_support=min_support,
         resume=resume,
         checkpoint_dir=checkpoint_dir,

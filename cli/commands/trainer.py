@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,7 @@ import typer
 
 from cli.options.common import Json, RegistryUrl, Variant
 from cli.options.group import command, option
+from cli.options.item_table import ItemTable
 from cli.options.kafka import Kafka
 from cli.options.mlflow import Mlflow, tracking_uri
 from cli.options.reading import Reading
@@ -31,6 +33,7 @@ def trainer(
     kafka: Kafka,
     registry: RegistryUrl,
     read: Reading,
+    item_table: ItemTable,
     once: Annotated[
         bool, option("--once", help="Read what is there, run one cycle, end.", rich_help_panel=WHEN)
     ] = False,
@@ -135,7 +138,7 @@ def trainer(
     from stream.ops.signals import StopSignal
     from stream.ops.web import WebServer
 
-    named(preset)
+    replace(named(preset), codes=item_table.config())  # refused before anything is waited for
     local = "://" not in registry
     if not local and (store is None or work is None):
         raise ConfigError(
@@ -147,6 +150,7 @@ def trainer(
         work=str(work or Path(registry) / ".trainer"),
         variant=variant,
         preset=preset,
+        codes=item_table.config(),
         seed=seed,
         max_seconds=max_seconds,
         warm=warm,

@@ -5,7 +5,10 @@
     popularity.npy  clicks of each item in the training window, for the fallback list
     tower.onnx      features -> vector of an item that the vocabulary lacks, where the model has an item tower
     features.json   what its features stand for
+    known.npy       features that its items had, by which changed ones are found
     vectors.npy     unit vectors of the items, for similar items
+    codes.npy       codes of the items, where the graph ends at a session's vector (export/codes/codes.py)
+    books.npy       what they stand for
     manifest.json   what it is, and sha256 and size of the others
 
 V is the number of items.
@@ -26,12 +29,14 @@ from numpy.typing import NDArray
 from export.bundle.files import open_regular, read_small, sha256_of
 from export.bundle.manifest import FileEntry, Manifest
 from export.bundle.vocabulary import Vocabulary
+from export.codes.codes import BOOKS, CODES, ItemCodes
 from export.errors import BundleError
 from export.items.features import FeatureVocabulary
 
 __all__ = [
     "FEATURES",
     "ITEMS",
+    "KNOWN",
     "MANIFEST",
     "MAX_MANIFEST",
     "MODEL",
@@ -53,12 +58,19 @@ ITEMS = "items.json"
 POPULARITY = "popularity.npy"
 TOWER = "tower.onnx"
 FEATURES = "features.json"
+KNOWN = "known.npy"
 VECTORS = "vectors.npy"
 MANIFEST = "manifest.json"
 MAX_MANIFEST = 16 << 20  # bytes; real ones have a few thousand
 REQUIRED = (MODEL, ITEMS, POPULARITY)
 _OF_TOWER = (TOWER, FEATURES)
-OPTIONAL = (*_OF_TOWER, VECTORS)  # there if the manifest says so; a release that does not know them serves without
+_OF_CODES = (CODES, BOOKS)
+OPTIONAL = (
+    *_OF_TOWER,
+    KNOWN,
+    VECTORS,
+    *_OF_CODES,
+)  # there if the manifest says so; a release that does not know them serves without
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -73,7 +85,9 @@ class Bundle:
     manifest_sha256: str  # of manifest.json, which an announcement carries
     tower_path: Path | None = None  # of the graph that gives an item without clicks its vector
     features: FeatureVocabulary | None = None  # what that graph is fed with
+    known_path: Path | None = None  # of the features of its items (`export/ranking/known_features.py`)
     vectors_path: Path | None = None  # of the items' unit vectors, for similar items (`export/ranking/similar.py`)
+    codes: ItemCodes | None = None  # of a coded model, whose graph ends at a session's vector; None: of a dense one
 
     @property
     def version(self) -> str:
@@ -90,18 +104,23 @@ def write_bundle(
     manifest: Manifest,
     tower_file: Path | str | None = None,
     features: FeatureVocabulary | None = None,
+    known_file: Path | str | None = None,
     vectors_file: Path | str | None = None,
+    codes_in: Path | str | None = None,
 ) -> Bundle:
     """Write a bundle into `directory` (made if absent) and return it as read back; `manifest.files` is filled in here.
 
-    popularity (V,) int64: clicks of catalogue ids 1..V. tower_file and features: both, or neither. vectors_file: what
-    `export.ranking.similar.write_vectors` wrote. The manifest is written last, so that an interrupted write is never a
-    valid bundle. ValueError when the parts don't fit each other; BundleError `write_failed` when the disk does not take
-    it.
+    popularity (V,) int64: clicks of catalogue ids 1..V. tower_file and features: both, or neither. known_file: what
+    `export.ranking.known_features.write_known` wrote. vectors_file: what `export.ranking.similar.write_vectors` wrote.
+    codes_in: the folder that `ItemCodes.save` wrote into, where the manifest has an `item_table`. The manifest is
+    written last, so that an interrupted write is never a valid bundle. ValueError when the parts don't fit each other;
+    BundleError `write_failed` when the disk does not take it.
     """
     _check_fit(vocabulary, popularity, manifest)
     if (tower_file is None) != (features is None):
         raise ValueError("a tower needs its features, and features a tower")
+    if (codes_in is None) != (manifest.item_table is None):
+        raise ValueError("codes need a manifest that says so, and a manifest that says so codes")
     target = Path(directory)
     try:
         target.mkdir(parents=True, exist_ok=True)
@@ -112,9 +131,14 @@ def write_bundle(
             _copy(Path(tower_file), target / TOWER)
             (target / FEATURES).write_bytes(features.to_bytes())
             names += _OF_TOWER
-        if vectors_file is not None:
-            _copy(Path(vectors_file), target / VECTORS)
-            names += (VECTORS,)
+        for given, name in ((known_file, KNOWN), (vectors_file, VECTORS)):
+            if given is not None:
+                _copy(Path(given), target / name)
+                names += (name,)
+        if codes_in is not None:
+            for name in _OF_CODES:  # a bundle written again in its place has them mapped into memory: files, not arrays
+                _copy(Path(codes_in) / name, target / name)
+            names += _OF_CODES
         (target / ITEMS).write_bytes(vocabulary.to_bytes())
         (target / POPULARITY).write_bytes(_npy(popularity))
         files = {name: _entry(target / name) for name in names}
@@ -149,7 +173,9 @@ def load_bundle(path: Path | str) -> Bundle:
         manifest_sha256=hashlib.sha256(content).hexdigest(),
         tower_path=directory / TOWER if has_tower else None,
         features=_features(_read(directory / FEATURES, _expected(FEATURES, manifest).bytes)) if has_tower else None,
+        known_path=directory / KNOWN if has_tower and KNOWN in names else None,
         vectors_path=directory / VECTORS if VECTORS in names else None,
+        codes=_codes(directory, manifest),
     )
 
 
@@ -252,6 +278,22 @@ def _vocabulary(content: bytes, manifest: Manifest) -> Vocabulary:
     if len(vocabulary) != manifest.items:
         raise BundleError("bad_vocabulary", f"{ITEMS} has {len(vocabulary)} items, the manifest says {manifest.items}")
     return vocabulary
+
+
+def _codes(directory: Path, manifest: Manifest) -> ItemCodes | None:
+    stated = manifest.item_table
+    if stated is None:
+        return None
+    for name in _OF_CODES:
+        _expected(name, manifest)
+    codes = ItemCodes.load(directory, items=manifest.items)
+    if (codes.splits, codes.code_bits) != (stated.splits, stated.code_bits):
+        raise BundleError(
+            "bad_codes",
+            f"{CODES} has {codes.splits} codes of {codes.code_bits} bits an item, the manifest says {stated.splits} of "
+            f"{stated.code_bits}",
+        )
+    return codes
 
 
 def _features(content: bytes) -> FeatureVocabulary:

@@ -1,6 +1,6 @@
 """The manifest of a bundle: what the model is, what it was trained on, and the hash of every file beside it."""
 
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import msgspec
 import numpy as np
@@ -11,6 +11,7 @@ __all__ = [
     "FORMAT_VERSION",
     "MAX_WINDOW",
     "UNPUBLISHED",
+    "Coded",
     "FileEntry",
     "Lineage",
     "Manifest",
@@ -66,6 +67,15 @@ class Lineage(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float = 0.0  # that the cycle took, in the run of it that published
 
 
+class Coded(msgspec.Struct, frozen=True, kw_only=True):
+    """The items of a model that has codes of them (export/codes/codes.py), in `codes.npy` and `books.npy`."""
+
+    splits: int  # m, codes an item
+    code_bits: int  # b, bits a code
+    made_by: str  # what the codes were made of: svd, bpr or random
+    form: Literal["codes"] = "codes"  # any other is of a later release
+
+
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """The content of `manifest.json`. Unknown fields are ignored: a newer writer of this format stays readable."""
 
@@ -83,6 +93,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     parity: dict[str, Any]  # how closely the graph agrees with PyTorch
     libraries: dict[str, str]  # library -> version that trained and exported
     lineage: Lineage | None = None  # None: of a release that kept none
+    item_table: Coded | None = None  # None: dense, inside the graph
     files: dict[str, FileEntry] = {}  # every other file of the bundle
 
     def to_bytes(self) -> bytes:

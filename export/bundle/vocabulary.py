@@ -8,13 +8,15 @@ call of the interpreter keeps every other thread waiting.
 
 import re
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain, repeat
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, islice, repeat
 from typing import Any
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
+
+from export.bundle.packed import PackedIndex, PackedStrings
 
 __all__ = ["PAD", "Vocabulary"]
 
@@ -22,6 +24,8 @@ _STEP = 4_096  # items handled without a pause, in about half a millisecond
 _PAUSE_S = 0.0002  # long enough for a waiting thread to go on
 _BETWEEN = re.compile(rb'[^\[,\\\s]","')  # the end of one string and the start of the next, no doubt about it
 _PART = 32 * _STEP  # bytes of JSON read without a pause
+
+_PACKED_FROM = 200_000  # items that are kept as bytes: a third of a kilobyte each they would cost as objects
 
 PAD = 0  # the catalogue id that fills a row up to its length; never an item
 
@@ -33,15 +37,18 @@ class Vocabulary:
 
     def __init__(self, items: Iterable[str]) -> None:
         """Take the shop ids in catalogue order; ValueError unless they are distinct, non-empty strings."""
-        self.items: tuple[str, ...] = tuple(items)
-        self._index: dict[str, int] = {}
-        for start in _steps(len(self.items)):
-            part = self.items[start : start + _STEP]
-            if not all(isinstance(item, str) and item for item in part):
-                raise ValueError("the vocabulary holds something other than non-empty strings")
-            self._index.update(zip(part, range(start + PAD + 1, start + PAD + 1 + len(part)), strict=True))
-        if len(self._index) != len(self.items):
-            raise ValueError(f"the vocabulary names {len(self.items) - len(self._index)} items more than once")
+        checked = _checked(items)
+        first = tuple(islice(checked, _PACKED_FROM))
+        self.items: Sequence[str] = first
+        if len(first) < _PACKED_FROM:
+            self._index: Mapping[str, int] = _indexed(first)
+            repeated = len(first) - len(self._index)
+        else:
+            self.items = PackedStrings(chain(first, checked))
+            self._index = index = PackedIndex(self.items, PAD + 1)
+            repeated = index.repeated
+        if repeated:
+            raise ValueError(f"the vocabulary names {repeated} items more than once")
 
     def __len__(self) -> int:
         return len(self.items)
@@ -86,7 +93,8 @@ class Vocabulary:
 
     def to_bytes(self) -> bytes:
         """Return the content of `items.json`: a JSON list of the shop ids, UTF-8."""
-        return msgspec.json.encode(self.items)
+        parts = (self.items[start : start + _STEP] for start in range(0, len(self.items), _STEP))
+        return b"[" + b",".join(msgspec.json.encode(part)[1:-1] for part in parts) + b"]"
 
     @classmethod
     def from_bytes(cls, content: bytes) -> "Vocabulary":
@@ -95,6 +103,23 @@ class Vocabulary:
             return cls(chain.from_iterable(msgspec.json.decode(part, type=list[str]) for part in _parts(content)))
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise ValueError(f"not a JSON list of strings: {error}") from error
+
+
+def _checked(items: Iterable[str]) -> Iterator[str]:
+    waiting = iter(items)
+    while part := tuple(islice(waiting, _STEP)):
+        if not all(isinstance(item, str) and item for item in part):
+            raise ValueError("the vocabulary holds something other than non-empty strings")
+        yield from part
+
+
+def _indexed(items: Sequence[str]) -> dict[str, int]:
+    """Return the catalogue id of each item, one of those of equal ones."""
+    index: dict[str, int] = {}
+    for start in _steps(len(items)):
+        part = items[start : start + _STEP]
+        index.update(zip(part, range(start + PAD + 1, start + PAD + 1 + len(part)), strict=True))
+    return index
 
 
 def _steps(count: int) -> Iterator[int]:

@@ -17,7 +17,16 @@ from export.errors import ParityError
 from export.graph.onnx import export_onnx
 from export.graph.parity import check_parity, identical_share
 
-__all__ = ["INT8_FROM", "LEAST_IDENTICAL", "LEAST_SESSIONS", "MARGINS", "Scoring", "describe", "export_chosen"]
+__all__ = [
+    "INT8_FROM",
+    "LEAST_IDENTICAL",
+    "LEAST_SESSIONS",
+    "MARGINS",
+    "Scoring",
+    "describe",
+    "export_chosen",
+    "export_vectors",
+]
 
 Scoring = Literal["auto", "exact"]
 
@@ -65,8 +74,15 @@ def export_chosen(
     return exact if share is None else {**exact, **_compared(share, sessions)}
 
 
+def export_vectors(module: nn.Module, path: Path | str, *, window: int, items: int, seed: int = 0) -> dict[str, Any]:
+    """Write the graph of a coded model, which ends at the sessions' vectors; return and raise as `export_chosen`."""
+    return {**_export(module, Path(path), window=window, items=items, k=1, seed=seed), "scoring": "codes"}
+
+
 def describe(parity: dict[str, Any]) -> str:
     """Return in words which graph was chosen, and why."""
+    if parity["scoring"] == "codes":
+        return "scoring by codes, outside it"
     if "identical" not in parity:
         return "scoring exactly"
     counted = f"{parity['identical']:.2%} of {parity['identical_of']:,} lists are those of exact scoring"

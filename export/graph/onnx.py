@@ -15,14 +15,30 @@ import onnx
 import torch
 from torch import nn
 
-from export.bundle.interface import INPUTS, OUTPUTS, REQUIRED_INPUTS, REQUIRED_OUTPUTS, Port, in_order
+from export.bundle.interface import (
+    INPUTS,
+    OUTPUTS,
+    REQUIRED_INPUTS,
+    REQUIRED_OUTPUTS,
+    VECTOR_INPUTS,
+    VECTOR_OUTPUTS,
+    Port,
+    in_order,
+)
 from export.bundle.vocabulary import PAD
 from export.errors import ConfigError, ParityError
 
 __all__ = ["export_onnx", "ports_of"]
 
 _OPSET = 18  # every operator used, and read by every ONNX Runtime since 1.14
-_EXAMPLE = {"B": 3, "E": 2, "C": 5, "A": 6, "X": 7}  # a traced dimension of 0 or 1 would be baked in as a constant
+_EXAMPLE = {
+    "B": 3,
+    "E": 2,
+    "C": 5,
+    "A": 6,
+    "X": 7,
+    "R": 8,
+}  # 0 or 1 would be baked in as a constant
 _EXAMPLE_L = 4  # or the window, where that is shorter
 
 
@@ -32,7 +48,8 @@ def export_onnx(serving: nn.Module, path: Path | str, *, window: int) -> None:
     serving: module in any mode, `forward(ids int32 (B, L), exclude int32 (B, E), k int64 ()) -> (top_ids int32 (B, K),
     top_scores float32 (B, K))`, ids right-padded with 0, 1 <= L <= window, E >= 1, 1 <= K <= V. One that takes or gives
     more says so by its attributes `inputs` and `outputs`, names of ports in the order of `INPUTS` and `OUTPUTS`, and
-    `hidden` where it takes vectors. It is exported in evaluation mode and put back.
+    `hidden` where it takes vectors. One that gives `vectors` alone needs only ids. It is exported in evaluation mode
+    and put back.
     ConfigError when the window is under 2 (such a graph could not have a dynamic length); ParityError when the
     module can't be translated with B, L, E and K dynamic.
     """
@@ -52,10 +69,12 @@ def export_onnx(serving: nn.Module, path: Path | str, *, window: int) -> None:
 
 def ports_of(serving: nn.Module) -> tuple[tuple[Port, ...], tuple[Port, ...]]:
     """Return the inputs and the outputs of a serving module. ParityError where it names what there is not."""
+    inputs, outputs = getattr(serving, "inputs", REQUIRED_INPUTS), getattr(serving, "outputs", REQUIRED_OUTPUTS)
+    ends_early = tuple(outputs) == VECTOR_OUTPUTS
     try:
         return (
-            in_order(getattr(serving, "inputs", REQUIRED_INPUTS), INPUTS, REQUIRED_INPUTS),
-            in_order(getattr(serving, "outputs", REQUIRED_OUTPUTS), OUTPUTS, REQUIRED_OUTPUTS),
+            in_order(inputs, INPUTS, VECTOR_INPUTS if ends_early else REQUIRED_INPUTS),
+            in_order(outputs, OUTPUTS, VECTOR_OUTPUTS if ends_early else REQUIRED_OUTPUTS),
         )
     except ValueError as error:
         raise ParityError(f"the ports of {type(serving).__name__}: {error}") from error
@@ -82,8 +101,9 @@ def _translate(serving: nn.Module, window: int) -> onnx.ModelProto:
             verbose=False,
         )
     assert program is not None, "the dynamo exporter returns a program"
-    _check_interface(program.model_proto, inputs, outputs)
-    return program.model_proto
+    proto: onnx.ModelProto = program.model_proto  # made anew each time it is asked for, weights and all
+    _check_interface(proto, inputs, outputs)
+    return proto
 
 
 def _as_taken(serving: nn.Module, shapes: Sequence[dict[int, Any]]) -> tuple[Any, ...]:

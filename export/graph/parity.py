@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from export.bundle.bundle import Bundle
-from export.bundle.interface import INPUTS, REQUIRED_OUTPUTS, Port, feeds
+from export.bundle.interface import INPUTS, REQUIRED_OUTPUTS, VECTOR_OUTPUTS, Port, feeds
 from export.bundle.vocabulary import PAD
 from export.errors import ConfigError, ParityError
 from export.events import KINDS
@@ -59,7 +59,8 @@ def check_parity(
 
     serving: the module that was exported, on any device, as `export_onnx` describes it; items: V; k: places compared.
     Ids must agree in order; they may differ only where PyTorch's scores tie within `tolerance`, and every score must be
-    within `tolerance` (absolute and relative). ParityError with the figures otherwise.
+    within `tolerance` (absolute and relative). Of a graph that ends at the sessions' vectors these must be, and k is
+    not compared. ParityError with the figures otherwise.
     """
     if k < 1 or window < 1 or items < 1:
         raise ConfigError("window, items and k must be positive")
@@ -67,13 +68,19 @@ def check_parity(
     random = np.random.default_rng(seed)
     compared, shapes, worst, swapped = 0, 0, 0.0, 0
     ports, outputs = ports_of(serving)
+    ranks = tuple(port.name for port in outputs) != VECTOR_OUTPUTS
     places = min(k + 1, items)  # one more, to see whether it ties with the last that is compared
     for ids, exclude in _inputs(random, window, items):
-        given = {**_others(random, ports, ids, items, getattr(serving, "hidden", 1)), "ids": ids, "exclude": exclude}
-        fed = feeds(ports, {**given, "k": np.array(places, dtype=np.int64)})
+        given = {**_others(random, ports, ids, items, getattr(serving, "hidden", 1)), "ids": ids}
+        if ranks:
+            given |= {"exclude": exclude, "k": np.array(places, dtype=np.int64)}
+        fed = feeds(ports, given)
         expected, found = _run_torch(serving, fed), session.run([port.name for port in outputs], fed)
-        difference, swaps = _compare(expected, found, exclude, k, tolerance)
-        _compare_others(outputs, expected, found, tolerance)
+        if ranks:
+            difference, swaps = _compare(expected, found, exclude, k, tolerance)
+            _compare_others(outputs, expected, found, tolerance)
+        else:
+            difference, swaps = _compare_vectors(expected[0], found[0], tolerance), 0
         compared, shapes, worst, swapped = compared + len(ids), shapes + 1, max(worst, difference), swapped + swaps
     return ParityReport(
         lists=compared, shapes=shapes, k=k, tolerance=tolerance, max_score_difference=worst, swapped=swapped
@@ -150,6 +157,7 @@ def _others(
         "kinds": np.where(ids == PAD, 0, kinds).astype(np.int32),
         "preference": random.random(batch, dtype=np.float32),
         "fresh": fresh,
+        "rows": random.integers(PAD, items, size=1 + batch % 6, dtype=np.int32, endpoint=True),
     }
     return {name: value for name, value in every.items() if name in names and value is not None}
 
@@ -172,7 +180,7 @@ def _run_torch(serving: nn.Module, fed: Mapping[str, NDArray[Any]]) -> list[NDAr
             outputs = serving(*(torch.from_numpy(array).to(device) for array in fed.values()))
     finally:
         serving.train(training)
-    return [output.cpu().numpy() for output in outputs]
+    return [output.cpu().numpy() for output in ((outputs,) if isinstance(outputs, torch.Tensor) else outputs)]
 
 
 def _compare_others(
@@ -180,10 +188,10 @@ def _compare_others(
 ) -> None:
     """ParityError where a list's scores agree but what else the graph gives does not."""
     for port, ours, theirs in zip(outputs, expected, found, strict=True):
-        if port.name == "also_scores":
+        if port.name in ("also_scores", "fresh_scores", "row_vectors"):
             allowed = tolerance * np.maximum(1.0, np.where(np.isfinite(ours), np.abs(ours), 1.0))
             if ours.shape != theirs.shape or not (_difference(ours, theirs) <= allowed).all():
-                raise ParityError(f"also_scores differ, at shape {ours.shape}")
+                raise ParityError(f"{port.name} differ, at shape {ours.shape}")
         if port.name == "top_interests" and ours.shape != theirs.shape:
             raise ParityError(f"top_interests have shape {theirs.shape} in the graph, {ours.shape} in PyTorch")
 
@@ -213,6 +221,19 @@ def _compare(
     if wrong.any():
         raise ParityError(f"{wrong.sum()} of {wrong.size} ids differ where scores don't tie, at shape {shape}")
     return worst, int(swapped.sum())
+
+
+def _compare_vectors(expected: NDArray[np.float32], found: NDArray[np.float32], tolerance: float) -> float:
+    """Return the largest difference of the vectors (B, H); ParityError where it is too large."""
+    if found.shape != expected.shape:
+        raise ParityError(f"vectors have shape {found.shape} in the graph, {expected.shape} in PyTorch")
+    difference = _difference(expected, found)
+    worst = float(difference.max())
+    if not (difference <= tolerance * np.maximum(1.0, np.abs(expected))).all():
+        raise ParityError(
+            f"vectors differ by up to {worst:.3g}, more than {tolerance:g} allowed, at shape {expected.shape}"
+        )
+    return worst
 
 
 def _difference(left: NDArray[np.float32], right: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -23,8 +23,8 @@ class PopularityRanker:
 
     def __init__(self, bundle: Bundle) -> None:
         self.bundle = bundle
-        self._by_popularity = np.argsort(-bundle.popularity, kind="stable") + 1  # (V,) catalogue ids
-        self._shares = bundle.popularity / max(1, int(bundle.popularity.sum()))  # (V,) of all clicks
+        self._by_popularity = (np.argsort(-bundle.popularity, kind="stable") + 1).astype(np.int32)  # (V,) catalogue ids
+        self._clicks = max(1, int(bundle.popularity.sum()))
 
     @property
     def version(self) -> str:
@@ -41,7 +41,7 @@ class PopularityRanker:
         barred = frozenset(exclude)
         first = self._by_popularity[: k + len(barred)]
         names = map(self.bundle.vocabulary.items.__getitem__, (first - 1).tolist())
-        shares = zip(names, self._shares[first - 1].tolist(), strict=True)
+        shares = zip(names, (self.bundle.popularity[first - 1] / self._clicks).tolist(), strict=True)
         return RankedList([(name, share) for name, share in shares if name not in barred][:k], True)
 
     def rank_items(

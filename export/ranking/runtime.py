@@ -13,7 +13,17 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from export.bundle.bundle import Bundle
-from export.bundle.interface import INPUTS, OUTPUTS, REQUIRED_INPUTS, REQUIRED_OUTPUTS, Port, feeds, in_order
+from export.bundle.interface import (
+    INPUTS,
+    OUTPUTS,
+    REQUIRED_INPUTS,
+    REQUIRED_OUTPUTS,
+    VECTOR_INPUTS,
+    VECTOR_OUTPUTS,
+    Port,
+    feeds,
+    in_order,
+)
 from export.errors import BundleError, ProviderUnavailable
 from export.providers import Provider
 
@@ -51,6 +61,8 @@ class Ran(NamedTuple):
     scores: NDArray[np.float32]  # (B, K)
     also: NDArray[np.float32] | None = None  # (B, C)
     interests: NDArray[np.int32] | None = None  # (B, K)
+    fresh: NDArray[np.float32] | None = None  # (B, X)
+    rows: NDArray[np.float32] | None = None  # (R, H)
 
 
 class GraphRunner:
@@ -69,6 +81,7 @@ class GraphRunner:
         shapes = {value.name: value.shape for value in self._session.get_inputs()}
         self.hidden = int(shapes["fresh"][1]) if "fresh" in shapes else 0  # H of fresh items; 0: it takes none
         self.takes = frozenset(shapes)  # names of inputs
+        self.row_cells = len(bundle.vocabulary)  # numbers that a run holds for each session beside its activations
         self.has_interests = "top_interests" in self._outputs  # it says which interest each item came from
 
     @property
@@ -87,16 +100,22 @@ class GraphRunner:
         given: dict[str, NDArray[Any]] = {"ids": ids, "exclude": exclude, "k": np.array(k, dtype=np.int64), **others}
         if "k" not in self.takes:
             del given["k"]
-        fed = feeds(self._inputs, given, self.hidden)
-        found = self._run_on_cuda(fed) if self._on_cuda else self._session.run(self._outputs, fed)
-        by_name = dict(zip(self._outputs, found, strict=True))
+        by_name = self._run(given)
         interests = by_name.get("top_interests")
         return Ran(
             by_name["top_ids"][:, :k],
             by_name["top_scores"][:, :k],
             by_name.get("also_scores"),
             None if interests is None else interests[:, :k],
+            by_name.get("fresh_scores"),
+            by_name.get("row_vectors"),
         )
+
+    def _run(self, given: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """Return the outputs by their names; ValueError where the graph has no such port."""
+        fed = feeds(self._inputs, given, self.hidden)
+        found = self._run_on_cuda(fed) if self._on_cuda else self._session.run(self._outputs, fed)
+        return dict(zip(self._outputs, found, strict=True))
 
     def _run_on_cuda(self, fed: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
         binding = self._session.io_binding()  # only ids go to the GPU, only the lists come back
@@ -158,9 +177,11 @@ def _check_interface(session: Any, bundle: Bundle) -> tuple[tuple[Port, ...], li
     """Return the inputs, and the names of the outputs; an earlier release exported lists of one length, without `k`."""
     inputs, outputs = session.get_inputs(), session.get_outputs()
     try:
-        required = tuple(name for name in REQUIRED_INPUTS if name != "k")
+        required = tuple(name for name in REQUIRED_INPUTS if name != "k") if bundle.codes is None else VECTOR_INPUTS
         ports = in_order([value.name for value in inputs], INPUTS, required)
-        results = in_order([value.name for value in outputs], OUTPUTS, REQUIRED_OUTPUTS)
+        results = in_order(
+            [value.name for value in outputs], OUTPUTS, REQUIRED_OUTPUTS if bundle.codes is None else VECTOR_OUTPUTS
+        )
     except ValueError as error:
         raise BundleError("bad_model", f"the inputs or outputs of {bundle.onnx_path}: {error}") from error
     for port, value in zip((*ports, *results), (*inputs, *outputs), strict=True):

@@ -6,10 +6,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from model.codes.make import training_codes
 from model.config import Preset
 from model.data.known_items import ItemFeatures
 from model.data.log import SessionLog
+from model.learn import checkpoint
 from model.learn.distributed import ALONE, Team
+from model.learn.needs import require_room
 from model.learn.train import Trained, train
 from model.learn.validation import validate
 from model.machine.memory import release_memory
@@ -35,11 +38,16 @@ def train_preset(
 ) -> Trained:
     """Train every encoder of `preset`, one after the other, and return them together.
 
-    The time limit is shared out among the encoders. Arguments and errors are those of `model.learn.train.train`; the
-    checkpoints of a committee lie in folders of their own, for `init_from` likewise.
+    The time limit is shared out among the encoders. Arguments and errors are those of `model.learn.train.train`, and
+    ConfigError where memory or disk won't do; the checkpoints of a committee lie in folders of their own, for
+    `init_from` likewise.
     """
+    require_room(preset, log, directory, on_progress)
     members = preset.members()
     alone, trained = len(members) == 1, []
+    first = None if init_from is None or alone else init_from / MEMBER.format(1)
+    kept = alone and resume and directory is not None and checkpoint.exists(directory)
+    codes = training_codes(log, preset, team, on_progress, init_from=first or init_from, kept=kept)
     for number, member in enumerate(members, start=1):
         folder = "" if alone else MEMBER.format(number)
         release_memory()  # of the log's reading, or of the member before
@@ -55,6 +63,7 @@ def train_preset(
                 on_progress=on_progress if alone else _Named(on_progress, f"{number}/{len(members)}"),
                 team=team,
                 items=items,
+                codes=codes,
             )
         )
     if alone:

@@ -5,8 +5,9 @@ Legend: V catalogue ids, H hidden width, U rows touched by a step.
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
@@ -47,7 +48,7 @@ class Optimizer:
 
     def __init__(self, encoder: Encoder, config: TrainConfig, *, lazy: bool) -> None:
         self.config, self.lazy = config, lazy
-        table = encoder.items.weight
+        table = encoder.weight
         weights = [weight for weight in encoder.parameters() if not (lazy and weight is table)]
         self.rule: torch.optim.Optimizer
         if config.rule == "adagrad":
@@ -126,6 +127,18 @@ class Average:
             kept = weight.clone()
             weight.copy_(mean)
             mean.copy_(kept)
+
+    @contextlib.contextmanager
+    def in_place(self) -> Iterator[None]:
+        """Have the average in the place of the weights while the block lasts, once there is one."""
+        if not self.updates:
+            yield
+            return
+        self.swap()
+        try:
+            yield
+        finally:
+            self.swap()
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a checkpoint needs."""

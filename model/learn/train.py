@@ -9,23 +9,23 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
-from export.bundle.vocabulary import PAD
+from model.codes.make import training_codes
 from model.config import Preset
 from model.data.known_items import ItemFeatures
 from model.data.log import SessionLog
 from model.errors import CheckpointError, Interrupted, TrainingError
 from model.evaluate.metrics import MAIN, SECOND
 from model.learn import checkpoint
-from model.learn.batch import Batch, is_everything, touched_rows
 from model.learn.distributed import ALONE, Team
 from model.learn.draws import Draws
 from model.learn.feedback import extra_of
@@ -33,8 +33,8 @@ from model.learn.losses.interest_loss import interest_loss
 from model.learn.losses.loss import candidate_loss, own_negatives_loss
 from model.learn.losses.matmul import Products
 from model.learn.losses.objectives import RowLoss
-from model.learn.negatives import Candidates
 from model.learn.optimizer import Average, Optimizer, is_lazy
+from model.learn.rows import Seen, seen_by, signs_of
 from model.learn.seeds import DROPOUT, IDS, seed_of
 from model.learn.validation import validate
 from model.learn.warm_start import features_of, start_from
@@ -42,7 +42,6 @@ from model.machine.interrupt import noting_end_signals
 from model.machine.threads import use_threads
 from model.nets.encoder import Encoder
 from model.nets.encoders import new_encoder
-from model.nets.tower import vectors_of_step
 from model.reports.progress import OnProgress, Progress, ignore
 
 __all__ = ["Trained", "Trainer", "train"]
@@ -78,8 +77,12 @@ class Trainer:
         on_progress: OnProgress = ignore,
         team: Team = ALONE,
         items: ItemFeatures | None = None,
+        codes: NDArray[np.uint8] | None = None,
     ) -> None:
-        """`run` names data and options: a checkpoint of another run is refused. TrainingError for an empty log."""
+        """`run` names data and options: a checkpoint of another run is refused. TrainingError for an empty log.
+
+        codes (V + 1, m): of the items, of a preset with codes; None: made of the log.
+        """
         if log.sessions == 0:
             raise TrainingError("the training log has no session of at least 2 clicks: nothing can be learned")
         config = preset.train
@@ -87,11 +90,13 @@ class Trainer:
         self.directory, self.on_progress, self.team = directory, on_progress, team
         use_threads(config.threads)
         self.device = torch.device(config.device)
-        self.encoder = new_encoder(preset, len(log.vocabulary), items).to(self.device)
+        codes = training_codes(log, preset, team, on_progress) if codes is None else codes
+        self.encoder = new_encoder(preset, len(log.vocabulary), items, codes).to(self.device)
         self.steps, self.total = config.steps(log.sessions)  # of an epoch, of the whole training
         self.draws = Draws(log, preset, device=self.device, team=team)
         self.products = Products(config.precision, self.device)
-        self.lazy = team.size == 1 and not self.draws.everything and is_lazy(config, **self.draws.reach())
+        may_be_lazy = team.size == 1 and not self.draws.everything and preset.codes is None
+        self.lazy = may_be_lazy and is_lazy(config, **self.draws.reach())
         self.optimizer = Optimizer(self.encoder, config, lazy=self.lazy)
         self.average = Average(self.encoder.parameters(), config.ema) if config.ema else None
         self.step, self.seconds, self.loss_sum = 0, 0.0, 0.0
@@ -169,48 +174,49 @@ class Trainer:
         rate = self.optimizer.set_rate(self.step, done)
         self.optimizer.zero_grad()
         batch, candidates = self.draws.draw(self.team.share(chosen), step=self.step, sampler=comparison.sampler)
-        rows: Tensor = self.encoder.items.weight
-        ids: Tensor | None = None
-        if self.lazy or (self.encoder.tower is not None and not is_everything(candidates)):
-            ids, batch, candidates = touched_rows(batch, candidates)
-            rows = rows.detach()[ids].requires_grad_() if self.lazy else functional.embedding(ids, rows, PAD)
         seed = seed_of(self.preset.train.seed, IDS, self.step, self.team.rank)
-        table = vectors_of_step(self.encoder.tower, rows, ids, seed)
-        loss = self.batch_loss(batch, candidates, table, comparison.row_loss)
+        seen = seen_by(self.encoder, batch, candidates, lazy=self.lazy, seed=seed)
+        loss = self.batch_loss(seen, comparison.row_loss)
         loss.backward()  # type: ignore[no-untyped-call]
         grads = [weight.grad for weight in self.encoder.parameters() if weight.grad is not None]
         value, stop = self.team.average_(grads, positions=len(batch.asked()[0]), loss=float(loss.detach()), stop=stop)
         self.optimizer.step()
-        if self.lazy and ids is not None:
-            assert rows.grad is not None, "every step reaches some item"
-            self.optimizer.step_rows(self.encoder.items.weight, ids[1:], rows.grad[1:], step=self.step, rate=rate)
+        if seen.rows is not None and seen.ids is not None:
+            assert seen.rows.grad is not None, "every step reaches some item"
+            self.optimizer.step_rows(self.encoder.table, seen.ids[1:], seen.rows.grad[1:], step=self.step, rate=rate)
         return value, stop
 
-    def batch_loss(self, batch: Batch, candidates: Candidates | Tensor, table: Tensor, row_loss: RowLoss) -> Tensor:
-        """Return the mean loss of a batch, with this step's dropout; ids are rows of `table` (rows, H)."""
+    def batch_loss(self, seen: Seen, row_loss: RowLoss) -> Tensor:
+        """Return the mean loss of what a step sees, with this step's dropout."""
         seed, encoder = self.preset.train.seed, self.encoder
+        batch, candidates, table = seen.batch, seen.candidates, seen.table
         encoder.train()
         rank = self.team.rank
         for number, dropout in enumerate((encoder.dropout, encoder.input_dropout)):
             dropout.begin_step(seed_of(seed, DROPOUT, self.step, *([rank, number] if rank or number else [])))
         with self.products.autocast():
-            hidden = encoder(batch, None if table is encoder.items.weight else table).float()  # (T, H)
+            hidden = encoder(batch, seen.inputs).float()  # (T, H)
             pooled = None if encoder.interests is None else encoder.interests.causal(hidden, batch)
         if batch.read is not None:
             hidden = hidden.index_select(0, batch.read)  # (Q, H)
         (targets, sessions), (extra, share) = batch.asked(), extra_of(batch, self.preset)
         if isinstance(candidates, Tensor):
+            assert isinstance(table, Tensor), "what each position draws for itself is gathered"
             return own_negatives_loss(hidden, table, targets, candidates, row_loss, extra, share=share)
-        args = (hidden, table, targets, sessions, candidates, row_loss)
         if pooled is not None:  # a preset with interests knows no feedback: every position asks
-            return interest_loss(pooled, *args[1:], preset=self.preset, products=self.products)
-        return candidate_loss(*args, top=self.preset.negatives.top, products=self.products, extra=extra)
+            assert isinstance(table, Tensor), "a preset with interests has no codes"
+            args = (table, targets, sessions, candidates, row_loss)
+            return interest_loss(pooled, *args, preset=self.preset, products=self.products)
+        negatives, products = self.preset.negatives, self.products
+        return candidate_loss(
+            hidden, table, targets, sessions, candidates, row_loss, top=negatives.top, products=products, extra=extra
+        )
 
     def end_epoch(self) -> None:
         """Validate, keep the weights if they are the best so far, save. TrainingError where they are not finite."""
         if not all(bool(weight.isfinite().all()) for weight in self.encoder.parameters()):
             raise TrainingError(f"the weights are not finite after step {self.step}: lower the learning rate")
-        with self.averaged():
+        with contextlib.nullcontext() if self.average is None else self.average.in_place():
             figures = self.validate()
             if self.best is None or _quality(figures) >= _quality(self.best["metrics"]):
                 weights = {name: value.detach().cpu().clone() for name, value in self.encoder.state_dict().items()}
@@ -226,17 +232,6 @@ class Trainer:
         self.team.same_on_all(state)
         figures: dict[str, float] = state[0]
         return figures
-
-    @contextlib.contextmanager
-    def averaged(self) -> Iterator[None]:
-        """Have the average of the weights in the encoder while the block lasts, where there is one."""
-        if self.average is not None and self.average.updates:
-            self.average.swap()
-        try:
-            yield
-        finally:
-            if self.average is not None and self.average.updates:
-                self.average.swap()
 
     def report(self, stage: str, figures: Mapping[str, float] | None = None) -> None:
         """Tell `on_progress` where training stands."""
@@ -336,15 +331,19 @@ def train(
     on_progress: OnProgress = ignore,
     team: Team = ALONE,
     items: ItemFeatures | None = None,
+    codes: NDArray[np.uint8] | None = None,
 ) -> Trained:
     """Train one encoder on `log`, choosing on `valid` (same vocabulary); checkpoints go into `directory`.
 
     `init_from` is the checkpoint directory of an earlier training, whose item rows and layers this one starts with.
-    items: what is known of the items of the log, for the preset's tower. Raises TrainingError and CheckpointError.
+    items, codes: as `Trainer` takes them. Raises TrainingError and CheckpointError.
     """
-    trainer = Trainer(log, valid, preset, run=run, directory=directory, on_progress=on_progress, team=team, items=items)
+    if codes is None and init_from is not None:
+        codes = training_codes(log, preset, init_from=init_from)
+    more: dict[str, Any] = {"on_progress": on_progress, "team": team, "items": items, "codes": codes}
+    trainer = Trainer(log, valid, preset, run=run, directory=directory, **more)
     if not (resume and trainer.resume()) and init_from is not None:
         start_from(trainer.encoder, log.vocabulary, init_from, log)
-    begins_at = trainer.step, float(trainer.encoder.items.weight.detach().double().sum())
+    begins_at = trainer.step, *signs_of(trainer.encoder)
     team.check_alike("the step and the weights they begin with (do they share the checkpoint folder?)", begins_at)
     return trainer.run()

@@ -13,12 +13,14 @@ Ranks count equal scores against the model: rank = number of items not scored lo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from export.bundle.vocabulary import PAD
 from model.config import EncoderConfig
 from model.data.log import SessionLog, gather_ranges
 from model.evaluate.metrics import CUTOFF, gains
@@ -27,6 +29,7 @@ from model.learn.feedback import with_kinds
 from model.learn.losses.matmul import Products
 from model.learn.masking import pack_prefixes_masked
 from model.learn.packing import Ints, PackedBatch, pack, pack_spans, position_shift, ranges
+from model.nets.coded import BLOCK, Coded, CodedItems
 from model.nets.encoder import Encoder
 from model.nets.plain import plain_all
 
@@ -58,27 +61,49 @@ def next_click_ranks(encoders: Sequence[Encoder], log: SessionLog, *, row: int) 
     """Return the rank (T,) of each prediction's target, in no set order; the encoders must be in eval mode."""
     typed = encoders[0].config.typed
     log = log if typed else log.wanted()
-    device = encoders[0].items.weight.device
-    products = Products("float32", device)  # bfloat16 makes ties, and ties count against the model
+    device = encoders[0].weight.device
     # Nothing that outlives a batch is allocated in the loop: small blocks kept between large freed ones took 4 GiB.
     ranks, done = torch.empty(len(log.predicted), dtype=torch.int64), 0
-    catalogue = torch.cat([encoder.items.weight[1:] for encoder in encoders], dim=1)  # (V, H of all)
-    rows = max(1, SCORES // (catalogue.shape[0] * max(1, encoders[0].config.interests)))
+    rank, rows = _ranking(encoders, device)
     batches = _typed_batches if typed else _batches
     for packed, predictions in batches(encoders[0].config, log, row):
         batch, chosen = to_tensors(packed, device), torch.from_numpy(predictions).to(device)
         hidden = torch.cat([encoder.vectors(batch)[chosen] for encoder in encoders], dim=-1)  # (T, [K,] H of all)
-        targets = batch.targets[chosen] - 1
+        targets = batch.targets[chosen]
         for part, target in zip(torch.split(hidden, rows), torch.split(targets, rows), strict=True):
-            scores = products.scores(part.flatten(0, -2), catalogue).view(len(part), -1, len(catalogue)).amax(dim=1)
-            ranks[done : done + part.shape[0]] = _ranks(scores, target)
+            ranks[done : done + part.shape[0]] = rank(part, target)
             done += part.shape[0]
     return ranks.numpy()
 
 
-def _ranks(scores: Tensor, targets: Tensor) -> Tensor:
-    own = scores.gather(1, targets.unsqueeze(1))  # (T, 1)
+def _ranking(encoders: Sequence[Encoder], device: torch.device) -> tuple[Callable[[Tensor, Tensor], Tensor], int]:
+    """Return what ranks targets (T,) by hidden (T, [K,] H of all), and how many of them at once."""
+    tables = [encoder.items.coded for encoder in encoders if isinstance(encoder.items, CodedItems)]
+    if tables:
+        return partial(_coded_ranks, tables), max(1, SCORES // min(BLOCK, tables[0].items))
+    catalogue = torch.cat([encoder.table[PAD + 1 :] for encoder in encoders], dim=1)  # (V, H of all)
+    products = Products("float32", device)  # bfloat16 makes ties, and ties count against the model
+    rows = max(1, SCORES // (catalogue.shape[0] * max(1, encoders[0].config.interests)))
+    return partial(_dense_ranks, products, catalogue), rows
+
+
+def _dense_ranks(products: Products, catalogue: Tensor, hidden: Tensor, targets: Tensor) -> Tensor:
+    scores = products.scores(hidden.flatten(0, -2), catalogue).view(len(hidden), -1, len(catalogue)).amax(dim=1)
+    own = scores.gather(1, targets.unsqueeze(1) - (PAD + 1))  # (T, 1)
     return scores.shape[1] - (scores < own).sum(dim=1)
+
+
+def _coded_ranks(tables: Sequence[Coded], hidden: Tensor, targets: Tensor) -> Tensor:
+    """The same of encoders that share their codes: their partial scores add up, and nothing as long as V is made."""
+    widths = [table.hidden for table in tables]
+    parts = zip(tables, torch.split(hidden, widths, dim=1), strict=True)
+    scored = torch.stack([table.partial(part) for table, part in parts]).sum(dim=0)  # (m * 2^b, T)
+    first = tables[0]
+    own = first.scores(scored, targets).diagonal()  # (T,) summed as those of the blocks are, to the last bit
+    lower = torch.zeros_like(targets)
+    for ids in first.blocks():
+        lower += (first.scores(scored, ids) < own).sum(dim=0)
+    return first.items - lower
 
 
 def _batches(config: EncoderConfig, log: SessionLog, row: int) -> Iterator[tuple[PackedBatch, Ints]]:

@@ -24,13 +24,15 @@ from model.config import EncoderConfig, TowerConfig
 from model.data.log import SessionLog
 from model.errors import CheckpointError
 from model.learn import checkpoint
+from model.nets.coded import CodedItems
 from model.nets.encoder import Encoder
 from model.nets.plain import TOWER
 from model.nets.tower import ItemTower
 
-__all__ = ["features_of", "start_from"]
+__all__ = ["BOOKS", "CODES", "features_of", "place_beside", "start_from"]
 
 ITEMS = "items.weight"
+CODES, BOOKS = "items.codes", "items.books"
 VALUES = "features.values.weight"
 _SESSIONS = 10_000  # looked at at a time: the rows of their clicks are in memory
 
@@ -56,6 +58,9 @@ def start_from(encoder: Encoder, vocabulary: Vocabulary, directory: Path, log: S
             f"{directory} holds another encoder ({other}): it can start a training of the preset {preset} only"
         )
     pairs = [(row, earlier.index(item)) for row, item in enumerate(vocabulary.items, start=1) if item in earlier]
+    if isinstance(encoder.items, CodedItems) or CODES in weights:
+        _start_coded(encoder, weights, pairs, directory)
+        return len(pairs)
     merged = encoder.state_dict()[ITEMS].clone()
     if pairs:
         new, old = torch.tensor(pairs).T
@@ -64,9 +69,21 @@ def start_from(encoder: Encoder, vocabulary: Vocabulary, directory: Path, log: S
         log = log.wanted()  # beside what nobody wanted is no place to begin
         known = np.zeros(len(vocabulary) + 1, bool)  # (V + 1,)
         known[[row for row, _ in pairs]] = True
-        _place_beside(merged, known, log)
+        place_beside(merged, known, log)
     encoder.load_state_dict({**weights, ITEMS: merged})
     return len(pairs)
+
+
+def _start_coded(encoder: Encoder, weights: dict[str, Tensor], pairs: list[tuple[int, int]], directory: Path) -> None:
+    """Copy books and layers; the codes, which come from the same checkpoint (model/learn/warm_codes.py), are there."""
+    own = encoder.state_dict()
+    if CODES not in weights or CODES not in own or own[BOOKS].shape != weights[BOOKS].shape:
+        forms = ["dense" if CODES not in one else f"codes {list(one[BOOKS].shape)}" for one in (weights, own)]
+        raise CheckpointError(f"{directory} holds another item table ({forms[0]} for {forms[1]}): train from scratch")
+    new, old = torch.tensor(pairs, dtype=torch.int64).view(-1, 2).T
+    if not torch.equal(own[CODES].cpu()[new], weights[CODES][old]):
+        raise CheckpointError(f"{directory} holds other codes of the same items: train from scratch")
+    encoder.load_state_dict({**weights, CODES: own[CODES]})
 
 
 def features_of(encoder: Encoder) -> dict[str, Any] | None:
@@ -108,8 +125,8 @@ def _settled(weights: dict[str, Tensor], vocabulary: FeatureVocabulary, features
     return tower.table(weights[ITEMS])
 
 
-def _place_beside(rows: Tensor, known: NDArray[np.bool_], log: SessionLog) -> None:
-    """Change the rows (V + 1, H) of items that are not known and were clicked with known ones."""
+def place_beside(rows: Tensor, known: NDArray[np.bool_], log: SessionLog) -> Tensor:
+    """Change the rows (V + 1, H) of items that are not known and were clicked with known ones; return which, bool."""
     is_known = known[log.items]  # (T,)
     counts = np.add.reduceat(is_known, log.offsets[:-1]) if log.sessions else log.lengths  # (S,) clicks on known items
     both = log.select((counts > 0) & (counts < log.lengths))
@@ -124,6 +141,7 @@ def _place_beside(rows: Tensor, known: NDArray[np.bool_], log: SessionLog) -> No
         clicks += torch.bincount(items[~of_known], minlength=len(rows))
     placed = clicks > 0
     rows[placed] = sums[placed] / clicks[placed, None]
+    return placed
 
 
 def _shape(config: dict[str, object]) -> dict[str, object]:

@@ -19,6 +19,7 @@ from export.bundle.vocabulary import PAD
 from export.events import CLICK, TYPES
 from model.config import EncoderConfig
 from model.learn.batch import Batch
+from model.nets.coded import CodedItems
 from model.nets.dropout import PooledDropout
 from model.nets.interests import Interests
 from model.nets.preference import MIDDLE, Preference, Tone
@@ -31,14 +32,14 @@ ROTARY_BASE = 1_000.0  # wavelengths up to 2 pi times this, in clicks; sessions 
 
 
 class Encoder(nn.Module, ABC):
-    """Items of sessions in, hidden vectors out; `items.weight` (V + 1, H) scores them."""
+    """Items of sessions in, hidden vectors out; `items` scores them: a row an item (V + 1, H), or codes."""
 
     def __init__(self, config: EncoderConfig, catalogue: int) -> None:
         super().__init__()
         self.config = config
         self.dropout = PooledDropout(config.dropout)
         self.input_dropout = PooledDropout(config.dropout if config.input_dropout is None else config.input_dropout)
-        self.items = nn.Embedding(catalogue + 1, config.hidden, padding_idx=PAD)
+        self.items: nn.Embedding | CodedItems = nn.Embedding(catalogue + 1, config.hidden, padding_idx=PAD)
         self.interests: Interests | None = None  # how several vectors are made of a session's states
         self.tower: ItemTower | None = None  # of a training with items: what attributes add to `items`
         if config.typed:
@@ -54,11 +55,22 @@ class Encoder(nn.Module, ABC):
             elif "bias" in name:
                 nn.init.zeros_(parameter)
         with torch.no_grad():
-            self.items.weight[PAD].zero_()
+            self.table[PAD].zero_()
             if self.config.typed:
                 self.kinds.weight[PAD].zero_()
         if self.config.preference:
             self.preference.initialise()
+
+    @property
+    def table(self) -> Tensor:
+        """The item table (V + 1, H) of an encoder that has a row an item."""
+        assert isinstance(self.items, nn.Embedding), "codes have no table"
+        return self.items.weight
+
+    @property
+    def weight(self) -> Tensor:
+        """What is learned of the items: the table, or the books of their codes."""
+        return self.items.books if isinstance(self.items, CodedItems) else self.items.weight
 
     def look_up(self, ids: Tensor, table: Tensor | WithFresh | None) -> Tensor:
         """Return the item vectors (..., H) of ids (...), scaled; from `table` where one is given."""
@@ -86,7 +98,7 @@ class Encoder(nn.Module, ABC):
         """
         if not self.config.preference:
             return None
-        given = self.items.weight.new_full((sessions,), MIDDLE) if preference is None else preference
+        given = self.preference.inner.weight.new_full((sessions,), MIDDLE) if preference is None else preference
         return Tone(*self.preference(given))
 
     @abstractmethod

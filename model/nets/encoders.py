@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
+from export.errors import ConfigError
 from model.config import EncoderConfig, Preset
 from model.data.known_items import ItemFeatures
 from model.learn.seeds import POOL, WEIGHTS, seed_of
 from model.nets.clicked import Clicked
+from model.nets.coded import CodedItems
 from model.nets.encoder import Encoder, Transformer
 from model.nets.gru import GRU
 from model.nets.interests import Interests
@@ -25,16 +29,26 @@ def build_encoder(config: EncoderConfig, catalogue: int) -> Encoder:
     return encoder
 
 
-def new_encoder(preset: Preset, catalogue: int, items: ItemFeatures | None = None) -> Encoder:
+def new_encoder(
+    preset: Preset, catalogue: int, items: ItemFeatures | None = None, codes: NDArray[np.uint8] | None = None
+) -> Encoder:
     """Return an encoder with the weights its seed gives; the global random state is left as it was.
 
     items: what is known of the catalogue, for the preset's tower. All other weights are those of a training without.
+    codes (V + 1, m): of a preset with codes. ConfigError for both.
     """
     seed = preset.train.seed
+    if preset.codes is not None and items is not None and preset.tower is not None:
+        raise ConfigError(
+            "an item table of codes has no room for what attributes add to a row: leave out the items, or the codes"
+        )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_of(seed, WEIGHTS))
-        encoder = build_encoder(preset.encoder, catalogue)
-        if items is not None and preset.tower is not None:
+        encoder = build_encoder(preset.encoder, catalogue if preset.codes is None else 1)
+        if preset.codes is not None:
+            assert codes is not None, "a preset with codes is given them"
+            encoder.items = CodedItems(torch.from_numpy(codes), preset.encoder.hidden, preset.codes.bits)
+        elif items is not None and preset.tower is not None:
             encoder.tower = ItemTower(preset.tower, preset.encoder.hidden, items.vocabulary, items.rows)
     encoder.dropout.seed(seed_of(seed, POOL))
     encoder.input_dropout.seed(seed_of(seed, POOL, 1))

@@ -30,7 +30,7 @@ def plain(encoder: Encoder, newcomers: FeatureRows | None = None) -> Encoder:
     if tower is None:
         assert newcomers is None, "an id that was never clicked has no vector"
         return encoder
-    table = tower.table(encoder.items.weight)  # (V + 1, H)
+    table = tower.table(encoder.table)  # (V + 1, H)
     if newcomers is not None and len(newcomers):
         codes, weights = (torch.from_numpy(part).to(table.device) for part in newcomers.padded())
         parts = zip(torch.split(codes, _AT_ONCE), torch.split(weights, _AT_ONCE), strict=True)

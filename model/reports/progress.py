@@ -10,7 +10,10 @@ __all__ = ["OnProgress", "Progress", "ignore"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """One report. `stage` is read, baselines, train, validate, export, parity, evaluate, gate, refit or publish."""
+    """One report of one `stage`.
+
+    These are read, baselines, codes, train, validate, export, parity, evaluate, gate, refit and publish.
+    """
 
     stage: str
     message: str = ""  # one line for people

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -163,6 +164,8 @@ def _run(task: Task) -> Ended:
 
     store = ClickStore(open_files(config.store))
     chosen = preset(config.preset).override(threads=config.threads, seed=config.seed, max_seconds=config.max_seconds)
+    if config.codes is not None:
+        chosen = replace(chosen, codes=config.codes, tower=None)
     kinds = frozenset(KINDS) if chosen.feedback else POSITIVES
     raw = read_window(store, cycle.parts, window_ms=config.window_ms, gap_ms=config.gap_ms, kinds=kinds)
     work = Path(config.work)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from export.checks import require_finite
 from export.errors import ConfigError
 from export.registry.registry import DEFAULT_VARIANT, check_variant
+from model.codes.config import CodesConfig
 from model.cycle.config import FreshConfig, GateConfig, RefitConfig
 
 __all__ = ["TrainerConfig", "read_span"]
@@ -24,6 +25,7 @@ class TrainerConfig:
     work: str  # local directory of the checkpoints
     variant: str = DEFAULT_VARIANT  # for which versions are made live
     preset: str = "tron-fast"
+    codes: CodesConfig | None = None  # the item table as codes, and no item tower; None: dense
     seed: int = 0
     max_seconds: float | None = None  # of one training
     # Warm: a full training starts from the version before, for the same steps. On two shops that is no better than from

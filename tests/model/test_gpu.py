@@ -33,4 +33,4 @@ def test_gpu_training_learns_and_goes_on(tmp_path: Path, name: str) -> None:
     first.save()
     trained = train(*data, run="r", directory=tmp_path)
     assert trained.history[-1]["loss"] < trained.history[0]["loss"]
-    assert trained.encoders[0].items.weight.device.type == "cpu"
+    assert trained.encoders[0].table.device.type == "cpu"

@@ -19,6 +19,7 @@ from export.graph.onnx import _translate
 from export.ranking.ranker import Ranker
 from export.registry.registry import Registry
 from model import training_run as pipeline
+from model.codes.config import CodesConfig
 from model.config import Preset
 from model.errors import CheckpointError, DataError
 from model.learn import checkpoint
@@ -81,6 +82,9 @@ def test_pipeline_click_log_becomes_a_bundle_that_ranks_as_reported(tmp_path: Pa
 
 PRESETS = {
     "masked, touched rows": tiny_logq(epochs=2, masked=True, lazy=True, layers=1),
+    "committee of codes": dataclasses.replace(
+        tiny_committee(epochs=1, layers=1), codes=CodesConfig(splits=4, bits=4), tower=None
+    ),
     "committee, average, some sessions": tiny_committee(epochs=1.5, ema=0.9, valid_sessions=9, layers=1),
 }
 

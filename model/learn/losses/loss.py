@@ -23,18 +23,20 @@ from torch import Tensor
 from torch.nn import functional
 
 from export.bundle.vocabulary import PAD
+from model.learn.losses.columns import columns_of
 from model.learn.losses.extra import NOTHING, Extra, pull_rows, scores_of_rows
-from model.learn.losses.matmul import Products, chunk_rows
+from model.learn.losses.matmul import Products
 from model.learn.losses.objectives import RowLoss
 from model.learn.losses.select import select_top
 from model.learn.negatives import Candidates, mask_
+from model.nets.coded import Coded
 
 __all__ = ["candidate_loss", "own_negatives_loss"]
 
 
 def candidate_loss(
     hidden: Tensor,
-    table: Tensor,
+    table: Tensor | Coded,
     targets: Tensor,
     sessions: Tensor,
     candidates: Candidates,
@@ -46,11 +48,26 @@ def candidate_loss(
 ) -> Tensor:
     """Return the mean loss of hidden (T, H) against table (V + 1, H); targets and sessions are int64 (T,).
 
-    `top` above 0: only the best scored `top` draws of each position count, and all of its own negatives.
+    `top` above 0: only the best scored `top` draws of each position count, and all of its own negatives. A coded table
+    is compared with as a whole.
     """
-    kind: Any = _TopLoss if top else _ChunkedLoss
-    args = (hidden, table, targets, sessions, candidates, row_loss, products, top, extra)
-    return torch.as_tensor(kind.apply(*args))
+    codes, weight = (table.codes, table.books) if isinstance(table, Coded) else (None, table)
+    if not top:
+        chunked: Any = _ChunkedLoss  # autograd's classes are not typed
+        args = (hidden, weight, codes, targets, sessions, candidates, row_loss, products, extra)
+        return torch.as_tensor(chunked.apply(*args))
+    with torch.no_grad():
+        scores, ids = select_top(hidden, table, targets, sessions, candidates, top, products)  # (T, K)
+    if isinstance(table, Coded):  # rows of the items that count, by autograd from the books
+        own = ids[:, :0] if extra.own is None else extra.own
+        padding = torch.zeros_like(targets)  # stays 0 among the places
+        every = torch.cat([torch.stack([padding, targets], dim=1), ids, own], dim=1)
+        used, places = torch.unique(every, return_inverse=True)
+        weight, targets, ids = table.rows(used), places[:, 1], places[:, 2 : 2 + ids.shape[1]]
+        if extra.own is not None:
+            extra = extra._replace(own=places[:, 2 + ids.shape[1] :])
+    top_loss: Any = _TopLoss
+    return torch.as_tensor(top_loss.apply(hidden, weight, targets, scores, ids, row_loss, extra))
 
 
 def own_negatives_loss(
@@ -89,58 +106,50 @@ class _ChunkedLoss(torch.autograd.Function):
     def forward(
         ctx: Any,
         hidden: Tensor,
-        table: Tensor,
+        weight: Tensor,
+        codes: Tensor | None,
         targets: Tensor,
         sessions: Tensor,
         candidates: Candidates,
         row_loss: RowLoss,
         products: Products,
-        _top: int,
         extra: Extra,
     ) -> Tensor:
-        count = hidden.shape[0]
-        rows = products.rows(table, candidates.ids)  # (C, H)
-        to_rows = torch.zeros(rows.shape, dtype=table.dtype, device=table.device)
-        own = table[targets]  # (T, H)
+        count, columns = hidden.shape[0], columns_of(weight, codes, candidates.ids, products)
+        own = columns.own(targets)  # (T, H)
         positive = (hidden * own).sum(dim=1)  # (T,)
-        losses, to_positive, to_hidden = (
-            torch.empty_like(positive),
-            torch.empty_like(positive),
-            torch.empty_like(hidden),
-        )
+        losses, to_positive = torch.empty_like(positive), torch.empty_like(positive)
+        to_hidden = torch.empty_like(hidden)
+        places, few, names = (None, weight, None) if extra.own is None else columns.few(extra.own)
+        extra = extra._replace(own=places)
         to_own: list[Tensor] = []
-        for start in range(0, count, step := chunk_rows(rows.shape[0])):
+        for start in range(0, count, step := columns.chunk()):
             part = slice(start, start + step)
-            scores = products.scores(hidden[part], rows)  # (t, C)
+            scores = columns.scores(hidden[part])  # (t, C)
             if candidates.bias is not None:
                 scores += candidates.bias
             mask_(scores, candidates, targets[part], sessions[part])
-            more, columns = extra.part(part), scores.shape[1]
+            more = extra.part(part)
             if more.own is not None:
-                scores = torch.cat([scores, scores_of_rows(hidden[part], table, more.own, more.bias)], dim=1)
+                scores = torch.cat([scores, scores_of_rows(hidden[part], few, more.own, more.bias)], dim=1)
             losses[part], to_positive[part] = row_loss(positive[part], scores)
             more.weigh_(losses[part], to_positive[part], scores)
-            to_own.append(scores[:, columns:])
-            scores = scores if more.own is None else scores[:, :columns].contiguous()
-            to_hidden[part] = products.pull_back(scores, hidden[part], rows, to_rows)
+            to_own.append(scores[:, columns.count :])
+            scores = scores if more.own is None else scores[:, : columns.count].contiguous()
+            to_hidden[part] = columns.pull_back(scores, hidden[part])
         to_hidden.addcmul_(to_positive.unsqueeze(1), own)
-        to_table = torch.zeros_like(table)
-        if candidates.ids is None:
-            to_table[1:] = to_rows
-        else:
-            to_table.index_add_(0, candidates.ids, to_rows)
-        to_table.index_add_(0, targets, to_positive.unsqueeze(1) * hidden)
-        if extra.own is not None:
-            more_hidden, items, more_rows = pull_rows(extra.own, torch.cat(to_own), hidden, table)
+        columns.add_(targets, to_positive.unsqueeze(1) * hidden)
+        if places is not None:
+            more_hidden, items, more_rows = pull_rows(places, torch.cat(to_own), hidden, few)
             to_hidden.add_(more_hidden)
-            to_table.index_add_(0, items, more_rows)
-        ctx.save_for_backward(to_hidden.div_(count), to_table.div_(count))
+            columns.add_(items if names is None else names[items], more_rows)
+        ctx.save_for_backward(to_hidden.div_(count), columns.gradient().div_(count))
         return losses.mean()
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        to_hidden, to_table = ctx.saved_tensors
-        return to_hidden * grads[0], to_table * grads[0], None, None, None, None, None, None, None
+        to_hidden, to_weight = ctx.saved_tensors
+        return to_hidden * grads[0], to_weight * grads[0], None, None, None, None, None, None, None
 
 
 class _TopLoss(torch.autograd.Function):
@@ -150,14 +159,11 @@ class _TopLoss(torch.autograd.Function):
         hidden: Tensor,
         table: Tensor,
         targets: Tensor,
-        sessions: Tensor,
-        candidates: Candidates,
+        scores: Tensor,
+        ids: Tensor,
         row_loss: RowLoss,
-        products: Products,
-        top: int,
         extra: Extra,
     ) -> Tensor:
-        scores, ids = select_top(hidden, table, targets, sessions, candidates, top, products)  # (T, K)
         if extra.own is not None:  # after the selection, so that none of them is left out
             scores = torch.cat([scores, scores_of_rows(hidden, table, extra.own, extra.bias)], dim=1)
             ids = torch.cat([ids, extra.own], dim=1)
@@ -175,7 +181,7 @@ class _TopLoss(torch.autograd.Function):
         to_hidden, items, rows = pull_rows(ids, grads, hidden, table)
         to_table = torch.zeros_like(table)
         to_table[items] = rows  # (items, H)
-        return to_hidden, to_table, None, None, None, None, None, None, None
+        return to_hidden, to_table, None, None, None, None, None
 
 
 class _RowLoss(torch.autograd.Function):

@@ -11,15 +11,18 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from model.learn.losses.matmul import Products, chunk_rows
+from export.bundle.vocabulary import PAD
+from model.learn.losses.columns import CodedColumns, Columns, DenseColumns
+from model.learn.losses.matmul import Products
 from model.learn.negatives import Candidates, mask_
+from model.nets.coded import Coded
 
 __all__ = ["grouped_top", "kept_weights", "select_top"]
 
 
 def select_top(
     hidden: Tensor,
-    table: Tensor,
+    table: Tensor | Coded,
     targets: Tensor,
     sessions: Tensor,
     candidates: Candidates,
@@ -33,20 +36,25 @@ def select_top(
     """
     ids = candidates.ids
     if ids is None:
-        ids = torch.arange(1, table.shape[0], device=table.device)
+        ids = torch.arange(PAD + 1, table.items + 1 if isinstance(table, Coded) else len(table), device=hidden.device)
     count = ids.shape[0]
     keep = min(top, count)
     members = max(1, round(math.sqrt(count / keep)))
     groups = -(-count // members)
     columns = members * groups  # C, rounded up
     padded = functional.pad(ids, (0, columns - count))
-    rows = products.rows(table, padded)  # (C, H)
+    scored: Columns
+    if isinstance(table, Coded):
+        assert candidates.ids is None, "candidates that are drawn are rows of a dense table"
+        scored = CodedColumns(table, products, width=columns)
+    else:
+        scored = DenseColumns(table, padded, products)
     bias = None if candidates.bias is None else functional.pad(candidates.bias, (0, columns - count))
     weights = bias.exp() if bias is not None and candidates.counted else None  # draws of each column
     parts = []
-    for start in range(0, hidden.shape[0], step := chunk_rows(columns)):
+    for start in range(0, hidden.shape[0], step := scored.chunk()):
         part = slice(start, start + step)
-        scores = products.scores(hidden[part], rows)  # (t, C)
+        scores = scored.scores(hidden[part])  # (t, C)
         scores[:, count:] = -math.inf
         mask_(scores, candidates, targets[part], sessions[part])
         if bias is not None and weights is None:

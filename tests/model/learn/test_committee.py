@@ -70,8 +70,8 @@ def test_committee_seeds_differ_so_that_equal_encoders_learn_differently() -> No
         committee=(preset.encoder,),
     )
     first, second = train_preset(LOG, VALID, twice).encoders
-    assert not torch.equal(first.items.weight, second.items.weight)
-    assert torch.equal(first.items.weight, train(LOG, VALID, preset).encoders[0].items.weight)
+    assert not torch.equal(first.table, second.table)
+    assert torch.equal(first.table, train(LOG, VALID, preset).encoders[0].table)
 
 
 def test_committee_repeats_itself(whole: Whole) -> None:

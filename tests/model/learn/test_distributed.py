@@ -23,6 +23,7 @@ from model.evaluate.baselines import make_baseline
 from model.evaluate.protocol import evaluate
 from model.learn.committee import train_preset
 from model.learn.distributed import ALONE, Team, join_team, leave_team
+from model.learn.rows import Seen
 from model.learn.train import Trainer
 from model.nets.dropout import PooledDropout
 from model.presets import preset
@@ -154,7 +155,7 @@ def test_processes_drop_out_and_draw_differently(monkeypatch: pytest.MonkeyPatch
         trainer.team = trainer.draws.team = Team(rank, 2)
         comparison = trainer.draws.comparison(0.0)
         batch, candidates = trainer.draws.draw(torch.arange(4), step=0, sampler=comparison.sampler)
-        trainer.batch_loss(batch, candidates, trainer.encoder.items.weight, comparison.row_loss)
+        trainer.batch_loss(Seen(batch, candidates, trainer.encoder.table, None), comparison.row_loss)
         drawn.append(candidates)
     assert len(set(seeds)) == 4
     assert not torch.equal(drawn[0].ids, drawn[1].ids)  # type: ignore[union-attr, arg-type]

@@ -193,7 +193,7 @@ def test_own_negatives_push_what_was_skipped_below_what_was_clicked() -> None:
             for session in range(valid.sessions):
                 wanted = valid.wanted().session(session)
                 hidden = encoder.last(padded([wanted[:-1][-10:]]))[0]
-                scores = encoder.items.weight @ hidden
+                scores = encoder.table @ hidden
                 skipped = own.items[own.offsets[session] : own.offsets[session + 1]]
                 wins += (scores[int(wanted[-1])] > scores[torch.from_numpy(skipped.astype(np.int64))]).tolist()
         return float(np.mean(wins))

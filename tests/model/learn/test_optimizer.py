@@ -69,19 +69,19 @@ class Pair:
     def __init__(self, rule: Rule) -> None:
         config = TrainConfig(rule=rule, lr=0.1)
         self.dense, self.lazy = (tiny_encoder(items=ITEMS, hidden=4, layers=1, feed_forward=4) for _ in range(2))
-        self.first = self.dense.items.weight.detach().clone()
+        self.first = self.dense.table.detach().clone()
         self.rules = Optimizer(self.dense, config, lazy=False), Optimizer(self.lazy, config, lazy=True)
         self.steps = 0
 
     def move(self, ids: Tensor) -> None:
         grads = torch.randn(len(ids), 4, generator=torch.Generator().manual_seed(self.steps))
-        self.dense.items.weight.grad = torch.zeros(ITEMS + 1, 4).index_copy(0, ids, grads)
+        self.dense.table.grad = torch.zeros(ITEMS + 1, 4).index_copy(0, ids, grads)
         self.rules[0].step()
-        self.rules[1].step_rows(self.lazy.items.weight, ids, grads, step=self.steps, rate=0.1)
+        self.rules[1].step_rows(self.lazy.table, ids, grads, step=self.steps, rate=0.1)
         self.steps += 1
 
     def rows(self) -> tuple[Tensor, Tensor]:
-        return self.dense.items.weight.detach(), self.lazy.items.weight.detach()
+        return self.dense.table.detach(), self.lazy.table.detach()
 
 
 @pytest.mark.parametrize("rule", ["adam", "adagrad"])
@@ -150,8 +150,8 @@ def test_lazy_training_of_a_large_catalogue_is_about_as_good_as_a_dense_one() ->
 
 def test_lazy_training_leaves_items_that_never_occur_as_they_were() -> None:
     log, preset = tiny_log(60, items=400, longest=10), tiny_logq(lazy=True, epochs=1, popular=3, alpha=2.0)
-    weight = train(log, tiny_log(20, seed=1, items=400), preset).encoders[0].items.weight
-    unmoved = (weight == new_encoder(preset, 400).items.weight).all(dim=1)
+    weight = train(log, tiny_log(20, seed=1, items=400), preset).encoders[0].table
+    unmoved = (weight == new_encoder(preset, 400).table).all(dim=1)
     assert unmoved[0]
     assert not unmoved[log.items].any()
     assert 10 < int(unmoved.sum()) < 300

@@ -54,7 +54,7 @@ def test_cold_items_are_ranked_by_the_attributes_that_they_share(lazy: bool) -> 
     trained, log = grouped(lazy=lazy)
     cold = known(grouped_items()).newcomers(log.vocabulary)
     served = plain(trained.encoders[0], cold.rows)
-    table, first = served.items.weight, len(log.vocabulary) + 1
+    table, first = served.table, len(log.vocabulary) + 1
     hits = 0
     for group in range(GROUPS):
         session = torch.tensor([[group * (EACH - COLD) + 1, group * (EACH - COLD) + 2]]).int()
@@ -112,7 +112,7 @@ def test_start_from_a_tower_without_items_begins_with_the_vectors_it_gave(tmp_pa
     old = train(log, valid, tiny_preset(), items=items, directory=tmp_path).encoders[0]
     fresh = new_encoder(tiny_preset(), len(log.vocabulary))
     assert start_from(fresh, log.vocabulary, tmp_path) == len(log.vocabulary)
-    torch.testing.assert_close(fresh.items.weight[1:], plain(old).items.weight[1:])
+    torch.testing.assert_close(fresh.table[1:], plain(old).table[1:])
 
 
 def test_start_with_a_tower_from_a_model_without_begins_as_that_model(tmp_path: Path) -> None:
@@ -120,4 +120,4 @@ def test_start_with_a_tower_from_a_model_without_begins_as_that_model(tmp_path: 
     old = train(log, valid, tiny_preset(), directory=tmp_path).encoders[0]
     fresh = new_encoder(tiny_preset(), len(log.vocabulary), known(tiny_items(40)).features(log.vocabulary))
     start_from(fresh, log.vocabulary, tmp_path)
-    torch.testing.assert_close(plain(fresh).items.weight, old.items.weight)
+    torch.testing.assert_close(plain(fresh).table, old.table)

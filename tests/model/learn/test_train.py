@@ -108,7 +108,7 @@ def test_train_average_of_the_weights_is_validated_and_kept(monkeypatch: pytest.
     seen: list[torch.Tensor] = []
 
     def validate(encoders: Any, *_: Any, **__: Any) -> dict[str, float]:
-        seen.append(encoders[0].items.weight.detach().clone())
+        seen.append(encoders[0].table.detach().clone())
         return {"recall@20": 0.5, "mrr@20": 0.1}
 
     monkeypatch.setattr("model.learn.train.validate", validate)
@@ -247,7 +247,7 @@ def test_new_encoder_leaves_the_global_random_state_alone() -> None:
     torch.manual_seed(3)
     new_encoder(tiny_preset(), 5)
     assert torch.equal(torch.rand(1), expected)
-    assert not torch.equal(tiny_encoder(seed=1).items.weight, tiny_encoder(seed=2).items.weight)
+    assert not torch.equal(tiny_encoder(seed=1).table, tiny_encoder(seed=2).table)
 
 
 def test_use_threads_shares_the_cores_among_processes_of_a_machine(monkeypatch: pytest.MonkeyPatch) -> None:

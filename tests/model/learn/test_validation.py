@@ -40,7 +40,7 @@ def ranks_by_hand(encoders: Sequence[Encoder], log: SessionLog) -> list[int]:
         for t in range(1, len(clicks)):
             ids = padded([clicks[:t][-encoders[0].config.window :]])
             with torch.inference_mode():
-                parts = [encoder.last(ids) @ encoder.items.weight[1:].T for encoder in encoders]
+                parts = [encoder.last(ids) @ encoder.table[1:].T for encoder in encoders]
             scores = torch.stack(parts).sum(0).squeeze(0)
             ranks.append(int((scores >= scores[clicks[t] - 1]).sum()))
     return ranks
@@ -76,7 +76,7 @@ def test_validation_of_one_huge_session_encodes_a_few_prefixes_at_a_time(name: s
 def test_validation_scores_that_are_no_numbers_are_the_last_rank() -> None:
     encoder = tiny_encoder()
     with torch.no_grad():
-        encoder.items.weight.fill_(float("nan"))
+        encoder.table.fill_(float("nan"))
     assert (next_click_ranks([encoder], tiny_log(5), row=16) == 40).all()
 
 
@@ -89,7 +89,7 @@ def test_validation_leaves_padding_out_of_the_catalogue() -> None:
 def test_validation_counts_equal_scores_against_the_model() -> None:
     encoder = tiny_encoder()
     with torch.no_grad():
-        encoder.items.weight.zero_()
+        encoder.table.zero_()
     assert (next_click_ranks([encoder], tiny_log(5), row=16) == 40).all()
 
 

@@ -25,11 +25,11 @@ def test_start_from_known_items_keep_their_rows_and_new_ones_are_fresh(tmp_path:
     old = run(tmp_path, **options).encoders[0]
     vocabulary = Vocabulary(["new-item", "item-7", "item-1"])
     fresh = new_encoder(tiny_preset(**options), 3)
-    untouched = fresh.items.weight[1].clone()
+    untouched = fresh.table[1].clone()
     assert start_from(fresh, vocabulary, tmp_path) == 2
-    assert torch.equal(fresh.items.weight[1], untouched)
-    assert torch.equal(fresh.items.weight[2], old.items.weight[7])
-    assert torch.equal(fresh.items.weight[3], old.items.weight[1])
+    assert torch.equal(fresh.table[1], untouched)
+    assert torch.equal(fresh.table[2], old.table[7])
+    assert torch.equal(fresh.table[3], old.table[1])
     for name, weight in fresh.named_parameters():
         assert name == "items.weight" or torch.equal(weight, old.get_parameter(name))
 
@@ -39,7 +39,7 @@ def test_start_from_new_items_begin_beside_those_they_are_clicked_with(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_a_time: int
 ) -> None:
     monkeypatch.setattr(warm_start, "_SESSIONS", at_a_time)
-    old = run(tmp_path).encoders[0].items.weight
+    old = run(tmp_path).encoders[0].table
     vocabulary = Vocabulary(["new-1", "item-7", "item-1", "new-2", "new-3"])
     sessions = [[2, 3, 1], [1, 3], [4, 5], [2, 3], [1, 1, 2], [5]]  # new-1 with both; new-2 and new-3 with none
     log = SessionLog(
@@ -49,13 +49,13 @@ def test_start_from_new_items_begin_beside_those_they_are_clicked_with(
         vocabulary=vocabulary,
     )
     fresh = new_encoder(tiny_preset(), 5)
-    untouched = fresh.items.weight.detach().clone()
+    untouched = fresh.table.detach().clone()
     assert start_from(fresh, vocabulary, tmp_path, log) == 2
     seven, one = old[7], old[1]
-    torch.testing.assert_close(fresh.items.weight[1], ((seven + one) / 2 + one + seven + seven) / 4)
-    assert torch.equal(fresh.items.weight[2], seven)
-    assert torch.equal(fresh.items.weight[4:], untouched[4:])
-    assert torch.equal(fresh.items.weight[0], untouched[0])
+    torch.testing.assert_close(fresh.table[1], ((seven + one) / 2 + one + seven + seven) / 4)
+    assert torch.equal(fresh.table[2], seven)
+    assert torch.equal(fresh.table[4:], untouched[4:])
+    assert torch.equal(fresh.table[0], untouched[0])
 
 
 @pytest.mark.parametrize("options", [{"positions": "end"}, {"hidden": 8}, {"kind": "gru"}], ids=str)
@@ -77,7 +77,7 @@ def test_start_from_a_checkpoint_before_the_first_validation_takes_its_newest_we
     trainer.save()
     fresh = new_encoder(tiny_preset(seed=1), 1)
     start_from(fresh, Vocabulary(["item-9"]), tmp_path)
-    assert torch.equal(fresh.items.weight[1], trainer.encoder.items.weight[9])
+    assert torch.equal(fresh.table[1], trainer.encoder.table[9])
 
 
 def test_start_from_what_is_no_training_is_refused(tmp_path: Path) -> None:

@@ -134,7 +134,7 @@ def test_encoder_reads_the_rows_it_is_given_in_place_of_its_table(name: str) -> 
     ids = torch.unique(torch.cat([torch.zeros(1, dtype=torch.int64), batch.ids.flatten()]))
     moved = batch._replace(ids=torch.searchsorted(ids, batch.ids))
     with torch.inference_mode():
-        assert torch.equal(encoder(moved, encoder.items.weight[ids]), encoder(batch))
+        assert torch.equal(encoder(moved, encoder.table[ids]), encoder(batch))
 
 
 @pytest.mark.parametrize("name", ["start", "gru, residual, 2 layers"])
@@ -174,5 +174,5 @@ def test_build_encoder_gives_the_class_of_its_kind_with_a_zero_padding_row() -> 
     for kind, expected in (("transformer", Transformer), ("gru", GRU)):
         encoder = build_encoder(EncoderConfig(kind=kind, hidden=8, feed_forward=8), 5)  # type: ignore[arg-type]
         assert type(encoder) is expected
-        assert encoder.items.weight.shape == (6, 8)
-        assert (encoder.items.weight[0] == 0).all()
+        assert encoder.table.shape == (6, 8)
+        assert (encoder.table[0] == 0).all()

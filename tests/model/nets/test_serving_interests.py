@@ -46,7 +46,7 @@ def run(
 @pytest.mark.parametrize("name", SEVERAL)
 def test_interests_list_is_the_best_of_every_interests_scores_and_says_whose(name: str, margin: int | None) -> None:
     encoder = tiny_encoder(**SEVERAL[name])
-    scores = encoder.newest(IDS) @ encoder.items.weight.T  # (B, I, V + 1)
+    scores = encoder.newest(IDS) @ encoder.table.T  # (B, I, V + 1)
     ids, found, also_scores, which = run(ServingModel([encoder], margin=margin), also=torch.tensor([5, 0, 2]).int())
     best = scores.amax(dim=1)
     best[:, 0], best[0, 7] = -torch.inf, -torch.inf
@@ -84,14 +84,16 @@ def test_fresh_item_counts_as_if_the_table_had_it(name: str) -> None:
     parts = torch.split(fresh, serving.widths, dim=1)
     with torch.no_grad():
         for encoder, other, part in zip(encoders, longer, parts, strict=True):
-            other.load_state_dict({**encoder.state_dict(), "items.weight": torch.cat([encoder.items.weight, part])})
+            other.load_state_dict({**encoder.state_dict(), "items.weight": torch.cat([encoder.table, part])})
     ids = padded([np.array([3, ITEMS + 2, 5], np.int32), np.array([ITEMS + 1], np.int32)])
     also, away = torch.tensor([ITEMS + 3, 4, ITEMS + 1]).int(), torch.tensor([[ITEMS + 2], [5]]).int()
     given = ids, torch.zeros(2, 1).int(), torch.tensor(ITEMS), also, away, torch.tensor(0.5)
     with torch.inference_mode():
-        found = serving(*given, fresh)
+        found = serving(*given, fresh, torch.tensor([6, 0]).int())
         every = ServingModel(longer)(*given[:2], torch.tensor(ITEMS + 3), *given[3:])
     torch.testing.assert_close(found[2], every[2], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(found[-2][:, [2, 0]], every[2][:, [0, 2]], atol=1e-5, rtol=1e-5)  # of all fresh items
+    assert torch.equal(found[-1][0], torch.cat([encoder.table for encoder in encoders], dim=1)[6])
     known = [[item for item in row if item <= ITEMS] for row in every[0].tolist()]
     assert found[0].tolist() == known  # a fresh item is in no list by itself
 

@@ -140,7 +140,7 @@ def test_mtmi_learns_two_interests_of_shoppers_who_have_two() -> None:
     test = two_sided_log(60, 2)
     with torch.inference_mode():
         vectors = encoder.newest(padded([test.session(s) for s in range(60)]))  # (B, 2, H)
-        scores = vectors @ encoder.items.weight[1:].T  # (B, 2, V)
+        scores = vectors @ encoder.table[1:].T  # (B, 2, V)
     groups = scores.view(60, 2, 6, 8).mean(dim=3).argmax(dim=2)  # (B, 2) what each interest wants
     wanted = [set(((test.session(s) - 1) // 8).tolist()) for s in range(60)]
     both = [set(found) == want for found, want in zip(groups.tolist(), wanted, strict=True) if len(want) == 2]

@@ -1,0 +1,1 @@
+"""Codes of items, made of a log before the training that learns what they stand for."""

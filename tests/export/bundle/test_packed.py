@@ -1,0 +1,115 @@
+"""Tests of export/bundle/packed.py, and of a vocabulary that is kept so, against a tuple and a dict."""
+
+import pickle
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from export.bundle import packed, vocabulary
+from export.bundle.packed import PackedIndex, PackedStrings
+from export.bundle.vocabulary import Vocabulary
+from export.policy.catalogue import Extended
+
+texts = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12)
+
+
+@pytest.fixture(autouse=True)
+def in_short_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packed, "_STEP", 3)
+    monkeypatch.setattr(packed, "_PAUSE_S", 0.0)
+    monkeypatch.setattr(vocabulary, "_PACKED_FROM", 4)
+
+
+@given(st.lists(texts, max_size=30))
+def test_strings_are_a_sequence_as_a_tuple_is(strings: list[str]) -> None:
+    made, same = PackedStrings(strings), tuple(strings)
+    assert tuple(made) == same
+    assert len(made) == len(same)
+    for place in range(-len(same), len(same)):
+        assert made[place] == same[place]
+    for part in (slice(None), slice(1, -1), slice(None, None, -2), slice(5, 100)):
+        assert made[part] == same[part]
+    for outside in (len(same), -len(same) - 1):
+        with pytest.raises(IndexError, match="none at"):
+            made[outside]
+    again = pickle.loads(pickle.dumps(made))
+    assert again == made
+    assert hash(again) == hash(made)
+    assert made != PackedStrings([*strings, "x"])
+    assert made != same
+
+
+@given(st.lists(texts, max_size=40), texts, st.integers(0, 3))
+def test_index_finds_what_is_there_and_counts_repeats(strings: list[str], other: str, first: int) -> None:
+    index = PackedIndex(PackedStrings(strings), first)
+    number: Any = 3
+    assert number not in index
+    assert len(index) == len(strings)
+    assert list(index) == strings
+    assert index.repeated == len(strings) - len(set(strings))
+    for string in strings:
+        assert strings[index[string] - first] == string
+        assert index.get(string) == index[string]
+        assert string in index
+    assert (other in index) == (other in strings)
+    if other not in strings:
+        assert index.get(other, -7) == -7
+        with pytest.raises(KeyError):
+            index[other]
+
+
+def test_index_tells_strings_of_one_hash_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    strings = [f"item-{number}" for number in range(40)]
+    monkeypatch.setattr(packed, "hash", lambda string: len(string), raising=False)
+    index = PackedIndex(PackedStrings([*strings, "item-3"]), 1)
+    assert index.repeated == 1
+    assert [index.get(string) for string in strings[4:]] == list(range(5, 41))
+    assert "item-40" not in index
+
+
+def many() -> list[str]:
+    return [f"item-{number}" for number in range(20)]
+
+
+def test_large_vocabulary_is_kept_as_bytes_and_says_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    large = Vocabulary(iter(many()))
+    monkeypatch.setattr(vocabulary, "_PACKED_FROM", 1_000)
+    small = Vocabulary(many())
+    assert isinstance(large.items, PackedStrings)
+    assert isinstance(small.items, tuple)
+    assert tuple(large.items) == small.items
+    asked = ["item-3", "who?", "item-19", "item-0"]
+    assert large.look_up(asked, 4).tolist() == small.look_up(asked, 4).tolist() == [4, 0, 20, 1]
+    assert large.encode(asked) == small.encode(asked)
+    assert large.index("item-7") == 8
+    assert large.item(8) == "item-7"
+    assert large.decode([1, 20]) == ["item-0", "item-19"]
+    assert large.to_bytes() == small.to_bytes()
+    assert "item-5" in large
+    assert "item-20" not in large
+
+
+def test_large_vocabularies_are_equal_by_their_items_and_survive_bytes_and_pickle() -> None:
+    one = Vocabulary(many())
+    assert Vocabulary.from_bytes(one.to_bytes()) == one
+    assert pickle.loads(pickle.dumps(one)) == one
+    assert hash(Vocabulary(many())) == hash(one)
+    assert Vocabulary([*many()[:-1], "another"]) != one
+    more = Extended(one, ["new"])
+    assert more.look_up(["new", "item-0", "who?"], 3).tolist() == [21, 1, 0]
+
+
+@pytest.mark.parametrize("wrong", ["", 5, None])
+def test_large_vocabulary_refuses_what_a_small_one_does(wrong: object) -> None:
+    with pytest.raises(ValueError, match="other than non-empty strings"):
+        Vocabulary([*many(), wrong])  # type: ignore[list-item]
+    with pytest.raises(ValueError, match="names 2 items more than once"):
+        Vocabulary([*many(), "item-3", "item-3"])
+
+
+def test_empty_bytes_are_no_string() -> None:
+    assert PackedStrings([])._text == b""
+    assert np.asarray(PackedStrings(["a", "bc"])._ends).tolist() == [0, 1, 3]
