@@ -17,6 +17,7 @@ from torch import nn
 
 import export.graph.onnx as exporter
 import nextclick
+from model.learn import checkpoint
 
 ROOT = Path(__file__).parents[3]
 
@@ -63,7 +64,10 @@ def test_interrupted_training_leaves_a_checkpoint_and_says_how_to_go_on(
     assert not list((log.parent / "registry").glob("[0-9]*"))
     directory = Path(found[3])
     assert (directory / "checkpoint.pt").is_file()
-    assert resumed_step(log, directory) >= step
+    if resume:
+        assert resumed_step(log, directory) >= step
+    else:
+        assert checkpoint.load(directory)["step"] >= step, "what is gone on with without --no-resume"
 
 
 def resumed_step(log: Path, directory: Path) -> int:
