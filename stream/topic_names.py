@@ -11,6 +11,7 @@ from export.errors import ConfigError
 __all__ = ["Topics", "read_topics"]
 
 _LONGEST = 249  # characters of a topic's name, by Kafka's rule
+_MOST_BYTES = 64 * 1024  # of a file of names
 _ALLOWED = re.compile(r"[a-zA-Z0-9._-]*")
 
 
@@ -24,6 +25,7 @@ class Topics:
     models: str = "models"
     items: str = "items"  # optional: what the shop says about its items
     similar: str = "similar"  # optional: the items that are like each one
+    impressions: str = "impressions"  # optional: the lists that storefronts showed
     state: str | None = None  # of the sessions; None: named after the group, as Faust does
     prefix: str = ""  # stands in the names above already; goes before those of consumer groups as well
 
@@ -34,8 +36,9 @@ class Topics:
 
     @classmethod
     def named(cls, names: Mapping[str, str] | None = None, prefix: str = "") -> "Topics":
-        """The topics of a shop: `names` by the words clicks, recommendations, rejected, models, items, similar and
-        changelog, those left out as they are by default; `prefix` before each of them. ConfigError for another word."""
+        """The topics of a shop: `names` by the words clicks, recommendations, rejected, models, items, similar,
+        impressions and changelog, those left out as they are by default; `prefix` before each of them. ConfigError for
+        another word."""
         given = dict(names or {})
         plain = {field.name: str(field.default) for field in fields(cls) if field.default and field.name != "prefix"}
         words = [*plain, "changelog"]
@@ -68,6 +71,7 @@ class Topics:
             "models": self.models,
             "items": self.items,
             "similar": self.similar,
+            "impressions": self.impressions,
         }
         return names if self.state is None else {**names, "changelog": self.state}
 
@@ -80,10 +84,14 @@ def read_topics(file: Path | None = None, prefix: str = "") -> Topics:
     if file is None:
         return Topics.named(prefix=prefix)
     try:
-        text = file.read_text(encoding="utf-8-sig")
+        with file.open("rb") as opened:
+            content = opened.read(_MOST_BYTES + 1)
+        text = content.decode("utf-8-sig") if len(content) <= _MOST_BYTES else ""
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise ConfigError(f"the topic names in {file} can't be read: {reason}") from error
+    if len(content) > _MOST_BYTES:
+        raise ConfigError(f"the topic names in {file} have more than {_MOST_BYTES:,} bytes; is it another file?")
     try:
         return Topics.named(_from_toml(text) if file.suffix == ".toml" else _from_lines(text), prefix)
     except ConfigError as error:

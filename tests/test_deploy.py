@@ -17,6 +17,8 @@ from export.experiments.sequence import SequenceConfig
 from model.trainer.child import _TERM_S
 from model.trainer.metrics import TrainerMetrics
 from stream.config import StreamConfig
+from stream.feedback.service import FeedbackMetrics
+from stream.items.figures import ItemsHealth, ItemsMetrics
 from stream.ops.lookout import _NOTICED_S
 from stream.ops.metrics import Metrics
 from stream.scoreboard.board import Board
@@ -24,6 +26,7 @@ from stream.scoreboard.figures import figures
 from stream.scoreboard.join import Counts
 from stream.scoreboard.lanes import Dropped
 from stream.scoreboard.metrics import ScoreboardMetrics
+from stream.similar.figures import SimilarMetrics
 from stream.worker import _STOP_S
 
 ROOT = Path(__file__).parents[1]
@@ -34,7 +37,7 @@ RANKING = DEPLOYED[:2]  # and training: they take threads, and the registry
 RESORT_S = 10  # after which a worker that does not end orderly ends at once
 FUNCTIONS = {
     "absent", "and", "by", "changes", "count", "deriv", "histogram_quantile", "increase", "m", "max", "max_over_time",
-    "offset", "on", "or", "predict_linear", "rate", "scalar", "sum", "up",
+    "min_over_time", "offset", "on", "or", "predict_linear", "rate", "scalar", "sum", "up",
 }  # fmt: skip
 
 
@@ -63,7 +66,9 @@ def metric_names() -> set[str]:
     """Every name under which /metrics shows samples, those with labels that did not occur yet too."""
     names = set()
     scores = ScoreboardMetrics(lambda: figures(Board(), (), Counts(), Dropped(), {}, SequenceConfig()))
-    services = (Metrics(), TrainerMetrics(), scores)
+    items = Metrics()
+    ItemsMetrics(items.registry)
+    services = (items, TrainerMetrics(), scores, SimilarMetrics(), FeedbackMetrics())
     for family in (family for service in services for family in service.registry.collect()):
         suffixes = {"counter": ["_total"], "histogram": ["_bucket", "_sum", "_count"], "info": ["_info"]}
         names |= {family.name + suffix for suffix in suffixes.get(family.type, [""])}
@@ -132,6 +137,18 @@ def test_alerts_tell_of_changed_topics_and_lost_clicks_and_not_of_a_worker_that_
     assert found["NextclickNotReady"]["expr"] == "nextclick_ready + nextclick_standby == 0"
     scrape_s = int(load("prometheus.yaml")[0]["global"]["scrape_interval"].removesuffix("s"))
     assert 2 * scrape_s <= min(_NOTICED_S, StreamConfig(bootstrap_servers="a:1", registry="r").topics_look_s)
+
+
+def test_alerts_tell_of_refused_and_late_items_and_of_problems_of_every_service() -> None:
+    found = {rule["alert"]: rule["expr"] for rule in rules()}
+    assert "nextclick_items_refused_total" in found["NextclickItemsRefused"]
+    late = found["NextclickItemsLate"]
+    assert {"nextclick_items_lag", "nextclick_items_restored", "nextclick_items_topic"} <= set(re.findall(r"\w+", late))
+    metrics = Metrics()
+    ItemsMetrics(metrics.registry).show(ItemsHealth(topic=False, restored=False))
+    assert metrics.registry.get_sample_value("nextclick_items_topic") == 0, "a shop without the topic gets no alert"
+    for service in ("similar", "feedback", "scoreboard", "trainer"):
+        assert any(f"nextclick_{service}_problem" in expr for expr in found.values())
 
 
 def test_termination_grace_lies_above_the_time_a_worker_gives_itself() -> None:

@@ -30,6 +30,7 @@ from rich.table import Table
 from bench.learning.quality import USUAL_DATA
 from bench.learning.shops import beauty_items, beauty_sessions, log_of
 from export.bundle.vocabulary import PAD, Vocabulary
+from export.errors import NextclickError
 from export.ranking.ranker import Ranker, RankerConfig
 from model.bundling import export_bundle
 from model.config import Preset, TowerConfig
@@ -62,7 +63,10 @@ class Shop:
 def main() -> None:
     args = _parsed()
     use_threads(args.threads)
-    rows = [row for seed in args.seeds for row in measured(args, seed)]
+    try:
+        rows = [row for seed in args.seeds for row in measured(args, seed)]
+    except NextclickError as error:
+        sys.exit(f"error: {error}")
     table = aggregate(rows)
     if args.json:
         print(json.dumps({"rows": table, "cpus": os.cpu_count()}))

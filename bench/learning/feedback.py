@@ -11,121 +11,70 @@ something was clicked.
 
 Reported for the epoch that validates best by Recall@20: Recall@20 and MRR@20 of every wanted event but a session's
 first, and pairwise accuracy (model/evaluate/pairwise.py), over all pairs and over those whose unwanted item was
-wanted by somebody in training, which popularity alone does not tell apart. `leave out` is a control: the
-lists of the model without feedback, with what the session had skipped or disliked left out. `to reach` is the share of
-the training time of the model without feedback after which validation's pairwise accuracy is its best.
+wanted by somebody in training, which popularity alone does not tell apart. `leave out`: the lists without what the
+session had skipped or disliked. The second table moves those lists away from it, as a worker does by a policy's `push`
+for dislikes (here for skips as well). `to reach` is the share of the training time of the model without feedback after
+which validation's pairwise accuracy is its best.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import sys
 import time
 from collections.abc import Sequence
+from functools import cache, partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-from rich.console import Console
 from rich.table import Table
 
-from export.events import KINDS
+from bench.learning.prefixes import mean_reciprocal, ranks_of, scores_of, share
+from bench.learning.small import FILES, Data, Row, Watched, ended, kept, load, options, rounded, sized
 from model.config import Preset
-from model.data.log import SessionLog
-from model.data.readers import RawLog, ReadOptions, build_log, read_log
-from model.data.split import hold_out
 from model.evaluate.metrics import MAIN, SECOND
-from model.evaluate.pairwise import ACCURACY, Pairs, Scores, find_pairs, pairwise_accuracy
-from model.learn.train import Trainer
-from model.machine.openmp import spin_briefly
+from model.evaluate.pairwise import ACCURACY, Pairs, find_pairs, pairwise_accuracy
 from model.nets.encoder import Encoder
-from model.presets import preset
 
-ROOT = Path(__file__).parents[2]
-USUAL_DATA = ROOT.parent / "shared" / "data"
-FILES = {"kuairand": "kuairand_feedback.parquet", "trivago": "large_trivago_impressions.parquet"}
 EPOCHS = {("kuairand", "tron"): 40, ("kuairand", "sasrec"): 40, ("trivago", "tron"): 20, ("trivago", "sasrec"): 30}
-RATES = {"kuairand": 1e-3, "trivago": 3e-3}  # of learning
 VARIANTS = {"nothing": "", "inputs": "-feedback-inputs", "targets": "-feedback-targets", "both": "-feedback"}
+WITH_TARGETS = ("targets", "both")
 HARD = "pairwise_hard"
-MIN_SUPPORT = {"kuairand": 1, "trivago": 3}  # events of any kind, in training
 COUNTS = (16, 64, 256, 1_024, 4_096)
-
-Row = dict[str, Any]
-
-
-class Data(NamedTuple):
-    """A data set in three by time, over one catalogue."""
-
-    train: SessionLog
-    valid: SessionLog
-    test: SessionLog
+PUSHES = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
 def main() -> None:
-    spin_briefly()
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options(__doc__, None)
     parser.add_argument("what", nargs="?", choices=["variants", "negatives"], default="variants")
-    parser.add_argument("--data-dir", type=Path, default=USUAL_DATA)
     parser.add_argument("--datasets", nargs="+", choices=FILES, default=list(FILES), metavar="NAME")
     parser.add_argument("--presets", nargs="+", choices=["tron", "sasrec"], default=["tron", "sasrec"], metavar="NAME")
     parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS), metavar="NAME")
     parser.add_argument("--counts", nargs="+", type=int, default=list(COUNTS), help="random negatives a batch")
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0], metavar="N")
-    parser.add_argument("--epochs", type=int, help="instead of as many as a data set and preset get")
-    parser.add_argument("--hidden", type=int, default=64, help="width of the encoder")
     parser.add_argument("--uniform", type=int, default=2_048, help="tron's random negatives a batch")
-    parser.add_argument("--own-of", choices=["session", "before"], help="of which negatives [the preset's]")
+    parser.add_argument("--own-of", nargs="+", choices=["session", "before"], help="of which negatives [the preset's]")
     parser.add_argument("--own-weight", type=float, help="what an own negative counts [the preset's]")
-    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--plot", type=Path, help="svg or png of accuracy over the number of random negatives")
-    parser.add_argument("--out", type=Path, help="each result is kept there as it comes, and not measured again")
-    parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
-    rows = [row for name in args.datasets for row in measure(name, args)]
-    if args.json:
-        print(json.dumps({"rows": rows}))
-    else:
-        Console(width=140).print(table(rows))
-    if args.plot:
-        draw(rows, args.plot)
 
+    def measured() -> list[Row]:
+        rows = [row for name in args.datasets for row in measure(name, args)]
+        if args.plot:
+            draw(rows, args.plot)
+        return rows
 
-def load(file: Path, min_support: int) -> Data:
-    """Return a data set. DataError where its file is missing."""
-    raw = in_order(read_log(file, ReadOptions(kinds=frozenset(KINDS))))
-    rest, test = hold_out(raw)
-    older, valid = hold_out(rest)
-    train = build_log(older, min_support=min_support)
-    return Data(train, build_log(valid, train.vocabulary), build_log(test, train.vocabulary))
-
-
-def in_order(raw: RawLog) -> RawLog:
-    """Return the log with skips behind what is as old."""
-    no = np.isin(raw.kinds, [KINDS.index("skip"), KINDS.index("dislike")])
-    return raw.select(np.argsort(no, kind="stable"))
+    ended(args, measured, table, table_of_pushes)
 
 
 def measure(dataset: str, args: argparse.Namespace) -> list[Row]:
     """Return a row for each preset, variant (or number of negatives) and seed."""
-    data: Data | None = None
-    rows = []
-    for job in jobs(dataset, args):
-        if (row := kept(args.out, job)) is None:
-            data = data or load(args.data_dir / FILES[dataset], MIN_SUPPORT[dataset])
-            row = {**job, **train(data, chosen(job, args))}
-            if args.out:
-                with args.out.open("a") as out:
-                    out.write(json.dumps(row) + "\n")
-        print(
-            " ".join(f"{name}={value}" for name, value in row.items() if name != "curve"), file=sys.stderr, flush=True
-        )
-        rows.append(row)
-    return rows
+    data = cache(partial(load, args.data_dir, dataset))
+
+    def one(job: Row) -> Row:
+        return train(data(), chosen(job, args))
+
+    return [kept(args.out, job, partial(one, job)) for job in jobs(dataset, args)]
 
 
 def jobs(dataset: str, args: argparse.Namespace) -> list[Row]:
@@ -142,62 +91,41 @@ def jobs(dataset: str, args: argparse.Namespace) -> list[Row]:
             "epochs": args.epochs or EPOCHS[dataset, name],
             "hidden": args.hidden,
             "uniform": count if name == "tron" else 1,
-            "own_of": args.own_of or "",
+            "own_of": own_of,
             "own_weight": args.own_weight or 0.0,
         }
         for name in presets
         for count in counts
         for variant in variants
+        for own_of in (args.own_of or [""] if variant in WITH_TARGETS else [""])
         for seed in args.seeds
     ]
 
 
-def kept(file: Path | None, job: Row) -> Row | None:
-    """Return the row of a job that was measured before."""
-    lines = file.read_text().splitlines() if file is not None and file.exists() else []
-    found = (json.loads(line) for line in lines)
-    return next((row for row in found if all(row.get(name) == value for name, value in job.items())), None)
-
-
 def chosen(job: Row, args: argparse.Namespace) -> Preset:
     """Return the preset of a job with the options of this benchmark."""
-    one = preset(job["preset"] + VARIANTS[job["variant"]])
     top = min(100, job["uniform"]) if job["preset"] == "tron" else None
     drawn = {"uniform": job["uniform"], "top": top, "in_batch": min(127, job["uniform"])} if top else {}
-    return one.override(
-        hidden=job["hidden"],
-        feed_forward=job["hidden"],
-        epochs=job["epochs"],
-        batch=32,
-        lr=RATES[job["dataset"]],
-        dropout=0.2,
-        seed=job["seed"],
-        threads=args.threads,
-        own_of=args.own_of,
-        own_weight=args.own_weight,
-        **drawn,
-    )
+    own = {"own_of": job["own_of"] or None, "own_weight": args.own_weight}
+    name = job["preset"] + VARIANTS[job["variant"]]
+    return sized(name, job["dataset"], args, epochs=job["epochs"], seed=job["seed"], **own, **drawn)
 
 
 def train(data: Data, one: Preset) -> Row:
     """Return the figures of one training: of its best epoch on test, and validation's curve."""
     valid_pairs, curve = find_pairs(data.valid), []
-    trainer = Trainer(data.train, data.valid, one, run="")
-    measured = trainer.validate
 
-    def validate() -> dict[str, float]:
-        figures = measured()
-        found = pairwise_accuracy(scores_of(trainer.encoder.eval(), data.valid), data.valid, valid_pairs)
+    def watch(trainer: Watched, figures: dict[str, float]) -> dict[str, float]:
+        found = pairwise_accuracy(scores_of(trainer.judged, data.valid), data.valid, valid_pairs)
         curve.append((round(trainer.seconds, 1), figures[MAIN], found[ACCURACY]))
         return figures
 
-    trainer.validate = validate  # type: ignore[method-assign]
-    trained = trainer.run()
+    trained = Watched(data, one, watch).run()
     encoder = trained.encoders[0]
     test = data.test
     pairs = find_pairs(test)
-    kept = data.train.popularity()[pairs.unwanted - 1] > 0
-    hard = Pairs(pairs.session[kept], pairs.end[kept], pairs.wanted[kept], pairs.unwanted[kept])
+    liked = data.train.popularity()[pairs.unwanted - 1] > 0
+    hard = Pairs(pairs.session[liked], pairs.end[liked], pairs.wanted[liked], pairs.unwanted[liked])
     score = scores_of(encoder, test)
     ranks, without = ranks_of(encoder, test)
     row = {
@@ -212,76 +140,23 @@ def train(data: Data, one: Preset) -> Row:
         "pairs_hard": len(hard.end),
         "curve": curve,
     }
-    return {name: round(value, 4) if isinstance(value, float) else value for name, value in row.items()}
+    return {**rounded(row), "pushes": pushed(encoder, data, pairs, hard)}
 
 
-def share(ranks: NDArray[np.int64]) -> float:
-    """Return Recall@20."""
-    return float((ranks <= 20).mean())
-
-
-def mean_reciprocal(ranks: NDArray[np.int64]) -> float:
-    """Return MRR@20."""
-    return float(np.where(ranks <= 20, 1 / ranks, 0).mean())
-
-
-def vectors(
-    encoder: Encoder,
-    log: SessionLog,
-    starts: NDArray[np.int64],
-    ends: NDArray[np.int64],
-    preference: float | None = None,
-) -> torch.Tensor:
-    """Return the vector of each prefix, (B, H), as the exported graph has it."""
-    typed, window = encoder.config.typed, encoder.config.window
-    rows = [np.arange(a, b) for a, b in zip(starts.tolist(), ends.tolist(), strict=True)]
-    if not typed:
-        rows = [row[log.is_wanted[row]] for row in rows]
-    rows = [row[-window:] for row in rows]
-    ids = torch.zeros(len(rows), max(map(len, rows)), dtype=torch.int64)
-    kinds = torch.zeros_like(ids)
-    assert log.kinds is not None
-    for place, row in enumerate(rows):
-        ids[place, : len(row)] = torch.from_numpy(log.items[row].astype(np.int64))
-        kinds[place, : len(row)] = torch.from_numpy(log.kinds[row].astype(np.int64))
-    with torch.inference_mode():
-        told = None if preference is None else torch.full((len(rows),), preference)
-        return encoder.last(ids, kinds=kinds if typed else None, preference=told)
-
-
-def scores_of(encoder: Encoder, log: SessionLog) -> Scores:
-    """Return what an encoder says of given items after prefixes of a log."""
-
-    def scores(starts: NDArray[np.int64], ends: NDArray[np.int64], items: NDArray[np.int32]) -> NDArray[np.float32]:
-        with torch.inference_mode():
-            found = vectors(encoder, log, starts, ends) @ encoder.table[torch.from_numpy(items).long()].T
-        return np.asarray(found.numpy(), np.float32)
-
-    return scores
-
-
-def ranks_of(
-    encoder: Encoder, log: SessionLog, preference: float | None = None
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the rank of each wanted event but a session's first, and that without what the session said no to."""
-    targets = log.predicted
-    starts = np.repeat(log.offsets[:-1], log.lengths)[targets]
-    ranks, without = np.empty(len(targets), np.int64), np.empty(len(targets), np.int64)
-    order = np.argsort(targets - starts, kind="stable")
-    table = encoder.table[1:].detach()
-    for first in range(0, len(order), 128):
-        part = order[first : first + 128]
-        scores = vectors(encoder, log, starts[part], targets[part], preference) @ table.T
-        own = scores[torch.arange(len(part)), torch.from_numpy(log.items[targets[part]]).long() - 1]
-        ranks[part] = (scores >= own[:, None]).sum(dim=1).numpy()
-        for place, at in enumerate(part.tolist()):
-            row = np.arange(starts[at], targets[at])
-            no = row[~log.is_wanted[row]]
-            scores[place, torch.from_numpy(log.items[no]).long() - 1] = -torch.inf
-        left = scores >= own[:, None]
-        gone = scores[torch.arange(len(part)), torch.from_numpy(log.items[targets[part]]).long() - 1] == -torch.inf
-        without[part] = torch.where(gone, torch.tensor(1 << 30), left.sum(dim=1)).numpy()
-    return ranks, without
+def pushed(encoder: Encoder, data: Data, pairs: Pairs, hard: Pairs) -> list[Row]:
+    """Return the figures of lists that are moved away from what the session refused, and hold none of it."""
+    found = []
+    for push in PUSHES:
+        ranks, score = ranks_of(encoder, data.test, push=push)[1], scores_of(encoder, data.test, push)
+        row = {
+            "push": push,
+            MAIN: share(ranks),
+            SECOND: mean_reciprocal(ranks),
+            ACCURACY: pairwise_accuracy(score, data.test, pairs)[ACCURACY],
+            HARD: pairwise_accuracy(score, data.test, hard).get(ACCURACY, float("nan")),
+        }
+        found.append(rounded(row))
+    return found
 
 
 def to_reach(rows: Sequence[Row], row: Row) -> float | None:
@@ -303,7 +178,7 @@ def table(rows: Sequence[Row]) -> Table:
         found.add_column(name)
     groups: dict[tuple[Any, ...], list[Row]] = {}
     for row in rows:
-        groups.setdefault((row["dataset"], row["preset"], row["uniform"], row["variant"]), []).append(row)
+        groups.setdefault((row["dataset"], row["preset"], row["uniform"], label(row)), []).append(row)
     for (data, name, count, variant), group in groups.items():
         reached = [share for row in group if (share := to_reach(rows, row)) is not None]
         cells = [data, name, str(count), variant, str(len(group))]
@@ -314,6 +189,25 @@ def table(rows: Sequence[Row]) -> Table:
         cells.append(f"{statistics.mean(reached):.0%} ({len(reached)} of {len(group)})" if reached else "never")
         cells.append(f"{statistics.mean(row['seconds'] for row in group):.0f}")
         found.add_row(*cells)
+    return found
+
+
+def label(row: Row) -> str:
+    """Return what a model is told, and of which own negatives where the benchmark was asked for that."""
+    return f"{row['variant']}, {row['own_of']}" if row["own_of"] else str(row["variant"])
+
+
+def table_of_pushes(rows: Sequence[Row]) -> Table:
+    """Return what moving away from what was refused does to the same models, means over seeds."""
+    found = Table("data", "preset", "negatives", "feedback", "push", "Recall@20", "MRR@20", "pairwise", "hard pairs")
+    groups: dict[tuple[Any, ...], list[Row]] = {}
+    for row in rows:
+        for one in row.get("pushes", []):
+            key = (row["dataset"], row["preset"], row["uniform"], label(row), one["push"])
+            groups.setdefault(key, []).append(one)
+    for key, group in groups.items():
+        means = [statistics.mean(one[measure] for one in group) for measure in (MAIN, SECOND, ACCURACY, HARD)]
+        found.add_row(*map(str, key), *(f"{mean:.4f}" for mean in means))
     return found
 
 

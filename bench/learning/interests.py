@@ -82,7 +82,10 @@ def main() -> None:
         systems = [system for system in (POPULARITY, *args.systems) if (name, system, args.seed) not in done]
         if not systems:
             continue
-        shop = shop_of(name, args.data_dir, sessions=args.sessions, seed=args.seed)
+        try:
+            shop = shop_of(name, args.data_dir, sessions=args.sessions, seed=args.seed)
+        except NextclickError as error:
+            sys.exit(f"error: {error}")
         for system in systems:
             if system == "mtmi, ids alone" and shop.items is None:
                 continue

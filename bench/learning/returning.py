@@ -1,11 +1,13 @@
 """Shoppers who come back: sessions keyed by user with a time-out of days, against visits cut at 30 minutes.
 
-    python -m bench.learning.returning [--data-dir DIR] [--seeds 0 1] [--epochs N] [--states] [--json]
+    python -m bench.learning.returning [--data-dir DIR] [--seeds 0 1] [--epochs N | --steps N] [--out FILE] [--json]
+    python -m bench.learning.returning --states
 
 Kuairand's likes by user over two weeks. The same model learns from whole users, or from their visits, and both are
 asked for the same likes of the same held-out users: all but the first of each visit. `of all likes` has those that
-begin a visit too, where visits know nothing. State: what a worker keeps (stream/partition/session.py), 50 events at
-most, in bytes of its MessagePack; open at once: the most states that a worker would hold, and their mean over time.
+begin a visit too, where visits know nothing. There are more visits than users, so equal epochs are not equal steps:
+`--steps` gives both as many. State: what a worker keeps (stream/partition/session.py), 50 events at most, in bytes of
+its MessagePack; open at once: the most states that a worker would hold, and their mean over time.
 """
 
 from __future__ import annotations
@@ -14,88 +16,84 @@ import argparse
 import json
 import statistics
 import sys
-from pathlib import Path
-from typing import Any
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
 from rich.table import Table
 
-from bench.learning.feedback import FILES, USUAL_DATA, ranks_of
+from bench.learning.prefixes import ranks_of, share
+from bench.learning.small import Row, ended, file_of, kept, options, rounded, sized
+from export.errors import NextclickError
 from export.events import CLICK
 from model.data.log import SessionLog
 from model.data.readers import RawLog, build_log, read_log
 from model.data.readers.gaps import cut_at_gaps
 from model.data.split import hold_out
 from model.learn.train import train
-from model.machine.openmp import spin_briefly
-from model.presets import preset
 from stream.messages.contract import Click
 from stream.partition.session import SessionConfig, SessionState, encode_state, fold_click
 
+DATASET = "kuairand"
 GAP_MS = 1_800_000
 DAYS_MS = 14 * 86_400_000
-
-Row = dict[str, Any]
+BY_USER, BY_VISIT = "user, 14 days", "visit, 30 minutes"
+TIMEOUTS = {BY_USER: DAYS_MS, BY_VISIT: GAP_MS}
 
 
 def main() -> None:
-    spin_briefly()
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data-dir", type=Path, default=USUAL_DATA)
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0], metavar="N")
-    parser.add_argument("--epochs", type=int, default=40)
-    parser.add_argument("--hidden", type=int, default=64)
-    parser.add_argument("--threads", type=int, default=1)
+    parser = options(__doc__, 40)
+    parser.add_argument("--steps", type=int, help="of each training, instead of --epochs")
     parser.add_argument("--states", action="store_true", help="what a worker keeps, and no training")
-    parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
-    raw = read_log(args.data_dir / FILES["kuairand"])
     if args.states:
-        print(json.dumps({name: states(raw, timeout) for name, timeout in (("user", DAYS_MS), ("visit", GAP_MS))}))
+        try:
+            raw = read_log(file_of(args.data_dir, DATASET))
+        except NextclickError as error:
+            sys.exit(f"error: {error}")
+        print(json.dumps({name: states(raw, timeout) for name, timeout in TIMEOUTS.items()}))
         return
-    rows = [row for seed in args.seeds for row in measure(raw, seed, args)]
-    for row, timeout in zip(rows, (DAYS_MS, GAP_MS), strict=False):
-        row |= states(raw, timeout)
-    if args.json:
-        print(json.dumps({"rows": rows}))
-    else:
-        Console(width=140).print(table(rows))
+    ended(args, partial(measure, args), table)
 
 
-def measure(raw: RawLog, seed: int, args: argparse.Namespace) -> list[Row]:
-    """Return the quality by user and by visit."""
+def measure(args: argparse.Namespace) -> list[Row]:
+    """Return the quality by user and by visit, and what a worker keeps of either."""
+    raw = read_log(file_of(args.data_dir, DATASET))
+    rows = []
+    for seed in args.seeds:
+        for name in TIMEOUTS:
+            job = {"sessions": name, "seed": seed, "hidden": args.hidden}
+            job |= {"asked": args.steps} if args.steps else {"epochs": args.epochs}
+            rows.append(kept(args.out, job, partial(trained, raw, name, seed, args)))
+    return [{**row, **states(raw, TIMEOUTS[row["sessions"]])} for row in rows]
+
+
+def trained(raw: RawLog, name: str, seed: int, args: argparse.Namespace) -> Row:
+    """Return the figures of one training."""
     rest, test = hold_out(raw)
     older, newer = hold_out(rest)
-    by_user = build_log(older)
-    held = build_log(test, by_user.vocabulary)
-    visits = build_log(cut_at_gaps(test, GAP_MS), by_user.vocabulary, min_length=1)
-    sizes = {"hidden": args.hidden, "feed_forward": args.hidden, "epochs": args.epochs, "threads": args.threads}
-    drawn = {"uniform": 2_048, "batch": 32, "lr": 1e-3, "dropout": 0.2, "seed": seed}
-    chosen = preset("tron").override(**sizes, **drawn)
-    rows = []
-    for name, gap in (("user, 14 days", 0), ("visit, 30 minutes", GAP_MS)):
-        parts = [cut_at_gaps(part, gap) if gap else part for part in (older, newer)]
-        log, valid = (build_log(part, by_user.vocabulary) for part in parts)
-        trained = train(log, valid, chosen)
-        encoder = trained.encoders[0]
-        inside = within_visits(held)
-        found = ranks_of(encoder, typed(held if not gap else visits))[0] <= 20
-        every = len(held.predicted)
-        hits = found[inside] if not gap else found
-        row = {
-            "sessions": name,
-            "seed": seed,
-            "trained_on": log.sessions,
-            "recall": round(float(hits.mean()), 4),
-            "predictions": len(hits),
-            "recall_all": round(float(found.sum() / every), 4),
-            "of": every,
-        }
-        print(row, file=sys.stderr, flush=True)
-        rows.append(row)
-    return rows
+    users = build_log(older)
+    held = build_log(test, users.vocabulary)
+    visits = build_log(cut_at_gaps(test, GAP_MS), users.vocabulary, min_length=1)
+    by_visit = name == BY_VISIT
+    parts = [cut_at_gaps(part, GAP_MS) if by_visit else part for part in (older, newer)]
+    log, valid = (build_log(part, users.vocabulary) for part in parts)
+    chosen = sized("tron", DATASET, args, uniform=2_048, epochs=args.epochs, seed=seed)
+    if args.steps:
+        chosen = chosen.override(epochs=args.steps / chosen.train.steps(log.sessions)[0])
+    done = train(log, valid, chosen)
+    found = ranks_of(done.encoders[0], typed(visits if by_visit else held))[0]
+    inside = found if by_visit else found[within_visits(held)]
+    row = {
+        "trained_on": log.sessions,
+        "steps": chosen.train.steps(log.sessions)[1],
+        "seconds": round(done.seconds, 1),
+        "recall": share(inside),
+        "predictions": len(inside),
+        "recall_all": share(found) * len(found) / len(held.predicted),
+        "of": len(held.predicted),
+    }
+    return rounded(row)
 
 
 def typed(log: SessionLog) -> SessionLog:
@@ -146,16 +144,19 @@ def spans(raw: RawLog, timeout_ms: int) -> tuple[NDArray[np.int64], NDArray[np.i
 
 def table(rows: list[Row]) -> Table:
     """Return means over seeds."""
-    found = Table("session", "seeds", "sessions learned", "Recall@20 inside visits", "of all likes")
+    found = Table("session", "seeds", "learned", "steps", "train s", "Recall@20 inside visits", "of all likes")
     for name in ("state bytes", "p95", "open at once, most", "mean"):
         found.add_column(name)
     for name in dict.fromkeys(row["sessions"] for row in rows):
         group = [row for row in rows if row["sessions"] == name]
         one = group[0]
-        recall, every = (statistics.mean(row[what] for row in group) for what in ("recall", "recall_all"))
-        cells = [name, str(len(group)), f"{one['trained_on']:,}", f"{recall:.4f} of {one['predictions']:,}"]
-        cells += [f"{every:.4f} of {one['of']:,}", str(one["bytes"]), str(one["bytes_p95"])]
-        found.add_row(*cells, str(one["open_most"]), str(one["open_mean"]))
+        seconds = statistics.mean(row["seconds"] for row in group)
+        cells = [name, str(len(group)), f"{one['trained_on']:,}", f"{one['steps']:,}", f"{seconds:.0f}"]
+        for what, of in (("recall", "predictions"), ("recall_all", "of")):
+            values = [row[what] for row in group]
+            spread = f" ±{statistics.stdev(values):.4f}" if len(values) > 1 else ""
+            cells.append(f"{statistics.mean(values):.4f}{spread} of {one[of]:,}")
+        found.add_row(*cells, *(str(one[what]) for what in ("bytes", "bytes_p95", "open_most", "open_mean")))
     return found
 
 

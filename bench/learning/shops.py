@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from bench.measure.datasets import make_parts, split_by_column
+from bench.measure.datasets import make_parts, require_files, split_by_column
 from demo.simulated.interested import Histories, InterestedConfig, histories, items_of
 from demo.simulated.shop import Shop as SimulatedShop
 from demo.simulated.stock import ShopConfig
@@ -53,6 +53,7 @@ def shop_of(name: str, folder: Path, *, sessions: int, seed: int = 0) -> Shop:
 
 def beauty_items(folder: Path) -> list[Item]:
     """Return Beauty's items with their categories and brands, which have numbers for names."""
+    require_files("beauty", ["beauty_items.parquet"], folder)
     rows = pq.read_table(folder / "beauty_items.parquet").to_pydict()
     pairs = zip(rows["item_id"], rows["attributes"], strict=True)
     return [Item(item_id=str(name), attributes={"attributes": tuple(map(str, values))}) for name, values in pairs]
@@ -60,6 +61,7 @@ def beauty_items(folder: Path) -> list[Item]:
 
 def beauty_sessions(folder: Path) -> Sessions:
     """Return Beauty's histories by its own split of the users."""
+    require_files("beauty", ["beauty.parquet"], folder)
     table = pq.read_table(folder / "beauty.parquet", columns=["session_id", "item_id", "split"]).to_pydict()
     found: dict[str, dict[int, list[str]]] = {"train": {}, "valid": {}, "test": {}}
     for user, item, split in zip(table["session_id"], table["item_id"], table["split"], strict=True):
@@ -89,6 +91,7 @@ def _of(sessions: Sessions, most: int) -> Shop:
 
 def _sessions_of(name: str, folder: Path) -> Sessions:
     if name in ("tmall", "nowplaying"):
+        require_files(name, [f"{name}.parquet"], folder)
         tables = split_by_column(pq.read_table(folder / f"{name}.parquet"))
         return {part: _grouped(table) for part, table in tables.items()}
     if name == "large_ciao":  # has no split of its own: the newest tenth of the users, and the tenth before

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,7 +41,12 @@ class Parts:
 
 def require(name: str, folder: Path) -> None:
     """Raise ConfigError unless `folder` has the files that the data set `name` is made of."""
-    missing = [file for file in FILES[name] if not (folder / file).is_file()]
+    require_files(name, FILES[name], folder)
+
+
+def require_files(name: str, files: Iterable[str], folder: Path) -> None:
+    """Raise ConfigError unless `folder` has these files, of which a data set called `name` is made."""
+    missing = [file for file in files if not (folder / file).is_file()]
     if missing:
         raise ConfigError(
             f"{name} is made of {', '.join(missing)}, not found in {folder}: name its folder with --data-dir"

@@ -28,13 +28,13 @@ def feedback(
     most_of_session: Annotated[int, option(metavar="N", help="Skips of a session.", min=1, rich_help_panel=SKIPS)] = 30,
     max_age_s: Annotated[float, option(metavar="N", help="Older clicks say nothing.", rich_help_panel=SKIPS)] = 600.0,
     impressions: Annotated[
-        str | None,
+        bool,
         option(
-            metavar="TOPIC",
-            help="Lists as storefronts showed them, instead of ours.",
+            "--impressions",
+            help="Lists as storefronts showed them (the topic impressions), instead of ours.",
             rich_help_panel=SKIPS,
         ),
-    ] = None,
+    ] = False,
     placement: Annotated[
         str, option(metavar="NAME", help="Whose lists are joined, where workers make several.", rich_help_panel=SKIPS)
     ] = "",

@@ -65,11 +65,12 @@ def load(
 @command(app, "show")
 def show(items: ItemIds, kafka: Kafka, json: Json = False) -> None:
     """What is in force of some items, and what workers do with them."""
-    from export.ids import normal_id
+    from export.id_lists import given_id
     from stream.items.snapshot import read_items_topic
 
+    ids = [given_id(written, "ID") for written in items]
     table = read_items_topic(kafka.bootstrap_servers, kafka.topic_names(), kafka.client()).table
-    rows = [_shown(table, normal_id(written)) for written in items]
+    rows = [_shown(table, item_id) for item_id in ids]
     if json:
         return report({"items": rows}, json)
     for row in rows:
@@ -91,7 +92,7 @@ def change(
     json: Json = False,
 ) -> None:
     """Change some items: their records are read, changed and sent."""
-    from export.ids import normal_id
+    from export.id_lists import given_id
     from stream.items.load import send_items
     from stream.items.snapshot import read_items_topic
 
@@ -99,9 +100,9 @@ def change(
     given = {name: value for name, value in values.items() if value is not None}
     if bool(given) == gone:
         raise ConfigError("say what is to change: --available or --unavailable, --boost, --price; or --gone alone")
+    ids = list(dict.fromkeys(given_id(written, "ID") for written in items))
     topics, client = kafka.topic_names(), kafka.client()
     table = read_items_topic(kafka.bootstrap_servers, topics, client).table
-    ids = list(dict.fromkeys(normal_id(written) for written in items))
     changed = [] if gone else [_changed(table, item_id, given) for item_id in ids]
     send_items(changed, ids if gone else [], kafka.bootstrap_servers, topics, client)
     unknown = [item_id for item_id in ids if table.get(item_id) is None]

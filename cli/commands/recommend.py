@@ -9,7 +9,7 @@ from cli.options.common import BundleAddress, Json, ListLength
 from cli.options.group import command, option
 from cli.output import print_table, report, say
 from export.errors import ConfigError
-from export.id_lists import read_id_list
+from export.id_lists import given_id, read_id_list
 
 if TYPE_CHECKING:
     from export.policy.config import ListsConfig
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["app"]
 
 app = typer.Typer()
+_NAMED = 3  # unknown items that are named
 
 
 @command(app, rich_help_panel="Train and measure")
@@ -55,16 +56,17 @@ def recommend(
     from export.ranking.ranker import Ranker, RankerConfig
     from export.registry.registry import local_bundle
 
-    session, disliked = _session(items, item, items_file), dislike or []
+    session, disliked = _session(items, item, items_file), [given_id(one, "--dislike") for one in dislike or []]
     config = ListsConfig.single(k) if policy is None else read_lists(policy, k)
     ranker = Ranker(load_bundle(local_bundle(bundle)), RankerConfig(warm_up=False))
     if policy is None or "k" not in ranker.takes:  # what a policy asks for is ranked as deep as needed, as in a worker
         ranker.check_k(config.k_max)
     shopper = Shopper([*session, *disliked], "c" * len(session) + "d" * len(disliked))
     maker = ListMaker(ranker, config) if catalogue is None else _informed(ranker, config, catalogue)
+    lists = list(zip(config.placements, maker.make([shopper])[0], strict=True))  # with which newer items are known
+    _say_unknown(config, maker, [*session, *disliked])
     if catalogue is None and config.reads_items:
         say("nothing is known of the items, so filters, caps and boosts do nothing: name their files by --catalogue")
-    lists = list(zip(config.placements, maker.make([shopper])[0], strict=True))
     if json:
         shown = [{"placement": place.name, **_shown(made)} for place, made in lists]
         return report({"lists": shown} if lists[0][0].name else _shown(lists[0][1]), json)
@@ -80,6 +82,17 @@ def recommend(
     return None
 
 
+def _say_unknown(config: "ListsConfig", maker: "ListMaker", items: list[str]) -> None:
+    from export.policy.unknown import say_unknown
+
+    unknown = [one for one in dict.fromkeys(items) if one not in maker.vocabulary]
+    if unknown:
+        named = ", ".join(map(repr, unknown[:_NAMED]))
+        say(f"model {maker.version} does not know {len(unknown)} of the session's items, such as {named}")
+    for line in say_unknown(config, maker.vocabulary, maker.version, maker.table):
+        say(line)
+
+
 def _informed(ranker: "Ranker", config: "ListsConfig", path: Path) -> "ListMaker":
     """Who makes lists of items about which files say something, newer ones among them where the model has a tower."""
     from export.policy.catalogue import Newcomers
@@ -88,8 +101,10 @@ def _informed(ranker: "Ranker", config: "ListsConfig", path: Path) -> "ListMaker
 
     table = read_items_aloud(path, say)
     maker = ListMaker(ranker, config, table)
-    if "fresh" in ranker.takes and (newer := Newcomers(ranker.bundle, table).look()) is not None:
-        maker.take(newer)
+    if "rows" in ranker.takes:
+        newer = Newcomers(ranker.bundle, table, maker.catalogue, vectors_of=ranker.vectors_of).look()
+        if newer is not None:
+            maker.take(newer)
     return maker
 
 
@@ -106,9 +121,9 @@ def _session(items: str | None, item: list[str] | None, items_file: Path | None)
     if items_file is not None:
         found = read_id_list(items_file, "the items")
     elif items is not None:
-        found = [part.strip(" ") for part in items.split(",")]
+        found = [given_id(part, "--items") for part in items.split(",") if part.strip(" ")]
     else:
-        found = item or []
-    if not any(found):
+        found = [given_id(one, "--item") for one in item or [] if one]
+    if not found:
         raise ConfigError("a session has at least one item")
-    return [one for one in found if one]
+    return found

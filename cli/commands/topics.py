@@ -21,6 +21,9 @@ def create(
     partitions: Annotated[int, option(help="Of clicks: the most workers there can be.")] = 4,
     replication: Annotated[int, option(help="Copies of each partition.")] = 1,
     group: Group = "nextclick",
+    impressions: Annotated[
+        bool, option("--impressions", help="Also the one of lists that storefronts showed (nextclick feedback).")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Make the topics; those that exist are checked."""
@@ -33,6 +36,7 @@ def create(
         group=group,
         topics=kafka.topic_names(),
         extra=kafka.client(),
+        impressions=impressions,
     )
     if json:
         return report({"topics": msgspec.to_builtins(reports)}, json)

@@ -66,7 +66,8 @@ class Announcing:
             "--topics",
             envvar="NEXTCLICK_TOPICS",
             metavar="FILE",
-            help="Topic names, TOML or lines: clicks=…, recommendations=…, rejected=…, models=…, changelog=…, items=….",
+            help="Topic names, TOML or lines: clicks=…, recommendations=…, rejected=…, models=…, changelog=…, items=…, "
+            "similar=…, impressions=….",
             rich_help_panel=PANEL,
         ),
     ] = None

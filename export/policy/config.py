@@ -35,8 +35,7 @@ from typing import Any, Literal
 import msgspec
 
 from export.errors import ConfigError, UnreadableFile
-from export.id_lists import read_id_list
-from export.ids import id_fault, normal_id
+from export.id_lists import given_id, read_id_list
 
 __all__ = ["Boost", "Excluded", "Filter", "ListsConfig", "Pin", "Placement", "Policy", "parse_lists", "read_lists"]
 
@@ -111,6 +110,17 @@ class ListsConfig(msgspec.Struct, frozen=True):
         """Return one list of K items without a name."""
         return cls((Placement(name="", k=k, policy=policy or Policy()),))
 
+    def only(self, placement: str | None, where: str) -> "ListsConfig":
+        """Return one of the lists alone; None: the only one. ConfigError where there is no such, or there are several;
+        `where`: what the message calls the config."""
+        names = [one.name for one in self.placements]
+        if placement is None and len(names) > 1:
+            raise ConfigError(f"{where} names the placements {', '.join(names)}: choose one of them by --placement")
+        chosen = [one for one in self.placements if placement in (None, one.name)]
+        if not chosen:
+            raise ConfigError(f"{where} names no placement {placement!r}, but {', '.join(map(repr, names))}")
+        return ListsConfig((chosen[0],), self.files)
+
     @property
     def blocked(self) -> frozenset[str]:
         """What at least one of the lists never shows."""
@@ -132,9 +142,24 @@ class ListsConfig(msgspec.Struct, frozen=True):
         return frozenset(named)
 
     @property
+    def values(self) -> frozenset[tuple[str, str]]:
+        """The values, each with its attribute, that boosts and filters name."""
+        named: set[tuple[str, str]] = set()
+        for one in self.placements:
+            where = {} if one.policy.filter is None else one.policy.filter.where
+            named.update((boost.attribute, boost.value) for boost in one.policy.boost)
+            named.update((name, text) for name, texts in where.items() for text in texts)
+        return frozenset(named)
+
+    @property
     def k_max(self) -> int:
         """The longest list asked for."""
         return max(one.k for one in self.placements)
+
+
+class _Pin(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    item: str | int
+    place: int = 1
 
 
 class _Rules(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -142,13 +167,13 @@ class _Rules(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
     exclude: tuple[Excluded, ...] | None = None
     unavailable: bool | None = None
-    blocked: tuple[str, ...] | None = None
+    blocked: tuple[str | int, ...] | None = None
     blocked_file: str | None = None
     at_most: dict[str, int] | None = None
     boosts: bool | None = None
     boost: tuple[Boost, ...] | None = None
     push: float | None = None
-    pins: tuple[Pin, ...] | None = None
+    pins: tuple[_Pin, ...] | None = None
     filter: Filter | None = None
     k: int | None = None
 
@@ -181,28 +206,33 @@ def parse_lists(content: bytes, k: int, *, folder: Path = Path(), where: str = "
         raise ConfigError(f"{where} names {len(said.placements)} placements; at most {_MOST_PLACEMENTS}")
     if "" in said.placements:
         raise ConfigError(f"{where}: a placement has no name; one list that needs none has its k at the top")
-    base = _merged(Policy(), said, folder)
+    base = _merged(Policy(), said, folder, where)
     files = tuple(folder / one.blocked_file for one in (said, *said.placements.values()) if one.blocked_file)
     length = k if said.k is None else said.k
     if not said.placements:
         return ListsConfig((_checked(Placement(name="", k=length, policy=base), where),), files)
     placements = [
-        Placement(name=name, k=length if one.k is None else one.k, policy=_merged(base, one, folder))
+        Placement(
+            name=name,
+            k=length if one.k is None else one.k,
+            policy=_merged(base, one, folder, f"{where}, placement {name}"),
+        )
         for name, one in said.placements.items()
     ]
     return ListsConfig(tuple(_checked(one, f"{where}, placement {one.name}") for one in placements), files)
 
 
-def _merged(base: Policy, said: _Rules, folder: Path) -> Policy:
+def _merged(base: Policy, said: _Rules, folder: Path, where: str) -> Policy:
     """The policy with what was said in the place of what it has."""
     given: dict[str, Any] = {
         name: value for name in Policy.__struct_fields__ if (value := getattr(said, name)) is not None
     }
     if said.blocked is not None or said.blocked_file is not None:
         listed = _listed(folder / said.blocked_file) if said.blocked_file else []
-        given["blocked"] = frozenset(map(_normal, (*(said.blocked or ()), *listed)))
+        blocked = [given_id(str(item), f"{where}: blocked") for item in said.blocked or ()]
+        given["blocked"] = frozenset([*blocked, *listed])
     if said.pins is not None:
-        given["pins"] = tuple(Pin(_normal(pin.item), pin.place) for pin in said.pins)
+        given["pins"] = tuple(Pin(given_id(str(pin.item), f"{where}: pins"), pin.place) for pin in said.pins)
     return msgspec.structs.replace(base, **given)
 
 
@@ -211,11 +241,6 @@ def _listed(path: Path) -> list[str]:
     if path.is_fifo():
         raise UnreadableFile(f"the blocked items in {path} cannot be read: it is a pipe; name a file", path)
     return read_id_list(path, "the blocked items")
-
-
-def _normal(item: str) -> str:
-    """The id that a text means, by the law of ids; the text itself where it is none."""
-    return normal_id(item) or item
 
 
 def _checked(placement: Placement, where: str) -> Placement:
@@ -243,7 +268,6 @@ def _checked(placement: Placement, where: str) -> Placement:
     require(len({pin.item for pin in policy.pins}) == len(places), "an item is pinned twice")
     for pin in policy.pins:
         require(1 <= pin.place <= placement.k, f"the pin {pin.item!r} has place {pin.place}, not 1 to {placement.k}")
-        require(id_fault(pin.item) is None, f"the pin {pin.item!r} is no item id")
     if (rule := policy.filter) is not None:
         for price in (rule.price_from, rule.price_to, rule.newer_than_days):
             require(price is None or (math.isfinite(price) and price >= 0), f"{price} is no price or age of a filter")

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.bundle.vocabulary import PAD
-from export.errors import ConfigError
 from export.events import LETTERS
 from export.items.table import ItemTable
 from export.policy.config import ListsConfig, read_lists
@@ -25,15 +24,10 @@ __all__ = ["PolicyScorer", "one_list"]
 
 def one_list(path: Path, placement: str | None, k: int) -> ListsConfig:
     """Return the list of a policy's file that is to be measured, K items long. ConfigError where there is no such."""
-    config = read_lists(path, k)
-    names = [one.name for one in config.placements]
-    if placement is None and len(names) > 1:
-        raise ConfigError(f"{path} names the placements {', '.join(names)}: choose one of them by --placement")
-    chosen = [one for one in config.placements if placement in (None, one.name)]
-    if not chosen:
-        raise ConfigError(f"{path} names no placement {placement!r}, but {', '.join(map(repr, names))}")
-    longest = max([k, *(pin.place for pin in chosen[0].policy.pins)])  # pins beyond K stand where they stand
-    return ListsConfig((msgspec.structs.replace(chosen[0], k=longest),), config.files)
+    config = read_lists(path, k).only(placement, str(path))
+    [chosen] = config.placements
+    longest = max([k, *(pin.place for pin in chosen.policy.pins)])  # pins beyond K stand where they stand
+    return ListsConfig((msgspec.structs.replace(chosen, k=longest),), config.files)
 
 
 class PolicyScorer:

@@ -12,6 +12,7 @@ from model.data.known_items import ItemFeatures
 from model.data.log import SessionLog
 from model.learn import checkpoint
 from model.learn.distributed import ALONE, Team
+from model.learn.needs import require_room
 from model.learn.train import Trained, train
 from model.learn.validation import validate
 from model.machine.memory import release_memory
@@ -37,9 +38,11 @@ def train_preset(
 ) -> Trained:
     """Train every encoder of `preset`, one after the other, and return them together.
 
-    The time limit is shared out among the encoders. Arguments and errors are those of `model.learn.train.train`; the
-    checkpoints of a committee lie in folders of their own, for `init_from` likewise.
+    The time limit is shared out among the encoders. Arguments and errors are those of `model.learn.train.train`, and
+    ConfigError where memory or disk won't do; the checkpoints of a committee lie in folders of their own, for
+    `init_from` likewise.
     """
+    require_room(preset, log, directory, on_progress)
     members = preset.members()
     alone, trained = len(members) == 1, []
     first = None if init_from is None or alone else init_from / MEMBER.format(1)

@@ -36,6 +36,7 @@ log = logging.getLogger(__name__)
 _FLUSH_S = 10.0  # for the broker to confirm what was published
 _TICK_S = 0.5
 _LOOK_S = 5.0
+_SAID_S = 600.0  # how long /health speaks of what happened once
 _FILE = "skips.state"
 
 
@@ -143,18 +144,18 @@ class FeedbackService:
         *,
         joining: ScoreboardConfig | None = None,
         config: SkipConfig | None = None,
-        impressions: str | None = None,
+        impressions: bool = False,
     ) -> None:
         """state: folder of what was read and skipped. ConfigError where another one has it.
 
-        impressions: a topic of lists that storefronts showed; clicks are judged by them, and not by ours.
+        impressions: clicks are judged by the topic of lists that storefronts showed, and not by ours.
         """
         config = config or SkipConfig()
         self.skips, self.metrics, self._max_age_s = Skips(config), FeedbackMetrics(), config.max_age_s
         self._shown = ShownLists(config.max_sessions)
         self._impressions: ImpressionReader | None = None
-        if impressions is not None:
-            self._impressions = ImpressionReader(bootstrap_servers, impressions, self._shown, extra)
+        if impressions:
+            self._impressions = ImpressionReader(bootstrap_servers, topics, self._shown, extra)
         producer: Producer = build_client(Producer, producer_options(bootstrap_servers, extra))
         self._writer = SkipWriter(producer, topics.clicks)
         self._folder = _Folder(state, self.skips, self._writer)
@@ -169,6 +170,7 @@ class FeedbackService:
         )
         self._problems = Problems(self.metrics.problem)
         self._looked_at = 0.0
+        self._told: dict[str, int] = {}  # counts that were said
 
     def run(self, stop: threading.Event) -> None:
         """Until `stop` is set. TopicError, BadState; BrokerUnavailable where no broker answers at the start."""
@@ -230,15 +232,22 @@ class FeedbackService:
             trouble, rejected = self._impressions.trouble, self._impressions.counts
             self._tell("no_impressions", trouble, "it is tried again; see to the brokers", unready=True)
             bad = sum(number for what, number in rejected.items() if what != "lists")
-            wrong = f"{bad:,} impressions were rejected" if bad else ""
-            self._tell("bad_impressions", wrong, "`impressions` of /health has the reasons (docs/feedback.md)")
+            what = f"{bad:,} impressions were rejected"
+            self._tell_of("bad_impressions", bad, what, "`impressions` of /health has the reasons (docs/feedback.md)")
             for what, number in rejected.items():
                 metrics.counts.labels(f"impressions_{what}").set(number)
-        lost = f"{self._writer.lost:,} skips were not confirmed by the broker" if self._writer.lost else ""
-        self._tell("unpublished", lost, "see to the brokers; nothing needs to be done for those that are gone")
+        lost = self._writer.lost
+        what, remedy = f"{lost:,} skips were not confirmed by the broker", "see to the brokers; these are gone"
+        self._tell_of("unpublished", lost, what, remedy)
         if time.monotonic() - self._looked_at > _LOOK_S:
             self._looked_at = time.monotonic()
             join.look()
+
+    def _tell_of(self, key: str, number: int, what: str, remedy: str) -> None:
+        """Say what happened once more, for a while: a count never goes back, and what is over is no problem."""
+        if number > self._told.get(key, 0):
+            self._told[key] = number
+            self._problems.raise_(key, what, remedy, for_s=_SAID_S)
 
     def _tell(self, key: str, what: str, remedy: str, *, unready: bool = False) -> None:
         if what:

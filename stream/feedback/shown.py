@@ -16,6 +16,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from stream.errors import BadClick, BrokerUnavailable, TopicError
 from stream.kafka.clients import build_client, consumer_options
 from stream.messages.impressions import Impression, decode_impression
+from stream.topic_names import Topics
 
 __all__ = ["ImpressionReader", "ShownLists"]
 
@@ -59,9 +60,9 @@ class ImpressionReader:
     """Reads a topic from so long ago on, in no group. `counts`: lists read, and rejected ones by reason."""
 
     def __init__(
-        self, bootstrap_servers: str, topic: str, shown: ShownLists, extra: Mapping[str, str] | None = None
+        self, bootstrap_servers: str, topics: Topics, shown: ShownLists, extra: Mapping[str, str] | None = None
     ) -> None:
-        self._topic, self._shown = topic, shown
+        self._topic, self._options, self._shown = topics.impressions, topics.as_options(), shown
         options = consumer_options(bootstrap_servers, extra, group="nextclick-feedback-impressions")
         self._consumer: Consumer = build_client(Consumer, options)
         self._known: set[int] = set()
@@ -77,7 +78,10 @@ class ImpressionReader:
         that are joined earlier would find nothing. TopicError where there is no such topic; BrokerUnavailable."""
         self._assign_new(since_ms)
         if not self._known:
-            raise TopicError(f"there is no topic {self._topic}: make it, or leave out --impressions")
+            raise TopicError(
+                f"there is no topic {self._topic}: `nextclick topics create --bootstrap-servers HOST --partitions N"
+                f"{self._options} --impressions` makes it; or leave out --impressions"
+            )
         self._thread.start()
         if self._left and not self._caught_up.wait(wait_s):
             log.warning("%s was not read to its end within %g s: clicks before that are unseen", self._topic, wait_s)

@@ -53,21 +53,25 @@ class TopicReport:
     created: bool  # false: it was there before
 
 
-def topic_plans(topics: Topics, *, partitions: int, group: str) -> list[TopicPlan]:
-    """The topics, those that a worker can do without as well; `partitions` holds for clicks and what follows them."""
+def topic_plans(topics: Topics, *, partitions: int, group: str, impressions: bool = False) -> list[TopicPlan]:
+    """The topics, those that a worker can do without as well; `partitions` holds for clicks and what follows them.
+
+    impressions: the topic of what storefronts showed too, for those that send it.
+    """
     compact = {"cleanup.policy": "compact"}
     state = {**compact, "segment.ms": str(_DAY_MS // 4), "min.cleanable.dirty.ratio": "0.3"}
     items = {**compact, "delete.retention.ms": str(_GONE_DAYS * _DAY_MS), "segment.ms": str(_DAY_MS)}
+    day = {"retention.ms": str(_DAY_MS)}
+    shown = [TopicPlan(name=topics.impressions, partitions=partitions, config=day, fixed=False)]
     return [
         TopicPlan(name=topics.clicks, partitions=partitions, config={"retention.ms": str(7 * _DAY_MS)}, fixed=True),
-        TopicPlan(
-            name=topics.recommendations, partitions=partitions, config={"retention.ms": str(_DAY_MS)}, fixed=False
-        ),
+        TopicPlan(name=topics.recommendations, partitions=partitions, config=day, fixed=False),
         TopicPlan(name=topics.rejected, partitions=partitions, config={"retention.ms": str(30 * _DAY_MS)}, fixed=False),
         TopicPlan(name=topics.models, partitions=1, config=compact, fixed=False),
         TopicPlan(name=topics.items, partitions=1, config=items, fixed=False),
         TopicPlan(name=topics.similar, partitions=1, config=compact, fixed=False),
         TopicPlan(name=topics.changelog(group), partitions=partitions, config=state, fixed=True),
+        *(shown if impressions else ()),
     ]
 
 
@@ -79,15 +83,19 @@ def create_topics(
     group: str = "nextclick",
     topics: Topics = Topics(),
     extra: Mapping[str, str] | None = None,
+    impressions: bool = False,
     timeout_s: float = 30.0,
 ) -> list[TopicReport]:
-    """Make what is missing and check the rest; may be repeated. TopicError says what is wrong and what to do."""
+    """Make what is missing and check the rest; may be repeated. TopicError says what is wrong and what to do.
+
+    impressions: as of `topic_plans`.
+    """
     if partitions < 1 or replication < 1:
         raise ConfigError("a topic has at least one partition and one replica")
     check_group(group)
     wait_for_broker(bootstrap_servers, extra, timeout_s=timeout_s)
     client = build_admin(bootstrap_servers, extra)
-    plans = topic_plans(topics, partitions=partitions, group=group)
+    plans = topic_plans(topics, partitions=partitions, group=group, impressions=impressions)
     existing = _counts(client, bootstrap_servers, timeout_s)
     for plan in plans:
         _check_plan(client, plan, existing.get(plan.name), timeout_s)

@@ -23,10 +23,18 @@ class ListsFile:
     """Looks at the file, and at those that it names."""
 
     def __init__(
-        self, path: Path | None, k: int, config: ListsConfig, use: Callable[[ListsConfig], None], problems: Problems
+        self,
+        path: Path | None,
+        k: int,
+        config: ListsConfig,
+        use: Callable[[ListsConfig], None],
+        problems: Problems,
+        read: Callable[[Path, int], ListsConfig] = read_lists,
     ) -> None:
         """`config` is what the file said at start, `k` what holds where it names no length; `use` hears of changes.
-        Without a file there is nothing to look at."""
+        Without a file there is nothing to look at. `read`: what is made of it; ConfigError where it can't be used.
+        """
+        self._read = read
         self._path, self._k, self._use, self._problems = path, k, use, problems
         self._config = config
         self._refused: tuple[Path, ...] = ()  # a file named by the one that can't be used: its change may mend that
@@ -41,7 +49,7 @@ class ListsFile:
         try:
             if self._path.exists() and not self._path.is_file():
                 raise ConfigError(f"{self._path} is no file that can be followed")  # reading a pipe may never end
-            config = read_lists(self._path, self._k)
+            config = self._read(self._path, self._k)
         except ConfigError as error:
             self._refused = (error.path,) if isinstance(error, UnreadableFile) else ()
             self._problems.raise_(

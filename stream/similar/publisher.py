@@ -1,22 +1,23 @@
 """Publishing similar items: one record for each item of the model, those only that changed, and the same in Redis.
 
-Items that are not available are in no list; the list of such an item itself stays, as its page may still be seen. An
-item that the model no longer knows gets a tombstone, and its key in Redis goes.
+Items that are not available have a list all the same, as their pages may still be seen. An item that the model no
+longer knows gets a tombstone, and its key in Redis goes.
 """
 
 import logging
 import time
 import zlib
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 import msgspec
+import numpy as np
 import redis
 from confluent_kafka import Consumer, KafkaError
+from numpy.typing import NDArray
 
 from export.errors import ConfigError
-from export.items.table import ItemTable
-from export.items.view import CatalogueView
-from export.ranking.similar import Similar, SimilarList
+from export.policy.similar import SimilarList, SimilarLists
 from stream.errors import PublishFailed, TopicError
 from stream.kafka.clients import assigned, build_client, consumer_options
 from stream.kafka.sender import Sender
@@ -39,10 +40,28 @@ class Published(msgspec.Struct, frozen=True, kw_only=True):
     """What one turn did; all of it is confirmed."""
 
     model: str
-    items: int  # of the model
+    items: int  # whose lists were made: those of the model, or some
     sent: int  # lists, which are new or others than before
     gone: int  # items that the model no longer knows
+    short: int  # lists of fewer than K items: nothing else may be shown
+    filled: int  # lists with items that do not pass their filter
+    unfiltered: int  # lists without their filter: the item has no value of the attribute that it compares
+    hidden: int  # items of the model that may not be shown
     seconds: float
+
+    def plus(self, more: "Published") -> "Published":
+        """Return what two parts of a turn did together."""
+        return Published(
+            model=more.model,
+            items=self.items + more.items,
+            sent=self.sent + more.sent,
+            gone=self.gone + more.gone,
+            short=self.short + more.short,
+            filled=self.filled + more.filled,
+            unfiltered=self.unfiltered + more.unfiltered,
+            hidden=more.hidden,
+            seconds=self.seconds + more.seconds,
+        )
 
 
 class SimilarPublisher:
@@ -54,11 +73,10 @@ class SimilarPublisher:
         topics: Topics = Topics(),
         extra: Mapping[str, str] | None = None,
         *,
-        k: int = 20,
         redis_url: str | None = None,
     ) -> None:
         """ConfigError for what is no URL of Redis. The broker is not asked before `publish`."""
-        self._servers, self._topics, self._extra, self._k = bootstrap_servers, topics, dict(extra or {}), k
+        self._servers, self._topics, self._extra = bootstrap_servers, topics, dict(extra or {})
         self._published: dict[str, int] | None = None  # item -> checksum of its list; None: not read yet
         self._redis_has_all = redis_url is None  # it may have been emptied while nobody was here
         try:
@@ -66,40 +84,55 @@ class SimilarPublisher:
         except ValueError as error:
             raise ConfigError(f"not a Redis URL (redis://host:port/0): {error}") from error
 
-    def publish(self, similar: Similar, table: ItemTable | None = None) -> Published:
-        """Publish the lists of a model, without items that the table says are not available.
+    @property
+    def knows(self) -> bool:
+        """Whether it knows what is published, so that some lists can be published alone."""
+        return self._published is not None and self._redis_has_all
+
+    def publish(self, lists: SimilarLists, only: NDArray[np.int32] | None = None) -> Published:
+        """Publish the lists of a model's items; only: of these catalogue ids, where `knows`.
 
         TopicError without the topic; BrokerUnavailable or PublishFailed where not all is confirmed, also by Redis. What
         was not is sent again by the next call.
         """
-        begun = time.monotonic()
-        available = None if table is None else CatalogueView(table, similar.vocabulary).available
+        begun, counted = time.monotonic(), replace(lists.counts)
         before = self._read_keys() if self._published is None else self._published
-        now: dict[str, int] = {}
+        now: dict[str, int] = {} if only is None else dict(before)
         changed: list[tuple[str, bytes | None]] = []
-        redis_has_all = self._redis_has_all
+        redis_has_all, made = self._redis_has_all, 0
         self._published, self._redis_has_all = None, self._redis is None  # not known until all is confirmed
         with Sender(self._servers, self._topics.similar, self._extra, what="lists of similar items") as sender:
-            for item_id, found in similar.all(self._k, available):
-                checksum = _checksum(found, similar.bundle.version)
+            for item_id, found in lists.all() if only is None else lists.some(only):
+                made += 1
+                checksum = _checksum(found, lists.version)
                 now[item_id] = checksum
                 is_same = before.get(item_id) == checksum
                 if is_same and redis_has_all:
                     continue
-                value = encode(_message(item_id, found, similar.bundle.version))
+                value = encode(_message(item_id, found, lists.version))
                 if not is_same:
-                    sender.send(item_id.encode(), value)
+                    sender.send(_key(item_id), value)
                 self._put(changed, item_id, value)
             sent = sender.sent
             for item_id in before.keys() - now.keys():
-                sender.send(item_id.encode(), None)
+                sender.send(_key(item_id), None)
                 self._put(changed, item_id, None)
             sender.finish()
             gone = sender.sent - sent
         self._write_redis(changed)
         self._published, self._redis_has_all = now, True
-        seconds = time.monotonic() - begun
-        return Published(model=similar.bundle.version, items=len(now), sent=sent, gone=gone, seconds=seconds)
+        counts = lists.counts
+        return Published(
+            model=lists.version,
+            items=made,
+            sent=sent,
+            gone=gone,
+            short=counts.short - counted.short,
+            filled=counts.filled - counted.filled,
+            unfiltered=counts.unfiltered - counted.unfiltered,
+            hidden=counts.hidden,
+            seconds=time.monotonic() - begun,
+        )
 
     def close(self) -> None:
         """Leave Redis."""
@@ -119,7 +152,7 @@ class SimilarPublisher:
             return
         pipeline = self._redis.pipeline(transaction=False)
         for item_id, value in changed:
-            key = f"{self._topics.prefix}{KEY}{item_id}"
+            key = f"{self._topics.prefix}{KEY}".encode() + _key(item_id)
             if value is None:
                 pipeline.delete(key)
             else:
@@ -159,8 +192,13 @@ class SimilarPublisher:
         return found
 
 
+def _key(item_id: str) -> bytes:
+    """The key of a record; of somebody else's, which may be no text, as it was read."""
+    return item_id.encode(errors="surrogateescape")
+
+
 def _note(found: dict[str, int], key: bytes, value: bytes | None) -> None:
-    item_id = key.decode(errors="replace")
+    item_id = key.decode(errors="surrogateescape")
     if value is None:
         found.pop(item_id, None)
         return

@@ -165,12 +165,12 @@ def test_topics_created_have_partitions_and_compaction(
 ) -> None:
     there = ("--bootstrap-servers", real_broker.bootstrap, "--group", group, *naming)
     for _ in range(2):  # the second time they are there
-        done = cli("topics", "create", "--partitions", str(PARTITIONS), *there)
+        done = cli("topics", "create", "--partitions", str(PARTITIONS), "--impressions", *there)
         assert done.returncode == 0, done.stderr
     admin = AdminClient({"bootstrap.servers": real_broker.bootstrap})
     counts = {name: len(topic.partitions) for name, topic in admin.list_topics(timeout=10).topics.items()}
     changelog = names.changelog(group)
-    several = (names.clicks, names.recommendations, names.rejected, changelog)
+    several = (names.clicks, names.recommendations, names.rejected, names.impressions, changelog)
     wanted = dict.fromkeys(several, PARTITIONS) | dict.fromkeys((names.models, names.items, names.similar), 1)
     assert {name: count for name, count in counts.items() if name.startswith(prefix)} == wanted
     for name in (names.models, names.items, names.similar, changelog):

@@ -94,12 +94,12 @@ def test_lists_that_a_storefront_showed_take_the_place_of_ours(
     start_worker: StartWorker,
     start_feedback: Callable[..., Worker],
 ) -> None:
-    shown_on = f"{names.clicks}-shown"
+    shown_on = names.impressions
     admin = AdminClient({"bootstrap.servers": topics})
     for future in admin.create_topics([NewTopic(shown_on, 2)]).values():
         future.result(30)
     start_worker(topics).await_ready()
-    start_feedback("--impressions", shown_on)
+    start_feedback("--impressions")
     producer = Producer({"bootstrap.servers": topics, "partitioner": "murmur2_random"})
     ts = now_ms()
     for session in ("anna", "ben"):

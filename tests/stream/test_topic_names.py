@@ -90,6 +90,16 @@ def test_file_that_can_not_be_read_is_refused(tmp_path: Path) -> None:
         read_topics(tmp_path / "none")
     with pytest.raises(ConfigError, match="latin can't be read: it is not UTF-8"):
         read_topics(tmp_path / "latin")
+    (tmp_path / "long").write_bytes(b"#" * 65_537)
+    with pytest.raises(ConfigError, match="long have more than 65,536 bytes"):
+        read_topics(tmp_path / "long")
+
+
+def test_all_words_can_be_named_and_prefixed() -> None:
+    found = Topics.named({"similar": "alike", "impressions": "shown"}, "a.")
+    assert (found.items, found.similar, found.impressions) == ("a.items", "a.alike", "a.shown")
+    with pytest.raises(ConfigError, match="clicks and impressions can't both"):
+        Topics.named({"impressions": "clicks"})
 
 
 @pytest.mark.parametrize("prefix", ["a b", "a/", "ä", "x" * 240])

@@ -159,6 +159,8 @@ def test_set_changes_what_it_is_told_and_keeps_the_rest(
         (("a", "--boost", "0"), "boost must be"),
         (("a", "--price", "-1"), "price must be"),
         (("null", "--available"), "stands for nothing"),
+        (("null", "--gone"), "'null' is no item id: it stands for nothing"),
+        (("a\tb", "--gone"), "holds control characters"),
     ],
 )
 def test_set_of_what_can_not_be_is_refused_and_sends_nothing(

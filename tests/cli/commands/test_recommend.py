@@ -15,7 +15,7 @@ from export.bundle.vocabulary import Vocabulary
 from export.errors import ConfigError
 from tests.export.conftest import bundle  # noqa: F401  # the fixture
 
-ODD = ["a,b", "#7", " c ", "d\u2028e", '"f"', "[g]", "h[/i]"]
+ODD = ["a,b", "#7", "c", "d\u2028e", '"f"', "[g]", "h[/i]"]
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def recommended(*arguments: str) -> dict[str, object]:
     return values
 
 
-@pytest.mark.parametrize("item", ODD)
+@pytest.mark.parametrize("item", [*ODD, " c "])
 def test_any_id_can_be_named(odd_bundle: str, item: str) -> None:
     assert recommended("--bundle", odd_bundle, "--item", item)["fallback"] is False
 
@@ -60,6 +60,25 @@ def test_items_named_twice_or_not_at_all_are_refused(odd_bundle: str, arguments:
     found = CliRunner().invoke(app, ["recommend", "--bundle", odd_bundle, *arguments])
     assert isinstance(found.exception, ConfigError)
     assert "--items-file" in str(found.exception) or "at least one item" in str(found.exception)
+
+
+@pytest.mark.parametrize("option", ["--items", "--item", "--dislike"])
+def test_what_is_no_id_is_refused_by_the_law_of_ids(odd_bundle: str, option: str) -> None:
+    session = () if option != "--dislike" else ("--item", "c")
+    for wrong in ("NULL", "a\tb", "x" * 257):
+        found = CliRunner().invoke(app, ["recommend", "--bundle", odd_bundle, *session, option, wrong])
+        assert isinstance(found.exception, ConfigError)
+        assert f"{option}: " in str(found.exception)
+        assert "is no item id" in str(found.exception)
+
+
+def test_items_that_nobody_knows_are_counted_and_said(odd_bundle: str, tmp_path: Path) -> None:
+    (tmp_path / "lists.toml").write_text('blocked = ["c", "gone", 7]\npins = [{item = "new"}]\n')
+    words = ["--bundle", odd_bundle, "--items", "c,7.0,8", "--dislike", "9", "--policy", str(tmp_path / "lists.toml")]
+    found = CliRunner().invoke(app, ["recommend", *words]).output
+    assert "does not know 3 of the session's items, such as '7', '8', '9'" in found
+    assert "does not know 2 of the 3 blocked items, such as '7', 'gone'" in found
+    assert "does not know 1 pinned items, such as 'new'" in found
 
 
 def test_policy_dislikes_and_what_is_known_of_items_make_the_lists(odd_bundle: str, tmp_path: Path) -> None:

@@ -47,10 +47,39 @@ def test_blocked_items_come_from_a_file_beside_it_too(tmp_path: Path) -> None:
 
 def test_ids_of_a_file_mean_what_they_mean_in_clicks(tmp_path: Path) -> None:
     (tmp_path / "blocked.txt").write_text("5.0\n")
-    content = b'blocked = ["7.0", " b "]\nblocked_file = "blocked.txt"\npins = [{item = "8.0"}]'
+    content = (
+        b'blocked = ["7.0", " b ", 9]\nblocked_file = "blocked.txt"\npins = [{item = "8.0"}, {item = 3, place = 2}]'
+    )
     found = parse_lists(content, 5, folder=tmp_path)
-    assert found.blocked == {"7", "b", "5"}
-    assert found.placements[0].policy.pins == (Pin("8"),)
+    assert found.blocked == {"7", "b", "5", "9"}
+    assert found.placements[0].policy.pins == (Pin("8"), Pin("3", 2))
+
+
+def test_what_is_no_id_is_refused_with_its_place(tmp_path: Path) -> None:
+    (tmp_path / "blocked.txt").write_text("a\nNULL\n")
+    for content, words in (
+        (b'blocked_file = "blocked.txt"', r"line 2 of .*blocked\.txt: 'NULL' is no item id: it stands for nothing"),
+        (b'blocked = ["a", "b\\tc"]', r"lists' file: blocked: 'b\\tc' is no item id: it holds control characters"),
+        (b'[placements.home]\npins = [{item = ""}]', "placement home: pins: '' is no item id"),
+    ):
+        with pytest.raises(ConfigError, match=words):
+            parse_lists(content, 5, folder=tmp_path)
+
+
+def test_blocked_file_is_read_up_to_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("export.id_lists.MOST_BYTES", 10)
+    (tmp_path / "blocked.txt").write_text("a\n" * 6)
+    with pytest.raises(ConfigError, match=r"the blocked items in .* have more than 10 bytes"):
+        parse_lists(b'blocked_file = "blocked.txt"', 5, folder=tmp_path)
+
+
+def test_one_of_the_placements_is_chosen_by_its_name() -> None:
+    several = parse_lists(b"[placements.home]\nk = 3\n[placements.cart]\nk = 2", 5)
+    assert [one.name for one in several.only("cart", "x.toml").placements] == ["cart"]
+    for name, words in ((None, "x.toml names the placements home, cart: choose one"), ("", "names no placement ''")):
+        with pytest.raises(ConfigError, match=words):
+            several.only(name, "x.toml")
+    assert ListsConfig.single(4).only(None, "x.toml") == ListsConfig.single(4)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """Tests of export/policy/maker.py: exact against brute force (rank everything, then filter), by any policy."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,29 +12,20 @@ from bench.rig.coded import coded_bundle, random_codes
 from bench.rig.toy import ITEMS, toy_bundle
 from export.items.item import Item
 from export.items.table import ItemTable
-from export.policy.config import Boost, Filter, ListsConfig, Pin, Placement, Policy
+from export.policy import rule as rules
+from export.policy.config import Filter, ListsConfig, Pin, Placement, Policy
 from export.policy.maker import ListMaker
 from export.policy.shopper import Shopper, excluded_items
 from export.ranking.popularity import PopularityRanker
 from export.ranking.ragged import Ragged
 from export.ranking.ranker import Ranker
-
-NOW = 1_700_000_000.0
-DAY_MS = 86_400_000
-BRANDS, KINDS = ("red", "blue", "green", "rare"), ("toy", "book", "tool")
+from tests.export.policy.brute_force import BRANDS, NOW, described, filtered, names, policies, table_of
 
 
 @pytest.fixture(scope="module", params=["dense", "coded"])
 def ranker(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Ranker:
     folder = tmp_path_factory.mktemp("toy")
     return Ranker(toy_bundle(folder) if request.param == "dense" else coded_bundle(folder, random_codes(ITEMS)))
-
-
-def table_of(items: Sequence[Item]) -> ItemTable:
-    table = ItemTable()
-    for item in items:
-        table.put(item)
-    return table
 
 
 def brute_force(ranker: Ranker, table: ItemTable, placement: Placement, shopper: Shopper) -> list[str]:
@@ -49,93 +39,12 @@ def brute_force(ranker: Ranker, table: ItemTable, placement: Placement, shopper:
     else:
         total = ranker.bundle.popularity.sum()
         scores = {name: float(np.log(n / total)) for name, n in zip(names, ranker.bundle.popularity, strict=True)}
-    items = {name: table.get(name) or Item(name, available=not table.is_gone(name)) for name in names}
-    for name, item in items.items():
-        scores[name] += np.log(item.boost) if policy.boosts else 0.0
-        scores[name] += sum(np.log(b.factor) for b in policy.boost if b.value in item.attributes.get(b.attribute, ()))
-    out = excluded_items(shopper, policy.exclude) | policy.blocked
-    out |= {name for name, item in items.items() if policy.unavailable and not item.available}
-    ranked = sorted((name for name in names if name not in out), key=lambda name: -scores[name])
-    pins = {pin.place: pin.item for pin in policy.pins if pin.item not in out}
-    ranked = [name for name in ranked if name not in pins.values()]
-    if (rule := policy.filter) is not None:
-        last = items.get(next((i for i in reversed(shopper.interest) if i in scores), ""), Item(""))
-        if known and last.item_id != names[known[-1] - 1]:
-            last = items[names[known[-1] - 1]]
-        first = [name for name in ranked if passes(items[name], last if known else Item(""), rule)]
-        ranked = first + ([name for name in ranked if name not in first] if rule.fill else [])
-    chosen: list[str] = []
-    counts: dict[tuple[str, str], int] = {}
-
-    def values(name: str) -> list[tuple[str, str]]:
-        return [(a, v) for a in policy.at_most for v in items[name].attributes.get(a, ())]
-
-    for name in pins.values():
-        for value in values(name) if name in items else []:
-            counts[value] = counts.get(value, 0) + 1
-    for name in ranked:
-        if len(chosen) == placement.k - len(pins):
-            break
-        if all(counts.get(value, 0) < policy.at_most[value[0]] for value in values(name)):
-            chosen.append(name)
-            for value in values(name):
-                counts[value] = counts.get(value, 0) + 1
-    for place in sorted(pins):
-        chosen.insert(place - 1, pins[place])
-    return chosen
-
-
-def passes(item: Item, last: Item, rule: Filter) -> bool:
-    wanted = set(last.attributes.get(rule.same, ())) if rule.same else set()
-    return (
-        (not wanted or bool(wanted & set(item.attributes.get(rule.same, ()))))
-        and all(set(values) & set(item.attributes.get(name, ())) for name, values in rule.where.items())
-        and (rule.price_from is None or (item.price is not None and item.price >= rule.price_from))
-        and (rule.price_to is None or (item.price is not None and item.price <= rule.price_to))
-        and (
-            rule.newer_than_days is None
-            or (item.created_ts is not None and item.created_ts > NOW * 1000 - rule.newer_than_days * DAY_MS)
-        )
+    last = names[known[-1] - 1] if known else None
+    return filtered(
+        {name: scores[name] for name in names}, table, placement, last, excluded_items(shopper, policy.exclude)
     )
 
 
-names = st.integers(1, ITEMS).map(lambda number: f"item-{number}")
-described = st.builds(
-    Item,
-    item_id=names,
-    available=st.booleans() | st.just(True),
-    attributes=st.fixed_dictionaries(
-        {},
-        optional={
-            "brand": st.sampled_from(BRANDS).map(lambda brand: (brand,)),
-            "kind": st.lists(st.sampled_from(KINDS), min_size=1, max_size=2, unique=True).map(tuple),
-        },
-    ),
-    price=st.none() | st.sampled_from([1.0, 5.0, 10.0]),
-    boost=st.sampled_from([1.0, 1.0, 0.4713, 3.1713, 1013.71]),
-    created_ts=st.none() | st.integers(0, 40).map(lambda days: int(NOW * 1000) - days * DAY_MS),
-)
-filters = st.builds(
-    Filter,
-    same=st.sampled_from(["", "brand", "kind"]),
-    where=st.just({}) | st.just({"brand": ("red", "nobody")}) | st.just({"brand": ("rare",), "kind": ("book",)}),
-    price_from=st.none() | st.just(2.0),
-    price_to=st.none() | st.just(6.0),
-    newer_than_days=st.none() | st.just(20.0),
-    fill=st.booleans(),
-)
-policies = st.builds(
-    Policy,
-    exclude=st.lists(st.sampled_from(["seen", "carted", "bought", "disliked", "skipped"]), unique=True).map(tuple),
-    unavailable=st.booleans(),
-    blocked=st.frozensets(names, max_size=5),
-    at_most=st.just({}) | st.just({"brand": 2}) | st.just({"brand": 1, "kind": 3}),
-    boosts=st.booleans(),
-    boost=st.just(()) | st.just((Boost("brand", "blue", 5.1337), Boost("kind", "tool", 0.1313))),
-    push=st.sampled_from([0.0, 0.5, 1.0]),
-    pins=st.just(()) | st.just((Pin("item-3", 2), Pin("item-40", 1))),
-    filter=st.none() | filters,
-)
 placements = st.lists(
     st.builds(Placement, name=st.just("p"), k=st.integers(3, 10), policy=policies), min_size=1, max_size=2
 )
@@ -146,15 +55,28 @@ shoppers = st.lists(st.tuples(names | st.just("unknown"), st.sampled_from("caols
 
 @settings(deadline=None, max_examples=200)
 @given(
-    st.lists(described, max_size=60), placements, st.lists(shoppers, min_size=1, max_size=4), st.sampled_from([0, 32])
+    st.lists(described, max_size=60),
+    placements,
+    st.lists(shoppers, min_size=1, max_size=4),
+    st.sampled_from([0, 32]),
+    st.sampled_from([(1_000, 16_384, 256), (0, 16_384, 2), (0, 4, 2)]),
 )
 def test_lists_are_those_of_ranking_everything_and_then_filtering(
-    ranker: Ranker, items: list[Item], lists: list[Placement], whose: list[Shopper], beyond: int
+    ranker: Ranker,
+    items: list[Item],
+    lists: list[Placement],
+    whose: list[Shopper],
+    beyond: int,
+    few: tuple[int, int, int],
 ) -> None:
     table = table_of(items)
-    maker = ListMaker(ranker, ListsConfig(tuple(lists)), table, now=lambda: NOW)
-    maker._beyond = beyond  # 0: most lists are left open by the first ranking
-    made = maker.make(whose)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rules, "_FEW", few[0])  # 0: what is left open is ranked deeper, and not asked for
+        patch.setattr(rules, "_MOST_OWN", few[1])
+        patch.setattr("export.policy.choose._FEW_OTHERS", few[2])  # of items beside the ranking the best are kept
+        maker = ListMaker(ranker, ListsConfig(tuple(lists)), table, now=lambda: NOW)
+        maker._beyond = beyond  # 0: most lists are left open by the first ranking
+        made = maker.make(whose)
     for shopper, row in zip(whose, made, strict=True):
         for placement, found in zip(lists, row, strict=True):
             expected = brute_force(ranker, table, placement, shopper)
@@ -253,6 +175,7 @@ def test_deep_rankings_are_made_a_part_of_the_sessions_at_a_time(
     ranker: Ranker, monkeypatch: pytest.MonkeyPatch, cells: int
 ) -> None:
     monkeypatch.setattr("export.policy.filling._MOST_CELLS", cells)
+    monkeypatch.setattr(rules, "_FEW", 0)
     hidden = [Item(f"item-{number}", available=number > 35) for number in range(1, ITEMS + 1)]
     table, placement = table_of(hidden), Placement(name="", k=5, policy=Policy(pins=(Pin("item-40", 2),)))
     maker = ListMaker(ranker, ListsConfig((placement,)), table, now=lambda: NOW)

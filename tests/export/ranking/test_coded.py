@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from bench.rig.coded import coded_bundle, coded_graph, random_codes, vectors_of
 from export.bundle.bundle import Bundle
 from export.errors import BundleError
+from export.policy.config import Placement, Policy
+from export.policy.similar import SimilarLists
 from export.ranking.coded import CodedRunner
 from export.ranking.ragged import Ragged
 from export.ranking.ranker import Ranker, RankerConfig
@@ -132,7 +134,7 @@ def test_similar_items_are_those_of_comparing_all_with_all(coded: Bundle) -> Non
     assert coded.codes is not None
     vectors = coded.codes.vectors(np.arange(1, V + 1))
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    (found,) = Similar(coded).of(["item-3"], 5)
+    (found,) = SimilarLists(Similar(coded), Placement(name="", k=5, policy=Policy()), None, 0).of(["item-3"])
     assert found is not None
     cosines = unit @ unit[2]
     cosines[2] = -np.inf

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.rig.toy import toy_bundle
@@ -34,42 +34,23 @@ def with_vectors(plain: Bundle, folder: Path, seed: int = 0) -> Bundle:
     )
 
 
-@given(st.integers(0, 5), st.integers(1, 45), st.integers(1, 50), st.integers(1, 50), st.none() | st.floats(0, 1))
-def test_lists_are_those_of_comparing_all_with_all(
-    plain: Bundle,
-    tmp_path_factory: pytest.TempPathFactory,
-    seed: int,
-    k: int,
-    block: int,
-    once: int,
-    share: float | None,
+@settings(deadline=None, max_examples=25)
+@given(st.integers(0, 5), st.integers(1, 45), st.lists(st.integers(1, 40), min_size=1, max_size=9))
+def test_cosines_are_those_of_the_vectors(
+    plain: Bundle, tmp_path_factory: pytest.TempPathFactory, seed: int, block: int, asked: list[int]
 ) -> None:
     found = Similar(with_vectors(plain, tmp_path_factory.mktemp("v"), seed))
-    available = None if share is None else np.random.default_rng(seed).random(41) < share
-    unit = np.asarray(found._vectors, dtype=np.float32)
-    scores = unit @ unit.T
-    np.fill_diagonal(scores, -np.inf)
-    if available is not None:
-        scores[:, ~available[1:]] = -np.inf
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(similar, "_BLOCK", block)
-        patch.setattr(similar, "_AT_ONCE", once)
-        lists = dict(found.all(k, available))
-    assert list(lists) == list(plain.vocabulary.items)
-    for row, name in zip(scores, plain.vocabulary.items, strict=True):
-        wanted = np.sort(row[row > -np.inf])[::-1][:k]
-        assert [score for _, score in lists[name]] == pytest.approx(wanted.tolist(), abs=1e-6)
-        for item, score in lists[name]:
-            assert row[plain.vocabulary.index(item) - 1] == pytest.approx(score, abs=1e-6)
-        assert len({item for item, _ in lists[name]} - {name}) == len(wanted)
-
-
-def test_some_items_are_asked_about_and_unknown_ones_have_no_list(plain: Bundle, tmp_path: Path) -> None:
-    found = Similar(with_vectors(plain, tmp_path))
-    lists = dict(found.all(3))
-    assert found.of(["item-9", "never", "item-2"], 3) == [lists["item-9"], None, lists["item-2"]]
-    with pytest.raises(ConfigError, match="at least one"):
-        found.of(["item-9"], 0)
+    unit = np.asarray(found._vectors, dtype=np.float64)
+    wanted = unit @ unit.T
+    for held in (0, 1 << 20):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(similar, "_BLOCK", block)
+            patch.setattr(similar, "_HELD", held)
+            cosines = found.cosines(np.array(asked, np.int32))
+        assert cosines.shape == (len(asked), 41)
+        assert (cosines[:, 0] == 0).all()
+        assert (found.cosines(np.array(asked[:1], np.int32)) == found.cosines(np.array(asked[:1] * 2, np.int32))).all()
+        assert np.allclose(cosines[:, 1:], wanted[np.array(asked) - 1], atol=1e-6)
 
 
 def test_bundle_keeps_its_vectors_and_verifies_them(plain: Bundle, tmp_path: Path) -> None:
@@ -87,7 +68,8 @@ def test_bundle_keeps_its_vectors_and_verifies_them(plain: Bundle, tmp_path: Pat
 def test_bundle_without_vectors_or_with_wrong_ones_is_refused_with_words(plain: Bundle, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="train a new version"):
         Similar(plain)
-    for name, content in (("short", np.zeros((3, 2), np.float16)), ("kind", np.zeros((40, 2), np.int16))):
+    broken = np.full((40, 2), np.nan, np.float16)
+    for name, content in (("short", broken[:3]), ("kind", np.zeros((40, 2), np.int16)), ("no number", broken)):
         np.save(tmp_path / f"{name}.npy", content)
         with pytest.raises(BundleError, match="bad_vectors"):
             Similar(dataclasses.replace(plain, vectors_path=tmp_path / f"{name}.npy"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from stream.errors import BadState
-from stream.feedback.service import SkipWriter, _Folder
+from stream.feedback.service import FeedbackService, SkipWriter, _Folder
 from stream.feedback.skips import Skips
 from stream.messages.contract import Click
 from stream.scoreboard.visit import Visit
@@ -76,6 +77,30 @@ def test_no_state_is_written_while_skips_before_it_are_not_confirmed(tmp_path: P
     folder.write(b"state")
     assert (tmp_path / "scoreboard.state").read_bytes() == b"state"
     folder.close()
+
+
+def test_what_happened_once_is_a_problem_for_a_while_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stream.feedback.service._SAID_S", 0.05)
+    service = FeedbackService("127.0.0.1:1", tmp_path / "state", impressions=True)
+    service._looked_at = time.monotonic()  # nobody is asked for the ends of the topics
+    assert service._impressions is not None
+    service._impressions.take(b"{", b"s", 0)
+    service._writer.lost = 2
+    service._look()
+    assert {reason.partition(":")[0] for reason in service.health().reasons} == {
+        "1 impressions were rejected",
+        "2 skips were not confirmed by the broker",
+    }
+    time.sleep(0.1)
+    service._look()
+    health = service.health()
+    assert (health.reasons, health.ready, health.unpublished) == ([], True, 2)
+    assert health.impressions == {"rejected_not_json": 1}
+    assert 'nextclick_feedback_problem{key="unpublished"} 0.0' in service.metrics.render().decode()
+    service._writer.lost = 3
+    service._look()
+    assert "3 skips" in str(service.health().reasons)
+    service._folder.close()
 
 
 def test_what_sessions_skipped_comes_back_with_the_state(tmp_path: Path) -> None:

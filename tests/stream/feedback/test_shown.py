@@ -9,6 +9,7 @@ from stream.feedback.skips import Skips
 from stream.messages.contract import Click
 from stream.messages.impressions import Impression
 from stream.scoreboard.visit import Visit
+from stream.topic_names import Topics
 
 NOW = 1_700_000_000_000
 VISIT = Visit(start=0, last=0, last_ms=NOW)
@@ -55,7 +56,7 @@ def test_no_skip_follows_from_a_skip() -> None:
 
 def test_messages_that_are_no_impressions_are_counted_by_reason() -> None:
     shown = ShownLists(10)
-    reader = ImpressionReader("localhost:1", "impressions", shown)
+    reader = ImpressionReader("localhost:1", Topics(), shown)
     reader.take(json.dumps({"session_id": "s", "items": ["a"], "ts": NOW}).encode(), b"s", NOW)
     reader.take(b"{", b"s", NOW)
     reader.take(None, b"s", NOW)

@@ -17,6 +17,8 @@ OPTIONAL = {"items": 1, "similar": 1}
 def test_topic_plans_state_and_models_are_compacted() -> None:
     plans = {plan.name: plan for plan in topic_plans(Topics(), partitions=3, group="shop")}
     assert {name: plan.partitions for name, plan in plans.items()} == GOOD | OPTIONAL
+    wanted = topic_plans(Topics.named(prefix="a."), partitions=4, group="shop", impressions=True)[-1]
+    assert (wanted.name, wanted.partitions, wanted.config["retention.ms"]) == ("a.impressions", 4, "86400000")
     compacted = {name for name, plan in plans.items() if plan.config.get("cleanup.policy") == "compact"}
     assert compacted == {"models", "items", "similar", "shop-sessions-changelog"}
 
