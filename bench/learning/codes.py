@@ -2,7 +2,7 @@
 
     python -m bench.learning.codes [--data-dir DIR] [--datasets recent tmall nowplaying large_ciao beauty]
         [--presets tron-fast ...] [--items dense svd bpr random] [--forms 8x8 16x4 ...] [--sessions 20000]
-        [--seeds 0] [--epochs N] [--max-seconds S] [--out FILE] [--json]
+        [--hidden N] [--seeds 0] [--epochs N] [--max-seconds S] [--out FILE] [--json]
 
 Each preset learns the newest sessions of a data set with a dense item table, then with codes of each kind and form
 (8x8: 8 codes of 8 bits an item; 16x4 has as many bytes), and ranks the test sessions over the whole catalogue, every
@@ -51,13 +51,14 @@ class Job(NamedTuple):
     items: str
     form: str  # of codes; "" of a dense table
     seed: int
+    hidden: int | None = None  # None: the preset's
 
 
 def main() -> None:
     args = _parsed()
     use_threads(1)
     rows = [json.loads(line) for line in args.out.read_text().splitlines()] if args.out and args.out.exists() else []
-    done, failed = {tuple(row[name] for name in Job._fields) for row in rows}, 0
+    done, failed = {tuple(row.get(name) for name in Job._fields) for row in rows}, 0
     for dataset in args.datasets:
         missing = [job for job in jobs_of(args, dataset) if job not in done]
         if not missing:
@@ -89,7 +90,7 @@ def jobs_of(args: argparse.Namespace, dataset: str) -> Iterator[Job]:
     for name in args.presets:
         for items in args.items:
             for form in args.forms if items != DENSE else [""]:
-                yield from (Job(dataset, name, items, form, seed) for seed in args.seeds)
+                yield from (Job(dataset, name, items, form, seed, args.hidden) for seed in args.seeds)
 
 
 def preset_of(job: Job, args: argparse.Namespace) -> Preset:
@@ -97,6 +98,8 @@ def preset_of(job: Job, args: argparse.Namespace) -> Preset:
     chosen = preset(job.preset).override(seed=job.seed, threads=1, max_seconds=args.max_seconds)
     if args.epochs is not None:
         chosen = chosen.override(epochs=args.epochs, reference=0, min_epochs=0.0, min_steps=0)
+    if args.hidden is not None:
+        chosen = chosen.override(hidden=args.hidden)
     if job.items == DENSE:
         return replace(chosen, tower=None)
     splits, bits = numbers_of(job.form)
@@ -141,11 +144,19 @@ def bytes_of(trained: Trained) -> tuple[int, int]:
 
 def table(rows: list[Row]) -> Table:
     """Return the rows for people."""
-    shown = Table("dataset", "catalogue", "preset", "items", "form", *FIGURES, box=None)
+    shown = Table("dataset", "catalogue", "preset", "items", "form", "hidden", *FIGURES, box=None)
     for row in rows:
         cells = [row[name] for name in FIGURES]
         texts = [f"{cell:,.0f}" if cell >= 1.5 else f"{cell:.4f}" for cell in cells]
-        shown.add_row(row["dataset"], f"{row['catalogue']:,}", row["preset"], row["items"], row["form"], *texts)
+        shown.add_row(
+            row["dataset"],
+            f"{row['catalogue']:,}",
+            row["preset"],
+            row["items"],
+            row["form"],
+            str(row.get("hidden") or ""),
+            *texts,
+        )
     return shown
 
 
@@ -160,6 +171,7 @@ def _parsed() -> argparse.Namespace:
     parser.add_argument("--forms", nargs="+", default=["8x8"], help="splits x bits of the codes")
     parser.add_argument("--sessions", type=int, default=20_000, help="of training, at most; a tenth as many to test")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    parser.add_argument("--hidden", type=int, help="width of the vectors and layers [the preset's]")
     parser.add_argument("--epochs", type=float, help="of all, whatever their schedule says of small logs")
     parser.add_argument("--max-seconds", type=float, help="of each training")
     parser.add_argument("--out", type=Path, help="JSON lines: one a training, kept as it comes and not measured again")

@@ -29,6 +29,7 @@ from model.data.log import SessionLog
 Row = dict[str, Any]
 ROOT = Path(__file__).parents[2]
 CLICKS = 6  # of a session
+VALID = 50  # sessions to validate on
 
 
 def main() -> None:
@@ -76,7 +77,7 @@ def measured(items: str, catalogue: int, args: argparse.Namespace) -> Row:
         splits, bits = numbers_of(args.form)
         chosen = replace(chosen, codes=CodesConfig(made_by=items, splits=splits, bits=bits))  # type: ignore[arg-type]
     before, began = peak_memory_mb(), time.perf_counter()
-    trainer = Trainer(log, log.select(np.arange(200)), chosen, run="")
+    trainer = Trainer(log, log.select(np.arange(VALID)), chosen, run="")
     made = time.perf_counter()
     for _ in range(args.steps):
         trainer.train_step()
