@@ -1,9 +1,12 @@
 """What a policy costs: lists a second of the list maker by policy, beside the bare ranker, in one process.
 
-python -m bench.policies [--items V] [--batch B ...] [--seconds S] [--preset NAME] [--threads N] [--json]
+python -m bench.policies [--items V] [--batch B ...] [--only NAME ...] [--embedded X ...] [--seconds S] [--preset NAME]
+                         [--threads N] [--json]
 
-Each item has one of 500 categories and one of 200 brands; a tenth of all is unavailable, a hundredth boosted. Every row
-is measured in turns with the bare ranker, and `ratio` is its time beside it. With 1,000,000 items: `--items 1000000`.
+Each item has one of 500 categories and one of 200 brands, and all are of one shop; a tenth of all is unavailable, a
+hundredth boosted. Every row is measured in turns with the bare ranker, and `ratio` is its time beside it. With
+1,000,000 items: `--items 1000000`. `--embedded`: rows in which so many items are ranked by vectors that are newer than
+the model.
 `change_ms`: an item is switched off in the table, and the next list is without it.
 """
 
@@ -14,7 +17,8 @@ import json
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +31,7 @@ from bench.ranking import K, sessions
 from export.bundle.bundle import load_bundle
 from export.items.item import Item
 from export.items.table import ItemTable
+from export.policy.catalogue import Catalogue, Fresh
 from export.policy.config import Filter, ListsConfig, Placement, Policy
 from export.policy.maker import ListMaker
 from export.policy.shopper import Shopper
@@ -34,6 +39,7 @@ from export.ranking.ranker import Ranker, RankerConfig
 
 BATCHES = 8
 CATEGORIES, BRANDS = 500, 200
+MOST = 25_990  # items that one of the policies blocks
 Row = dict[str, Any]
 
 NOTHING = Policy(unavailable=False, boosts=False)
@@ -43,6 +49,9 @@ POLICIES: dict[str, tuple[Placement, ...]] = {
     "unavailable": (Placement(name="", k=K, policy=Policy(boosts=False)),),
     "boosts": (Placement(name="", k=K, policy=Policy()),),
     "at most 2 a brand": (Placement(name="", k=K, policy=Policy(at_most={"brand": 2})),),
+    "at most 1 of the only shop": (Placement(name="", k=K, policy=Policy(at_most={"shop": 1})),),
+    "nothing passes": (Placement(name="", k=K, policy=Policy(filter=Filter(where={"brand": ("none",)}, fill=False))),),
+    "few are available": (Placement(name="", k=K, policy=Policy(blocked=frozenset(f"item-{n}" for n in range(MOST)))),),
     "same category": (Placement(name="", k=K, policy=Policy(filter=Filter(same="category"))),),
     "3 placements": (
         Placement(name="home", k=K, policy=Policy(at_most={"brand": 3})),
@@ -56,10 +65,13 @@ def main() -> None:
     args = parse()
     with tempfile.TemporaryDirectory(prefix="nextclick-bench-") as scratch:
         names = [f"item-{number}" for number in range(args.items)]
-        bundle = load_bundle(publish_random(Path(scratch) / "registry", names, Path(scratch), name=args.preset))
+        folder = Path(scratch)
+        bundle = load_bundle(
+            publish_random(folder / "registry", names, folder, name=args.preset, fresh=bool(args.embedded))
+        )
         ranker = Ranker(bundle, RankerConfig(threads=args.threads))
         table = items_of(names)
-        rows = [row for batch in args.batch for row in measure(ranker, table, batch, args.seconds)]
+        rows = [row for batch in args.batch for row in measure(ranker, table, batch, args)]
     if args.json:
         print(json.dumps({"items": args.items, "preset": args.preset, "rows": rows}))
     else:
@@ -71,6 +83,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--items", type=int, default=26_000, help="V, the catalogue and the table")
     parser.add_argument("--batch", nargs="+", type=int, default=[1, 64], help="sessions ranked at once")
     parser.add_argument("--seconds", type=float, default=3.0, help="of ranking, for each row")
+    parser.add_argument("--only", nargs="+", default=list(POLICIES), choices=POLICIES, metavar="NAME")
+    parser.add_argument("--embedded", nargs="+", type=int, default=[], metavar="X", help="items with newer vectors")
     parser.add_argument("--preset", default="tron-fast")
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--json", action="store_true")
@@ -88,27 +102,47 @@ def items_of(names: list[str]) -> ItemTable:
             Item(
                 name,
                 available=not hidden[place],
-                attributes={"category": (f"c{categories[place]}",), "brand": (f"b{brands[place]}",)},
+                attributes={"category": (f"c{categories[place]}",), "brand": (f"b{brands[place]}",), "shop": ("s",)},
                 boost=1.5 if boosted[place] else 1.0,
             )
         )
     return table
 
 
-def measure(ranker: Ranker, table: ItemTable, batch: int, seconds: float) -> list[Row]:
+def embedded(ranker: Ranker, table: ItemTable, count: int) -> Catalogue:
+    """Return a catalogue in which the vectors of so many items are a little other than the model's."""
+    size = len(ranker.vocabulary)
+    ids = np.linspace(1, size, count).astype(np.int32)
+    ports = np.arange(size + 1, dtype=np.int32)
+    ports[ids] = np.arange(size + 1, size + count + 1)
+    vectors = ranker.vectors_of(ids.tolist())
+    vectors += np.random.default_rng(0).normal(0.0, 0.1 * vectors.std(), vectors.shape).astype(np.float32)
+    return replace(Catalogue.of(ranker.bundle, table), fresh=Fresh(vectors, ids, ports))
+
+
+def makers(ranker: Ranker, table: ItemTable, args: argparse.Namespace) -> Iterator[tuple[str, ListMaker]]:
+    """Yield who makes lists by each policy, and with each number of newer vectors."""
+    for name in args.only:
+        yield name, ListMaker(ranker, ListsConfig(POLICIES[name]), table)
+    for count in args.embedded:
+        maker = ListMaker(ranker, ListsConfig(POLICIES["unavailable"]), table)
+        maker.take(embedded(ranker, table, count))
+        yield f"unavailable, {count:,} embedded", maker
+
+
+def measure(ranker: Ranker, table: ItemTable, batch: int, args: argparse.Namespace) -> list[Row]:
     """Return a row for each policy, the bare ranker before it."""
     names = ranker.vocabulary.items
     drawn = [sessions(batch, len(names), seed) for seed in range(BATCHES)]
     asked = [[[names[item - 1] for item in session] for session in some] for some in drawn]
     shoppers = [[Shopper.of_clicks(items) for items in some] for some in asked]
     rows = []
-    for name, placements in POLICIES.items():
-        maker = ListMaker(ranker, ListsConfig(placements), table)
+    for name, maker in makers(ranker, table, args):
         turns: list[Callable[[int], object]] = [
             lambda n: ranker.rank_items(asked[n], K),
             lambda n, maker=maker: maker.make(shoppers[n]),  # type: ignore[misc]
         ]
-        bare, made = in_turns(turns, seconds)
+        bare, made = in_turns(turns, args.seconds)
         rows.append(
             {
                 "batch": batch,
@@ -137,8 +171,11 @@ def in_turns(calls: list[Callable[[int], object]], seconds: float) -> list[float
 def change(maker: ListMaker, table: ItemTable, shoppers: list[Shopper]) -> float:
     """Return the seconds from an item's switch to the first lists without it, less what such lists take anyway."""
     before = time.perf_counter()
-    best = maker.make(shoppers[:1])[0][0].items[0][0]
+    listed = maker.make(shoppers[:1])[0][0].items
     usual = time.perf_counter() - before
+    if not listed:
+        return 0.0
+    best = listed[0][0]
     item = table.get(best)
     assert item is not None
     began = time.perf_counter()

@@ -43,14 +43,14 @@ Lists = Callable[[NDArray[np.float32]], Any]
 
 def main() -> None:
     args = parse()
-    rows = [row for items in args.items for row in measure(items, args)]
-    if args.json:
-        print(json.dumps({"rows": rows, "cores": os.cpu_count(), "load": os.getloadavg()}))
-        return
-    console = Console(width=140)
-    for columns in {tuple(row): None for row in rows}:
+    rows: list[Row] = []
+    for row in (row for items in args.items for row in measure(items, args)):
+        rows.append({**row, "load": round(os.getloadavg()[0], 1)})
+        if args.json:
+            print(json.dumps(rows[-1]), flush=True)
+    console = Console(width=150)
+    for columns in {} if args.json else {tuple(row): None for row in rows}:
         console.print(table([row for row in rows if tuple(row) == columns]))
-    console.print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
 
 
 def parse() -> argparse.Namespace:
@@ -65,7 +65,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--check", type=int, default=0, metavar="QUERIES", help="compare lists in place of timing them")
     parser.add_argument("--seconds", type=float, default=3.0, help="of each row")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--json", action="store_true", help="a line a row, as soon as it is measured")
     return parser.parse_args()
 
 

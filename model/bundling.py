@@ -21,6 +21,7 @@ from export.graph.choice import Scoring, describe, export_chosen, export_vectors
 from export.graph.topk import DEFAULT_K_MAX
 from export.graph.tower import export_tower
 from export.items.features import FeatureVocabulary
+from export.ranking.known_features import write_known
 from export.ranking.ranker import Ranker, RankerConfig
 from export.ranking.similar import write_vectors
 from model.config import Preset
@@ -35,7 +36,7 @@ from model.nets.serving import ServingModel
 from model.nets.vectors import VectorModel, stored
 from model.reports.progress import OnProgress, Progress, ignore
 
-__all__ = ["LIBRARIES", "export_bundle", "library_versions", "sample", "with_figures", "with_manifest"]
+__all__ = ["LIBRARIES", "export_bundle", "export_towers", "library_versions", "sample", "with_figures", "with_manifest"]
 
 LIBRARIES = ("torch", "onnx", "onnxruntime", "numpy")  # whose versions the manifest records
 _COMPARED = 5_000  # lists, at least, of both ways to score; as many again where that does not divide well
@@ -96,7 +97,7 @@ def export_bundle(
     if preset.codes is not None:
         stored(encoders).save(directory)
     if tower is not None:
-        _export_tower(trained.encoders, directory / "tower.onnx", preset.train.seed)
+        export_towers(trained.encoders, directory / "tower.onnx", preset.train.seed)
     return write_bundle(
         directory,
         onnx_file=onnx_file,
@@ -105,6 +106,7 @@ def export_bundle(
         manifest=manifest,
         tower_file=None if tower is None else directory / "tower.onnx",
         features=tower,
+        known_file=None if items is None else _write_known(items, log.vocabulary, directory / "known.npy"),
         vectors_file=None if preset.codes is not None else _write_vectors(encoders, directory / "vectors.npy"),
         codes_in=None if preset.codes is None else directory,
     )
@@ -122,6 +124,12 @@ def _write_vectors(encoders: Sequence[Encoder], path: Path) -> Path:
     return path
 
 
+def _write_known(items: KnownItems, vocabulary: Vocabulary, path: Path) -> Path:
+    """Write the features that the vectors of the served items are made of, newcomers among them."""
+    write_known(path, items.features(vocabulary).rows)
+    return path
+
+
 def _with_newcomers(
     encoders: Sequence[Encoder], log: SessionLog, items: KnownItems | None, on_progress: OnProgress
 ) -> tuple[list[Encoder], SessionLog, FeatureVocabulary | None]:
@@ -134,7 +142,8 @@ def _with_newcomers(
     return plain_all(encoders, cold.rows), replace(log, vocabulary=vocabulary), items.vocabulary
 
 
-def _export_tower(encoders: Sequence[Encoder], path: Path, seed: int) -> None:
+def export_towers(encoders: Sequence[Encoder], path: Path, seed: int) -> None:
+    """Write the towers of the encoders as one graph; ParityError where it does not give the vectors that they give."""
     towers = [encoder.tower.features for encoder in encoders if encoder.tower is not None]
 
     def vectors(codes: NDArray[np.int32], weights: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -176,6 +185,7 @@ def with_manifest(bundle: Bundle, manifest: Manifest) -> Bundle:
         manifest=manifest,
         tower_file=bundle.tower_path,
         features=bundle.features,
+        known_file=bundle.known_path,
         vectors_file=bundle.vectors_path,
         codes_in=None if bundle.codes is None else bundle.path,
     )

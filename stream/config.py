@@ -20,6 +20,7 @@ Guarantee = Literal["at-least-once", "exactly-once"]
 
 _DAY_S = 86_400  # a wait that no clock of the system takes would end its thread, and looks rarer than that are none
 _LONGEST_TTL_S = 2**31 - 1  # 68 years; far longer ones Redis refuses, each of them anew
+_MOST_EMBEDDED = 200_000
 _MOST_ITEMS = 100_000_000  # rows are numbered by 32 bits, and would fill no machine's memory before
 _MOST_THREADS = 1024  # more of them take minutes to start and are of no use
 
@@ -58,6 +59,7 @@ class StreamConfig:
     models_poll_s: float = 1.0  # between two looks at the registry, where nothing was announced
     topics_look_s: float = 10.0  # between two looks at the topics: are they there, the same ones, as many partitions
     max_items: int = 2_000_000  # of the items topic that are kept; beyond, new ones are refused. 1 M take some 200 MB
+    max_embedded: int = 20_000  # items newer than the model or changed since; each takes a little of every ranking
     items_wait_s: float = 30.0  # for the items to be restored, before the first click is taken all the same
     reset_state: bool = False  # drop a state that is of other clicks than the ones in their topic, instead of ending
 
@@ -102,6 +104,10 @@ class StreamConfig:
             "the delivery time-out must be below the broker session time-out",
         )
         _require(1 <= self.max_items <= _MOST_ITEMS, f"max items must be 1 to {_MOST_ITEMS:,}, not {self.max_items}")
+        _require(
+            0 <= self.max_embedded <= _MOST_EMBEDDED,
+            f"max embedded must be 0 to {_MOST_EMBEDDED:,}, not {self.max_embedded}",
+        )
         _require(0 <= self.items_wait_s <= _DAY_S, f"the items are awaited 0 to {_DAY_S} s, not {self.items_wait_s}")
         for interval_s in (self.commit_interval_s, self.watchdog_s, self.models_poll_s, self.topics_look_s):
             _require(0 < interval_s <= _DAY_S, f"intervals must be above 0 and at most {_DAY_S} s, not {interval_s} s")

@@ -38,8 +38,7 @@ from stream.ops.folding import fold_repeats
 from stream.ops.lookout import Lookout
 from stream.ops.metrics import Metrics
 from stream.ops.problems import Problems
-from stream.ops.redis_sink import RedisSink
-from stream.ops.reporting import Reporter
+from stream.ops.reporting import Reporter, open_redis
 from stream.ops.signals import StopSignal
 from stream.ops.startup import await_topics, collect_less_garbage, quiet_libraries
 from stream.ops.threads import end_with_threads
@@ -108,10 +107,10 @@ class Worker:
         self._ended = asyncio.Event()
         self._broker_away = False  # here, as clients may say so from their first moment on
         self._failure: str | None = None
-        self._redis = RedisSink.of(config, self.metrics, self.problems)
+        self._redis = open_redis(config, self.metrics, self.problems)
         self._reporter = Reporter(self.metrics, config.topics, self._redis, self.problems)
-        self._follower = self._new_follower() if ranker is None else None
         self._lists = ListService(config, self.metrics, self.problems)
+        self._follower = self._new_follower() if ranker is None else None
         self._app, _ = build_app(config, lambda: self._ownership)
         self._membership = Membership(
             self._app,
@@ -224,9 +223,8 @@ class Worker:
         self._expiry.touch(partition, [row.key for row in rows if row.key and row.value is not None], time.time())
 
     def _new_follower(self) -> ModelFollower:
-        return ModelFollower(
-            self.config, self.metrics, self._on_model, on_stand_in=self._on_model, problems=self.problems
-        )
+        use, prepare = self._on_model, self._lists.lists.prepare
+        return ModelFollower(self.config, self.metrics, use, on_stand_in=use, problems=self.problems, prepare=prepare)
 
     def _on_client_error(self, error: KafkaError) -> None:
         """In the producer's thread. Errors that matter arrive in delivery reports; this one says who to blame."""

@@ -91,6 +91,18 @@ def run_folder() -> Path:
     return Path(os.environ[_FOLDER])
 
 
+@pytest.fixture(scope="module")
+def translations(run_folder: Path) -> Iterator[None]:
+    """Models of one shape are translated for ONNX once a run, and each graph is compared with its model."""
+    import export.graph.onnx as exporter
+    from tests.model.graphs import Translations
+
+    patch = pytest.MonkeyPatch()
+    patch.setattr(exporter, "_translate", Translations(exporter._translate, run_folder / "translations"))
+    yield
+    patch.undo()
+
+
 @pytest.fixture(scope="session")
 def session_broker(run_folder: Path) -> Broker:
     """The broker of the whole run, started when the first test asks for it."""

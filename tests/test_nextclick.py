@@ -153,6 +153,7 @@ def test_wrong_use_ends_with_its_code_and_says_why(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("translations")
 def test_train_again_goes_on_from_its_checkpoint(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, log: Path
 ) -> None:

@@ -26,17 +26,19 @@ def publish_random(
     name: str = "tron",
     seed: int = 0,
     scoring: Scoring = "auto",
+    fresh: bool = False,
 ) -> Path:
     """Publish an untrained model of the preset `name` over `item_ids`; return the bundle's folder in the registry.
 
     With `auto` it gets the graph that a trained one of this size gets: how alike lists are plays no part here.
+    fresh: one that takes newer vectors, as of a model with a tower.
     """
     torch.manual_seed(seed)
     window, k_max = preset(name).encoder.window, min(50, len(item_ids))
     encoders = [build_encoder(member.encoder, len(item_ids)) for member in preset(name).members()]
     margin = MARGINS[0] if scoring == "auto" and len(item_ids) >= INT8_FROM else None
     scratch.mkdir(parents=True, exist_ok=True)
-    export_onnx(ServingModel(encoders, margin=margin), scratch / "graph.onnx", window=window)
+    export_onnx(ServingModel(encoders, margin=margin, fresh=fresh), scratch / "graph.onnx", window=window)
     write_bundle(
         scratch / "bundle",
         onnx_file=scratch / "graph.onnx",

@@ -42,6 +42,7 @@ def replay(
     """Compare models on a log: sessions are assigned, ranked and judged as live."""
     from export.bundle.bundle import load_bundle
     from export.experiments.sequence import SequenceConfig
+    from export.policy.unknown import say_unknown
     from export.ranking.ranker import Ranker, RankerConfig
     from export.registry.registry import local_bundle
     from model.data.readers import read_log
@@ -67,6 +68,10 @@ def replay(
         label: Ranker(load_bundle(local_bundle(address)), RankerConfig(threads=threads))
         for label, address in named.items()
     }
+    if config.lists is not None:
+        for ranker in rankers.values():
+            for line in say_unknown(config.lists, ranker.vocabulary, ranker.version, config.table):
+                say(line)
     raw = read_log(data, read.options())
     tell_read(str(data), raw.report)
     found = replay_experiment(raw, rankers, config)

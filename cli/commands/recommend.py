@@ -101,8 +101,10 @@ def _informed(ranker: "Ranker", config: "ListsConfig", path: Path) -> "ListMaker
 
     table = read_items_aloud(path, say)
     maker = ListMaker(ranker, config, table)
-    if "fresh" in ranker.takes and (newer := Newcomers(ranker.bundle, table).look()) is not None:
-        maker.take(newer)
+    if "rows" in ranker.takes:
+        newer = Newcomers(ranker.bundle, table, maker.catalogue, vectors_of=ranker.vectors_of).look()
+        if newer is not None:
+            maker.take(newer)
     return maker
 
 

@@ -106,14 +106,14 @@ def _read_items(path: Path) -> "ItemTable":
 def _say_policy(config: "ListsConfig", vocabulary: "Vocabulary", version: str, table: "ItemTable | None") -> None:
     """What of a policy is nothing here, and what it names that nobody knows."""
     from export.policy.similar import of_sessions
-    from export.policy.unknown import say_unknown, unknown_attributes
+    from export.policy.unknown import say_attributes, say_unknown
 
     if left_out := of_sessions(config.placements[0].policy):
         say(f"what the policy says of sessions is nothing for similar items: {', '.join(left_out)}")
     for line in say_unknown(config, vocabulary, version, table):
         say(line)
-    if unknown := unknown_attributes(config, table):
-        say(f"the policy asks for attributes that no item has: {', '.join(unknown)}")
+    if line := say_attributes(config, table):
+        say(line)
 
 
 @command(app, "publish")
@@ -128,7 +128,7 @@ def publish(
         bool, option("--follow", help="Go on with each model that goes live, the policy's file, and the items.")
     ] = False,
     refresh_s: Annotated[
-        float, option(metavar="N", help="With --follow: seconds between two turns for what changed of items.", min=0)
+        float, option(metavar="N", help="With --follow: seconds between two turns for what changed of items.")
     ] = 10.0,
     redis: Annotated[
         str | None, option(envvar="NEXTCLICK_REDIS", metavar="URL", help="Also write them to redis://HOST:PORT/DB.")

@@ -107,6 +107,14 @@ def worker(
         int,
         option(metavar="N", help="Items of the topic items that are kept.", rich_help_panel=PROCESS),
     ] = 2_000_000,
+    max_embedded: Annotated[
+        int,
+        option(
+            metavar="N",
+            help="Items newer than the model, or changed since, that are ranked by what the topic items says.",
+            rich_help_panel=PROCESS,
+        ),
+    ] = 20_000,
     reset_state: Annotated[
         bool,
         option(
@@ -163,6 +171,7 @@ def worker(
         topics_look_s=topics_look_s,
         reset_state=reset_state,
         max_items=max_items,
+        max_embedded=max_embedded,
     )
     logging.getLogger().setLevel(config.log_level.upper())
     if processes:

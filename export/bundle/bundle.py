@@ -5,6 +5,7 @@
     popularity.npy  clicks of each item in the training window, for the fallback list
     tower.onnx      features -> vector of an item that the vocabulary lacks, where the model has an item tower
     features.json   what its features stand for
+    known.npy       features that its items had, by which changed ones are found
     vectors.npy     unit vectors of the items, for similar items
     codes.npy       codes of the items, where the graph ends at a session's vector (export/codes/codes.py)
     books.npy       what they stand for
@@ -35,6 +36,7 @@ from export.items.features import FeatureVocabulary
 __all__ = [
     "FEATURES",
     "ITEMS",
+    "KNOWN",
     "MANIFEST",
     "MAX_MANIFEST",
     "MODEL",
@@ -56,6 +58,7 @@ ITEMS = "items.json"
 POPULARITY = "popularity.npy"
 TOWER = "tower.onnx"
 FEATURES = "features.json"
+KNOWN = "known.npy"
 VECTORS = "vectors.npy"
 MANIFEST = "manifest.json"
 MAX_MANIFEST = 16 << 20  # bytes; real ones have a few thousand
@@ -64,6 +67,7 @@ _OF_TOWER = (TOWER, FEATURES)
 _OF_CODES = (CODES, BOOKS)
 OPTIONAL = (
     *_OF_TOWER,
+    KNOWN,
     VECTORS,
     *_OF_CODES,
 )  # there if the manifest says so; a release that does not know them serves without
@@ -81,6 +85,7 @@ class Bundle:
     manifest_sha256: str  # of manifest.json, which an announcement carries
     tower_path: Path | None = None  # of the graph that gives an item without clicks its vector
     features: FeatureVocabulary | None = None  # what that graph is fed with
+    known_path: Path | None = None  # of the features of its items (`export/ranking/known_features.py`)
     vectors_path: Path | None = None  # of the items' unit vectors, for similar items (`export/ranking/similar.py`)
     codes: ItemCodes | None = None  # of a coded model, whose graph ends at a session's vector; None: of a dense one
 
@@ -99,15 +104,17 @@ def write_bundle(
     manifest: Manifest,
     tower_file: Path | str | None = None,
     features: FeatureVocabulary | None = None,
+    known_file: Path | str | None = None,
     vectors_file: Path | str | None = None,
     codes_in: Path | str | None = None,
 ) -> Bundle:
     """Write a bundle into `directory` (made if absent) and return it as read back; `manifest.files` is filled in here.
 
-    popularity (V,) int64: clicks of catalogue ids 1..V. tower_file and features: both, or neither. vectors_file: what
-    `export.ranking.similar.write_vectors` wrote. codes_in: the folder that `ItemCodes.save` wrote into, where the
-    manifest has an `item_table`. The manifest is written last, so that an interrupted write is never a valid bundle.
-    ValueError when the parts don't fit each other; BundleError `write_failed` when the disk does not take it.
+    popularity (V,) int64: clicks of catalogue ids 1..V. tower_file and features: both, or neither. known_file: what
+    `export.ranking.known_features.write_known` wrote. vectors_file: what `export.ranking.similar.write_vectors` wrote.
+    codes_in: the folder that `ItemCodes.save` wrote into, where the manifest has an `item_table`. The manifest is
+    written last, so that an interrupted write is never a valid bundle. ValueError when the parts don't fit each other;
+    BundleError `write_failed` when the disk does not take it.
     """
     _check_fit(vocabulary, popularity, manifest)
     if (tower_file is None) != (features is None):
@@ -124,9 +131,10 @@ def write_bundle(
             _copy(Path(tower_file), target / TOWER)
             (target / FEATURES).write_bytes(features.to_bytes())
             names += _OF_TOWER
-        if vectors_file is not None:
-            _copy(Path(vectors_file), target / VECTORS)
-            names += (VECTORS,)
+        for given, name in ((known_file, KNOWN), (vectors_file, VECTORS)):
+            if given is not None:
+                _copy(Path(given), target / name)
+                names += (name,)
         if codes_in is not None:
             for name in _OF_CODES:  # a bundle written again in its place has them mapped into memory: files, not arrays
                 _copy(Path(codes_in) / name, target / name)
@@ -165,6 +173,7 @@ def load_bundle(path: Path | str) -> Bundle:
         manifest_sha256=hashlib.sha256(content).hexdigest(),
         tower_path=directory / TOWER if has_tower else None,
         features=_features(_read(directory / FEATURES, _expected(FEATURES, manifest).bytes)) if has_tower else None,
+        known_path=directory / KNOWN if has_tower and KNOWN in names else None,
         vectors_path=directory / VECTORS if VECTORS in names else None,
         codes=_codes(directory, manifest),
     )

@@ -1,7 +1,7 @@
 """The interface of an exported graph: the ports that trainer and worker agree on, by name.
 
-B sessions, L positions, E exclusions, C candidates, A items moved away from, X fresh items, H hidden, V catalogue,
-K asked for. A graph has the required ports, and of the others those that its model can use.
+B sessions, L positions, E exclusions, C candidates, A items moved away from, X fresh vectors, R rows, H hidden,
+V catalogue, K asked for. A graph has the required ports, and of the others those that its model can use.
 The graph of a dense model ranks: it has `top_ids` and `top_scores`. That of a coded one ends at the session's vector,
 which is ranked by the bundle's codes outside it: it has `vectors` alone, and no `exclude`, `k` and `also`.
 """
@@ -45,13 +45,16 @@ _ALL_INPUTS = (
     Port("push", "float32", ()),  # how far: 0 not at all, 1 until it has nothing in common with what they share
     Port("kinds", "int32", ("B", "L")),  # 0 at padding, else what each event is (export/events.py)
     Port("preference", "float32", ("B",)),  # weight of orders against clicks, 0 to 1
-    Port("fresh", "float32", ("X", "H")),  # vectors of items newer than the model, with ids V + 1 to V + X
+    Port("fresh", "float32", ("X", "H")),  # vectors that the model lacks, with ids V + 1 to V + X
+    Port("rows", "int32", ("R",)),  # ids of 0..V whose vectors are wanted
 )
 _ALL_OUTPUTS = (
     Port("top_ids", "int32", ("B", "K")),  # best first, 0 where no item is left
     Port("top_scores", "float32", ("B", "K")),
     Port("also_scores", "float32", ("B", "C")),  # where there is an input `also`; -inf where that is 0
     Port("top_interests", "int32", ("B", "K")),  # the interest that each item came from, from 0; of several interests
+    Port("fresh_scores", "float32", ("B", "X")),  # where there is an input `fresh`
+    Port("row_vectors", "float32", ("R", "H")),  # where there is an input `rows`
     Port("vectors", "float32", ("B", "H")),  # of sessions, as codes are scored with (export/codes/codes.py)
 )
 INPUTS: Mapping[str, Port] = {port.name: port for port in _ALL_INPUTS}  # in the order in which a module takes them
@@ -86,5 +89,6 @@ def _nothing(name: str, ids: NDArray[Any], hidden: int) -> NDArray[Any]:
     batch = len(ids)
     if name == "kinds":
         return np.where(ids == PAD, np.int32(PAD), np.int32(CLICK))
-    shape = {"also": (1,), "away": (batch, 1), "push": (), "preference": (batch,), "fresh": (1, hidden)}[name]
-    return np.zeros(shape, dtype=INPUTS[name].dtype)
+    shapes: dict[str, tuple[int, ...]] = {"also": (1,), "away": (batch, 1), "push": (), "preference": (batch,)}
+    shapes |= {"fresh": (1, hidden), "rows": (1,)}
+    return np.zeros(shapes[name], dtype=INPUTS[name].dtype)

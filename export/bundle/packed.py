@@ -5,6 +5,7 @@ microsecond in place of a tenth. n strings.
 """
 
 import time
+from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import overload
@@ -27,15 +28,15 @@ class PackedStrings(Sequence[str]):
 
     def __init__(self, strings: Iterable[str]) -> None:
         """Take strings, in steps with pauses. ValueError for one that UTF-8 does not have."""
-        texts: list[bytes] = []
-        lengths: list[NDArray[np.int64]] = []
+        text, lengths = bytearray(), array("I")  # each grows in one place, and leaves no holes in memory
         for part in _parts(strings):
             encoded = [string.encode() for string in part]
-            lengths.append(np.fromiter(map(len, encoded), dtype=np.int64, count=len(encoded)))
-            texts.append(b"".join(encoded))
-        self._text = b"".join(texts)
-        ends = np.cumsum(np.concatenate([np.zeros(1, np.int64), *lengths]))
-        self._ends = ends.astype(np.uint32) if len(self._text) < _MOST_32 else ends  # (n + 1,), a 0 first
+            lengths.extend(map(len, encoded))
+            text += b"".join(encoded)
+        self._text = bytes(text)
+        kind = np.uint32 if len(text) < _MOST_32 else np.int64
+        self._ends = np.zeros(len(lengths) + 1, dtype=kind)  # (n + 1,), a 0 first
+        np.cumsum(np.frombuffer(lengths, dtype=np.uintc), dtype=kind, out=self._ends[1:])
         self._starts = self._ends.data  # read one by one, faster than an array
 
     def __reduce__(self) -> tuple[type["PackedStrings"], tuple[tuple[str, ...]]]:
@@ -81,14 +82,14 @@ class PackedIndex(Mapping[str, int]):
         size = 1 << max(3, int(np.ceil(np.log2(max(1, len(strings)) / (1 - _FREE)))))
         self._mask = size - 1
         self._slots = np.zeros(size, dtype=np.uint32)  # place + 1; 0: empty
-        hashes = []
+        hashes = np.empty(len(strings), dtype=np.int64)
         for start in range(0, len(strings), _STEP):
             part = strings[start : start + _STEP]
-            hashes.append(np.fromiter(map(hash, part), dtype=np.int64, count=len(part)))
-            self._put(hashes[-1], start)
+            hashes[start : start + len(part)] = np.fromiter(map(hash, part), dtype=np.int64, count=len(part))
+            self._put(hashes[start : start + len(part)], start)
             time.sleep(_PAUSE_S)
         self._places = self._slots.data
-        self.repeated = self._count_repeated(np.concatenate(hashes)) if hashes else 0
+        self.repeated = self._count_repeated(hashes)
 
     def __len__(self) -> int:
         return len(self._strings)

@@ -31,7 +31,14 @@ from export.errors import ConfigError, ParityError
 __all__ = ["export_onnx", "ports_of"]
 
 _OPSET = 18  # every operator used, and read by every ONNX Runtime since 1.14
-_EXAMPLE = {"B": 3, "E": 2, "C": 5, "A": 6, "X": 7}  # a traced dimension of 0 or 1 would be baked in as a constant
+_EXAMPLE = {
+    "B": 3,
+    "E": 2,
+    "C": 5,
+    "A": 6,
+    "X": 7,
+    "R": 8,
+}  # 0 or 1 would be baked in as a constant
 _EXAMPLE_L = 4  # or the window, where that is shorter
 
 

@@ -157,6 +157,7 @@ def _others(
         "kinds": np.where(ids == PAD, 0, kinds).astype(np.int32),
         "preference": random.random(batch, dtype=np.float32),
         "fresh": fresh,
+        "rows": random.integers(PAD, items, size=1 + batch % 6, dtype=np.int32, endpoint=True),
     }
     return {name: value for name, value in every.items() if name in names and value is not None}
 
@@ -187,10 +188,10 @@ def _compare_others(
 ) -> None:
     """ParityError where a list's scores agree but what else the graph gives does not."""
     for port, ours, theirs in zip(outputs, expected, found, strict=True):
-        if port.name == "also_scores":
+        if port.name in ("also_scores", "fresh_scores", "row_vectors"):
             allowed = tolerance * np.maximum(1.0, np.where(np.isfinite(ours), np.abs(ours), 1.0))
             if ours.shape != theirs.shape or not (_difference(ours, theirs) <= allowed).all():
-                raise ParityError(f"also_scores differ, at shape {ours.shape}")
+                raise ParityError(f"{port.name} differ, at shape {ours.shape}")
         if port.name == "top_interests" and ours.shape != theirs.shape:
             raise ParityError(f"top_interests have shape {theirs.shape} in the graph, {ours.shape} in PyTorch")
 

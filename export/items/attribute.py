@@ -52,6 +52,24 @@ class AttributeColumn:
             found = self._holders[code] = _read_only(self._find(code))
         return found
 
+    def counts(self, among: NDArray[np.bool_]) -> tuple[NDArray[np.int64], int]:
+        """Return how many of the items `among` (V + 1,) have each code, and how many of them have none."""
+        offsets, values = self._csr
+        items = np.repeat(np.arange(self._size + 1), np.diff(offsets))
+        if self._changed:
+            asked = among.copy()
+            asked[list(self._changed)] = False
+            changed = [(item, codes) for item, codes in self._changed.items() if among[item]]
+            kept = asked[items]
+            codes = np.concatenate([values[kept], *(codes for _, codes in changed)])
+            having = np.concatenate([items[kept], np.array([item for item, codes in changed if len(codes)], np.int64)])
+        else:
+            kept = among[items]
+            codes, having = values[kept], items[kept]
+        with_one = np.zeros(self._size + 1, dtype=np.bool_)
+        with_one[having] = True
+        return np.bincount(codes), int(np.count_nonzero(among) - np.count_nonzero(with_one))
+
     def change(self, item: int, codes: _Codes) -> None:
         """Give one catalogue id other codes, which are ascending."""
         before = self.of(item)

@@ -105,13 +105,14 @@ class FeatureVocabulary(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         offsets, codes, weights = [0], list[int](), list[float]()
         for item in items:
             if item is not None:
-                own, shares = self._features(item)
+                own, shares = self.features_of(item)
                 codes += own
                 weights += shares
             offsets.append(len(codes))
         return FeatureRows(np.array(offsets, np.int64), np.array(codes, np.int64), np.array(weights, np.float32))
 
-    def _features(self, item: Item) -> tuple[list[int], list[float]]:
+    def features_of(self, item: Item) -> tuple[list[int], list[float]]:
+        """Return the codes of one item's features, and their weights."""
         codes, weights = list[int](), list[float]()
         if self.edges and item.price is not None:
             codes.append(1 + len(self.values) + self.shared + bisect_right(self.edges, item.price))

@@ -95,6 +95,13 @@ class CatalogueView:
         column = self._column(attribute)
         return _NO_CODES if column is None else column.of(item)
 
+    def counts(self, attribute: str, among: NDArray[np.bool_]) -> tuple[NDArray[np.int64], int]:
+        """Return how many of the items `among` (V + 1,) have each code of an attribute, and how many of them none."""
+        column = self._column(attribute)
+        if column is None:
+            return np.zeros(0, dtype=np.int64), int(np.count_nonzero(among))
+        return column.counts(among)
+
     def value_code(self, attribute: str, text: str) -> int | None:
         """Return the code of a value of an attribute; None where no item of the table ever had it."""
         return self._values.code(attribute, text)

@@ -7,48 +7,36 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from export.bundle.vocabulary import Vocabulary
-from export.policy.choose import Chosen, Rules, Stage, pick
+from export.policy.choose import Chosen, Stage
 from export.policy.counts import Counts
 from export.policy.rule import Rule
 
-__all__ = ["arrange", "insert_pins"]
+__all__ = ["count_filter", "insert_pins", "stages_of"]
 
 
-def arrange(
-    rule: Rule,
-    vocabulary: Vocabulary,
-    ranked: Stage,
-    own: Stage | None,
-    *,
-    last: int,
-    pins: Mapping[int, str],
-    counts: Counts,
-) -> Chosen | None:
-    """Return the list but for its pins, which count for caps; None where the candidates leave it open.
+def stages_of(rule: Rule, ranked: Stage, own: Stage | None, last: int) -> list[Stage]:
+    """Return what a list takes from, one after the other: what passes the filter, and what else may follow.
 
-    own: those that pass the filter, where they were scored beside `ranked`. last: the item that the filter compares.
+    own: all that comes first, where it was scored beside `ranked`. last: the item that the filter compares.
     """
-    rules = Rules(
-        k=rule.placement.k - len(pins),
-        caps=rule.caps,
-        pinned=[index for item in pins.values() if (index := vocabulary.index(item))],
-        outside=rule.values_outside(pins.values()),
-    )
     wanted = rule.placement.policy.filter
     if wanted is None:
-        return pick([ranked], rules)
-    passing, compared = rule.passes(ranked.ids, last)
+        return [ranked if own is None else own]
+    passing, _ = rule.passes(ranked.ids, last)
     if passing is None:
-        chosen = pick([ranked], rules)
-    else:
-        first = ranked.where(passing) if own is None else own
-        others = [ranked.where(~passing)] if wanted.fill else []
-        chosen = pick([first, *others], rules)
-        if chosen is not None and chosen[0]:  # what does not pass stands behind what does
-            counts.filled += not rule.passes(np.array(chosen[0][-1:], np.int32), last)[0].all()  # type: ignore[union-attr]
-    counts.unfiltered += not compared and chosen is not None
-    return chosen
+        return [ranked]
+    return [ranked.where(passing) if own is None else own, *([ranked.where(~passing)] if wanted.fill else [])]
+
+
+def count_filter(rule: Rule, chosen: Chosen, last: int, counts: Counts) -> None:
+    """Count a list that was settled by what became of its filter."""
+    if rule.placement.policy.filter is None:
+        return
+    ids = np.array(chosen[0][-1:], np.int32)
+    passing, compared = rule.passes(ids, last)
+    if passing is not None and len(ids):  # what does not pass stands behind what does
+        counts.filled += not passing.all()
+    counts.unfiltered += not compared
 
 
 def insert_pins(named: list[tuple[str, float]], pins: Mapping[int, str]) -> None:

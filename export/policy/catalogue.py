@@ -1,10 +1,12 @@
-"""The items that lists are made of: those of the model, and newer ones that its tower gives a vector.
+"""The items that lists are made of: those of the model, some with vectors that are newer than it, and newer items.
 
-V items of the model, X newer ones with the ids V + 1 to V + X, H hidden width.
+V items of the model, newer ones with the ids from V + 1 on, X vectors that the model lacks, H hidden width.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from math import inf
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +15,13 @@ from export.bundle.bundle import Bundle
 from export.bundle.vocabulary import PAD, Vocabulary
 from export.items.table import ItemTable
 from export.items.view import CatalogueView
+from export.ranking.changed_items import ChangedItems
+from export.ranking.embedder import Embedder
 from export.ranking.fresh_items import FreshItems
 
-__all__ = ["Catalogue", "Extended", "Newcomers"]
+__all__ = ["MOST_EMBEDDED", "Catalogue", "Embedded", "Extended", "Fresh", "Newcomers"]
+
+MOST_EMBEDDED = 20_000  # newer and changed items; each of them takes a little of every ranking
 
 
 class Extended(Vocabulary):
@@ -44,19 +50,22 @@ class Extended(Vocabulary):
         return np.fromiter(map(self.index, item_ids), dtype=np.int32, count=count)
 
 
+class Fresh(NamedTuple):
+    """X vectors that the model lacks, in the order of the graph's ids V + 1 to V + X."""
+
+    vectors: NDArray[np.float32]  # (X, H)
+    ids: NDArray[np.int32]  # (X,) the catalogue id that has the vector
+    ports: NDArray[np.int32]  # (V + newer + 1,) by which id the graph knows each catalogue id
+
+
 @dataclass(frozen=True, slots=True)
 class Catalogue:
     """What one model's lists are made of at one time."""
 
     vocabulary: Vocabulary
     view: CatalogueView | None = None  # of the vocabulary's items; None: nothing is said of them
-    fresh: NDArray[np.float32] | None = None  # (X, H) vectors of the items behind the model's; None: there are none
-
-    @property
-    def newer(self) -> NDArray[np.int32]:
-        """The ids of the X newer items, ascending."""
-        count, size = 0 if self.fresh is None else len(self.fresh), len(self.vocabulary)
-        return np.arange(size - count + 1, size + 1, dtype=np.int32)
+    fresh: Fresh | None = None  # None: all is as the model has it
+    newer: int = 0  # items behind the model's
 
     @classmethod
     def of(cls, bundle: Bundle, table: ItemTable | None) -> "Catalogue":
@@ -64,26 +73,87 @@ class Catalogue:
         return cls(bundle.vocabulary, None if table is None else CatalogueView(table, bundle.vocabulary))
 
 
+class Embedded(NamedTuple):
+    """How many items there are that a model lacks the vectors of."""
+
+    newer: int = 0  # than the model, and in its lists
+    blank: int = 0  # newer ones of which nothing is known: they can be in no list
+    left_out: int = 0  # newer ones that are in no list, as there are too many
+    changed: int = 0  # since the training, and ranked by what is said of them now
+    kept: int = 0  # changed ones that are ranked by what was said then, as there are too many
+    uncompared: int = 0  # items of which it is not known yet whether they changed
+
+
 class Newcomers:
-    """Finds items that the table has and a model lacks, for a thread that is not the one that makes lists."""
+    """Finds items that the table has and a model lacks, and those that changed since the model was trained, for a
+    thread that is not the one that makes lists."""
 
-    def __init__(self, bundle: Bundle, table: ItemTable) -> None:
-        """BundleError `bad_model` for a bundle without a tower."""
-        self._bundle, self._table = bundle, table
+    def __init__(
+        self,
+        bundle: Bundle,
+        table: ItemTable,
+        catalogue: Catalogue | None = None,
+        *,
+        most: int = MOST_EMBEDDED,
+        vectors_of: Callable[[Sequence[int]], NDArray[np.float32]] | None = None,
+    ) -> None:
+        """catalogue: the model's own items, where they are there already. most: items of both kinds, newer ones first.
+        vectors_of: the vectors that the model has of catalogue ids; None: changed items are not looked for. BundleError
+        `bad_model` for a bundle without a tower."""
+        self._bundle, self._table, self._most = bundle, table, most
+        self._own = catalogue or Catalogue.of(bundle, table)
         self._view = CatalogueView(table, bundle.vocabulary)
-        self.items = FreshItems(bundle, self._view)
-        self._told = False
+        embedder = Embedder(bundle)
+        self.items = FreshItems(bundle, self._view, most=most, embedder=embedder)
+        self.changed: ChangedItems | None = None
+        if vectors_of is not None and bundle.known_path is not None:
+            self.changed = ChangedItems(bundle, table, embedder, vectors_of)
+        self._given: Catalogue | None = None  # None: the model's own
+        self._size = len(bundle.vocabulary)  # V
 
-    def look(self) -> Catalogue | None:
-        """Return the catalogue with the newer items there are now; None where it would be the one returned before."""
+    @property
+    def found(self) -> Embedded:
+        """What was found at the last look."""
+        items, changed = self.items, self.changed
+        newer = Embedded(len(items.item_ids), items.blank, items.left_out)
+        if changed is None:
+            return newer
+        return newer._replace(changed=len(changed.ids), kept=changed.left_out, uncompared=changed.uncompared)
+
+    def look(self, budget_s: float = inf) -> Catalogue | None:
+        """Return the catalogue as it is now; None where it would be the one returned before. budget_s: how long items
+        are compared that did not change lately."""
         self._view.refresh()
-        changed = self.items.refresh()
-        if self._told and not changed:
+        another = self.items.refresh()
+        room = self._most - len(self.items.item_ids)
+        if self.changed is not None:
+            another |= self.changed.refresh(room, budget_s)
+        changed = 0 if self.changed is None else len(self.changed.ids)
+        if self._given is None and not self.items.item_ids and not changed:
             return None
-        if not self._told and not self.items.item_ids:
+        if self._given is not None and not another:
             return None
-        self._told = True
-        if not self.items.item_ids:
-            return Catalogue.of(self._bundle, self._table)
-        vocabulary = Extended(self._bundle.vocabulary, self.items.item_ids)
-        return Catalogue(vocabulary, CatalogueView(self._table, vocabulary), self.items.vectors)
+        self._given = self._catalogue()
+        return self._given
+
+    def _catalogue(self) -> Catalogue:
+        names = tuple(self.items.item_ids)
+        before = self._given or self._own
+        if not names:
+            before = self._own
+        elif tuple(before.vocabulary.items[self._size :]) != names:
+            vocabulary = Extended(self._bundle.vocabulary, names)
+            before = Catalogue(vocabulary, CatalogueView(self._table, vocabulary), newer=len(names))
+        return replace(before, fresh=self._fresh(len(names)))
+
+    def _fresh(self, newer: int) -> Fresh | None:
+        ids, vectors = [np.arange(self._size + 1, self._size + newer + 1, dtype=np.int32)], [self.items.vectors[:newer]]
+        if self.changed is not None:
+            ids.append(self.changed.ids)
+            vectors.append(self.changed.vectors)
+        joined = np.concatenate(ids)
+        if not len(joined):
+            return None
+        ports = np.arange(self._size + newer + 1, dtype=np.int32)
+        ports[joined] = np.arange(self._size + 1, self._size + len(joined) + 1)
+        return Fresh(np.concatenate(vectors), joined, ports)

@@ -16,9 +16,12 @@ from numpy.typing import NDArray
 
 from export.bundle.vocabulary import PAD
 
-__all__ = ["Candidates", "Chosen", "Rules", "Stage", "gather", "pick", "straight"]
+__all__ = ["Candidates", "Cap", "Choice", "Chosen", "Rules", "Stage", "gather", "straight"]
 
-_AT_ONCE = 4_000_000  # comparisons, a byte each
+_COMPARED = 4_000_000  # at once, a byte each
+_FEW_OTHERS = 256  # candidates beside the ranking; of more, those are kept that score above the bound
+_ROUNDING = 1e-5  # of scores in single precision, of their size
+_ONE_BY_ONE = 64  # candidates that are looked at before those that no longer fit are dropped, all at once
 
 Chosen = tuple[list[int], list[float]]  # catalogue ids and scores, best first
 
@@ -48,12 +51,21 @@ class Stage(NamedTuple):
         return Stage(self.ids[wanted], self.scores[wanted], self.bound)
 
 
+class Cap(NamedTuple):
+    """So many items of one value."""
+
+    most: int
+    values: Callable[[int], Sequence[int]]  # codes of an item
+    holders: Callable[[int], NDArray[np.int32]]  # items that have a code
+
+
 @dataclass(frozen=True, slots=True)
 class Rules:
     """What is chosen from one session's candidates."""
 
     k: int
-    caps: Sequence[tuple[int, Callable[[int], Sequence[int]]]] = ()  # so many of a value, and the values of an item
+    size: int  # V + 1
+    caps: Sequence[Cap] = ()
     pinned: Sequence[int] = ()  # they stand in the list anyway, and count
     outside: Sequence[Sequence[int]] = ()  # of each cap, values of pinned items that the model lacks: they count
 
@@ -76,27 +88,52 @@ def gather(
     allowed (V + 1,). barred (B, E): what a session may not be shown, 0-padded. whole: D is all there is.
     """
     every, scored = ids, scores.astype(np.float64)
+    none_left = ids[:, -1] == PAD
+    bound = np.where(none_left | whole, -np.inf, scored[:, -1] + slack)
+    if boost is not None:
+        scored += boost[ids]
+    scored[~allowed[ids]] = -np.inf
     if len(also_ids):
         marked = np.zeros(len(allowed), dtype=np.bool_)
         marked[also_ids] = True
         scored[marked[ids]] = -np.inf  # it stands among the others
-        every = np.concatenate([ids, np.broadcast_to(also_ids, (len(ids), len(also_ids)))], axis=1)
-        scored = np.concatenate([scored, also_scores], axis=1)
-    if boost is not None:
-        scored += boost[every]
-    shown = allowed[every]
+        kept, others = _above(bound, also_ids, also_scores, _lift(also_ids, boost, allowed))
+        every, scored = np.concatenate([ids, kept], axis=1), np.concatenate([scored, others], axis=1)
     if barred.any():
-        shown &= ~_among(every, barred, len(allowed))
-    scored[~shown] = -np.inf
+        scored[_among(every, barred, len(allowed))] = -np.inf
     order = np.argsort(-scored, axis=1, kind="stable")
-    none_left = ids[:, -1] == PAD
-    bound = np.where(none_left | whole, -np.inf, scores[:, -1].astype(np.float64) + slack)
     return Candidates(np.take_along_axis(every, order, 1), np.take_along_axis(scored, order, 1), bound)
+
+
+def _lift(ids: NDArray[np.int32], boost: NDArray[np.float32] | None, allowed: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return what is added to the scores of candidates (C,): boosts, and -inf for what may not be shown."""
+    lift = np.zeros(len(ids)) if boost is None else boost[ids].astype(np.float64)
+    lift[~allowed[ids]] = -np.inf
+    return lift
+
+
+def _above(
+    bound: NDArray[np.float64], ids: NDArray[np.int32], scores: NDArray[np.float32], lift: NDArray[np.float64]
+) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+    """Return the candidates (C,) of each row that score at least its bound, of some thousands; 0 and -inf elsewhere.
+
+    The others count for what is below the bound: nothing of that is taken before more of the ranking is known.
+    """
+    if len(ids) <= _FEW_OTHERS:
+        return np.broadcast_to(ids, scores.shape), scores + lift
+    least = (bound - _ROUNDING * np.maximum(1.0, np.abs(np.where(np.isfinite(bound), bound, 0.0)))).astype(np.float32)
+    rows, places = np.nonzero(scores + lift.astype(np.float32) >= least[:, None])
+    counts = np.bincount(rows, minlength=len(scores))
+    shape = len(scores), int(counts.max(initial=0))
+    place = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)  # in its row
+    kept, found = np.full(shape, PAD, dtype=np.int32), np.full(shape, -np.inf)
+    kept[rows, place], found[rows, place] = ids[places], scores[rows, places] + lift[places]
+    return kept, found
 
 
 def _among(ids: NDArray[np.int32], barred: NDArray[np.int32], size: int) -> NDArray[np.bool_]:
     """Tell which ids (B, M), below `size`, are among those of their row in `barred` (B, E)."""
-    if ids.size * barred.shape[1] <= _AT_ONCE:
+    if ids.size * barred.shape[1] <= _COMPARED:
         found: NDArray[np.bool_] = (ids[:, :, None] == barred[:, None, :]).any(axis=2)
         return found
     found = np.empty(ids.shape, dtype=np.bool_)  # one by one: a ranking of everything would take gigabytes
@@ -120,60 +157,84 @@ def straight(candidates: Candidates, k: int) -> list[Chosen | None]:
     ]
 
 
-def pick(stages: Sequence[Stage], rules: Rules) -> Chosen | None:
-    """Return the list of one session: the first stage's best, then the next one's; None where that leaves it open."""
-    chosen = _Choice(rules)
-    for stage in stages:
-        if not chosen.take(stage):
-            return None
-    return chosen.result
-
-
-class _Choice:
-    """A list being filled."""
+class Choice:
+    """A list being filled, best first. What it has is what the list will have, whatever is offered next."""
 
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
         self._ids: list[int] = []
         self._scores: list[float] = []
         self._counts: list[dict[int, int]] = [{} for _ in rules.caps]
-        self._pinned = frozenset(rules.pinned)
+        self._full: dict[tuple[int, int], None] = {}  # number of a cap, and a code of which there are enough
+        self._had = set(rules.pinned)
         for item in rules.pinned:
-            self._count(item)
-        for codes, counts in zip(rules.outside, self._counts, strict=False):
+            self._count_item(item)
+        for number, codes in enumerate(rules.outside):
             for code in codes:
-                counts[code] = counts.get(code, 0) + 1
+                self._count(number, code)
 
     @property
     def is_full(self) -> bool:
-        return len(self._ids) == self._rules.k
+        """Whether it has all its items."""
+        return len(self._ids) >= self._rules.k
 
     @property
-    def result(self) -> Chosen:
+    def chosen(self) -> Chosen:
+        """What it has."""
         return self._ids, self._scores
 
+    @property
+    def closed(self) -> frozenset[tuple[int, int]]:
+        """The values, with the number of their cap, of which it takes no more items."""
+        return frozenset(self._full)
+
+    def take_all(self, stages: Sequence[Stage]) -> bool:
+        """Take the first stage's best, then the next one's; false where one of them leaves it open."""
+        return all(self.take(stage) for stage in stages)
+
     def take(self, stage: Stage) -> bool:
-        """Take its best; False where the bound leaves open whether something else comes first."""
-        if self.is_full:
-            return True
-        for item, score in zip(stage.ids.tolist(), stage.scores.tolist(), strict=True):
-            if score < stage.bound or score == -np.inf:
-                break
-            if item not in self._pinned and self._fits(item):
-                self._count(item)
+        """Take its best; false where the bound leaves open whether something else comes first.
+
+        One by one, some at a time; of the others those that no longer fit are dropped at once, so that a cap that is
+        reached costs a few passes over the candidates, and not a look at each of them.
+        """
+        sure = int(np.count_nonzero((stage.scores >= stage.bound) & (stage.scores > -np.inf)))
+        ids, scores = stage.ids[:sure], stage.scores[:sure]
+        barred, seen = np.empty(0, dtype=np.bool_), 0  # (V + 1,) what holds one of the first `seen` full values
+        while len(ids) and not self.is_full:
+            self._take_some(ids[:_ONE_BY_ONE].tolist(), scores[:_ONE_BY_ONE].tolist())
+            ids, scores = ids[_ONE_BY_ONE:], scores[_ONE_BY_ONE:]
+            if len(ids) and len(self._full) > seen:
+                barred = barred if seen else np.zeros(self._rules.size, dtype=np.bool_)
+                for number, code in list(self._full)[seen:]:
+                    barred[self._rules.caps[number].holders(code)] = True
+                seen = len(self._full)
+                ids, scores = ids[~barred[ids]], scores[~barred[ids]]
+        return self.is_full or stage.bound == -np.inf
+
+    def _take_some(self, ids: Sequence[int], scores: Sequence[float]) -> None:
+        for item, score in zip(ids, scores, strict=True):
+            if self.is_full:
+                return
+            if item not in self._had and self._fits(item):
+                self._count_item(item)
+                self._had.add(item)
                 self._ids.append(item)
                 self._scores.append(score)
-                if self.is_full:
-                    return True
-        return stage.bound == -np.inf
 
     def _fits(self, item: int) -> bool:
-        for (most, values), counts in zip(self._rules.caps, self._counts, strict=True):
-            if any(counts.get(value, 0) >= most for value in values(item)):
-                return False
-        return True
+        if not self._full:
+            return True
+        caps = enumerate(self._rules.caps)
+        return not any((number, code) in self._full for number, cap in caps for code in cap.values(item))
 
-    def _count(self, item: int) -> None:
-        for (_, values), counts in zip(self._rules.caps, self._counts, strict=True):
-            for value in values(item):
-                counts[value] = counts.get(value, 0) + 1
+    def _count_item(self, item: int) -> None:
+        for number, cap in enumerate(self._rules.caps):
+            for code in cap.values(item):
+                self._count(number, code)
+
+    def _count(self, number: int, code: int) -> None:
+        counts = self._counts[number]
+        counts[code] = counts.get(code, 0) + 1
+        if counts[code] >= self._rules.caps[number].most:
+            self._full[number, code] = None

@@ -142,6 +142,16 @@ class ListsConfig(msgspec.Struct, frozen=True):
         return frozenset(named)
 
     @property
+    def values(self) -> frozenset[tuple[str, str]]:
+        """The values, each with its attribute, that boosts and filters name."""
+        named: set[tuple[str, str]] = set()
+        for one in self.placements:
+            where = {} if one.policy.filter is None else one.policy.filter.where
+            named.update((boost.attribute, boost.value) for boost in one.policy.boost)
+            named.update((name, text) for name, texts in where.items() for text in texts)
+        return frozenset(named)
+
+    @property
     def k_max(self) -> int:
         """The longest list asked for."""
         return max(one.k for one in self.placements)

@@ -21,9 +21,11 @@ from export.policy.config import ListsConfig
 from export.policy.counts import Counts
 from export.policy.filling import Filling, Run
 from export.policy.heard import Heard
+from export.policy.room import Shortage, shortage_of
 from export.policy.rule import Rule
 from export.policy.shopper import Shopper, excluded_items
 from export.policy.sources import ByModel, ByPopularity
+from export.policy.standing import Blocked, Common
 from export.ranking.popularity import PopularityRanker, RankedList
 from export.ranking.ragged import Ragged
 from export.ranking.ranker import Ranker
@@ -34,6 +36,7 @@ _BEYOND = 8  # places that the first ranking has beyond K; grows where lists are
 _MOST_BEYOND = 1_024
 _OFTEN = 20  # one list of so many
 _PATIENCE = 64  # batches without an open list before it shrinks by one
+_REST = 100  # times as long as it took to count how long lists can be, they are not counted again
 _AGE_MS = 60_000  # after which filters by age are looked at again
 
 
@@ -53,8 +56,11 @@ class ListMaker:
         self._eager: frozenset[int] = frozenset()  # placements whose filters leave the first ranking open often
         self._pending: Catalogue | None = None
         self._typed = isinstance(ranker, Ranker) and ranker.typed  # it reads skips and dislikes too
+        self._blocked = Blocked(ranker.bundle.vocabulary)
         self._has(Catalogue.of(ranker.bundle, table))
         self._now, self._beyond, self._quiet = now, _BEYOND, 0
+        self.shortages: tuple[Shortage, ...] = ()  # placements whose lists can't have their K items
+        self._uncounted, self._count_from = True, 0.0  # whether something changed since; of the monotonic clock
         self._stand()
 
     @property
@@ -75,7 +81,8 @@ class ListMaker:
     def use(self, config: ListsConfig) -> None:
         """Make lists by another config from now on; nothing happens where it is the one in use."""
         if config is not self.config:
-            self.config, self._eager = config, frozenset()
+            self.config, self._eager, self._blocked = config, frozenset(), Blocked(self._vocabulary)
+            self._uncounted, self._count_from = True, 0.0
             self._stand()
 
     def take(self, catalogue: Catalogue) -> None:
@@ -91,8 +98,10 @@ class ListMaker:
             self._view.refresh()  # it may have refreshed by itself while lists were made
         changed = pending is not None or (self._view is not None and self._view.as_of != self._stood_as_of)
         if changed or (self._ages and self._now() * 1000 - self._stood_ms > _AGE_MS):
+            self._uncounted = True
             self._stand()
             return True
+        self._count_room()
         return False
 
     def make(self, shoppers: Sequence[Shopper]) -> list[list[RankedList]]:
@@ -107,7 +116,7 @@ class ListMaker:
         chosen: list[list[RankedList | None]] = [[None] * len(self._rules) for _ in shoppers]
         for run, numbers in self._runs(shoppers, heard):
             rules = {number: self._rules[number] for number in numbers}
-            filling = Filling(run, rules, self._vocabulary, self.counts, self._catalogue.newer)
+            filling = Filling(run, rules, self._vocabulary, self.counts)
             for number, made in filling.lists(self._beyond, self._eager).items():
                 for place, one in zip(run.places.tolist(), made, strict=True):
                     chosen[place][number] = one
@@ -116,18 +125,34 @@ class ListMaker:
         return [[one for one in row if one is not None] for row in chosen]
 
     def _has(self, catalogue: Catalogue) -> None:
-        self._catalogue, self._vocabulary, self._view = catalogue, catalogue.vocabulary, catalogue.view
-        self._popularity = ByPopularity(self.ranker.bundle, len(catalogue.newer))
+        self.catalogue, self._vocabulary, self._view = catalogue, catalogue.vocabulary, catalogue.view
+        self._popularity = ByPopularity(self.ranker.bundle, catalogue.newer)
+        if self._blocked.vocabulary is not self._vocabulary:
+            self._blocked = Blocked(self._vocabulary)
 
     def _stand(self) -> None:
         self._stood_ms = int(self._now() * 1000)
         self._stood_as_of = None if self._view is None else self._view.as_of
-        self._rules: list[Rule] = []
-        for placement in self.config.placements:
-            self._rules.append(Rule(placement, self._vocabulary, self._view, self._stood_ms))
+        common = Common(self._blocked, self._view)
+        self._rules = [
+            Rule(placement, self._vocabulary, self._view, self._stood_ms, common)
+            for placement in self.config.placements
+        ]
         filters = [one.policy.filter for one in self.config.placements]
         self._ages = any(one is not None and one.newer_than_days is not None for one in filters)
         self.counts.hidden = self._rules[0].standing.hidden
+        self._count_room()
+
+    def _count_room(self) -> None:
+        """Find out which lists can't be as long as they are asked for, where something changed since: not for each
+        change, as that goes through all items."""
+        began = time.monotonic()
+        if not self._uncounted or began < self._count_from:
+            return
+        found = (shortage_of(rule, self._view, self.catalogue.newer) for rule in self._rules)
+        self.shortages = tuple(one for one in found if one is not None)
+        ended, self._uncounted = time.monotonic(), False
+        self._count_from = ended + _REST * (ended - began)
 
     def _is_plain(self, shoppers: Sequence[Shopper]) -> bool:
         """Whether the graph's own exclusions are all that is wanted, by one list or by several of one policy."""
@@ -136,7 +161,7 @@ class ListMaker:
             return False
         if any(one.policy.exclude != first.exclude for one in self.config.placements):
             return False
-        if self.config.k_max > self.ranker.k_max or self._catalogue.fresh is not None:
+        if self.config.k_max > self.ranker.k_max or self.catalogue.fresh is not None:
             return False
         return not any("d" in shopper.kinds for shopper in shoppers)
 
@@ -165,7 +190,7 @@ class ListMaker:
         if len(known) and isinstance(self.ranker, Ranker):
             mine = heard.of_rows(known)
             away = Ragged.look_up(self._vocabulary, [shoppers[i].disliked for i in known.tolist()])
-            fresh = self._catalogue.fresh
+            fresh = self.catalogue.fresh
             by_push: dict[float, list[int]] = {}
             for number in every:
                 by_push.setdefault(self.config.placements[number].policy.push, []).append(number)
@@ -183,7 +208,7 @@ class ListMaker:
     def _learn(self, left: Mapping[int, int], lists: int) -> None:
         """Have the first ranking be enough for most lists: deeper, or with the filters' items, where it is not."""
         open_often = {number for number, count in left.items() if count * _OFTEN > lists}
-        filtered = {number for number in open_often if self.config.placements[number].policy.filter is not None}
+        filtered = {number for number in open_often if self._rules[number].has_few}
         self._eager |= filtered
         if open_often - filtered:
             self._beyond = min(max(1, self._beyond) * 2, _MOST_BEYOND)

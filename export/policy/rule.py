@@ -1,6 +1,7 @@
 """One placement's policy as it is at the moment: what of a session's candidates it lets pass, caps, pins and bars."""
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,22 +9,43 @@ from numpy.typing import NDArray
 from export.bundle.vocabulary import Vocabulary
 from export.items.values import is_path, prefixes
 from export.items.view import CatalogueView
+from export.policy.choose import Cap, Choice, Rules
 from export.policy.config import Placement
+from export.policy.kept import Kept
 from export.policy.shopper import Shopper, excluded_items
-from export.policy.standing import Standing
+from export.policy.standing import Blocked, Common, Standing
 from export.ranking.ragged import Ragged
 
 __all__ = ["Rule"]
+
+_MOST_OWN = 16_384  # items that a session's list can be made of, whose scores are asked for one by one
+_FEW = 1_000  # items that may be shown at all, which are asked for in place of a deeper ranking
 
 
 class Rule:
     """What a placement wants, asked for sessions and their candidates (M,)."""
 
-    def __init__(self, placement: Placement, vocabulary: Vocabulary, view: CatalogueView | None, now_ms: int) -> None:
+    def __init__(
+        self,
+        placement: Placement,
+        vocabulary: Vocabulary,
+        view: CatalogueView | None,
+        now_ms: int,
+        common: Common | None = None,
+    ) -> None:
+        """common: what placements share that are made together."""
         self.placement = placement
-        self.standing = Standing(placement, vocabulary, view, now_ms)
-        self.caps = [(most, self._values(name)) for name, most in placement.policy.at_most.items()]
-        self._vocabulary, self._view = vocabulary, view
+        self.standing = Standing(placement, view, now_ms, common or Common(Blocked(vocabulary), view))
+        self.caps = [
+            Cap(most, self._values(name), partial(self.standing.holders, name))
+            for name, most in placement.policy.at_most.items()
+        ]
+        self._vocabulary, self._view, self._kept = vocabulary, view, Kept()
+
+    @property
+    def has_few(self) -> bool:
+        """Whether some lists can be made of items that are asked for one by one: few pass the filter, or are left."""
+        return self.placement.policy.filter is not None or self.standing.shown <= _FEW
 
     def barred(self, shoppers: Sequence[Shopper]) -> Ragged:
         """Return the catalogue ids that each session's list must not hold."""
@@ -31,11 +53,32 @@ class Rule:
         return Ragged.look_up(self._vocabulary, [excluded_items(one, exclude) for one in shoppers])
 
     def passing_ids(self, last: int) -> NDArray[np.int32] | None:
-        """Return all items that pass the filter of a session with that last item; None where all do."""
+        """Return all items that pass the filter; None where all do."""
         same, passing = self.standing.same(last), self.standing.passing
         if same is None:
             return None if passing is None else np.flatnonzero(passing).astype(np.int32)
         return same if passing is None else same[passing[same]]
+
+    def own_ids(self, last: int) -> NDArray[np.int32] | None:
+        """Return what comes first in the list of a session with that last item: all items that pass its filter, or,
+        without one, all that may be shown; None where they are many."""
+        if self.placement.policy.filter is None:
+            return self._kept.get("shown", self._shown) if self.standing.shown <= _FEW else None
+        return self._kept.get(("own", self.standing.same_codes(last)), lambda: self._few_passing(last))
+
+    def rest_ids(self, closed: frozenset[tuple[int, int]], last: int) -> NDArray[np.int32] | None:
+        """Return all items that a list may have which takes none of some values (`Choice.closed`); None where they are
+        many. Where there are none, no ranking finds more."""
+        rule = self.placement.policy.filter
+        only = rule is not None and not rule.fill
+        key = closed, self.standing.same_codes(last) if only else ()
+        return self._kept.get(key, lambda: self._rest_ids(closed, last, only))
+
+    def choice(self, pinned: Sequence[str]) -> Choice:
+        """Return an empty list for a session with those pins."""
+        known = [index for item in pinned if (index := self._vocabulary.index(item))]
+        k, size = self.placement.k - len(pinned), len(self.standing.allowed)
+        return Choice(Rules(k, size, self.caps, known, self.values_outside(pinned)))
 
     def passes(self, ids: NDArray[np.int32], last: int) -> tuple[NDArray[np.bool_] | None, bool]:
         """Return which candidates (M,) pass the filter, None: all do; and whether the last item could be compared."""
@@ -68,6 +111,23 @@ class Rule:
         return [
             [code for item in known for code in _codes(view, name, item.attributes.get(name, ()))] for name in names
         ]
+
+    def _shown(self) -> NDArray[np.int32]:
+        return np.flatnonzero(self.standing.allowed).astype(np.int32)
+
+    def _few_passing(self, last: int) -> NDArray[np.int32] | None:
+        found = self.passing_ids(last)
+        return None if found is None or len(found) > _MOST_OWN else found
+
+    def _rest_ids(self, closed: frozenset[tuple[int, int]], last: int, only: bool) -> NDArray[np.int32] | None:
+        left = self.standing.allowed.copy()
+        for number, code in closed:
+            left[self.caps[number].holders(code)] = False
+        if only and (passing := self.passing_ids(last)) is not None:
+            outside = np.ones(len(left), dtype=np.bool_)
+            outside[passing] = False
+            left[outside] = False
+        return np.flatnonzero(left).astype(np.int32) if np.count_nonzero(left) <= _MOST_OWN else None
 
     def _may_be_shown(self, item: str) -> bool:
         if index := self._vocabulary.index(item):

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from export.bundle.vocabulary import PAD
 from export.items.view import CatalogueView
-from export.policy.arrange import arrange, insert_pins
+from export.policy.arrange import count_filter, insert_pins, stages_of
 from export.policy.choose import Candidates, Chosen, Stage, straight
 from export.policy.config import Placement, Policy
 from export.policy.counts import Counts
@@ -146,11 +146,15 @@ class SimilarLists:
         while True:
             if passing is not None and first is None:
                 first = _stage(best(scores[None, passing], depth), passing, 0)
-            chosen = arrange(
-                self.rule, self.similar.vocabulary, ranked, first, last=item, pins=pins, counts=self.counts
-            )
-            if chosen is not None:
-                return chosen
+            choice = self.rule.choice(list(pins.values()))
+            settled = choice.take_all(stages_of(self.rule, ranked, first, item))
+            rest = None if settled or not self.rule.caps else self.rule.rest_ids(choice.closed, item)
+            if rest is not None and len(rest) <= _DEEPER * depth:  # all that the list may still take
+                every = _stage(best(scores[None, rest], len(rest)), rest, 0)
+                settled = choice.take_all(stages_of(self.rule, every, None, item))
+            if settled:
+                count_filter(self.rule, choice.chosen, item, self.counts)
+                return choice.chosen
             assert depth < len(scores), "a ranking of everything leaves a list open"
             self.counts.again += 1
             depth *= _DEEPER

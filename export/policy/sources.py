@@ -10,10 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.bundle.bundle import Bundle
+from export.policy.catalogue import Fresh
 from export.ranking.ragged import Ragged
 from export.ranking.ranker import Ranker
 
 __all__ = ["ByModel", "ByPopularity", "Ranking", "Source"]
+
+_NONE = np.empty(0, dtype=np.int32)
 
 
 class Ranking(NamedTuple):
@@ -23,12 +26,14 @@ class Ranking(NamedTuple):
     scores: NDArray[np.float32]  # (B, D)
     also: NDArray[np.float32]  # (B, C)
     interests: NDArray[np.int32] | None = None  # (B, D), of a model of several
+    beside: NDArray[np.float32] | None = None  # (B, X) scores of what the source has beside its ranking
 
 
 class Source(Protocol):
     """What ranks some sessions."""
 
     fallback: bool  # popularity
+    beside: NDArray[np.int32]  # (X,) items that the ranking lacks, or has by what they were
 
     @property
     def depth(self) -> int:
@@ -61,11 +66,12 @@ class ByModel:
         away: Ragged,
         push: float,
         kinds: Ragged | None = None,
-        fresh: NDArray[np.float32] | None = None,
+        fresh: Fresh | None = None,
     ) -> None:
-        """kinds: code of each event, where the model is `typed`. fresh (X, H): vectors of newer items."""
-        self._ranker, self._sessions, self._away, self._push = ranker, sessions, away, push
-        self._kinds, self._fresh = kinds, fresh
+        """kinds: code of each event, where the model is `typed`. fresh: vectors that it lacks."""
+        self._ranker, self._push, self._kinds, self._fresh = ranker, push, kinds, fresh
+        self._sessions, self._away = self._as_the_graph_has(sessions), self._as_the_graph_has(away)
+        self.beside = _NONE if fresh is None else fresh.ids
         self.depth = ranker.depth
         self.takes_candidates = "also" in ranker.takes
 
@@ -74,14 +80,19 @@ class ByModel:
         away = self._away.rows(rows)
         kinds = None if self._kinds is None else self._kinds.rows(rows)
         sessions = self._sessions.rows(rows)
+        vectors = None if self._fresh is None else self._fresh.vectors
+        also = also if self._fresh is None else self._fresh.ports[also]
         deep = self._ranker.rank_deep(
-            sessions, depth, also=also, away=away, push=self._push, kinds=kinds, fresh=self._fresh
+            sessions, depth, also=also, away=away, push=self._push, kinds=kinds, fresh=vectors
         )
-        return Ranking(deep.ids, deep.scores, deep.also, deep.interests)
+        return Ranking(deep.ids, deep.scores, deep.also, deep.interests, deep.fresh)
 
     def shown(self, ids: Sequence[int], scores: Sequence[float]) -> Sequence[float]:
         """Return them as they are: logits, boosts included."""
         return scores
+
+    def _as_the_graph_has(self, rows: Ragged) -> Ragged:
+        return rows if self._fresh is None else Ragged(self._fresh.ports[rows.values], rows.lengths)
 
 
 class ByPopularity:
@@ -89,6 +100,7 @@ class ByPopularity:
 
     fallback = True
     takes_candidates = True
+    beside = _NONE  # it has them all, newer ones at the end
 
     def __init__(self, bundle: Bundle, newer: int = 0) -> None:
         """newer: items behind the model's, which nobody has clicked."""

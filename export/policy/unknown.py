@@ -5,9 +5,9 @@ from collections.abc import Container, Sequence
 from export.items.table import ItemTable
 from export.policy.config import ListsConfig
 
-__all__ = ["say_unknown", "unknown_attributes", "unknown_blocked", "unknown_pins"]
+__all__ = ["say_attributes", "say_unknown", "unknown_attributes", "unknown_blocked", "unknown_pins"]
 
-_NAMED = 3  # ids that a message names
+_NAMED = 3  # ids, or attributes, that a message names
 
 
 def unknown_blocked(config: ListsConfig, vocabulary: Container[str]) -> list[str]:
@@ -22,10 +22,20 @@ def unknown_pins(config: ListsConfig, vocabulary: Container[str], table: ItemTab
 
 
 def unknown_attributes(config: ListsConfig, table: ItemTable | None) -> list[str]:
-    """Return what lists ask of items, and none of those that are known ever had; nothing before any is known."""
+    """Return what lists ask of items, and none of those that are known ever had: attributes, and values that boosts and
+    filters name; nothing before any is known."""
     if table is None or not len(table):
         return []
-    return sorted(name for name in config.attributes if table.values.attribute(name) is None)
+    missing = sorted(name for name in config.attributes if table.values.attribute(name) is None)
+    named = sorted(pair for pair in config.values if pair[0] not in missing)
+    return [*missing, *(f"{name} = {text!r}" for name, text in named if table.values.code(name, text) is None)]
+
+
+def say_attributes(config: ListsConfig, table: ItemTable | None) -> str:
+    """Return a line for people about those; empty where there are none."""
+    unknown = unknown_attributes(config, table)
+    more = f" and {len(unknown) - _NAMED} more" if len(unknown) > _NAMED else ""
+    return f"the policy asks for attributes that no item has: {', '.join(unknown[:_NAMED])}{more}" if unknown else ""
 
 
 def say_unknown(config: ListsConfig, vocabulary: Container[str], version: str, table: ItemTable | None) -> list[str]:

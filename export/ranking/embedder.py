@@ -1,9 +1,9 @@
-"""Vectors of items that a model has never seen a click on, from what the shop says about them; without torch.
+"""Vectors of items from what the shop says about them, without their id rows and without torch.
 
 X items, A features of the one that has most, H hidden width of all encoders of the model together.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from export.bundle.bundle import Bundle
 from export.errors import BundleError
-from export.items.features import FeatureVocabulary
+from export.items.features import FeatureRows, FeatureVocabulary
 from export.items.item import Item
 
 __all__ = ["TOWER_INPUTS", "TOWER_OUTPUT", "Embedder", "open_tower"]
@@ -40,13 +40,13 @@ class Embedder:
 
     def embed(self, items: Sequence[Item]) -> NDArray[np.float32]:
         """Return the vectors (X, H) of items in their order."""
-        parts = [self._run(*part) for part in self._parts(items)]
-        return np.concatenate(parts) if parts else np.empty((0, self.hidden), np.float32)
+        starts = range(0, len(items), _AT_ONCE)
+        return self.embed_rows(self.features.encode(items[start : start + _AT_ONCE]) for start in starts)
 
-    def _parts(self, items: Sequence[Item]) -> Iterator[tuple[NDArray[np.int32], NDArray[np.float32]]]:
-        for start in range(0, len(items), _AT_ONCE):
-            codes, weights = self.features.encode(items[start : start + _AT_ONCE]).padded()
-            yield codes.astype(np.int32), weights
+    def embed_rows(self, parts: Iterable[FeatureRows]) -> NDArray[np.float32]:
+        """Return the vectors (X, H) of items whose features are given, some at a time."""
+        found = [self._run(codes.astype(np.int32), weights) for codes, weights in (part.padded() for part in parts)]
+        return np.concatenate(found) if found else np.empty((0, self.hidden), np.float32)
 
     def _run(self, codes: NDArray[np.int32], weights: NDArray[np.float32]) -> NDArray[np.float32]:
         (vectors,) = self._session.run([TOWER_OUTPUT], dict(zip(TOWER_INPUTS, (codes, weights), strict=True)))

@@ -14,17 +14,18 @@ from export.items.item import Item
 from export.items.view import CatalogueView
 from export.ranking.embedder import Embedder
 
-__all__ = ["MOST_FRESH", "FreshItems"]
-
-MOST_FRESH = 20_000  # items; those the table had first stay out beyond it, and the next model has them
+__all__ = ["FreshItems"]
 
 
 class FreshItems:
     """The fresh items of one model, for the thread of its view. Ids are valid until the next `refresh`."""
 
-    def __init__(self, bundle: Bundle, view: CatalogueView, *, most: int = MOST_FRESH) -> None:
-        """Embed what the view has. BundleError `bad_model` for a bundle without a tower."""
-        self._embedder, self._view, self._most = Embedder(bundle), view, most
+    def __init__(
+        self, bundle: Bundle, view: CatalogueView, *, most: int = 20_000, embedder: Embedder | None = None
+    ) -> None:
+        """Embed what the view has; of more than `most`, those the table had first stay out, and the next model has
+        them. BundleError `bad_model` for a bundle without a tower."""
+        self._embedder, self._view, self._most = embedder or Embedder(bundle), view, most
         self._vectors: dict[str, NDArray[np.float32]] = {}  # of each fresh item that has a feature
         self._seen = (-1, -1)  # revision and generation of the table
         self._every: Sequence[str] = ()  # fresh items of the view, in its order

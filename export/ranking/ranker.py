@@ -55,6 +55,7 @@ class Deep(NamedTuple):
     scores: NDArray[np.float32]  # (B, D)
     also: NDArray[np.float32]  # (B, C) scores of the candidates given
     interests: NDArray[np.int32] | None = None  # (B, D) which each item came from, of a model of several
+    fresh: NDArray[np.float32] | None = None  # (B, X) scores of the vectors given
 
 
 class Ranker:
@@ -191,7 +192,7 @@ class Ranker:
         also (C,): candidates; away: what each session dislikes, `push` how far that takes down what is like it. A graph
         of an earlier release takes neither (`takes`): ValueError where it is given candidates; dislikes go unheard.
         kinds: the code of each event, in rows as long, for a `typed` model; without, all are clicks. fresh (X, H):
-        vectors of items newer than the model, which are V + 1 to V + X wherever ids are given.
+        vectors that the model lacks, which are V + 1 to V + X wherever ids are given, and whose scores are given.
         """
         rows, kinds = rows.newest(self.window), None if kinds is None else kinds.newest(self.window)
         size, candidates = len(rows.lengths), np.empty(0, dtype=np.int32) if also is None else also
@@ -200,6 +201,7 @@ class Ranker:
             np.full((size, depth), -np.inf, dtype=np.float32),
             np.empty((size, len(candidates)), dtype=np.float32),
             self._no_interests(size, depth),
+            None if fresh is None else np.empty((size, len(fresh)), dtype=np.float32),
         )
         others: dict[str, NDArray[Any]] = {"also": candidates} if len(candidates) else {}
         if fresh is not None:
@@ -207,7 +209,8 @@ class Ranker:
         disliking = away is not None and push > 0 and len(away.values) > 0 and "away" in self.takes
         if disliking:
             others["push"] = np.array(push, dtype=np.float32)
-        for bucket in self._buckets(rows.lengths, 0, depth + len(candidates)):
+        beside = depth + len(candidates) + (0 if fresh is None else len(fresh))
+        for bucket in self._buckets(rows.lengths, 0, beside):
             if disliking and away is not None:
                 others["away"] = away.rows(bucket).padded()
             ids = rows.rows(bucket).padded()
@@ -216,9 +219,18 @@ class Ranker:
             deep.ids[bucket], deep.scores[bucket] = ran.ids, ran.scores
             if ran.also is not None and len(candidates):
                 deep.also[bucket] = ran.also
+            if deep.fresh is not None and ran.fresh is not None:
+                deep.fresh[bucket] = ran.fresh
             if deep.interests is not None and ran.interests is not None:
                 deep.interests[bucket] = ran.interests
         return deep
+
+    def vectors_of(self, ids: Sequence[int]) -> NDArray[np.float32]:
+        """Return the vectors (R, H) by which items of catalogue ids score, for a graph that takes `rows`."""
+        one = np.ones((1, 1), dtype=np.int32)
+        ran = self._runner.run(one, np.full_like(one, PAD), 1, {"rows": np.array(ids, dtype=np.int32)})
+        assert ran.rows is not None, "who asks has looked whether it takes them"
+        return ran.rows
 
     def popular(self, k: int, exclude: Collection[str] = ()) -> RankedList:
         """Return the K items with most clicks in training, score = share of those clicks; ties by catalogue id."""

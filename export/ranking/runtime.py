@@ -61,6 +61,8 @@ class Ran(NamedTuple):
     scores: NDArray[np.float32]  # (B, K)
     also: NDArray[np.float32] | None = None  # (B, C)
     interests: NDArray[np.int32] | None = None  # (B, K)
+    fresh: NDArray[np.float32] | None = None  # (B, X)
+    rows: NDArray[np.float32] | None = None  # (R, H)
 
 
 class GraphRunner:
@@ -105,6 +107,8 @@ class GraphRunner:
             by_name["top_scores"][:, :k],
             by_name.get("also_scores"),
             None if interests is None else interests[:, :k],
+            by_name.get("fresh_scores"),
+            by_name.get("row_vectors"),
         )
 
     def _run(self, given: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

@@ -70,8 +70,9 @@ class CodeScan:
 
         tables (B, m, 2^b), as `ItemCodes.table` gives them; excluded: B rows of catalogue ids that a list must not
         hold, 0 is none. Where fewer than K items are left, the list ends in id 0 with score -inf. ValueError for
-        tables that are not finite.
+        tables of another shape, or that are not finite.
         """
+        self._check(tables)
         if not np.isfinite(tables).all():
             raise ValueError("partial scores are not finite: the model gives vectors that are no numbers")
         size, items = len(tables), self.codes.items
@@ -88,7 +89,13 @@ class CodeScan:
         return ids, scores
 
     def scores(self, tables: NDArray[np.float32], ids: NDArray[np.int32]) -> NDArray[np.float32]:
-        """Return the scores float32 (B, C) of items (C,) by their catalogue ids; -inf where that is 0."""
+        """Return the scores float32 (B, C) of items (C,) by their catalogue ids; -inf where that is 0.
+
+        ValueError for an id outside 0..V, or tables of another shape.
+        """
+        self._check(tables)
+        if len(ids) and not PAD <= int(ids.min()) <= int(ids.max()) <= self.codes.items:
+            raise ValueError(f"there are scores of the catalogue ids 1..{self.codes.items}, and of no others")
         known = ids != PAD
         found = np.full((len(tables), len(ids)), -np.inf, dtype=np.float32)
         if self._kernel is not None:
@@ -101,6 +108,12 @@ class CodeScan:
             for row, table in enumerate(tables):
                 found[row, known] = sums(codes, table)
         return found
+
+    def _check(self, tables: NDArray[np.float32]) -> None:
+        """Compiled code reads what it is told to read, so that is looked at before."""
+        if tables.dtype != np.float32 or tables.shape[1:] != (self.codes.splits, self.codes.values):
+            wanted = f"float32 (B, {self.codes.splits}, {self.codes.values})"
+            raise ValueError(f"partial scores must be {wanted}, not {tables.dtype} {tables.shape}")
 
     def _scanned(
         self, tables: NDArray[np.float32], k: int, barred: Ragged

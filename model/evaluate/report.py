@@ -8,6 +8,7 @@ from export.bundle.bundle import load_bundle
 from export.bundle.vocabulary import Vocabulary
 from export.events import is_wanted
 from export.items.table import ItemTable
+from export.policy.unknown import say_unknown
 from export.ranking.ranker import Ranker, RankerConfig
 from export.registry.registry import local_bundle
 from model.data.items.read import read_items
@@ -70,6 +71,8 @@ def evaluate_bundle(
     table, config = None if items is None else read_items_aloud(items, say), one_list(policy, placement, k)
     if items is None and config.reads_items:
         say("nothing is known of the items, so filters, caps and boosts do nothing: name their files by --items")
+    for line in say_unknown(config, ranker.vocabulary, ranker.version, table):
+        say(line)
     scorer = PolicyScorer(ranker, config, table)
     found = _figures(scorer, raw, ranker.vocabulary, cutoffs, ranker.window)
     counts = scorer.counts

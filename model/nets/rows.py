@@ -37,7 +37,7 @@ class Clicks(NamedTuple):
 
 
 class WithFresh(NamedTuple):
-    """An item table, and rows of items newer than the model behind it; neither is copied."""
+    """An item table, and rows that it lacks behind it; neither is copied."""
 
     items: Tensor  # (V + 1, H)
     fresh: Tensor  # (X, H) of the ids V + 1 to V + X; at least one row

@@ -1,7 +1,7 @@
 """The graph that is exported: ids of sessions in, the best items and their scores out.
 
-Legend: B sessions, L positions, E excluded items, C candidates, A items moved away from, X items newer than the model,
-K list length, I interests, V catalogue, H hidden width of all encoders together.
+Legend: B sessions, L positions, E excluded items, C candidates, A items moved away from, X items newer than the model
+or changed since, K list length, I interests, V catalogue, H hidden width of all encoders together.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class ServingModel(nn.Module):
     def __init__(self, encoders: Sequence[Encoder], *, margin: int | None = None, fresh: bool = False) -> None:
         """Rank exactly, or with a margin as `Int8TopK` does.
 
-        fresh: the graph takes vectors of items newer than the model.
+        fresh: the graph takes vectors of items newer than the model or changed since, and gives those that it has.
         """
         super().__init__()
         self.encoders = encoders = plain_all(encoders)
@@ -47,9 +47,11 @@ class ServingModel(nn.Module):
         self.hidden = sum(self.widths)
         self.several = encoders[0].interests is not None
         config = encoders[0].config
-        takes = {"kinds": config.typed, "preference": config.preference, "fresh": fresh}
+        takes = {"kinds": config.typed, "preference": config.preference, "fresh": fresh, "rows": fresh}
         self.inputs = (*_ALWAYS, *(name for name, taken in takes.items() if taken))
-        self.outputs = ("top_ids", "top_scores", "also_scores", *(("top_interests",) if self.several else ()))
+        of_interests = ("top_interests",) if self.several else ()
+        of_fresh = ("fresh_scores", "row_vectors") if fresh else ()
+        self.outputs = ("top_ids", "top_scores", "also_scores", *of_interests, *of_fresh)
         if self.several:
             exact = margin is None
             self.head: nn.Module = InterestTopK(tables[0]) if exact else Int8InterestTopK(tables[0], margin or 0)
@@ -64,15 +66,21 @@ class ServingModel(nn.Module):
 
         ids int32 (B, L <= window), right-padded with 0, at least one click each; exclude int32 (B, E >= 1), 0-padded;
         k int64 () with 1 <= K <= V; also int32 (C,) and away int32 (B, A), 0-padded; push float32 (); others,
-        those that are taken: kinds int32 (B, L), preference float32 (B,), fresh float32 (X, H). With several interests
-        top_interests int32 (B, K) comes last.
+        those that are taken: kinds int32 (B, L), preference float32 (B,), fresh float32 (X, H) and rows int32 (R,).
+        With several interests top_interests int32 (B, K) follows; with `fresh`, fresh_scores float32 (B, X) and
+        row_vectors float32 (R, H).
         """
         told = dict(zip(self.inputs[len(_ALWAYS) :], others, strict=True))
-        tables = self._tables(told.pop("fresh", None))
+        fresh, wanted = told.pop("fresh", None), told.pop("rows", None)
+        tables = self._tables(fresh)
         scored, moved = (best_scores_of, all_moved_away) if self.several else (scores_of, moved_away)
         vectors = moved(self._vectors(ids, tables, **told), _rows(tables, away), away, push)
         top_ids, top_scores, *which = self.head(vectors, exclude, k)
-        return (top_ids, top_scores, scored(vectors, _rows(tables, also), also), *which)
+        found = (top_ids, top_scores, scored(vectors, _rows(tables, also), also), *which)
+        if fresh is None or wanted is None:
+            return found
+        fresh_scores = vectors @ fresh.T  # (B, X), or (B, I, X)
+        return (*found, fresh_scores.amax(dim=1) if self.several else fresh_scores, _rows(self._tables(), wanted))
 
     def lists(self, ids: Tensor, exclude: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
         """Return the lists alone, of sessions that dislike nothing."""
@@ -83,8 +91,9 @@ class ServingModel(nn.Module):
         tables: list[Tensor | WithFresh] = [encoder.table for encoder in self.encoders]
         if fresh is None:
             return tables
-        parts = zip(self.encoders, torch.split(fresh, self.widths, dim=1), strict=True)
-        return [WithFresh(encoder.table, part) for encoder, part in parts]
+        alone = len(self.encoders) == 1  # one part would be copied
+        parts = [fresh] if alone else torch.split(fresh, self.widths, dim=1)
+        return [WithFresh(encoder.table, part) for encoder, part in zip(self.encoders, parts, strict=True)]
 
     def _vectors(
         self,

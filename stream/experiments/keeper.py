@@ -20,6 +20,7 @@ from stream.models.loading import Wanted, reason_of
 from stream.models.pool import ModelPool
 from stream.ops.metrics import Metrics
 from stream.ops.problems import Problems
+from stream.path.answers import ItemRanker
 
 __all__ = ["ExperimentHealth", "ExperimentKeeper"]
 
@@ -52,9 +53,12 @@ class ExperimentKeeper:
         pool: ModelPool,
         take: Callable[[Wanted], Ranker],
         *,
+        prepare: Callable[[Ranker], None] = lambda _ranker: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`take` is the pool's, or does more than that."""
+        """`take` is the pool's, or does more than that. `prepare` does what takes long before a variant is served by a
+        ranker, which may be the one that is live by a preference of its own; nothing where it was done before."""
+        self._prepare = prepare
         self._config, self._metrics, self._problems = config, metrics, problems
         self._pool, self._take, self._clock = pool, take, clock
         self._running: tuple[RunningExperiment, ...] = ()  # the oldest first
@@ -94,6 +98,12 @@ class ExperimentKeeper:
         self._say()
         return False
 
+    def live_will_be(self, ranker: Ranker) -> None:
+        """A model is about to go live: have the variants that go by what is live ready for it."""
+        for variant in self._variants():
+            if not variant.variant.version:
+                self._make_ready(variant, ranker)
+
     def health(self) -> list[ExperimentHealth]:
         """What /health says of those that run; called in any thread."""
         return [
@@ -121,6 +131,7 @@ class ExperimentKeeper:
         variant.tries += 1
         try:
             ranker = self._take(wanted)
+            self._prepare_one(variant.as_preferred(ranker))
         except (RegistryError, OSError) as error:  # it may go away
             self._metrics.model_failures.labels("registry").inc()
             pause = min(_BACKOFF_S[0] * 2 ** (variant.tries - 1), _BACKOFF_S[1])
@@ -151,6 +162,8 @@ class ExperimentKeeper:
             for one in self._running
             if one.experiment.experiment in self._in_force or all(v.is_settled for v in one.variants)
         ]
+        for variant in (variant for one in in_force for variant in one.variants):
+            self._make_ready(variant, self._pool.live)
         names = frozenset(one.experiment.experiment for one in in_force)
         for name in names - self._in_force:
             log.info("experiment %s is in force", name)
@@ -159,6 +172,13 @@ class ExperimentKeeper:
         for variant in self._variants():
             if variant.state != "dropped":
                 self._metrics.variant_served.labels(variant.experiment, variant.name).set(variant.state == "served")
+
+    def _make_ready(self, variant: ServedVariant, live: Ranker | None) -> None:
+        self._prepare_one(variant.ranker(live))
+
+    def _prepare_one(self, ranker: ItemRanker | None) -> None:
+        if isinstance(ranker, Ranker):
+            self._prepare(ranker)
 
     def _say(self) -> None:
         refused = [variant for variant in self._variants() if variant.state == "refused"]

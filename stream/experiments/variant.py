@@ -12,6 +12,7 @@ state to state; the inference thread reports how it ranks, and refuses it where 
 import logging
 import math
 from typing import Literal
+from weakref import WeakKeyDictionary
 
 import msgspec
 
@@ -48,7 +49,7 @@ class ServedVariant:
         self.retry_at = math.inf  # when a refused one is tried again
         self.tries = 0
         self._ranker: ItemRanker | None = None
-        self._toned: tuple[ItemRanker, ItemRanker] | None = None  # a ranker, and the same by the variant's preference
+        self._toned: WeakKeyDictionary[Ranker, Ranker] = WeakKeyDictionary()  # the same by the variant's preference
         self._failures, self._failed = failures, 0
         if variant.stopped:
             self.drop(variant.stopped)
@@ -76,16 +77,15 @@ class ServedVariant:
         """What ranks its sessions, given what is live; None where it is not served."""
         if self.state != "served":
             return None
-        return self._by_preference(self._ranker if self.variant.version else live)
+        return self.as_preferred(self._ranker if self.variant.version else live)
 
-    def _by_preference(self, ranker: ItemRanker | None) -> ItemRanker | None:
+    def as_preferred(self, ranker: ItemRanker | None) -> ItemRanker | None:
         """The ranker as the variant prefers, always the same object; as it is where nothing is preferred."""
         preference = self.variant.preference
         if preference is None or not isinstance(ranker, Ranker):
             return ranker
-        if self._toned is None or self._toned[0] is not ranker:
-            self._toned = ranker, ranker.with_preference(preference)
-        return self._toned[1]
+        toned = self._toned.get(ranker)  # of what is live, and of what is about to be
+        return self._toned.setdefault(ranker, ranker.with_preference(preference)) if toned is None else toned
 
     def load(self) -> None:
         """Its model is being loaded."""
@@ -100,14 +100,15 @@ class ServedVariant:
         """The live model answers its sessions."""
         again = self.state == "refused" or self.tries > 1
         self.state, self.reason, self.remedy, self.retry_at = "refused", reason, remedy, retry_at
-        self._ranker = self._toned = None
+        self._ranker = None
+        self._toned.clear()
         if not again:
             log.error("%s is not served, the live model answers its sessions: %s: %s", self, reason, remedy)
 
     def drop(self, reason: str) -> None:
         """It was stopped."""
         self.state, self.reason, self._ranker = "dropped", reason, None
-        self._toned = None
+        self._toned.clear()
 
     def ran(self, sessions: int, failed: int, error: str) -> None:
         """A run for some of its sessions is over, of which `failed` were not ranked, the last of them for `error`."""

@@ -56,9 +56,11 @@ class ModelFollower:
         on_error: Callable[[NextclickError], None] | None = None,
         problems: Problems | None = None,
         load: Loader | None = None,
+        prepare: Callable[[Ranker], None] = lambda _ranker: None,
     ) -> None:
         """`on_stand_in` is handed popular items where there is no model to be served; without it nothing stands in.
-        `on_error` hears of every model that could not be loaded; `load` takes the place of load_ranker in tests."""
+        `on_error` hears of every model that could not be loaded; `load` takes the place of load_ranker in tests.
+        `prepare` does what takes long before a variant of an experiment is served."""
         self._config, self._metrics = config, metrics
         self._on_model, self._on_stand_in, self._on_error = on_model, on_stand_in, on_error
         self._problems = problems or Problems()
@@ -67,7 +69,7 @@ class ModelFollower:
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="model-follower", daemon=True)
         self._pool = ModelPool(lambda wanted: self._load(wanted), config.max_models)
-        self.experiments = ExperimentKeeper(config, metrics, self._problems, self._pool, self._take)
+        self.experiments = ExperimentKeeper(config, metrics, self._problems, self._pool, self._take, prepare=prepare)
         self._announced: Wanted | None = None
         self._serving: Wanted | None = None
         self._stand_in: Wanted | None = None
@@ -235,6 +237,7 @@ class ModelFollower:
         if self._stopped.is_set():
             return False
         sha256 = ranker.bundle.manifest_sha256
+        self.experiments.live_will_be(ranker)
         self._on_model(ranker)
         self._serving, self._stand_in, self._pause = Wanted(wanted.version, sha256), None, _BACKOFF_S[0]
         self._pool.live_is(wanted.version)

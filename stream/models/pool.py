@@ -23,6 +23,11 @@ class ModelPool:
         """Those that are loaded."""
         return list(self._loaded)
 
+    @property
+    def live(self) -> Ranker | None:
+        """What is live; None before anything is."""
+        return None if self._live is None else self._loaded.get(self._live)
+
     def take(self, wanted: Wanted) -> Ranker:
         """The ranker of a version, loaded if it must be; raises what loading raises."""
         found = self._loaded.get(wanted.version)

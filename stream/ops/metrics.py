@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector, generate_latest
 
+from export.policy.catalogue import Embedded
 from export.policy.counts import Counts
 from stream.kafka.surroundings import KINDS
 
@@ -40,6 +41,9 @@ class Metrics:
         self.items_newer = self._gauge("items_newer", "Items newer than the model that its tower put into lists.")
         self.items_blank = self._gauge("items_blank", "Items newer than the model of which only the id is known.")
         self.items_left_out = self._gauge("items_left_out", "Items newer than the model beyond the most there may be.")
+        self.items_changed = self._gauge("items_changed", "Items changed since the training, ranked as they are now.")
+        self.items_kept = self._gauge("items_kept", "Changed items beyond the most there may be, ranked as they were.")
+        self.items_uncompared = self._gauge("items_uncompared", "Items not yet compared with those of the training.")
         self.items_hidden = self._gauge("items_hidden", "Items of the model that the first list may not show.")
         self.fallbacks = self._counter("fallbacks", "Lists of popular items, for want of a model or a known item.")
         self.rejected = self._counter("rejected", "Messages sent to the rejected topic.", ("reason",))
@@ -143,11 +147,14 @@ class Metrics:
         self.lists_again.inc(counts.again)
         self.items_hidden.set(counts.hidden)
 
-    def count_newer(self, newer: int, blank: int, left_out: int) -> None:
-        """Say how many items newer than the model there are, by what becomes of them."""
-        self.items_newer.set(newer)
-        self.items_blank.set(blank)
-        self.items_left_out.set(left_out)
+    def count_embedded(self, found: Embedded) -> None:
+        """Say how many items there are that are newer than the model, or changed since, by what becomes of them."""
+        self.items_newer.set(found.newer)
+        self.items_blank.set(found.blank)
+        self.items_left_out.set(found.left_out)
+        self.items_changed.set(found.changed)
+        self.items_kept.set(found.kept)
+        self.items_uncompared.set(found.uncompared)
 
     def set_model(self, version: str, variant: str, sha256: str) -> None:
         """Say which model is in service from now on."""

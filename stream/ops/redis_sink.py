@@ -17,7 +17,6 @@ from typing import NamedTuple
 import redis
 
 from export.errors import ConfigError
-from stream.config import StreamConfig
 from stream.ops.metrics import Metrics
 from stream.ops.problems import Problems
 from stream.ops.redis_errors import is_for_good, reason_of, remedy_for
@@ -65,13 +64,6 @@ class RedisSink:
         self._healthy = True
         self._thread = threading.Thread(target=self._run, name="redis-sink", daemon=True)
         self._thread.start()
-
-    @classmethod
-    def of(cls, config: StreamConfig, metrics: Metrics, problems: Problems) -> "RedisSink | None":
-        """As the worker was told; None where lists go to Kafka only."""
-        if not config.redis_url:
-            return None
-        return cls(config.redis_url, config.redis_ttl_s, metrics, problems, prefix=config.topics.prefix)
 
     def put(self, lists: Sequence[tuple[str, bytes]]) -> None:
         """Hand over a batch of (session id, message); returns at once. The oldest waiting batches make room."""

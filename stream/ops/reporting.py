@@ -2,8 +2,10 @@
 
 import time
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from export.ranking.popularity import PopularityRanker
+from stream.config import StreamConfig
 from stream.experiments.keeper import ExperimentHealth
 from stream.guarantee.publisher import Outgoing
 from stream.items.figures import ItemsHealth
@@ -11,7 +13,6 @@ from stream.messages.contract import RANKING_FAILED
 from stream.messages.record_time import sane_record_time_ms
 from stream.ops.metrics import Metrics
 from stream.ops.problems import Problem, Problems
-from stream.ops.redis_sink import RedisSink
 from stream.ops.web import Health, Serving
 from stream.partition.owned import OwnedPartition
 from stream.path.answers import ItemRanker
@@ -19,16 +20,29 @@ from stream.path.commit import Prepared
 from stream.path.inference import Ranked
 from stream.topic_names import Topics
 
-__all__ = ["Reporter", "describe_health"]
+if TYPE_CHECKING:
+    from stream.ops.redis_sink import RedisSink
+
+__all__ = ["Reporter", "describe_health", "open_redis"]
 
 _SAID_S = 600.0  # how long /health speaks of what was seen once
+
+
+def open_redis(config: StreamConfig, metrics: Metrics, problems: Problems) -> "RedisSink | None":
+    """As the worker was told. None where lists go to Kafka only; the client, a tenth of a worker's start, is not
+    imported there."""
+    if not config.redis_url:
+        return None
+    from stream.ops.redis_sink import RedisSink
+
+    return RedisSink(config.redis_url, config.redis_ttl_s, metrics, problems, prefix=config.topics.prefix)
 
 
 class Reporter:
     """The pipeline's observer. Called on the event loop; nothing here waits."""
 
     def __init__(
-        self, metrics: Metrics, topics: Topics, redis: RedisSink | None, problems: Problems | None = None
+        self, metrics: Metrics, topics: Topics, redis: "RedisSink | None", problems: Problems | None = None
     ) -> None:
         self._metrics, self._redis = metrics, redis
         self._problems = problems or Problems()

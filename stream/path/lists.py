@@ -5,13 +5,18 @@ import threading
 from collections.abc import Callable, Container, Sequence
 from weakref import WeakKeyDictionary, proxy
 
+import numpy as np
+from numpy.typing import NDArray
+
+from export.errors import BundleError
 from export.items.table import ItemTable
-from export.policy.catalogue import Newcomers
+from export.policy.catalogue import MOST_EMBEDDED, Embedded, Newcomers
 from export.policy.config import ListsConfig, Placement
 from export.policy.counts import Counts
 from export.policy.maker import ListMaker
+from export.policy.room import Shortage
 from export.policy.shopper import Shopper, excluded_items
-from export.policy.unknown import say_unknown, unknown_attributes, unknown_blocked
+from export.policy.unknown import say_attributes, say_unknown, unknown_blocked
 from export.ranking.popularity import PopularityRanker, RankedList
 from export.ranking.ranker import Ranker
 from stream.partition.session import SessionState, ranking_items
@@ -20,6 +25,8 @@ from stream.path.answers import Answer, ItemRanker, Listed
 __all__ = ["ShopLists"]
 
 log = logging.getLogger(__name__)
+
+_LOOK_S = 0.15  # of a look at all models, in which items are compared with what they were at the training
 
 
 class ShopLists:
@@ -31,16 +38,18 @@ class ShopLists:
         table: ItemTable | None = None,
         *,
         on_counts: Callable[[Counts], None] | None = None,
-        on_newer: Callable[[int, int, int], None] | None = None,
+        on_embedded: Callable[[Embedded], None] | None = None,
         await_current: Callable[[], None] = lambda: None,
+        max_embedded: int = MOST_EMBEDDED,
     ) -> None:
-        """await_current: returns once the table is as new as it must be. on_newer: hears how many items newer than the
-        model are in its lists, cannot be for want of attributes, and are left out as there are too many."""
-        self._on_newer = on_newer
+        """await_current: returns once the table is as new as it must be. on_embedded: hears of items newer than the
+        models, and of changed ones. max_embedded: of these, those that have a vector of their own."""
+        self._on_embedded, self._max_embedded = on_embedded, max_embedded
         self.config, self._table, self._on_counts = config, table, on_counts
         self._await_current = await_current
         self._lock = threading.Lock()  # of `_makers`, which three threads add to and go through
         self._makers: WeakKeyDictionary[Ranker | PopularityRanker, ListMaker] = WeakKeyDictionary()
+        self._growing = threading.Lock()  # of `_newcomers`, which two threads look for
         self._newcomers: WeakKeyDictionary[Ranker | PopularityRanker, Newcomers] = WeakKeyDictionary()
 
     def use(self, config: ListsConfig) -> None:
@@ -49,31 +58,49 @@ class ShopLists:
 
     def prepare(self, ranker: Ranker | PopularityRanker) -> None:
         """Do what takes long before a ranker is in service, so that no click waits for it. For another thread."""
-        self._maker(ranker, self.config)
+        maker = self._maker(ranker, self.config)
+        try:
+            self._grow(ranker, maker)
+        except BundleError as error:  # its lists are made without newer items; `grow` says so for as long as it is so
+            log.warning("model %s is served, but %s", ranker.version, error)
 
     def warm(self) -> None:
         """Take up the items that were restored, before the first click is read: a million of them take a second."""
+        self.grow()
         for _, maker in self._every():
             maker.refresh()
 
     def grow(self) -> None:
-        """Take up items newer than the models, of those that have a tower for them. For another thread."""
-        if self._table is None:
-            return
-        newer = blank = left_out = 0
-        for ranker, maker in self._every():
-            if not isinstance(ranker, Ranker) or "fresh" not in ranker.takes:
-                continue
+        """Take up items newer than the models, and changed ones, for those that have a tower. For another thread."""
+        found, failed = [Embedded()], None
+        every = self._every()
+        for ranker, maker in every:
+            try:
+                found.append(self._grow(ranker, maker, _LOOK_S / len(every)))
+            except BundleError as error:  # of one model; the others go on
+                failed = failed or error
+        if self._on_embedded is not None:
+            self._on_embedded(Embedded(*map(max, zip(*found, strict=True))))
+        if failed is not None:
+            raise failed
+
+    def _grow(self, ranker: Ranker | PopularityRanker, maker: ListMaker, look_s: float = _LOOK_S) -> Embedded:
+        if self._table is None or not isinstance(ranker, Ranker) or "rows" not in ranker.takes:
+            return Embedded()
+        with self._growing:
             newcomers = self._newcomers.get(ranker)
             if newcomers is None:
-                newcomers = self._newcomers[ranker] = Newcomers(ranker.bundle, self._table)
-            if (catalogue := newcomers.look()) is not None:
+                held = _Held(proxy(ranker))
+                newcomers = self._newcomers[ranker] = Newcomers(
+                    ranker.bundle,
+                    self._table,
+                    maker.catalogue,
+                    most=self._max_embedded,
+                    vectors_of=held.vectors_of,
+                )
+            if (catalogue := newcomers.look(look_s)) is not None:
                 maker.take(catalogue)
-            items = newcomers.items
-            newer, blank = max(newer, len(items.item_ids)), max(blank, items.blank)
-            left_out = max(left_out, items.left_out)
-        if self._on_newer is not None:
-            self._on_newer(newer, blank, left_out)
+            return newcomers.found
 
     def answers(self, states: Sequence[SessionState], ranker: ItemRanker | None) -> list[Answer]:
         """The lists of some sessions, the first placement's and those of the others. Raises what the ranker raises."""
@@ -93,9 +120,14 @@ class ShopLists:
         placements = config.placements
         return [Answer.of(tuple(map(_listed, placements, row))) for row in made]
 
-    def unknown_attributes(self) -> list[str]:
-        """What the policy asks of items, and none of those that are known ever had; nothing before any is known."""
-        return unknown_attributes(self.config, self._table)
+    def say_attributes(self) -> str:
+        """A line about the attributes, and values of them, that the policy asks for and no item has; empty: none."""
+        return say_attributes(self.config, self._table)
+
+    def shortages(self) -> list[Shortage]:
+        """The placements whose lists can't have all their items, by what each model and the items have now."""
+        makers = [maker for _, maker in self._every() if maker.config is self.config]
+        return sorted({one for maker in makers for one in maker.shortages})
 
     def count_unknown(self, vocabulary: Container[str], version: str) -> int:
         """How many of the blocked ids the model `version` does not know; the log says some of them, and of the pins."""
@@ -127,6 +159,16 @@ class ShopLists:
         if len(lists) != len(states):
             raise ValueError(f"the ranker gave {len(lists)} lists for {len(states)} sessions")
         return [Answer(ranked.items, ranked.fallback, placement=first.name, k=first.k) for ranked in lists]
+
+
+class _Held:
+    """What is asked of a ranker by who must not keep it alive: a bound method of it would."""
+
+    def __init__(self, ranker: Ranker) -> None:
+        self._ranker = ranker
+
+    def vectors_of(self, ids: Sequence[int]) -> NDArray[np.float32]:
+        return self._ranker.vectors_of(ids)
 
 
 def _listed(placement: Placement, ranked: RankedList) -> Listed:

@@ -5,6 +5,8 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 
+from stream.ops.problems import Problems
+
 __all__ = ["Upkeep"]
 
 log = logging.getLogger(__name__)
@@ -13,10 +15,10 @@ _EVERY_S = 0.5
 
 
 class Upkeep:
-    """Calls its steps in turn. One that fails is logged, and called again the next time."""
+    """Calls its steps in turn. One that fails is logged and said, and called again the next time."""
 
-    def __init__(self, steps: Sequence[Callable[[], None]]) -> None:
-        self._steps = steps
+    def __init__(self, steps: Sequence[Callable[[], None]], problems: Problems) -> None:
+        self._steps, self._problems = steps, problems
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="lists-upkeep", daemon=True)
 
@@ -30,8 +32,23 @@ class Upkeep:
 
     def _run(self) -> None:
         while not self._stopped.wait(_EVERY_S):
-            for step in self._steps:
-                try:
-                    step()
-                except Exception:
-                    log.exception("the lists could not be brought up to date; it is tried again")
+            self.look()
+
+    def look(self) -> None:
+        """Call each step once."""
+        failed = ""
+        for step in self._steps:
+            try:
+                step()
+            except Exception as error:
+                log.exception("the lists could not be brought up to date; it is tried again")
+                failed = failed or f"{type(error).__name__}: {error}"[:200]
+        if failed:
+            self._problems.raise_(
+                "lists_upkeep",
+                f"the lists can't be brought up to date, and stay as they were: {failed}",
+                "the log has the traceback; it is tried again twice a second",
+                logged=True,
+            )
+        else:
+            self._problems.clear("lists_upkeep")

@@ -29,7 +29,7 @@ from export.items.view import CatalogueView
 from export.policy.config import ListsConfig
 from export.policy.one_list import OneList
 from export.policy.similar import SimilarLists, of_sessions
-from export.policy.unknown import say_unknown, unknown_attributes
+from export.policy.unknown import say_attributes, say_unknown
 from export.ranking.similar import Similar
 from export.registry.registry import Registry
 from stream.items.figures import ItemsHealth
@@ -67,7 +67,9 @@ class SimilarService:
         problems: Problems | None = None,
         items: Callable[[], ItemsHealth] = ItemsHealth,
     ) -> None:
-        """refresh_s: between two turns for what changed of items. ConfigError where the policy can't be used."""
+        """refresh_s: between two turns for what changed of items. ConfigError where it or the policy can't be used."""
+        if refresh_s < 0:
+            raise ConfigError(f"--refresh-s must be 0 seconds or more, not {refresh_s:g}")
         self._publisher, self._registry, self._variant, self._table = publisher, registry, variant, table
         self._refresh_s, self._items = refresh_s, items
         self.metrics = metrics or SimilarMetrics()
@@ -189,8 +191,7 @@ class SimilarService:
         return self._say_unknown()
 
     def _look_at_attributes(self) -> None:
-        unknown = unknown_attributes(self._config, self._table)
-        what = f"the policy asks for attributes that no item has: {', '.join(unknown)}" if unknown else ""
+        what = say_attributes(self._config, self._table)
         self._tell("policy_attributes", what, "spell them as the items do (nextclick items show ID)")
 
     def _take_off(self, similar: Similar, view: CatalogueView, made: SimilarLists) -> None:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import time
 from argparse import Namespace
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+import bench.measure.bundles as random_bundles
 from bench.ranking import bundles, measure, sessions, table, ticking
+from export.bundle.bundle import Bundle
+from tests.model.tiny import tiny_committee
 
 pytestmark = pytest.mark.slow
 
@@ -19,7 +23,16 @@ def rows_of(**options: Any) -> list[dict[str, Any]]:
     return [row for bundle, name in bundles(asked) for row in measure(bundle, name, asked)]
 
 
-def test_a_committee_is_ranked_as_one_model_at_each_batch() -> None:
+@pytest.fixture(scope="module")
+def exact() -> Iterator[Bundle]:
+    """A bundle of a preset."""
+    asked = Namespace(preset=["tron-fast"], bundle=[], items=30, exact=True)
+    for bundle, _ in bundles(asked):
+        yield bundle
+
+
+def test_a_committee_is_ranked_as_one_model_at_each_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(random_bundles, "preset", lambda _: tiny_committee(layers=1))  # tron+ takes long to export
     rows = rows_of(batch=[1, 4])
     assert [(row["preset"], row["batch"]) for row in rows] == [("tron+", 1), ("tron+", 4)]
     assert all(row["lists_per_s"] > 0 and row["ms"] > 0 for row in rows)
@@ -28,18 +41,16 @@ def test_a_committee_is_ranked_as_one_model_at_each_batch() -> None:
     assert table(rows).row_count == 2
 
 
-def test_loading_is_timed_beside_a_thread_that_ticks() -> None:
-    (row,) = rows_of(preset=["tron-fast"], loading=True)
+def test_loading_is_timed_beside_a_thread_that_ticks(exact: Bundle) -> None:
+    (row,) = rows_of(bundle=[exact.path], loading=True)
     assert row["loads"] >= 3
     assert row["load_ms"] > 0
     assert row["gap_ms"] >= row["gap_p99_ms"] >= 0
 
 
-def test_bundles_given_are_measured_in_place_of_presets() -> None:
-    asked = Namespace(preset=["tron-fast"], bundle=[], items=30, exact=True)
-    for bundle, _ in bundles(asked):
-        (row,) = rows_of(bundle=[bundle.path])
-        assert (row["preset"], row["items"]) == (str(bundle.path), 30)
+def test_bundles_given_are_measured_in_place_of_presets(exact: Bundle) -> None:
+    (row,) = rows_of(bundle=[exact.path])
+    assert (row["preset"], row["items"]) == (str(exact.path), 30)
 
 
 def test_gaps_show_what_holds_the_interpreter() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -65,6 +66,10 @@ def shown(one: Recommendation) -> list[str]:
     return [item.item_id for item in one.items]
 
 
+def score_of(item: str, lists: dict[str, Recommendation]) -> float:
+    return next((one.score for one in lists[""].items if one.item_id == item), -math.inf)
+
+
 def test_switches_and_a_changed_policy_are_in_force_in_every_list(
     topics: str, shop: Shop, start_worker: StartWorker, tmp_path: Path
 ) -> None:
@@ -116,3 +121,11 @@ def test_a_new_item_is_listed_and_understood_without_a_new_model(
     time.sleep(IN_FORCE_S)
     assert "brand-new" not in shown(shop.ask("item-1")[""])
     assert worker.metric("nextclick_items_newer") == 1
+    before = score_of("item-2", shop.ask("item-1"))
+    shop.say(Item("item-2", attributes={"attributes": tuple(attributes[1])}))  # as it was
+    shop.say(Item("item-2", attributes={"attributes": ("something", "else")}))  # which the model was not trained on
+    shop.eventually("item-1", lambda found: score_of("item-2", found) != before, 10)
+    assert worker.metric("nextclick_items_changed") == 1
+    shop.say(Item("item-2", attributes={"attributes": tuple(attributes[1])}))
+    shop.eventually("item-1", lambda found: score_of("item-2", found) == before, 10)
+    assert shop.ask("item-1")[""].model == newest

@@ -199,10 +199,10 @@ def test_killed_leader_under_traffic_is_succeeded_and_one_version_comes_of_the_c
     assert_labels(lists, compared)
 
 
-def test_leader_that_was_stopped_past_its_time_publishes_nothing_beside_its_successor(
+def test_leader_stopped_past_its_time_publishes_nothing_beside_its_successor_and_fresh_versions_when_it_leads_again(
     registry: Registry, clicked: Callable[..., int], start_trainer: StartTrainer
 ) -> None:
-    first = start_trainer("--every", "1h")
+    first = start_trainer("--every", "1h", "--fresh-every", "1s", "--gate-sessions", "1")
     await_state(first, "reading")
     first.pause()
     second = start_trainer("--every", "1h")
@@ -218,16 +218,9 @@ def test_leader_that_was_stopped_past_its_time_publishes_nothing_beside_its_succ
     wait_for("the first to lead again", lambda: first.health().get("state") == "reading", 120)
     assert whole_versions(registry) == ["1"], "nothing is new"
 
-
-def test_fresh_versions_follow_the_first_while_clicks_flow(
-    registry: Registry, clicked: Callable[..., int], start_trainer: StartTrainer
-) -> None:
-    trainer = start_trainer("--every", "1h", "--fresh-every", "1s", "--gate-sessions", "1")
-    clicked(400)
-    wait_for("a version", registry.versions, 120)
     clicked(200, first=5_000)
     wait_for("a fresh version", lambda: len(registry.versions()) > 1, 120)
     lineage = registry.manifest("2").lineage
     assert lineage is not None
     assert (lineage.mode, lineage.parent) == ("fresh", "1")
-    assert trainer.health()["reasons"] == []
+    assert first.health()["reasons"] == []

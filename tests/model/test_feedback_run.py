@@ -42,7 +42,7 @@ def write(log: SessionLog, path: Path) -> Path:
 def ranker(tmp_path_factory: pytest.TempPathFactory) -> Ranker:
     folder = tmp_path_factory.mktemp("feedback")
     data = write(disliked_log(160, orders=0.3), folder / "log.parquet")
-    preset = tiny_preset(typed=True, preference=True, own=4, epochs=3, dropout=0.0)
+    preset = tiny_preset(typed=True, preference=True, own=4, epochs=3, dropout=0.0, layers=1)
     request = TrainRequest(data=data, registry=folder / "registry", preset=replace(preset, name="typed"), plots=())
     summary = train_to_registry(request)
     assert summary is not None

@@ -18,12 +18,14 @@ from export.errors import BundleError
 from export.items.item import Item
 from export.items.table import ItemTable
 from export.items.view import CatalogueView
-from export.policy.catalogue import Newcomers
+from export.policy.catalogue import Catalogue, Embedded, Newcomers
 from export.policy.config import ListsConfig
 from export.policy.maker import ListMaker
 from export.policy.shopper import Shopper
 from export.ranking.embedder import Embedder
 from export.ranking.fresh_items import FreshItems
+from export.ranking.known_features import KnownFeatures
+from export.ranking.ragged import Ragged
 from export.ranking.ranker import Ranker
 from export.registry.registry import Registry
 from model.reports.progress import Progress
@@ -158,3 +160,111 @@ def test_lists_have_items_newer_than_the_model_and_understand_clicks_on_them(run
     maker.take(catalogue)
     assert catalogue.fresh is None
     assert maker.make([Shopper.of_clicks(["newer"])])[0][0].fallback
+
+
+def as_trained() -> ItemTable:
+    """Return the items of the file as the training read it."""
+    table = ItemTable()
+    for item in FILE:
+        texts = tuple(text for values in item.attributes.values() for text in values)
+        table.put(Item(item_id=item.item_id, attributes={"attributes": texts}))
+    return table
+
+
+def by_hand(ranker: Ranker, catalogue: Catalogue, session: list[str], k: int) -> list[tuple[str, float]]:
+    """Return the best K: each item's score asked for by itself, by its new vector where it has one."""
+    assert catalogue.fresh is not None
+    fresh, names = catalogue.fresh, catalogue.vocabulary
+    ids = Ragged.of([fresh.ports[names.encode(session)]])
+    every = np.arange(1, len(names) + 1)
+    deep = ranker.rank_deep(ids, 1, also=fresh.ports[every], fresh=fresh.vectors)
+    best = np.argsort(-deep.also[0], kind="stable")[:k]
+    return [(names.items[place], float(deep.also[0][place])) for place in best]
+
+
+def test_changed_items_are_ranked_and_understood_by_what_is_said_of_them_now(run: tuple[Bundle, list[str]]) -> None:
+    bundle, _ = run
+    table, ranker, session = as_trained(), Ranker(bundle), ["item-5", "item-1"]
+    whose = [Shopper.of_clicks(session), Shopper.of_clicks(["item-2"])]
+    maker = ListMaker(ranker, ListsConfig.single(9), table)
+    newcomers = Newcomers(bundle, table, maker.catalogue, vectors_of=ranker.vectors_of)
+    assert newcomers.look() is None  # all is as it was
+    assert newcomers.found == Embedded()
+    first = [row[0] for row in maker.make(whose)]
+    best = next(item for item, _ in first[0].items if item not in ("item-1", "item-40"))
+    for name in ("item-1", best, "item-40"):  # one of the session, its best, one from far below
+        table.put(Item(name, attributes={"attributes": ("g3", "new")}, price=1e6))  # there are no prices in the file
+    table.put(described("newer", "g1"))
+    catalogue = newcomers.look()
+    assert catalogue is not None
+    assert newcomers.found == Embedded(newer=1, changed=3)
+    maker.take(catalogue)
+    second = [row[0] for row in maker.make(whose)]
+    assert dict(first[0].items)[best] != dict(second[0].items).get(best)
+    for after, asked in zip(second, [session, ["item-2"]], strict=True):
+        expected = by_hand(ranker, catalogue, asked, 9)
+        assert [item for item, _ in after.items] == [item for item, _ in expected]
+        np.testing.assert_allclose([score for _, score in after.items], [score for _, score in expected], rtol=1e-4)
+    assert newcomers.look() is None
+    blank = Item("item-40", attributes={})
+    table.put(blank)
+    assert newcomers.look() is not None  # it has its id alone
+    for item in as_trained():
+        table.put(item)
+    table.remove("newer")
+    catalogue = newcomers.look()
+    assert catalogue is not None
+    maker.take(catalogue)
+    assert catalogue.fresh is None
+    assert newcomers.found == Embedded()
+    assert [row[0] for row in maker.make(whose)] == first
+
+
+def test_of_too_many_changed_items_those_that_changed_last_are_ranked_as_they_are_now(
+    run: tuple[Bundle, list[str]],
+) -> None:
+    bundle, _ = run
+    table = as_trained()
+    for number in range(1, 6):
+        table.put(described(f"item-{number}", "other"))
+    newcomers = Newcomers(bundle, table, most=3, vectors_of=Ranker(bundle).vectors_of)
+    first = newcomers.look(0.0)
+    assert newcomers.found.uncompared == len(FILE)  # what stood there before is compared as there is time
+    assert first is None
+    catalogue = newcomers.look()
+    assert catalogue is not None
+    assert newcomers.found == Embedded(changed=3, kept=2)
+    assert catalogue.fresh is not None
+    assert catalogue.fresh.ids.tolist() == bundle.vocabulary.encode(["item-3", "item-4", "item-5"])
+    table.put(described("item-1", "another"))
+    table.put(described("newer", "g1"))  # newer ones are in no list else
+    catalogue = newcomers.look(0.0)
+    assert catalogue is not None
+    assert catalogue.fresh is not None
+    assert newcomers.found == Embedded(newer=1, changed=2, kept=3)
+    last = len(bundle.vocabulary) + 1
+    assert catalogue.fresh.ids.tolist() == [last, *bundle.vocabulary.encode(["item-1", "item-5"])]
+    table.clear()
+    catalogue = newcomers.look()
+    assert catalogue is not None
+    assert catalogue.fresh is None
+    assert newcomers.found == Embedded()
+
+
+def test_a_bundle_that_does_not_say_what_its_items_had_serves_newer_ones_alone(run: tuple[Bundle, list[str]]) -> None:
+    bundle, _ = run
+    table = as_trained()
+    table.put(described("item-1", "other"))
+    table.put(described("newer", "g1"))
+    vectors_of = Ranker(bundle).vectors_of
+    for newcomers in (
+        Newcomers(replace(bundle, known_path=None), table, vectors_of=vectors_of),
+        Newcomers(bundle, table),
+    ):
+        catalogue = newcomers.look()
+        assert catalogue is not None
+        assert newcomers.found == Embedded(newer=1)
+    np.save(bundle.path / "other.npy", np.load(bundle.known_path or "")[::-1])
+    with pytest.raises(BundleError, match="ascending") as refused:
+        KnownFeatures(replace(bundle, known_path=bundle.path / "other.npy"))
+    assert refused.value.reason == "bad_known"

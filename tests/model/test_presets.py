@@ -28,12 +28,12 @@ def shrunk(name: str) -> Preset:
     sizes: dict[str, Any] = {"hidden": 16, "feed_forward": 16, "layers": 1, "window": 10, "row": 16, "batch": 16}
     fewer = {option: count for option, count in FEWER.items() if getattr(whole.negatives, option)}
     rate = {"lr": 0.01} if whole.train.rule == "adam" else {}  # of so few steps
-    return whole.override(epochs=6, reference=0, warmup=0, threads=1, **sizes, **fewer, **rate)
+    return whole.override(epochs=6, reference=0, min_steps=0, warmup=0, threads=1, **sizes, **fewer, **rate)
 
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_preset_learns_more_than_popularity_and_passes_parity(name: str, tmp_path: Path) -> None:
-    log, valid, small = tiny_log(600), tiny_log(60, seed=1), shrunk(name)
+    log, valid, small = tiny_log(400), tiny_log(60, seed=1), shrunk(name)
     trained = train_preset(log, valid, small)
     popular = evaluate(make_baseline("popularity", log), valid).to_json()
     assert len(trained.encoders) == 1 + len(small.committee)

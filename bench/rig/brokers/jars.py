@@ -15,7 +15,7 @@ from pathlib import Path
 
 from bench.rig.brokers.base import BrokerMissing
 
-__all__ = ["POM", "kafka_jars", "require_java"]
+__all__ = ["POM", "kafka_archive", "kafka_jars", "require_java"]
 
 POM = Path(__file__).with_name("kafka") / "pom.xml"
 _CACHE = Path(__file__).parents[3] / ".cache" / "kafka"
@@ -55,6 +55,11 @@ def kafka_jars(cache: Path = _CACHE) -> Path:
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     return folder
+
+
+def kafka_archive(jars: Path) -> Path:
+    """Return where the archive of the classes of `jars` is, once it is made (archive.py)."""
+    return jars.with_suffix(".jsa")
 
 
 def _run_maven(maven: str, target: Path) -> None:

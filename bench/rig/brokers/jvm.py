@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 from bench.rig.brokers.base import KAFKA_VERSION, Broker, kafka_settings, wait_until_answering
-from bench.rig.brokers.jars import kafka_jars, require_java
+from bench.rig.brokers.jars import kafka_archive, kafka_jars, require_java
 from bench.rig.brokers.process import DeadlineExceeded, die_with_parent, end_process, free_port, tail
 
 __all__ = ["JvmBroker"]
@@ -33,11 +33,12 @@ class JvmBroker(Broker):
     real = True
     restartable = True
 
-    def __init__(self, *, lasting: bool = False) -> None:
-        """lasting: for a benchmark, not for a test that is over in seconds."""
+    def __init__(self, *, lasting: bool = False, flags: tuple[str, ...] = ()) -> None:
+        """lasting: for a benchmark, not for a test that is over in seconds. flags: more of them, for the broker."""
         self._java = require_java()
-        self._flags = _LASTING if lasting else _SHORT_LIVED
         self._jars = kafka_jars()
+        self._flags = _LASTING if lasting else (*_SHORT_LIVED, *_archived(self._jars))
+        self._more = flags
         self._home = Path(tempfile.mkdtemp(prefix="nextclick-kafka-"))
         self._log = self._home / "broker.log"
         self._process: subprocess.Popen[bytes] | None = None
@@ -51,7 +52,7 @@ class JvmBroker(Broker):
             return
         with self._log.open("ab") as log:
             process = subprocess.Popen(
-                self._command("kafka.Kafka", str(self._properties)),
+                self._command("kafka.Kafka", str(self._properties), flags=self._more),
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 preexec_fn=die_with_parent,
@@ -62,11 +63,11 @@ class JvmBroker(Broker):
         except DeadlineExceeded as error:
             raise DeadlineExceeded(f"{error}\n{tail(self._log)}") from error
 
-    def stop(self) -> None:
-        """Stop the JVM; the data stay."""
+    def stop(self, grace_s: float = 15.0) -> None:
+        """Stop the JVM, which has so long for it; the data stay."""
         if self._process is not None:
             self.await_deletions()
-            end_process(self._process)
+            end_process(self._process, grace_s)
             self._process = None
 
     def kill(self) -> None:
@@ -105,8 +106,8 @@ class JvmBroker(Broker):
     def _properties(self) -> Path:
         return self._home / "server.properties"
 
-    def _command(self, main_class: str, *arguments: str) -> list[str]:
-        return [self._java, *self._flags, "-cp", f"{self._jars}/*", main_class, *arguments]
+    def _command(self, main_class: str, *arguments: str, flags: tuple[str, ...] = ()) -> list[str]:
+        return [self._java, *self._flags, *flags, "-cp", f"{self._jars}/*", main_class, *arguments]
 
     def _settings(self, controller: str) -> dict[str, str]:
         """Return the broker's properties."""
@@ -126,3 +127,9 @@ class JvmBroker(Broker):
         done = subprocess.run(command, capture_output=True, text=True, timeout=_START_S, check=False)
         if done.returncode != 0:
             raise DeadlineExceeded(f"Kafka's storage could not be formatted: {done.stdout}{done.stderr}")
+
+
+def _archived(jars: Path) -> tuple[str, ...]:
+    """The flag that has classes read from their archive, where it has been made."""
+    archive = kafka_archive(jars)
+    return (f"-XX:SharedArchiveFile={archive}",) if archive.exists() else ()

@@ -17,7 +17,7 @@ from bench.rig.brokers import jars
 from bench.rig.brokers.base import KAFKA_VERSION, Broker, BrokerMissing, as_environment, wait_until_answering
 from bench.rig.brokers.choose import choose_broker
 from bench.rig.brokers.in_process import InProcessBroker
-from bench.rig.brokers.jvm import JvmBroker
+from bench.rig.brokers.jvm import JvmBroker, _archived
 from bench.rig.brokers.process import DeadlineExceeded, free_port, wait_for
 
 
@@ -173,6 +173,12 @@ def test_broker_commits_a_transaction(real_broker: Broker, prefix: str) -> None:
         producer.begin_transaction()
         producer.produce(bought, b"1")
         producer.commit_transaction(15)
+
+
+def test_jvm_broker_reads_its_classes_from_the_archive_where_there_is_one(tmp_path: Path) -> None:
+    assert _archived(tmp_path / "jars") == ()
+    jars.kafka_archive(tmp_path / "jars").touch()
+    assert _archived(tmp_path / "jars") == (f"-XX:SharedArchiveFile={tmp_path / 'jars.jsa'}",)
 
 
 @pytest.mark.broker

@@ -6,7 +6,10 @@ import pytest
 
 pytest.importorskip("torch", reason="exporting a graph needs the extra train")
 
+import onnx
+
 from bench.rig import toy
+from export.graph.onnx import export_onnx
 
 
 @pytest.fixture
@@ -23,23 +26,43 @@ def exported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return made
 
 
-def graph(items: int) -> Path:
-    return toy.toy_graph.__wrapped__(items)  # as another process asks for it
+def graph() -> Path:
+    return toy.toy_graph.__wrapped__()  # as another process asks for it
 
 
 def test_toy_graph_is_exported_once(exported: list[int]) -> None:
-    assert graph(3) == graph(3)
-    assert graph(3) != graph(4)
-    assert exported == [3, 4]
+    assert graph() == graph()
+    assert exported == [toy.ITEMS]
+
+
+def test_toy_graph_of_another_size_is_not_exported_and_has_the_bytes_of_one_that_is_but_for_shapes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = toy.toy_graph().read_bytes()
+    monkeypatch.setattr(toy, "_KEPT", tmp_path)
+    made: list[int] = []
+
+    def export(model: toy.ToyServing, path: Path, *, window: int) -> None:
+        made.append(len(model.table) - 1)
+        path.write_bytes(usual)
+
+    monkeypatch.setattr(toy, "export_onnx", export)
+    other = toy.toy_graph.__wrapped__(9, 3)
+    assert made in ([], [toy.ITEMS])
+    real = tmp_path / "real.onnx"
+    export_onnx(toy.ToyServing(9, seed=3), real, window=toy.WINDOW)
+    found, wanted = onnx.load(other), onnx.load(real)
+    del wanted.graph.value_info[:]
+    assert found.SerializeToString(deterministic=True) == wanted.SerializeToString(deterministic=True)
 
 
 def test_toy_graph_is_exported_anew_by_another_version_of_a_library(
     exported: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    graph(3)
+    graph()
     monkeypatch.setattr(toy, "version", lambda name: "0.1" if name == "onnxscript" else "1")
-    graph(3)
-    assert exported == [3, 3]
+    graph()
+    assert exported == [toy.ITEMS] * 2
 
 
 def test_toy_graph_is_exported_anew_by_other_code(tmp_path: Path) -> None:

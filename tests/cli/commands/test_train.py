@@ -3,21 +3,23 @@
 import json
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
+import onnx
 import pytest
+from torch import nn
+
+import export.graph.onnx as exporter
+import nextclick
+from model.learn import checkpoint
 
 ROOT = Path(__file__).parents[3]
-LIMITED = """
-import resource, sys
-resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv.pop(1)), resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
-from nextclick import main
-main()
-"""
 
 pytestmark = pytest.mark.slow
 
@@ -39,8 +41,7 @@ def arguments(log: Path, *more: str) -> list[str]:
     return ["train", "--data", str(log), "--registry", registry, "--preset", "tron-fast", "--threads", "1", *more]
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-@pytest.mark.parametrize("resume", [True, False])
+@pytest.mark.parametrize(("number", "code", "resume"), [(signal.SIGINT, 130, True), (signal.SIGTERM, 143, False)])
 def test_interrupted_training_leaves_a_checkpoint_and_says_how_to_go_on(
     log: Path, number: int, code: int, resume: bool
 ) -> None:
@@ -63,7 +64,10 @@ def test_interrupted_training_leaves_a_checkpoint_and_says_how_to_go_on(
     assert not list((log.parent / "registry").glob("[0-9]*"))
     directory = Path(found[3])
     assert (directory / "checkpoint.pt").is_file()
-    assert resumed_step(log, directory) >= step
+    if resume:
+        assert resumed_step(log, directory) >= step
+    else:
+        assert checkpoint.load(directory)["step"] >= step, "what is gone on with without --no-resume"
 
 
 def resumed_step(log: Path, directory: Path) -> int:
@@ -85,27 +89,55 @@ def resumed_step(log: Path, directory: Path) -> int:
         process.communicate()
 
 
-def limited(log: Path, size: int, *more: str) -> "subprocess.CompletedProcess[str]":
-    """Train where no file can grow larger than `size` bytes, as on a disk that is full by then."""
-    return subprocess.run(
-        [sys.executable, "-c", LIMITED, str(size), *arguments(log, "--epochs", "1", *more)],
-        capture_output=True, text=True, cwd=ROOT, timeout=280, check=False,
-    )  # fmt: skip
+def fill_disk() -> None:
+    """No file can grow larger than 20,000 bytes, as on a disk that is full."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
 
 
-def test_no_room_for_a_checkpoint_is_one_line(log: Path) -> None:
-    ended = limited(log, 20_000)
-    assert ended.returncode == 1
-    assert "Traceback" not in ended.stderr
-    assert re.match(r"error: cannot write a checkpoint into \S+: .*File too large", ended.stderr.splitlines()[-1])
+@pytest.fixture
+def disk() -> Iterator[None]:
+    """There is room again when the test is over."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_no_room_for_a_bundle_is_one_line(log: Path) -> None:
-    assert limited(log, 1 << 40).returncode == 0
-    ended = limited(log, 20_000)  # it was trained: only the export is left
-    assert ended.returncode == 1
-    assert "Traceback" not in ended.stderr
-    assert re.match("error: .*File too large", ended.stderr.splitlines()[-1])
+def train(log: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> tuple[object, str]:
+    """The exit code, and what was said on stderr."""
+    monkeypatch.setattr(sys, "argv", ["nextclick", *arguments(log, "--epochs", "1")])
+    with pytest.raises(SystemExit) as ended:
+        nextclick.main()
+    return ended.value.code, capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("disk")
+def test_no_room_for_a_checkpoint_is_one_line(
+    log: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fill_disk()
+    code, said = train(log, monkeypatch, capsys)
+    assert code == 1
+    assert "Traceback" not in said
+    assert re.match(r"error: cannot write a checkpoint into \S+: .*File too large", said.splitlines()[-1])
+
+
+@pytest.mark.usefixtures("disk")
+def test_no_room_for_a_bundle_is_one_line(
+    log: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def translate(serving: nn.Module, window: int) -> onnx.ModelProto:
+        graph = real(serving, window)
+        fill_disk()  # it was trained: only the export is left
+        return graph
+
+    real = exporter._translate
+    monkeypatch.setattr(exporter, "_translate", translate)
+    code, said = train(log, monkeypatch, capsys)
+    assert code == 1
+    assert "Traceback" not in said
+    assert re.match("error: .*File too large", said.splitlines()[-1])
+    assert list((log.parent / "registry").glob(".checkpoints/*/checkpoint.pt"))
+    assert not list((log.parent / "registry").glob("[0-9]*"))
 
 
 def test_registry_that_cannot_be_written_is_found_before_the_log_is_read(

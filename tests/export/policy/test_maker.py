@@ -12,6 +12,7 @@ from bench.rig.coded import coded_bundle, random_codes
 from bench.rig.toy import ITEMS, toy_bundle
 from export.items.item import Item
 from export.items.table import ItemTable
+from export.policy import rule as rules
 from export.policy.config import Filter, ListsConfig, Pin, Placement, Policy
 from export.policy.maker import ListMaker
 from export.policy.shopper import Shopper, excluded_items
@@ -54,15 +55,28 @@ shoppers = st.lists(st.tuples(names | st.just("unknown"), st.sampled_from("caols
 
 @settings(deadline=None, max_examples=200)
 @given(
-    st.lists(described, max_size=60), placements, st.lists(shoppers, min_size=1, max_size=4), st.sampled_from([0, 32])
+    st.lists(described, max_size=60),
+    placements,
+    st.lists(shoppers, min_size=1, max_size=4),
+    st.sampled_from([0, 32]),
+    st.sampled_from([(1_000, 16_384, 256), (0, 16_384, 2), (0, 4, 2)]),
 )
 def test_lists_are_those_of_ranking_everything_and_then_filtering(
-    ranker: Ranker, items: list[Item], lists: list[Placement], whose: list[Shopper], beyond: int
+    ranker: Ranker,
+    items: list[Item],
+    lists: list[Placement],
+    whose: list[Shopper],
+    beyond: int,
+    few: tuple[int, int, int],
 ) -> None:
     table = table_of(items)
-    maker = ListMaker(ranker, ListsConfig(tuple(lists)), table, now=lambda: NOW)
-    maker._beyond = beyond  # 0: most lists are left open by the first ranking
-    made = maker.make(whose)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rules, "_FEW", few[0])  # 0: what is left open is ranked deeper, and not asked for
+        patch.setattr(rules, "_MOST_OWN", few[1])
+        patch.setattr("export.policy.choose._FEW_OTHERS", few[2])  # of items beside the ranking the best are kept
+        maker = ListMaker(ranker, ListsConfig(tuple(lists)), table, now=lambda: NOW)
+        maker._beyond = beyond  # 0: most lists are left open by the first ranking
+        made = maker.make(whose)
     for shopper, row in zip(whose, made, strict=True):
         for placement, found in zip(lists, row, strict=True):
             expected = brute_force(ranker, table, placement, shopper)
@@ -161,6 +175,7 @@ def test_deep_rankings_are_made_a_part_of_the_sessions_at_a_time(
     ranker: Ranker, monkeypatch: pytest.MonkeyPatch, cells: int
 ) -> None:
     monkeypatch.setattr("export.policy.filling._MOST_CELLS", cells)
+    monkeypatch.setattr(rules, "_FEW", 0)
     hidden = [Item(f"item-{number}", available=number > 35) for number in range(1, ITEMS + 1)]
     table, placement = table_of(hidden), Placement(name="", k=5, policy=Policy(pins=(Pin("item-40", 2),)))
     maker = ListMaker(ranker, ListsConfig((placement,)), table, now=lambda: NOW)

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -114,6 +115,20 @@ def test_numbers_that_are_none_are_refused(value: float) -> None:
     vectors = np.array([[1.0, value, 0.0, 0.0]], np.float32)
     with pytest.raises(ValueError, match="not finite"):
         CodeScan(codes).best(codes.table(vectors), 3)
+
+
+def test_what_would_be_read_beyond_the_tables_is_refused() -> None:
+    codes = random_codes(10, splits=2)
+    scan, tables = CodeScan(codes), codes.table(np.ones((1, 4), np.float32))
+    wrong: Any
+    for wrong in (tables[:, :1], tables[:, :, :16], tables.astype(np.float64)):
+        with pytest.raises(ValueError, match=r"must be float32 \(B, 2, 256\)"):
+            scan.best(wrong, 3)
+        with pytest.raises(ValueError, match="must be float32"):
+            scan.scores(wrong, np.array([1], np.int32))
+    for outside in (-1, 11):
+        with pytest.raises(ValueError, match=r"1\.\.10"):
+            scan.scores(tables, np.array([1, outside], np.int32))
 
 
 def test_unknown_way_is_refused() -> None:

@@ -48,7 +48,7 @@ def test_cycle_publishes_what_passed_refitted_and_says_what_was_judged(tmp_path:
 
 
 def test_cycle_of_a_committee_is_refitted_as_well(tmp_path: Path) -> None:
-    preset = tiny_committee(epochs=2, validate_epochs=False)
+    preset = tiny_committee(epochs=2, validate_epochs=False, layers=1)
     asked = request(tmp_path, raw_log(tmp_path, 150), preset=preset, refit=REFIT)
     result = run_cycle(asked)
     assert result.refitted

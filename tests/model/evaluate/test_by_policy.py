@@ -62,8 +62,10 @@ def test_a_pin_beyond_the_cut_off_is_not_moved_up(ranker: Ranker, tmp_path: Path
 
 
 def test_a_policy_that_reads_items_without_them_is_said(ranker: Ranker, tmp_path: Path) -> None:
-    policy, data, said = write(tmp_path / "p.toml", "at_most = {brand = 1}"), tmp_path / "log.csv", list[str]()
+    policy = write(tmp_path / "p.toml", 'at_most = {brand = 1}\nblocked = ["item-3", "gone"]')
+    data, said = tmp_path / "log.csv", list[str]()
     data.write_text("session_id,item_id,timestamp\ns,item-1,1\ns,item-2,2\n")
     figures = evaluate_bundle(ranker.bundle.path, data, ReadOptions(), (5,), 1, policy=policy, say=said.append)
     assert any("name their files by --items" in line for line in said)
+    assert any("does not know 1 of the 2 blocked items, such as 'gone'" in line for line in said)
     assert figures["unfiltered"] == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,21 @@ def trained(directory: Path | None = None, **options: Any) -> Trained:
     return train_preset(LOG, VALID, tiny_committee(epochs=1), run="r", directory=directory, **options)
 
 
+@dataclass(frozen=True)
+class Whole:
+    """A committee that nothing befell: what was trained, where its checkpoints are, and what was said."""
+
+    trained: Trained
+    directory: Path
+    said: list[Progress]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
+    directory, said = tmp_path_factory.mktemp("whole"), list[Progress]()
+    return Whole(trained(directory, on_progress=said.append), directory, said)
+
+
 def assert_same(one: Trained, other: Trained) -> None:
     for mine, theirs in zip(one.encoders, other.encoders, strict=True):
         assert all(torch.equal(value, theirs.state_dict()[name]) for name, value in mine.state_dict().items())
@@ -36,13 +52,12 @@ def test_committee_of_one_is_its_encoder_trained_alone(tmp_path: Path) -> None:
     assert list(checkpoints(tmp_path)) == [tmp_path]
 
 
-def test_committee_validates_as_its_encoders_rank_together() -> None:
-    seen: list[Progress] = []
-    whole = trained(on_progress=seen.append)
-    assert whole.valid == validate(whole.encoders, VALID, row=16)
-    assert (seen[-1].stage, seen[-1].metrics, seen[-1].member) == ("validate", whole.valid, "")
-    assert {report.member for report in seen[:-1]} == {"1/2", "2/2"}
-    assert len(whole.history) == 2
+def test_committee_validates_as_its_encoders_rank_together(whole: Whole) -> None:
+    one, last = whole.trained, whole.said[-1]
+    assert one.valid == validate(one.encoders, VALID, row=16)
+    assert (last.stage, last.metrics, last.member) == ("validate", one.valid, "")
+    assert {report.member for report in whole.said[:-1]} == {"1/2", "2/2"}
+    assert len(one.history) == 2
 
 
 def test_committee_seeds_differ_so_that_equal_encoders_learn_differently() -> None:
@@ -59,11 +74,13 @@ def test_committee_seeds_differ_so_that_equal_encoders_learn_differently() -> No
     assert torch.equal(first.table, train(LOG, VALID, preset).encoders[0].table)
 
 
-def test_committee_repeats_itself() -> None:
-    assert_same(trained(), trained())
+def test_committee_repeats_itself(whole: Whole) -> None:
+    assert_same(whole.trained, trained())
 
 
-def test_committee_killed_in_its_second_encoder_goes_on_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_committee_killed_in_its_second_encoder_goes_on_there(
+    tmp_path: Path, whole: Whole, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def killed(*arguments: Any, **options: Any) -> Trained:
         if options["run"] == "r/2":
             raise KeyboardInterrupt
@@ -76,14 +93,13 @@ def test_committee_killed_in_its_second_encoder_goes_on_there(tmp_path: Path, mo
     first = (tmp_path / "member-1" / checkpoint.FILE).stat()
     again = trained(tmp_path)
     assert (tmp_path / "member-1" / checkpoint.FILE).stat().st_mtime_ns == first.st_mtime_ns
-    assert_same(again, trained())
+    assert_same(again, whole.trained)
     assert list(checkpoints(tmp_path)) == [tmp_path / "member-1", tmp_path / "member-2"]
 
 
-def test_committee_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
-    trained(tmp_path)
+def test_committee_checkpoint_of_another_run_is_refused(whole: Whole) -> None:
     with pytest.raises(CheckpointError, match="another training"):
-        train_preset(LOG, VALID, tiny_committee(epochs=1), run="other", directory=tmp_path)
+        train_preset(LOG, VALID, tiny_committee(epochs=1), run="other", directory=whole.directory)
 
 
 def test_committee_shares_the_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,10 +115,9 @@ def test_committee_shares_the_time_limit(monkeypatch: pytest.MonkeyPatch) -> Non
     assert whole.valid["predictions"] > 0
 
 
-def test_committee_warm_start_takes_each_encoder_from_its_own(tmp_path: Path) -> None:
-    trained(tmp_path)
+def test_committee_warm_start_takes_each_encoder_from_its_own(whole: Whole) -> None:
     preset = tiny_committee(epochs=1, seed=5)
-    warm = train_preset(LOG, VALID, preset, init_from=tmp_path)
+    warm = train_preset(LOG, VALID, preset, init_from=whole.directory)
     cold = train_preset(LOG, VALID, preset)
     for one, other in zip(warm.history, cold.history, strict=True):
         assert one["loss"] < other["loss"]

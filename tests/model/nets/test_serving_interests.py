@@ -69,7 +69,7 @@ def test_interests_all_move_away_from_what_is_disliked() -> None:
 
 FRESH: dict[str, list[dict[str, Any]]] = {
     "transformer": [{"layers": 1}],
-    "committee": [{"layers": 1, "positions": "rotary"}, {"kind": "gru", "residual": True, "hidden": 12}],
+    "committee": [{"layers": 1, "positions": "rotary"}, {"kind": "gru", "residual": True, "hidden": 12, "layers": 1}],
     "interests": [SEVERAL["transformer"]],
     "comirec": [SEVERAL["comirec"]],
 }
@@ -89,9 +89,11 @@ def test_fresh_item_counts_as_if_the_table_had_it(name: str) -> None:
     also, away = torch.tensor([ITEMS + 3, 4, ITEMS + 1]).int(), torch.tensor([[ITEMS + 2], [5]]).int()
     given = ids, torch.zeros(2, 1).int(), torch.tensor(ITEMS), also, away, torch.tensor(0.5)
     with torch.inference_mode():
-        found = serving(*given, fresh)
+        found = serving(*given, fresh, torch.tensor([6, 0]).int())
         every = ServingModel(longer)(*given[:2], torch.tensor(ITEMS + 3), *given[3:])
     torch.testing.assert_close(found[2], every[2], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(found[-2][:, [2, 0]], every[2][:, [0, 2]], atol=1e-5, rtol=1e-5)  # of all fresh items
+    assert torch.equal(found[-1][0], torch.cat([encoder.table for encoder in encoders], dim=1)[6])
     known = [[item for item in row if item <= ITEMS] for row in every[0].tolist()]
     assert found[0].tolist() == known  # a fresh item is in no list by itself
 

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
 import pytest
 import torch
 
 from export.bundle.vocabulary import Vocabulary
 from export.items.item import Item
+from export.items.table import ItemTable
+from export.ranking.changed_items import ChangedItems
+from export.ranking.embedder import Embedder
+from export.ranking.known_features import write_known
+from model.bundling import export_towers
 from model.config import Preset, TowerConfig
 from model.nets.encoder import Encoder
 from model.nets.encoders import new_encoder
 from model.nets.plain import plain, plain_all
 from model.nets.serving import ServingModel
+from model.nets.tower import ItemTower
 from tests.model.items import known, tiny_items
 from tests.model.tiny import padded, tiny_preset
 
@@ -131,3 +142,46 @@ def test_tower_names_belong_to_the_checkpoint_and_features_do_not() -> None:
     assert "tower.features.values.weight" in names
     assert "tower.features.newcomer" in names
     assert not names & {"tower.offsets", "tower.codes", "tower.weights"}
+
+
+def test_changed_item_gets_from_the_graph_the_vector_that_its_tower_gives_it(tmp_path: Path) -> None:
+    """One with other attributes and price, one of which nothing is said any more; of two encoders side by side."""
+    file = known(tiny_items(10))
+    encoders = [towered(tiny_items(10)), towered(tiny_items(10), preset=tiny_preset(hidden=8))]
+    export_towers(encoders, tmp_path / "tower.onnx", seed=0)
+    write_known(tmp_path / "known.npy", file.features(CATALOGUE).rows)
+    bundle: Any = SimpleNamespace(
+        version="7",
+        vocabulary=CATALOGUE,
+        features=file.vocabulary,
+        tower_path=tmp_path / "tower.onnx",
+        known_path=tmp_path / "known.npy",
+    )
+    table = ItemTable()
+    for item in [*tiny_items(10), Item("item-3", attributes={"group": ("g0", "new")}, price=9.0), Item("item-7")]:
+        table.put(item)
+    served = plain_all(encoders)
+    had = torch.cat([encoder.table for encoder in served], dim=1).detach()
+    changed = ChangedItems(bundle, table, Embedder(bundle), lambda ids: had[list(ids)].numpy())
+    assert changed.refresh(10, np.inf)
+    assert changed.ids.tolist() == [3, 7]
+    expected = []
+    for encoder in encoders:
+        assert encoder.tower is not None
+        rows = file.vocabulary.encode([None, *map(table.get, CATALOGUE.items)])
+        other = ItemTower(encoder.tower.config, encoder.table.shape[1], file.vocabulary, rows)
+        other.load_state_dict(encoder.tower.state_dict())
+        expected.append(other.table(encoder.table))
+    now = had.clone()
+    now[changed.ids.tolist()] = torch.from_numpy(changed.vectors)
+    torch.testing.assert_close(now, torch.cat(expected, dim=1), atol=1e-5, rtol=1e-5)
+    ids, ports = padded([np.array([12, 4], np.int32)]), torch.tensor([11, 5, 12]).int()  # 12 is item 7 as it is now
+    nothing, k = torch.zeros(1, 1).int(), torch.tensor(5)
+    fresh = torch.from_numpy(changed.vectors), torch.zeros(1).int()
+    with torch.inference_mode():
+        found = ServingModel(served, fresh=True)(ids, nothing, k, ports, nothing, torch.tensor(0.0), *fresh)[2]
+        for encoder, vectors in zip(served, expected, strict=True):
+            encoder.table.data = vectors
+        ids, ports = padded([np.array([7, 4], np.int32)]), torch.tensor([3, 5, 7]).int()
+        truth = ServingModel(served)(ids, nothing, k, ports, nothing, torch.tensor(0.0))[2]
+    torch.testing.assert_close(found, truth, atol=1e-4, rtol=1e-4)

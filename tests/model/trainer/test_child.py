@@ -62,25 +62,33 @@ def outcome(child: Child) -> Ended:
     return ended
 
 
-def test_child_publishes_if_it_may(tmp_path: Path) -> None:
-    asked: list[str] = []
+def test_cycle_killed_and_then_out_of_lead_shows_no_version_and_is_gone_on_with(tmp_path: Path) -> None:
+    """At which steps of a cycle a kill may come, test_cycle.py tries; this is of the process."""
+    asked, registry = task(tmp_path), Registry(tmp_path / "registry")
     said: list[str] = []
+    leads: list[str] = []
+
+    def kill(stage: str, _: str) -> None:
+        said.append(stage)
+        if stage == "train":
+            child._process.send_signal(signal.SIGKILL)
 
     def may_publish() -> bool:
-        asked.append("may publish")
+        leads.append("may publish")
         return True
 
-    child = Child(task(tmp_path), say=lambda stage, _: said.append(stage), may_publish=may_publish, nice=5)
-    ended = outcome(child)
-    assert (ended.version, ended.error, asked) == ("1", "", ["may publish"])
+    child = Child(asked, say=kill, may_publish=may_publish, nice=0)
+    assert outcome(child).kind == "Killed"
+    assert registry.versions() == []
+    lost = outcome(Child(asked, say=lambda stage, _: said.append(stage), may_publish=lambda: False, nice=0))
+    assert (lost.version, lost.kind) == (None, "LeadLost")
+    assert registry.versions() == leads == []
+    ended = outcome(Child(asked, say=lambda stage, _: said.append(stage), may_publish=may_publish, nice=5))
+    assert (ended.version, ended.error, leads) == ("1", "", ["may publish"])
     assert ended.checkpoints == "c1/candidate"
+    assert registry.versions() == ["1"]
+    load_bundle(registry.fetch("1"))
     assert {"train", "gate", "publish"} <= set(said)
-
-
-def test_child_of_a_trainer_that_lost_its_lead_publishes_nothing(tmp_path: Path) -> None:
-    ended = outcome(Child(task(tmp_path), say=lambda *_: None, may_publish=lambda: False, nice=0))
-    assert (ended.version, ended.kind) == (None, "LeadLost")
-    assert Registry(tmp_path / "registry").versions() == []
 
 
 def test_child_that_fails_says_why(tmp_path: Path) -> None:
@@ -93,19 +101,6 @@ def test_child_that_is_killed_is_told(tmp_path: Path) -> None:
     child = Child(task(tmp_path), say=lambda *_: None, may_publish=lambda: True, nice=0)
     child._process.send_signal(signal.SIGKILL)
     assert outcome(child).kind == "Killed"
-
-
-def test_cycle_killed_at_any_moment_shows_no_half_version_and_is_gone_on_with(tmp_path: Path) -> None:
-    asked, registry = task(tmp_path), Registry(tmp_path / "registry")
-    for seconds in (2.5, 3.5, 4.5, 5.5):
-        child = Child(asked, say=lambda *_: None, may_publish=lambda: True, nice=0)
-        child.poll(seconds)
-        child._process.send_signal(signal.SIGKILL)
-        child.stop()
-        for version in registry.versions():
-            load_bundle(registry.fetch(version))
-    ended = outcome(Child(asked, say=lambda *_: None, may_publish=lambda: True, nice=0))
-    assert (ended.version, registry.versions()) == ("1", ["1"])
 
 
 def test_child_does_not_outlive_its_parent(tmp_path: Path) -> None:

@@ -1,13 +1,16 @@
 """Experiments in one worker: when they are in force, what is loaded for them and how often, and what is said of it."""
 
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from bench.rig.toy import toy_bundle
 from export.errors import BundleError, ConfigError, RegistryError, VersionUnknown
 from export.experiments.experiment import Experiment, Variant
+from export.ranking.ranker import Ranker, RankerConfig
 from stream.config import StreamConfig
 from stream.experiments.keeper import ExperimentKeeper
 from stream.models.loading import Wanted
@@ -27,19 +30,20 @@ def experiment(*versions: str, name: str = "new", **more: Any) -> Experiment:
 class Kept:
     """A keeper on a pool whose loader is the test's; `broken` has what loading a version raises."""
 
-    def __init__(self, **config: Any) -> None:
+    def __init__(self, prepare: Callable[[Ranker], None] = lambda _ranker: None, **config: Any) -> None:
         self.loads: list[str] = []
         self.broken: dict[str, Exception] = {}
         self.now = 0.0
         self.metrics = Metrics()
         self.problems = Problems(self.metrics.problem)
-        self.pool = ModelPool(self.load, config.get("max_models", 8))
+        self.pool = ModelPool(lambda wanted: self.load(wanted), config.get("max_models", 8))
         self.keeper = ExperimentKeeper(
             StreamConfig(bootstrap_servers="nowhere:1", registry="nowhere", **config),
             self.metrics,
             self.problems,
             self.pool,
             self.pool.take,
+            prepare=prepare,
             clock=lambda: self.now,
         )
 
@@ -74,6 +78,35 @@ class Kept:
         return self.metrics.registry.get_sample_value(
             "nextclick_variant_served", {"experiment": "new", "variant": variant}
         )
+
+
+def test_lists_of_a_variant_are_prepared_before_any_batch_needs_them(tmp_path: Path) -> None:
+    """Its own version, what is live by a preference of its own, and that of a model that is about to go live."""
+    bundle, prepared = toy_bundle(tmp_path), list[tuple[Ranker, float, bool]]()
+    kept = Kept(prepare=lambda ranker: prepared.append((ranker, ranker.config.preference, kept.keeper.plan is None)))
+    rankers = {version: Ranker(bundle, RankerConfig(warm_up=False)) for version in "123"}
+    kept.load = lambda wanted: rankers[wanted.version]  # type: ignore[method-assign]
+    kept.live("1")
+    kept.hear(
+        Experiment(
+            "new",
+            (Variant("a", share=4_000), Variant("b", share=3_000, preference=0.9), Variant("c", "2", share=3_000)),
+        ).check()
+    )
+    assert kept.in_force() == ["new"]
+    assert {(preference, before) for _, preference, before in prepared[:4] if before} == {(0.5, True), (0.9, True)}
+    before = {id(ranker) for ranker, *_ in prepared}
+    assert {id(rankers["1"]), id(rankers["2"])} <= before
+    plan = kept.keeper.plan
+    assert plan is not None
+    served = {variant.ranker(rankers["1"]) for n in range(200) for variant in plan.route(f"session-{n}")}
+    assert {id(one) for one in served} == before
+    prepared.clear()
+    kept.keeper.live_will_be(rankers["3"])
+    assert [preference for _, preference, _ in prepared] == [0.5, 0.9]
+    ready = {id(ranker) for ranker, *_ in prepared}
+    assert {id(v.ranker(rankers["3"])) for n in range(200) for v in plan.route(f"session-{n}")} <= ready | before
+    assert {id(v.ranker(rankers["1"])) for n in range(200) for v in plan.route(f"session-{n}")} == before  # still live
 
 
 def test_a_version_of_several_variants_is_loaded_once_and_the_live_one_not_again() -> None:

@@ -11,11 +11,13 @@ import pytest
 
 from bench.rig.toy import toy_bundle
 from export.bundle.vocabulary import Vocabulary
-from export.errors import ConfigError
+from export.errors import BundleError, ConfigError
 from export.items.item import Item
 from export.items.table import ItemTable
+from export.policy.catalogue import Embedded
 from export.policy.config import ListsConfig, Placement, Policy, parse_lists
 from export.policy.counts import Counts
+from export.policy.maker import ListMaker
 from export.ranking.popularity import PopularityRanker
 from export.ranking.ranker import Ranker
 from stream.config import StreamConfig
@@ -231,10 +233,38 @@ def test_models_may_come_while_newer_items_are_looked_for(tmp_path: Path) -> Non
     assert not failed
 
 
-def test_attributes_that_no_item_has_are_named(ranker: Ranker) -> None:
-    config = parse_lists(b'at_most = {brnad = 2}\nfilter = {same = "kind", where = {colour = ["red"]}}', 5)
+def test_a_tower_that_can_not_be_run_holds_up_neither_its_model_nor_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(ranker: Ranker, maker: ListMaker, look_s: float = 1.0) -> Embedded:
+        if ranker is broken:
+            raise BundleError("bad_model", "the item tower of model 7 can't be run")
+        return Embedded(newer=3)
+
+    broken, sound = (Ranker(toy_bundle(tmp_path / name)) for name in ("a", "b"))
+    heard = list[Embedded]()
+    lists = ShopLists(ListsConfig.single(3), ItemTable(), on_embedded=heard.append)
+    monkeypatch.setattr(lists, "_grow", fail)
+    lists.prepare(broken)
+    assert len(lists.answers([state_of("item-7")], broken)[0].items) == 3
+    lists.prepare(sound)
+    with pytest.raises(BundleError):
+        lists.grow()
+    assert heard == [Embedded(newer=3)]
+
+
+def test_what_a_policy_asks_for_and_nothing_has_is_named(ranker: Ranker) -> None:
+    config = parse_lists(
+        b"""at_most = {brnad = 2}
+filter = {same = "kind", where = {colour = ["red"], brand = ["a", "b"]}}
+boost = [{attribute = "kind", value = "c", factor = 2.0}]""",
+        5,
+    )
     table = ItemTable()
     lists = ShopLists(config, table)
-    assert lists.unknown_attributes() == []  # nothing is known of any item yet
-    table.put(Item("item-1", attributes={"brand": ("a",), "kind": ("b",)}))
-    assert lists.unknown_attributes() == ["brnad", "colour"]
+    lists.prepare(ranker)
+    assert lists.say_attributes() == ""  # nothing is known of any item yet
+    table.put(Item("new", attributes={"brand": ("a",), "kind": ("b",)}))
+    assert lists.say_attributes() == (
+        "the policy asks for attributes that no item has: brnad, colour, brand = 'b' and 1 more"
+    )
