@@ -1,7 +1,7 @@
 """Items as codes beside a row an item: what it costs the lists, what it saves.
 
     python -m bench.learning.codes [--data-dir DIR] [--datasets recent tmall nowplaying large_ciao beauty]
-        [--presets tron-fast ...] [--items dense svd bpr random] [--forms 8x8 16x4 ...] [--sessions 20000]
+        [--presets tron-fast ...] [--items dense svd svd-plain bpr random] [--forms 8x8 16x4 ...] [--sessions 20000]
         [--hidden N] [--seeds 0] [--epochs N] [--max-seconds S] [--out FILE] [--json]
 
 Each preset learns the newest sessions of a data set with a dense item table, then with codes of each kind and form
@@ -19,7 +19,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 from rich.console import Console
 from rich.table import Table
@@ -27,7 +27,7 @@ from rich.table import Table
 from bench.learning.quality import USUAL_DATA
 from bench.learning.shops import SHOPS, SPARSE, Shop, shop_of
 from export.errors import ConfigError, NextclickError
-from model.codes.config import CodesConfig
+from model.codes.config import CodesConfig, MadeBy
 from model.config import Preset
 from model.errors import Interrupted
 from model.learn.committee import train_preset
@@ -167,7 +167,7 @@ def _parsed() -> argparse.Namespace:
     usual = ["recent", "tmall", "nowplaying"]
     parser.add_argument("--datasets", nargs="+", choices=every, default=usual, metavar="NAME")
     parser.add_argument("--presets", nargs="+", choices=PRESETS, default=["tron-fast"], metavar="NAME")
-    parser.add_argument("--items", nargs="+", choices=[DENSE, "svd", "bpr", "random"], metavar="FORM")
+    parser.add_argument("--items", nargs="+", choices=[DENSE, *get_args(MadeBy)], metavar="FORM")
     parser.add_argument("--forms", nargs="+", default=["8x8"], help="splits x bits of the codes")
     parser.add_argument("--sessions", type=int, default=20_000, help="of training, at most; a tenth as many to test")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])

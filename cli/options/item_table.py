@@ -25,7 +25,9 @@ class ItemTable:
 
     items_as: Annotated[
         str,
-        _option("--items-as", "FORM", "dense: a row an item; svd, bpr or random: codes, for millions of items."),
+        _option(
+            "--items-as", "FORM", "dense: a row an item; svd, svd-plain, bpr, random: codes, for millions of items."
+        ),
     ] = DENSE
     splits: Annotated[int | None, _option("--splits", "N", "Codes an item; must divide the model's width [8].")] = None
     code_bits: Annotated[int | None, _option("--code-bits", "N", "Of a code: 8 or 4 [8].")] = None

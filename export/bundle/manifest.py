@@ -72,7 +72,7 @@ class Coded(msgspec.Struct, frozen=True, kw_only=True):
 
     splits: int  # m, codes an item
     code_bits: int  # b, bits a code
-    made_by: str  # what the codes were made of: svd, bpr or random
+    made_by: str  # what made the codes: svd, svd-plain, bpr or random
     form: Literal["codes"] = "codes"  # any other is of a later release
 
 

@@ -10,7 +10,7 @@ from export.errors import ConfigError
 
 __all__ = ["CodesConfig", "MadeBy"]
 
-MadeBy = Literal["svd", "bpr", "random"]
+MadeBy = Literal["svd", "svd-plain", "bpr", "random"]
 MOST_NAMED = 64  # splits that a message names, at most
 
 
@@ -18,7 +18,8 @@ MOST_NAMED = 64  # splits that a message names, at most
 class CodesConfig:
     """An item table of codes and books (export/codes/codes.py) in place of a row an item; RecJPQ's, as published."""
 
-    made_by: MadeBy = "svd"  # of the sessions: factors by SVD, by BPR, or none: random codes, the control
+    # Of the sessions: factors by SVD, as published (plain) or scaled, which is ours; by BPR; or none, the control
+    made_by: MadeBy = "svd"
     splits: int = 8  # m: codes an item; must divide `hidden`
     bits: int = 8  # of a code: 8, books of 256 sub-vectors, or 4, of 16
 

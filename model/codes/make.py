@@ -29,13 +29,18 @@ def make_codes(log: SessionLog, config: CodesConfig, seed: int, on_progress: OnP
     if config.made_by == "random":
         codes = random_codes(items, config.splits, config.bits, seed)
     else:
-        factors_by = svd_factors if config.made_by == "svd" else bpr_factors
-        codes = binned(factors_by(log, config.splits, seed), config.bits, seed)
+        codes = binned(_factors(log, config, seed), config.bits, seed)
     what = f"{config.splits} codes of {config.bits} bits for each of {items:,} items, by {config.made_by}"
     alike = items - len(np.unique(codes[1:], axis=0)) if items <= _COUNTED else 0
     same = f"; {alike:,} of them have those of another" if alike else ""
     on_progress(Progress(stage="codes", message=f"{what}, in {time.monotonic() - began:.1f} s{same}"))
     return codes
+
+
+def _factors(log: SessionLog, config: CodesConfig, seed: int) -> NDArray[np.float32]:
+    if config.made_by == "bpr":
+        return bpr_factors(log, config.splits, seed)
+    return svd_factors(log, config.splits, seed, scaled=config.made_by == "svd")
 
 
 def training_codes(

@@ -1,9 +1,11 @@
 """Factors of items by truncated SVD of the session-item matrix, in memory of the items' size alone.
 
-A is (S, V), A[s, i] the clicks of session s on item i. The right singular vectors of A are the eigenvectors of A^T A,
-whose product with a thin matrix is summed over the sessions, some at a time: the log is read as it lies, mapped or not.
-Found by subspace iteration from a random start, as scikit-learn's TruncatedSVD does (Halko, Martinsson & Tropp, SIAM
-Review 2011). Legend: S sessions, V catalogue, m factors, k = m and some more columns.
+A is (S, V), A[s, i] the clicks of session s on item i. Scaled, each is divided by the square roots of the session's and
+the item's clicks: without, the first factors tell the most clicked items apart, and hardly any of the others. The right
+singular vectors of A are the eigenvectors of A^T A, whose product with a thin matrix is summed over the sessions, some
+at a time: the log is read as it lies, mapped or not. Found by subspace iteration from a random start, as scikit-learn's
+TruncatedSVD does (Halko, Martinsson & Tropp, SIAM Review 2011). Legend: S sessions, V catalogue, m factors, k = m and
+some more columns.
 """
 
 from __future__ import annotations
@@ -26,29 +28,34 @@ LEAST = 1e-9  # of the largest eigenvalue: a direction with less is none
 Thin = NDArray[np.float32]
 
 
-def svd_factors(log: SessionLog, count: int, seed: int) -> Thin:
+def svd_factors(log: SessionLog, count: int, seed: int, *, scaled: bool = True) -> Thin:
     """Return factors (V, m) of ids 1..V, m = count, the largest first; 0 where the log has fewer directions."""
     items = len(log.vocabulary)
     width = min(items, count + MORE)
     basis = np.random.default_rng(seed).standard_normal((items, width), dtype=np.float32)
+    scale = 1.0 / np.sqrt(np.maximum(log.popularity(), 1)).astype(np.float32) if scaled else None  # (V,)
     for _ in range(ROUNDS):
-        basis = _orthonormal(_product(log, basis))
-    turned = _turn(basis, _gram(basis, _product(log, basis)), width)
+        basis = _orthonormal(_product(log, basis, scale))
+    turned = _turn(basis, _gram(basis, _product(log, basis, scale)), width)
     factors = np.zeros((items, count), np.float32)
     factors[:, : min(count, width)] = turned[:, :count]
     return factors
 
 
-def _product(log: SessionLog, thin: Thin) -> Thin:
-    """Return A^T A times thin (V, k)."""
+def _product(log: SessionLog, thin: Thin, scale: NDArray[np.float32] | None) -> Thin:
+    """Return A^T A times thin (V, k), of A scaled where there is a scale (V,) of its columns."""
     total = np.zeros_like(thin)
+    thin = thin if scale is None else thin * scale[:, None]
     for first in range(0, log.sessions, SESSIONS):
         offsets = log.offsets[first : first + SESSIONS + 1]
         ids = log.items[offsets[0] : offsets[-1]] - (PAD + 1)
         clicks = np.ones(len(ids), np.float32)
+        if scale is not None:
+            lengths = np.diff(offsets)
+            clicks = np.repeat(1.0 / np.sqrt(np.maximum(lengths, 1)), lengths).astype(np.float32)
         part = sparse.csr_matrix((clicks, ids, offsets - offsets[0]), shape=(len(offsets) - 1, len(thin)))
         total += part.T @ (part @ thin)
-    return total
+    return total if scale is None else total * scale[:, None]
 
 
 def _orthonormal(thin: Thin) -> Thin:

@@ -48,7 +48,7 @@ def test_items_as_reaches_the_training(tmp_path: Path, monkeypatch: pytest.Monke
     ("options", "what"),
     [
         (["--splits", "4"], "add --items-as svd, bpr or random"),
-        (["--items-as", "pq"], "coded by svd, bpr, random, not 'pq'"),
+        (["--items-as", "pq"], "coded by svd, svd-plain, bpr, random, not 'pq'"),
         (["--items-as", "svd", "--code-bits", "5"], "8 or 4 bits"),
         (["--items-as", "svd", "--splits", "16"], "vectors 200 wide can't be split in 16"),
         (["--items-as", "svd", "--preset", "mtmi"], "several interests"),

@@ -66,13 +66,16 @@ def test_items_of_the_same_sessions_have_codes_alike(made_by: str) -> None:
     assert np.linalg.norm(one.mean(axis=0) - other.mean(axis=0)) > within
 
 
-def test_factors_by_svd_are_those_of_the_whole_matrix(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("scaled", [True, False])
+def test_factors_by_svd_are_those_of_the_whole_matrix(monkeypatch: pytest.MonkeyPatch, scaled: bool) -> None:
     monkeypatch.setattr(svd, "SESSIONS", 7)
     monkeypatch.setattr(svd, "ROWS", 11)
     log = tiny_log(200)
     dense = np.zeros((log.sessions, len(log.vocabulary)))
     np.add.at(dense, (np.repeat(np.arange(log.sessions), log.lengths), log.items - 1), 1.0)
-    found = svd_factors(log, 3, seed=1)
+    if scaled:
+        dense /= np.sqrt(dense.sum(axis=1, keepdims=True) * log.popularity())
+    found = svd_factors(log, 3, seed=1, scaled=scaled)
     expected = np.linalg.svd(dense)[2][:3].T  # (V, 3)
     np.testing.assert_allclose(np.abs(found.T @ expected), np.eye(3), atol=0.05)
 
@@ -85,7 +88,7 @@ def test_a_log_with_fewer_directions_than_factors_has_zeros_for_the_rest() -> No
     assert np.isfinite(found).all()
 
 
-@pytest.mark.parametrize("made_by", ["svd", "bpr", "random"])
+@pytest.mark.parametrize("made_by", ["svd", "svd-plain", "bpr", "random"])
 @pytest.mark.parametrize("bits", [8, 4])
 def test_codes_follow_from_log_and_seed_alone(made_by: str, bits: int) -> None:
     log, config = tiny_log(60), CodesConfig(made_by=made_by, splits=4, bits=bits)  # type: ignore[arg-type]
@@ -106,7 +109,7 @@ def test_random_codes_say_nothing_of_the_order_of_items() -> None:
 @pytest.mark.parametrize(
     ("options", "what"),
     [
-        ({"made_by": "tree"}, "coded by svd, bpr, random, not 'tree'"),
+        ({"made_by": "tree"}, "coded by svd, svd-plain, bpr, random, not 'tree'"),
         ({"splits": 0}, "at least 1 code"),
         ({"bits": 6}, "8 or 4 bits"),
     ],
