@@ -128,7 +128,7 @@ def publish(
         bool, option("--follow", help="Go on with each model that goes live, the policy's file, and the items.")
     ] = False,
     refresh_s: Annotated[
-        float, option(metavar="N", help="With --follow: seconds between two turns for what changed of items.", min=0)
+        float, option(metavar="N", help="With --follow: seconds between two turns for what changed of items.")
     ] = 10.0,
     redis: Annotated[
         str | None, option(envvar="NEXTCLICK_REDIS", metavar="URL", help="Also write them to redis://HOST:PORT/DB.")

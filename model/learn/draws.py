@@ -19,9 +19,9 @@ from model.learn.distributed import Team
 from model.learn.feedback import Feedback
 from model.learn.losses.objectives import RowLoss, row_loss
 from model.learn.masking import pack_masked
-from model.learn.negatives import Candidates, Sampler, at_end
+from model.learn.negatives import SAME_LINE, Candidates, Sampler, at_end
 from model.learn.packing import PackedBatch, pack
-from model.learn.seeds import MASKS, NEGATIVES, ORDER, seed_of
+from model.learn.seeds import LINE, MASKS, NEGATIVES, ORDER, seed_of
 
 __all__ = ["Comparison", "Draws"]
 
@@ -88,7 +88,8 @@ class Draws:
         generator = torch.Generator().manual_seed(seed)
         if self.preset.negatives.each:
             return batch, sampler.draw_each(targets, generator)
-        return batch, sampler.draw(targets, sessions, generator)
+        line_seed = seed_of(self.preset.train.seed, LINE, step // SAME_LINE)
+        return batch, sampler.draw(targets, sessions, generator, line_seed)
 
     def _packed(self, chosen: Tensor, step: int) -> PackedBatch:
         encoder, row = self.preset.encoder, self.preset.train.row

@@ -25,8 +25,10 @@ from torch import Tensor
 from export.bundle.vocabulary import PAD
 from model.config import LossConfig, NegativesConfig
 
-__all__ = ["Candidates", "Sampler", "at_end", "inclusion", "mask_", "systematic"]
+__all__ = ["Candidates", "Sampler", "at_end", "inclusion", "mask_", "stops", "systematic"]
 
+LARGE = 1 << 18  # items: from here on they stand in the same line for SAME_LINE steps, as forming one costs the most
+SAME_LINE = 64
 NEARLY_ALL = 0.7  # of the catalogue: from here on, taking all of it costs less than drawing
 
 
@@ -62,6 +64,7 @@ class Sampler:
         self.catalogue = len(popularity)
         only_popular = config.popular > 0 and not (config.uniform or config.in_batch or config.top)
         self.everything = config.everything or (only_popular and config.popular >= NEARLY_ALL * self.catalogue)
+        self._line: tuple[int, Tensor, Tensor] | None = None  # its seed, its order, and the chances summed along it
         self._nothing = torch.empty(0, dtype=torch.int64, device=self.device)
         if self.everything or config.each:
             return
@@ -80,11 +83,16 @@ class Sampler:
             return self.catalogue - 1
         return config.each or min(config.uniform + config.popular, self.catalogue) + config.in_batch
 
-    def draw(self, targets: Tensor, sessions: Tensor, generator: torch.Generator) -> Candidates:
-        """Return the candidates of a batch with targets (T,) and the session number (T,) of each, int64."""
+    def draw(
+        self, targets: Tensor, sessions: Tensor, generator: torch.Generator, line_seed: int | None = None
+    ) -> Candidates:
+        """Return the candidates of a batch with targets (T,) and the session number (T,) of each, int64.
+
+        line_seed: of the order that a large catalogue is drawn from, for several batches; None: each has its own.
+        """
         if self.everything:
             return Candidates(None, None, self._nothing)
-        distinct, counts = self._distinct(generator)
+        distinct, counts = self._distinct(generator, line_seed)
         rows = torch.randint(targets.shape[0], (self.config.in_batch,), generator=generator).to(self.device)
         others = targets[rows]
         ids, bias = torch.cat([distinct, others]), None
@@ -99,15 +107,24 @@ class Sampler:
         shape = (targets.shape[0], self.config.each)
         return torch.randint(PAD + 1, self.catalogue + 1, shape, generator=generator).to(self.device)
 
-    def _distinct(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    def _distinct(self, generator: torch.Generator, line_seed: int | None) -> tuple[Tensor, Tensor]:
         """Return the distinct items (D,) in rising order, and how often each was drawn, float32."""
         drawn = []
         if self.config.uniform:
             drawn.append(torch.randint(PAD + 1, self.catalogue + 1, (self.config.uniform,), generator=generator))
         if self.config.popular:
-            drawn.append(systematic(self._chance, generator) + PAD + 1)
+            drawn.append(self._popular(generator, line_seed) + PAD + 1)
         distinct, counts = torch.unique(torch.cat(drawn), return_counts=True)
         return distinct.to(self.device), counts.float().to(self.device)
+
+    def _popular(self, generator: torch.Generator, line_seed: int | None) -> Tensor:
+        if line_seed is None or self.catalogue < LARGE:
+            return systematic(self._chance, generator)
+        if self._line is None or self._line[0] != line_seed:
+            order = torch.randperm(self.catalogue, generator=torch.Generator().manual_seed(line_seed))
+            self._line = line_seed, order, self._chance[order].double().cumsum(0)
+        _, order, upto = self._line
+        return order[stops(upto, torch.rand(1, generator=generator, dtype=torch.float64))]
 
 
 def at_end(config: NegativesConfig) -> NegativesConfig:
@@ -137,6 +154,12 @@ def systematic(chance: Tensor, generator: torch.Generator) -> Tensor:
     whole = upto.floor()
     first = whole[:1] >= 1.0
     return order[torch.cat([first, whole[1:] > whole[:-1]])]
+
+
+def stops(upto: Tensor, start: Tensor) -> Tensor:
+    """Return the places where `systematic` stops along chances summed up (V,), from `start` (1,) in [0, 1)."""
+    whole = torch.arange(1, int(upto[-1] + start) + 1, dtype=torch.float64)
+    return torch.searchsorted(upto, whole - start).clamp_(max=len(upto) - 1)
 
 
 def mask_(scores: Tensor, candidates: Candidates, targets: Tensor, sessions: Tensor) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 __all__ = ["seed_of"]
 
-ORDER, NEGATIVES, DROPOUT, POOL, WEIGHTS, MASKS, OWN, PREFERENCE, IDS, CODES = range(10)  # what a seed is for
+ORDER, NEGATIVES, DROPOUT, POOL, WEIGHTS, MASKS, OWN, PREFERENCE, IDS, CODES, LINE = range(11)  # what a seed is for
 
 
 def seed_of(*parts: int) -> int:

@@ -67,7 +67,9 @@ class SimilarService:
         problems: Problems | None = None,
         items: Callable[[], ItemsHealth] = ItemsHealth,
     ) -> None:
-        """refresh_s: between two turns for what changed of items. ConfigError where the policy can't be used."""
+        """refresh_s: between two turns for what changed of items. ConfigError where it or the policy can't be used."""
+        if refresh_s < 0:
+            raise ConfigError(f"--refresh-s must be 0 seconds or more, not {refresh_s:g}")
         self._publisher, self._registry, self._variant, self._table = publisher, registry, variant, table
         self._refresh_s, self._items = refresh_s, items
         self.metrics = metrics or SimilarMetrics()

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from model.config import LossConfig, NegativesConfig
-from model.learn.negatives import Candidates, Sampler, inclusion, mask_, systematic
+from model.learn import negatives
+from model.learn.negatives import Candidates, Sampler, inclusion, mask_, stops, systematic
 
 V = 12
 TARGETS = torch.tensor([5, 6, 7, 5, 9])
@@ -139,6 +140,33 @@ def test_systematic_draws_each_item_as_often_as_its_chance() -> None:
         seen[systematic(chance, generator)] += 1
     assert (seen[chance == 1.0] == draws).all()
     torch.testing.assert_close(seen / draws, chance, atol=0.03, rtol=0.0)
+
+
+def test_a_large_catalogue_is_drawn_alike_from_a_line_that_batches_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(negatives, "LARGE", V)
+    one, generator = sampler(popular=5), torch.Generator().manual_seed(0)
+    seen, draws = torch.zeros(V + 1), 4000
+    for draw in range(draws):
+        ids = one.draw(TARGETS, SESSIONS, generator, line_seed=draw // 8).ids
+        assert ids is not None
+        assert len(ids) in (4, 5, 6)
+        seen[ids] += 1
+    chance = torch.from_numpy(inclusion(CLICKS, 5, 0.5)).float()
+    torch.testing.assert_close(seen[1:] / draws, chance, atol=0.03, rtol=0.0)
+    alike = [
+        other.draw(TARGETS, SESSIONS, torch.Generator().manual_seed(3), 7).ids for other in (sampler(popular=5), one)
+    ]
+    assert torch.equal(*(torch.as_tensor(ids) for ids in alike))
+
+
+@given(st.lists(st.floats(0.01, 1.0), min_size=1, max_size=30), st.floats(0.0, 0.999))
+def test_stops_along_a_line_are_those_of_walking_it(chances: list[float], start: float) -> None:
+    upto = torch.tensor(chances, dtype=torch.float64).cumsum(0)
+    whole = (upto + start).floor().tolist()
+    walked = [place for place, (before, after) in enumerate(zip([0.0, *whole], whole, strict=False)) if after > before]
+    found = stops(upto, torch.tensor([start], dtype=torch.float64)).tolist()
+    assert len(found) == len(walked)
+    assert all(abs(one - other) <= 1 for one, other in zip(found, walked, strict=True))  # a sum rounded to a whole
 
 
 @pytest.mark.slow

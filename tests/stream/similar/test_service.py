@@ -234,3 +234,8 @@ def test_health_and_metrics_are_served(registry: Registry) -> None:
         assert "nextclick_items_refused_total" in text
     finally:
         asyncio.run(web.stop())
+
+
+def test_seconds_below_zero_between_turns_are_refused(registry: Registry) -> None:
+    with pytest.raises(ConfigError, match="--refresh-s must be 0 seconds or more, not -1"):
+        SimilarService(Recorded(), registry, "default", ItemTable(), refresh_s=-1.0)
