@@ -67,21 +67,22 @@ def test_cycle_killed_and_then_out_of_lead_shows_no_version_and_is_gone_on_with(
     asked, registry = task(tmp_path), Registry(tmp_path / "registry")
     said: list[str] = []
     leads: list[str] = []
-    moment = ""
+    moments = ["train", "export"]
 
     def kill(stage: str, _: str) -> None:
         said.append(stage)
-        if stage == moment:
+        if stage == moments[0]:
             child._process.send_signal(signal.SIGKILL)
 
     def may_publish() -> bool:
         leads.append("may publish")
         return True
 
-    for moment in ("train", "export"):
+    while moments:
         child = Child(asked, say=kill, may_publish=may_publish, nice=0)
         assert outcome(child).kind == "Killed"
         assert registry.versions() == []
+        moments.pop(0)
     lost = outcome(Child(asked, say=lambda stage, _: said.append(stage), may_publish=lambda: False, nice=0))
     assert (lost.version, lost.kind) == (None, "LeadLost")
     assert registry.versions() == leads == []
