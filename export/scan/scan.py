@@ -26,7 +26,7 @@ from export.scan.plain import best_first, sums
 __all__ = ["CodeScan"]
 
 _log = logging.getLogger(__name__)
-_SHARE = 512  # blocks that are worth a thread: 32,768 items, some 10 us
+_SHARE = 8_192  # blocks that are worth a thread: half a million items, some 200 us; handing over costs half of that
 _SOME = 1_024  # places that the scan fills well whatever the catalogue
 _DEEP = 16  # a list of more than one in so many items is made by sorting them all
 _NOWHERE = np.int32(2**31 - 1)

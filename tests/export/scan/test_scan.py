@@ -70,7 +70,8 @@ def test_lists_are_those_of_brute_force(
 
 
 @every_way
-def test_lists_of_a_larger_catalogue_in_threads(bits: int, way: str) -> None:
+def test_lists_of_a_larger_catalogue_in_threads(bits: int, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(export.scan.scan, "_SHARE", 512)
     codes = random_codes(80_000, splits=8, bits=bits, skew=0.3)
     vectors = np.random.default_rng(1).standard_normal((4, codes.hidden), dtype=np.float32)
     scan = CodeScan(codes, threads=2, way=way)
