@@ -25,6 +25,7 @@ from model.nets.serving import ServingModel
 
 __all__ = ["Translations"]
 
+_SHAPE = 16  # integers: no more of them are the sizes of something, which follow from the shapes of the weights
 _Weights = dict[str, NDArray[Any]]
 _Sources = dict[str, tuple[str, list[str]]]  # constant -> how it is folded, of which weights
 
@@ -90,7 +91,7 @@ def _sources(graph: onnx.ModelProto, weights: _Weights) -> _Sources | None:
     found: _Sources = {}
     for constant in graph.graph.initializer:
         value = numpy_helper.to_array(constant)
-        if value.size <= 1 or not np.issubdtype(value.dtype, np.floating):
+        if value.size <= (1 if np.issubdtype(value.dtype, np.floating) else _SHAPE):
             continue
         if constant.name in weights and np.array_equal(value, weights[constant.name]):
             found[constant.name] = "whole", [constant.name]

@@ -38,9 +38,13 @@ def test_graph_at_any_size_equals_pytorch(bundle: Bundle, batch: int, length: in
     assert found[0].tolist() == expected_ids.tolist()
 
 
-def test_export_of_the_same_weights_gives_the_same_bytes(bundle: Bundle, tmp_path: Path) -> None:
-    export_onnx(ToyServing(), tmp_path / "again.onnx", window=WINDOW)
+def test_export_of_the_same_weights_gives_the_same_bytes_and_leaves_the_module_in_its_mode(
+    bundle: Bundle, tmp_path: Path
+) -> None:
+    serving = ToyServing().train()
+    export_onnx(serving, tmp_path / "again.onnx", window=WINDOW)
     assert (tmp_path / "again.onnx").read_bytes() == bundle.onnx_path.read_bytes()
+    assert serving.training
 
 
 def test_graph_holds_its_weights_and_no_path_of_the_machine(bundle: Bundle) -> None:
@@ -55,12 +59,6 @@ def test_graph_holds_its_weights_and_no_path_of_the_machine(bundle: Bundle) -> N
 def test_tied_table_of_a_real_catalogue_is_stored_once(tmp_path: Path) -> None:
     export_onnx(ToyServing(items=20_000, hidden=16), tmp_path / "big.onnx", window=WINDOW)
     assert (tmp_path / "big.onnx").stat().st_size < 1.1 * 20_001 * 16 * 4
-
-
-def test_export_leaves_the_module_in_its_mode(tmp_path: Path) -> None:
-    serving = ToyServing(items=4).train()
-    export_onnx(serving, tmp_path / "g.onnx", window=2)
-    assert serving.training
 
 
 def test_export_with_a_window_of_one_is_refused(tmp_path: Path) -> None:

@@ -63,23 +63,26 @@ def outcome(child: Child) -> Ended:
 
 
 def test_cycle_killed_and_then_out_of_lead_shows_no_version_and_is_gone_on_with(tmp_path: Path) -> None:
-    """At which steps of a cycle a kill may come, test_cycle.py tries; this is of the process."""
+    """At which steps of a cycle a kill may come, test_cycle.py tries; this is of the process, killed twice."""
     asked, registry = task(tmp_path), Registry(tmp_path / "registry")
     said: list[str] = []
     leads: list[str] = []
+    moments = ["train", "export"]
 
     def kill(stage: str, _: str) -> None:
         said.append(stage)
-        if stage == "train":
+        if stage == moments[0]:
             child._process.send_signal(signal.SIGKILL)
 
     def may_publish() -> bool:
         leads.append("may publish")
         return True
 
-    child = Child(asked, say=kill, may_publish=may_publish, nice=0)
-    assert outcome(child).kind == "Killed"
-    assert registry.versions() == []
+    while moments:
+        child = Child(asked, say=kill, may_publish=may_publish, nice=0)
+        assert outcome(child).kind == "Killed"
+        assert registry.versions() == []
+        moments.pop(0)
     lost = outcome(Child(asked, say=lambda stage, _: said.append(stage), may_publish=lambda: False, nice=0))
     assert (lost.version, lost.kind) == (None, "LeadLost")
     assert registry.versions() == leads == []
