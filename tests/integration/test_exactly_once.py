@@ -74,7 +74,7 @@ def test_zombie_continued_writes_nothing_that_counts_and_works_again(
     zombie, owner = start_worker(topics, *promise.options), start_worker(topics, *promise.options)
     for worker in (zombie, owner):
         worker.await_ready(PARTITIONS // 2)
-    with Flow(storefront, rate=300, sessions=200, items=ITEMS) as flow:
+    with Flow(storefront, rate=1000, sessions=200, items=ITEMS) as flow:
         for _ in range(2):
             await_more(lists, 300)
             zombie.pause()

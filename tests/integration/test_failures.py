@@ -47,7 +47,7 @@ def test_workers_join_leave_and_die_in_full_flow_and_the_others_take_over(
     share, orderly_s = PARTITIONS // 2, 15 if promise.guarantee == "exactly-once" else 10
     first = start_worker(promise.bootstrap, *promise.options)
     first.await_ready(PARTITIONS)
-    with Flow(storefront, rate=300, sessions=200, items=ITEMS) as flow:
+    with Flow(storefront, rate=800, sessions=200, items=ITEMS) as flow:
         await_more(lists, 300)
         second = start_worker(promise.bootstrap, *promise.options)
         second.await_ready(share)
@@ -72,7 +72,7 @@ def test_broker_restarted_in_full_flow_the_worker_goes_on_and_keeps_its_promise(
 ) -> None:
     worker = start_worker(promise.bootstrap, *promise.options)
     worker.await_ready(PARTITIONS)
-    with Flow(storefront, rate=300, sessions=100, items=ITEMS) as flow:
+    with Flow(storefront, rate=500, sessions=100, items=ITEMS) as flow:
         await_more(lists, 200)
         flow.confirmed(300)
         restartable_broker.stop()

@@ -39,7 +39,6 @@ def test_rounds_of_every_fault_nothing_is_lost_wrong_or_unanswered(
         fewest=MOST,
         most=MOST,
         kinds=KINDS,
-        rate=120.0,
         comparing=COMPARING[guarantee],
     )
     outcome = run_campaign(empty_broker, tmp_path, campaign, said.append)
