@@ -55,7 +55,9 @@ def _product(log: SessionLog, thin: Thin, scale: NDArray[np.float32] | None) -> 
             clicks = np.repeat(1.0 / np.sqrt(np.maximum(lengths, 1)), lengths).astype(np.float32)
         part = sparse.csr_matrix((clicks, ids, offsets - offsets[0]), shape=(len(offsets) - 1, len(thin)))
         total += part.T @ (part @ thin)
-    return total if scale is None else total * scale[:, None]
+    if scale is not None:
+        total *= scale[:, None]
+    return total
 
 
 def _orthonormal(thin: Thin) -> Thin:
