@@ -174,12 +174,12 @@ def test_killed_leader_under_traffic_is_succeeded_and_one_version_comes_of_the_c
     worker = start_worker(topics)
     worker.await_model("1")
     wait_for("the experiment", lambda: in_force(worker), 30)
+    first = start_trainer("--every", "1h")
+    await_state(first, "reading")
+    second = start_trainer("--every", "1h")
+    await_state(second, "standby")  # before there is anything to train on: a training takes a second
     with Flow(storefront, rate=50, sessions=100, items=ITEMS) as flow:
-        first = start_trainer("--every", "1h")
         sent = clicked(400, begin=now_ms() + 60_000)  # the newest, on which candidates are judged
-        await_state(first, "training")
-        second = start_trainer("--every", "1h")
-        await_state(second, "standby")
         first.await_log("train:", 120)
         first.kill()
         assert whole_versions(registry) == ["1", "2"]

@@ -77,7 +77,7 @@ def test_pipeline_click_log_becomes_a_bundle_that_ranks_as_reported(tmp_path: Pa
     assert bundle.manifest.training.sessions + 30 >= 270
     assert Ranker(bundle).rank_items([["item-1"]], 5)[0].fallback is False
     stages = list(dict.fromkeys(progress.stage for progress in seen if progress.stage != "train"))
-    assert stages == ["read", "baselines", "validate", "export", "parity", "evaluate", "publish"]
+    assert stages == ["read", "baselines", "needs", "validate", "export", "parity", "evaluate", "publish"]
 
 
 PRESETS = {

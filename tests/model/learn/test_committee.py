@@ -56,7 +56,7 @@ def test_committee_validates_as_its_encoders_rank_together(whole: Whole) -> None
     one, last = whole.trained, whole.said[-1]
     assert one.valid == validate(one.encoders, VALID, row=16)
     assert (last.stage, last.metrics, last.member) == ("validate", one.valid, "")
-    assert {report.member for report in whole.said[:-1]} == {"1/2", "2/2"}
+    assert {report.member for report in whole.said[:-1] if report.stage != "needs"} == {"1/2", "2/2"}
     assert len(one.history) == 2
 
 
