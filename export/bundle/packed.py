@@ -86,10 +86,16 @@ class PackedIndex(Mapping[str, int]):
         for start in range(0, len(strings), _STEP):
             part = strings[start : start + _STEP]
             hashes[start : start + len(part)] = np.fromiter(map(hash, part), dtype=np.int64, count=len(part))
-            self._put(hashes[start : start + len(part)], start)
+            time.sleep(_PAUSE_S)
+        repeats = self._repeats(hashes)
+        self.repeated = len(repeats)
+        # Equal strings would look for their slots one behind the other, in quadratic time
+        places = np.delete(np.arange(len(hashes)), repeats)
+        for start in range(0, len(places), _STEP):
+            part_of = places[start : start + _STEP]
+            self._put(hashes[part_of], part_of)
             time.sleep(_PAUSE_S)
         self._places = self._slots.data
-        self.repeated = self._count_repeated(hashes)
 
     def __len__(self) -> int:
         return len(self._strings)
@@ -120,23 +126,29 @@ class PackedIndex(Mapping[str, int]):
             slot = (slot + 1) & self._mask
         return -1
 
-    def _put(self, hashes: NDArray[np.int64], start: int) -> None:
+    def _put(self, hashes: NDArray[np.int64], numbers: NDArray[np.int64]) -> None:
         """Give each its slot: all at once, and again for those that others were faster than."""
         slots = hashes & self._mask
-        places = np.arange(start + 1, start + 1 + len(hashes), dtype=np.uint32)
+        places = (numbers + 1).astype(np.uint32)
         while len(places):
             empty = self._slots[slots] == 0
             self._slots[slots[empty]] = places[empty]  # of several in one slot, one stays
             left = self._slots[slots] != places
             slots, places = (slots[left] + 1) & self._mask, places[left]
 
-    def _count_repeated(self, hashes: NDArray[np.int64]) -> int:
-        """Return how many strings there are more than different ones: equal hashes tell which to compare."""
+    def _repeats(self, hashes: NDArray[np.int64]) -> list[int]:
+        """Return the places of strings that stand at an earlier one too: equal hashes tell which to compare."""
         order = np.argsort(hashes, kind="stable")
         same = np.flatnonzero(hashes[order[1:]] == hashes[order[:-1]])
-        alike = {self._strings[place] for at in same.tolist() for place in (int(order[at]), int(order[at + 1]))}
-        total = len(set(order[same].tolist()) | set(order[same + 1].tolist()))
-        return total - len(alike)
+        alike = np.union1d(order[same], order[same + 1])
+        seen: set[str] = set()
+        repeats = []
+        for place in alike.tolist():
+            string = self._strings[place]
+            if string in seen:
+                repeats.append(place)
+            seen.add(string)
+        return repeats
 
 
 def _parts(strings: Iterable[str]) -> Iterator[list[str]]:

@@ -6,6 +6,7 @@ An item that is gone keeps its row, as what is gone must stay unavailable. One t
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -214,6 +215,11 @@ class ItemTable:
                 keys=keys,
                 lengths=lengths,
             )
+
+    def has(self, what: Literal["price", "created_ts"]) -> bool:
+        """Return whether any item has a price, or a time of its creation."""
+        with self.lock:
+            return bool((self._created.values > 0).any() if what == "created_ts" else (self._price.values > 0).any())
 
     def ids(self, start: int, end: int) -> list[str]:
         """Return the ids of rows `start` to `end`."""

@@ -3,10 +3,11 @@
 V items of the model, newer ones with the ids from V + 1 on, X vectors that the model lacks, H hidden width.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from math import inf
-from typing import NamedTuple
+from typing import NamedTuple, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +31,8 @@ class Extended(Vocabulary):
     __slots__ = ("_more",)
 
     def __init__(self, base: Vocabulary, more: Sequence[str]) -> None:
-        self.items = (*base.items, *more)
+        whole = isinstance(base.items, tuple)  # else millions, kept as bytes
+        self.items = (*base.items, *more) if whole else _Joined(base.items, tuple(more))
         self._index = base._index
         self._more = {item: len(base) + PAD + 1 + place for place, item in enumerate(more)}
 
@@ -48,6 +50,39 @@ class Extended(Vocabulary):
     def look_up(self, item_ids: Iterable[str], count: int) -> NDArray[np.int32]:
         """Return the ids of `count` shop ids, 0 (`PAD`) for those that are not known."""
         return np.fromiter(map(self.index, item_ids), dtype=np.int32, count=count)
+
+
+class _Joined(Sequence[str]):
+    """Strings that are kept, and some more behind them."""
+
+    __slots__ = ("_base", "_more")
+
+    def __init__(self, base: Sequence[str], more: tuple[str, ...]) -> None:
+        self._base, self._more = base, more
+
+    def __len__(self) -> int:
+        return len(self._base) + len(self._more)
+
+    @overload
+    def __getitem__(self, place: int) -> str: ...
+    @overload
+    def __getitem__(self, place: slice) -> tuple[str, ...]: ...
+    def __getitem__(self, place: int | slice) -> str | tuple[str, ...]:
+        if isinstance(place, slice):
+            return tuple(self[one] for one in range(*place.indices(len(self))))
+        if not -len(self) <= place < len(self):
+            raise IndexError(f"there are {len(self)} strings, and none at {place}")
+        behind = place % len(self) - len(self._base)
+        return self._base[behind + len(self._base)] if behind < 0 else self._more[behind]
+
+    def __iter__(self) -> Iterator[str]:
+        return chain(self._base, self._more)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Joined) and (self._base, self._more) == (other._base, other._more)
+
+    def __hash__(self) -> int:
+        return hash((self._base, self._more))
 
 
 class Fresh(NamedTuple):

@@ -152,6 +152,16 @@ class ListsConfig(msgspec.Struct, frozen=True):
         return frozenset(named)
 
     @property
+    def columns(self) -> frozenset[Literal["price", "created_ts"]]:
+        """What filters ask of items beside attributes."""
+        rules = [one.policy.filter for one in self.placements if one.policy.filter is not None]
+        asked: dict[Literal["price", "created_ts"], bool] = {
+            "price": any((rule.price_from, rule.price_to) != (None, None) for rule in rules),
+            "created_ts": any(rule.newer_than_days is not None for rule in rules),
+        }
+        return frozenset(name for name, wanted in asked.items() if wanted)
+
+    @property
     def k_max(self) -> int:
         """The longest list asked for."""
         return max(one.k for one in self.placements)

@@ -60,7 +60,7 @@ def _of_shown(rule: Rule, newer: int) -> tuple[int, str, str]:
 def _of_cap(view: CatalogueView, attribute: str, most: int, among: NDArray[np.bool_]) -> tuple[int, str, str]:
     counts, without = view.counts(attribute, among)
     total = int(np.count_nonzero(among))
-    each = without + int(np.minimum(counts, most).sum())
+    each = without + int(np.minimum(counts, min(most, total)).sum())  # a cap may be larger than numpy's integers
     largest = int(counts.max(initial=0))
     one = min(largest, most) + total - largest
     values = int(np.count_nonzero(counts))

@@ -151,7 +151,7 @@ class Standing:
                 if (code := view.value_code(attribute, value)) is not None:
                     one[view.holders(attribute, code)] = True
             found &= one
-        with np.errstate(invalid="ignore"):  # an unknown price passes no limit
+        with np.errstate(invalid="ignore", over="ignore"):  # an unknown price passes no limit
             if rule.price_from is not None:
                 found &= view.price >= rule.price_from
             if rule.price_to is not None:

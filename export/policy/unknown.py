@@ -22,20 +22,22 @@ def unknown_pins(config: ListsConfig, vocabulary: Container[str], table: ItemTab
 
 
 def unknown_attributes(config: ListsConfig, table: ItemTable | None) -> list[str]:
-    """Return what lists ask of items, and none of those that are known ever had: attributes, and values that boosts and
-    filters name; nothing before any is known."""
+    """Return what lists ask of items, and none of those that are known ever had: attributes, values that boosts and
+    filters name, prices, times of creation; nothing before any is known."""
     if table is None or not len(table):
         return []
     missing = sorted(name for name in config.attributes if table.values.attribute(name) is None)
     named = sorted(pair for pair in config.values if pair[0] not in missing)
-    return [*missing, *(f"{name} = {text!r}" for name, text in named if table.values.code(name, text) is None)]
+    columns = sorted(column for column in config.columns if not table.has(column))
+    values = (f"{name} = {text!r}" for name, text in named if table.values.code(name, text) is None)
+    return [*missing, *columns, *values]
 
 
 def say_attributes(config: ListsConfig, table: ItemTable | None) -> str:
     """Return a line for people about those; empty where there are none."""
     unknown = unknown_attributes(config, table)
     more = f" and {len(unknown) - _NAMED} more" if len(unknown) > _NAMED else ""
-    return f"the policy asks for attributes that no item has: {', '.join(unknown[:_NAMED])}{more}" if unknown else ""
+    return f"the policy asks for what no item has: {', '.join(unknown[:_NAMED])}{more}" if unknown else ""
 
 
 def say_unknown(config: ListsConfig, vocabulary: Container[str], version: str, table: ItemTable | None) -> list[str]:

@@ -49,7 +49,10 @@ class Similar:
         return self.bundle.version
 
     def cosines(self, asked: NDArray[np.int32]) -> NDArray[np.float32]:
-        """Return the cosines (Q, V + 1) of some catalogue ids (Q,) with all, by catalogue id; 0 in column 0."""
+        """Return the cosines (Q, V + 1) of some catalogue ids (Q,) with all, by catalogue id; 0 in column 0.
+
+        They are in -1..1, which products of rounded vectors are not quite.
+        """
         if len(asked) == 1:  # one row is multiplied by another routine, whose last bits differ: a list would look new
             return self.cosines(np.repeat(asked, 2))[:1]
         queries, items = self._unit(asked - (PAD + 1)), len(self.vocabulary)  # (Q, H)
@@ -61,7 +64,7 @@ class Similar:
                 block = self._unit(np.arange(start, min(start + _BLOCK, items)))
                 found[:, PAD + 1 + start : PAD + 1 + start + len(block)] = queries @ block.T
             found[:, PAD] = 0.0
-        return found
+        return np.clip(found, -1.0, 1.0, out=found)
 
     def _whole(self) -> NDArray[np.float32]:
         if self._held is None:

@@ -60,7 +60,7 @@ def hold_out(raw: RawLog, share: float = SHARES[0]) -> tuple[RawLog, RawLog]:
     order = np.flatnonzero(last >= 0)
     order = order[np.argsort(last[order], kind="stable")]
     if len(order) < 2:
-        raise DataError(f"{len(order)} session can't be split into training and validation")
+        raise DataError(f"too few sessions to hold some out for validation: {len(order)}; it takes 2")
     least = max(1, round(share * len(order)))
     day = int(np.count_nonzero(last[order] // DAY_MS == last[order[-1]] // DAY_MS))
     held = max(day, least) if 2 * day <= len(order) else least

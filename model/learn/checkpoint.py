@@ -104,7 +104,7 @@ def digest(directory: Path) -> str:
             magic, stated = file.read(len(MAGIC)), file.read(_DIGEST + 1)
     except OSError as error:
         raise CheckpointError(f"no checkpoint can be read at {path}: {error}") from error
-    if magic != MAGIC or len(stated) != _DIGEST + 1:
+    if magic != MAGIC or len(stated) != _DIGEST + 1 or not stated.endswith(b"\n"):
         raise CheckpointError(f"{path} is no checkpoint of this format")
     return stated[:_DIGEST].decode("ascii", "replace")
 

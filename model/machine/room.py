@@ -24,9 +24,9 @@ def memory_left() -> int | None:
 
 def disk_left(folder: Path) -> int | None:
     """Return the free bytes where `folder` is or will be; None where it can't be asked."""
-    while not folder.exists() and folder != folder.parent:
-        folder = folder.parent
     try:
+        while not folder.exists() and folder != folder.parent:
+            folder = folder.parent
         return shutil.disk_usage(folder).free
     except OSError:
         return None

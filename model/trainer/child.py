@@ -149,12 +149,13 @@ def _run(task: Task) -> Ended:
     spin_briefly()
     from model.cycle.cycle import CycleRequest, run_cycle
     from model.data.readers import KINDS, POSITIVES
+    from model.errors import DataError
     from model.presets import preset
     from model.reports.progress import Progress
     from model.trainer.cycle_run import CycleRun
     from model.trainer.files import open_files
     from model.trainer.store import ClickStore
-    from model.trainer.window import read_window
+    from model.trainer.window import read_window, said_of_window
 
     config, cycle = task.config, task.cycle
 
@@ -168,6 +169,8 @@ def _run(task: Task) -> Ended:
         chosen = replace(chosen, codes=config.codes, tower=None)
     kinds = frozenset(KINDS) if chosen.feedback else POSITIVES
     raw = read_window(store, cycle.parts, window_ms=config.window_ms, gap_ms=config.gap_ms, kinds=kinds)
+    within = said_of_window(raw.clicks, store.newest.total, config.window_ms)
+    _tell({"say": {"stage": "read", "message": within}})
     work = Path(config.work)
     parent = work / cycle.parent if cycle.parent and (work / cycle.parent).is_dir() else None
     request = CycleRequest(
@@ -192,7 +195,10 @@ def _run(task: Task) -> Ended:
     )
     run = CycleRun(config, request, on_progress)
     with run.ending():
-        result = run_cycle(request, run.on_progress)
+        try:
+            result = run_cycle(request, run.on_progress)
+        except DataError as error:
+            raise DataError(f"{error} ({within})") from error
     tracked = run.ended(result)
     return Ended(
         version=result.version,

@@ -13,10 +13,11 @@ import pyarrow as pa
 
 from model.data.readers import POSITIVES, RawLog, ReadOptions, read_log
 from model.data.readers.columns.kinds import KINDS
+from model.data.split import DAY_MS
 from model.errors import DataError
 from model.trainer.store import SCHEMA, ClickStore
 
-__all__ = ["digest_of", "import_log", "read_window"]
+__all__ = ["digest_of", "import_log", "read_window", "said_of_window"]
 
 _SLICE = 500_000  # clicks of one part of an import
 
@@ -38,6 +39,14 @@ def read_window(
     last = np.zeros(len(raw.session_ids), np.int64)  # (S,) ms since the epoch
     np.maximum.at(last, raw.sessions, raw.ts)
     return raw.select(last[raw.sessions] >= int(raw.ts.max()) - window_ms)
+
+
+def said_of_window(clicks: int, stored: int, window_ms: int) -> str:
+    """Return what is learned from, for people: `clicks` of those that were ever stored."""
+    return (
+        f"learned from: {clicks:,} of {stored:,} clicks ever stored, those of sessions that end in the "
+        f"{window_ms / DAY_MS:g} days up to the newest click; --window makes that longer"
+    )
 
 
 def import_log(store: ClickStore, path: Path, options: ReadOptions, say: Callable[[str], None]) -> int:

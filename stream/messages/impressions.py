@@ -7,7 +7,8 @@ them:
 
     missing_items      items is there
     wrong_type_items   it is a list
-    too_many_items     of at most 500 items, and at least one
+    no_items           of at least one item
+    too_many_items     and at most 500
 """
 
 from typing import Annotated, Any
@@ -43,8 +44,10 @@ def decode_impression(value: bytes | None, key: bytes | None, record_ts_ms: int)
         raise BadClick("missing_items", "the message has no items")
     if not isinstance(items, list):
         raise BadClick("wrong_type_items", f"items is a {type(items).__name__}, not a list")
-    if not 0 < len(items) <= MAX_ITEMS:
-        raise BadClick("too_many_items", f"{len(items)} items; at least 1 and at most {MAX_ITEMS}")
+    if not items:
+        raise BadClick("no_items", "nothing was shown: leave the message out")
+    if len(items) > MAX_ITEMS:
+        raise BadClick("too_many_items", f"{len(items)} items, at most {MAX_ITEMS}")
     others = {name: found[name] for name in ("session_id", "ts") if name in found}
     clicks = [decode_click(encode({**others, "item_id": item}), key, record_ts_ms) for item in items]
     return Impression(clicks[0].session_id, tuple(click.item_id for click in clicks), clicks[0].ts)

@@ -10,7 +10,7 @@ after `refresh_s`, and never more than half of the time. What is wrong is raised
     registry           the registry can't be asked
     not_published      brokers or Redis did not take lists: they are tried again
     lists_file         the policy's file can't be used: what was in force stays
-    policy_attributes  the policy asks for attributes that no item has
+    policy_attributes  the policy asks for what no item has
 """
 
 import logging
@@ -99,7 +99,9 @@ class SimilarService:
             try:
                 self.look()
                 wait, pause = _LOOK_S, _BACKOFF_S[0]
-            except (NextclickError, OSError, KafkaException) as error:
+            except Exception as error:  # none may end what keeps lists current
+                expected = isinstance(error, NextclickError | OSError | KafkaException)
+                log.warning("similar items could not be published: %s", error, exc_info=None if expected else error)
                 self._failures += 1
                 self.metrics.failures.inc()
                 self._problems.raise_(

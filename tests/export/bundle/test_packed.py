@@ -113,3 +113,28 @@ def test_large_vocabulary_refuses_what_a_small_one_does(wrong: object) -> None:
 def test_empty_bytes_are_no_string() -> None:
     assert PackedStrings([])._text == b""
     assert np.asarray(PackedStrings(["a", "bc"])._ends).tolist() == [0, 1, 3]
+
+
+def test_one_string_many_times_is_told_as_soon_as_any() -> None:
+    """Each would look for its slot behind all those before it: the time of a hostile file."""
+    index = PackedIndex(PackedStrings(["a"] * 100_000 + ["b"]), 1)
+    assert index.repeated == 99_999
+    assert (index["a"], index["b"]) == (1, 100_001)
+
+
+def test_items_behind_a_large_vocabulary_leave_it_as_it_is_kept() -> None:
+    one = Vocabulary(many())
+    more = Extended(one, ["new", "newer"])
+    whole = [*many(), "new", "newer"]
+    assert not isinstance(more.items, tuple)
+    assert list(more.items) == whole
+    assert [more.items[place] for place in (0, 19, 20, 21, -1, -22)] == [
+        whole[place] for place in (0, 19, 20, 21, -1, -22)
+    ]
+    assert more.items[18:21] == tuple(whole[18:21])
+    assert more == Extended(one, ["new", "newer"])
+    assert more != Extended(one, ["new"])
+    assert hash(more) == hash(Extended(one, ["new", "newer"]))
+    for beyond in (22, -23):
+        with pytest.raises(IndexError, match="there are 22 strings"):
+            more.items[beyond]

@@ -85,6 +85,12 @@ def test_a_policy_that_no_list_can_meet_is_said_and_costs_no_deeper_ranking(
     assert maker.counts.short == 2 * len(WHOSE)
 
 
+def test_a_cap_beyond_any_number_of_items_is_none(many: Watched, branded: ItemTable) -> None:
+    maker, found = made_by(many, branded, Policy(at_most={"brand": 10**19}))
+    assert found == [20] * 4
+    assert not maker.shortages
+
+
 def test_a_cap_that_few_items_are_left_for_asks_for_those(
     many: Watched, branded: ItemTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,5 +1,8 @@
 """Tests of export/policy/similar.py: exact against comparing with everything and then filtering, by any policy."""
 
+import dataclasses
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -13,7 +16,7 @@ from export.items.view import CatalogueView
 from export.policy import similar as module
 from export.policy.config import Filter, Pin, Placement, Policy
 from export.policy.similar import SimilarLists, of_sessions
-from export.ranking.similar import Similar
+from export.ranking.similar import Similar, write_vectors
 from tests.export.policy.brute_force import NOW, described, filtered, names, policies, table_of
 from tests.export.ranking.test_similar import with_vectors
 
@@ -143,3 +146,19 @@ def test_items_whose_lists_hold_some_are_known(similar: Similar) -> None:
     wanted[[0, 3, 5]] = True
     holders = [similar.vocabulary.items[item - 1] for item in made.holding(wanted).tolist()]
     assert holders == [name for name, one in found.items() if {"item-3", "item-5"} & set(dict(one))]
+
+
+@pytest.mark.parametrize("boost", [10.0, 1e4, 1e6])
+def test_boosts_leave_scores_cosines_and_lower_nothing(plain: Bundle, tmp_path: Path, boost: float) -> None:
+    """Cosines of rounded vectors that point in one direction, or in opposite ones, are not quite 1 and -1."""
+    half = np.random.default_rng(0).normal(size=(ITEMS // 2, 6))
+    write_vectors(tmp_path / "vectors.npy", np.concatenate([half, -half]))
+    found = Similar(dataclasses.replace(plain, vectors_path=tmp_path / "vectors.npy"))
+    names = found.vocabulary.items
+    table = table_of([Item(name, boost=boost) for name in names[ITEMS // 2 :]])
+    placement = Placement(name="", k=ITEMS - 1, policy=Policy())
+    before, after = (dict(lists_of(found, one, placement).all()) for one in (None, table))
+    for name, listed in after.items():
+        assert all(-1.0 <= score <= 1.0 for _, score in listed)
+        was = dict(before[name])
+        assert all(score >= was[item] - 1e-3 for item, score in listed)

@@ -8,7 +8,9 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 
 from export.bundle.bundle import load_bundle
@@ -98,6 +100,26 @@ def test_child_that_fails_says_why(tmp_path: Path) -> None:
     ended = outcome(Child(task(tmp_path, parts=[]), say=lambda *_: None, may_publish=lambda: True, nice=0))
     assert (ended.kind, ended.code) == ("DataError", 2)
     assert "no clicks yet" in ended.error
+
+
+def test_child_whose_clicks_are_older_than_the_window_says_how_many_and_what_helps(tmp_path: Path) -> None:
+    """As a log of last year beside the first clicks of today."""
+    asked = task(tmp_path)
+    store = ClickStore(open_files(str(tmp_path / "store")))
+    newest: dict[str, list[Any]] = {
+        "session_id": ["new"],
+        "item_id": ["i1"],
+        "timestamp": [1_800_000_000_000],
+        "type": ["click"],
+    }
+    store.append(newest)
+    cycle = msgspec.structs.replace(asked.cycle, parts=store.names(window_ms=asked.config.window_ms))
+    ended = outcome(
+        Child(msgspec.structs.replace(asked, cycle=cycle), say=lambda *_: None, may_publish=lambda: True, nice=0)
+    )
+    assert ended.kind == "DataError"
+    assert f"learned from: 1 of {store.newest.total:,} clicks ever stored" in ended.error
+    assert "--window" in ended.error
 
 
 def test_child_that_is_killed_is_told(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ def test_an_impression_is_read_and_ids_are_those_of_clicks() -> None:
     [
         ({"session_id": "s", "ts": NOW}, "missing_items"),
         ({**GOOD, "items": "a"}, "wrong_type_items"),
-        ({**GOOD, "items": []}, "too_many_items"),
+        ({**GOOD, "items": []}, "no_items"),
         ({**GOOD, "items": ["a"] * (MAX_ITEMS + 1)}, "too_many_items"),
         ({**GOOD, "items": ["a", None]}, "wrong_type_item_id"),
         ({**GOOD, "items": ["a", " "]}, "empty_item_id"),

@@ -256,7 +256,7 @@ def test_a_tower_that_can_not_be_run_holds_up_neither_its_model_nor_the_others(
 def test_what_a_policy_asks_for_and_nothing_has_is_named(ranker: Ranker) -> None:
     config = parse_lists(
         b"""at_most = {brnad = 2}
-filter = {same = "kind", where = {colour = ["red"], brand = ["a", "b"]}}
+filter = {same = "kind", where = {colour = ["red"], brand = ["a", "b"]}, newer_than_days = 3.0, price_to = 5.0}
 boost = [{attribute = "kind", value = "c", factor = 2.0}]""",
         5,
     )
@@ -265,6 +265,6 @@ boost = [{attribute = "kind", value = "c", factor = 2.0}]""",
     lists.prepare(ranker)
     assert lists.say_attributes() == ""  # nothing is known of any item yet
     table.put(Item("new", attributes={"brand": ("a",), "kind": ("b",)}))
-    assert lists.say_attributes() == (
-        "the policy asks for attributes that no item has: brnad, colour, brand = 'b' and 1 more"
-    )
+    assert lists.say_attributes() == ("the policy asks for what no item has: brnad, colour, created_ts and 3 more")
+    table.put(Item("newer", attributes={"brnad": ("a",), "colour": ("red",)}, price=0.5, created_ts=1))
+    assert lists.say_attributes() == "the policy asks for what no item has: brand = 'b', kind = 'c'"

@@ -39,6 +39,7 @@ class Recorded(SimilarPublisher):
         self.held: dict[str, SimilarList] = {}
         self.turns: list[tuple[str, int | None]] = []  # model, and how many lists; None: all
         self.fails = 0
+        self.error: Exception = PublishFailed("no")
         self.then: Callable[[], object] = lambda: None  # called once, after something was published
         self._published, self._redis_has_all = None, True
 
@@ -46,7 +47,7 @@ class Recorded(SimilarPublisher):
         self._published = None
         if self.fails:
             self.fails -= 1
-            raise PublishFailed("no")
+            raise self.error
         made = dict(lists.all() if only is None else lists.some(only))
         sent = sum(self.held.get(name) != found for name, found in made.items())
         self.held |= made
@@ -202,7 +203,7 @@ def test_policy_is_followed_and_a_file_that_can_not_be_used_changes_nothing(
     assert "does not know 1 of the 1 blocked items, such as 'x'" in caplog.text
     table.put(Item("item-1", attributes={"colour": ("red",)}))
     service.look()
-    assert "attributes that no item has: brand" in str(service.health().reasons)
+    assert "what no item has: brand" in str(service.health().reasons)
     assert service.health().placement == "page"
 
 
@@ -239,3 +240,17 @@ def test_health_and_metrics_are_served(registry: Registry) -> None:
 def test_seconds_below_zero_between_turns_are_refused(registry: Registry) -> None:
     with pytest.raises(ConfigError, match="--refresh-s must be 0 seconds or more, not -1"):
         SimilarService(Recorded(), registry, "default", ItemTable(), refresh_s=-1.0)
+
+
+def test_what_nobody_thought_of_is_told_and_ends_nothing(
+    registry: Registry, eventually: Eventually, caplog: pytest.LogCaptureFixture
+) -> None:
+    publisher = Recorded()
+    publisher.fails, publisher.error = 3, ZeroDivisionError("by none")
+    service = SimilarService(publisher, registry, "default", ItemTable(), refresh_s=0.05)
+    registry.promote("1")
+    with running(service):
+        eventually(lambda: "by none" in str(service.health().reasons) or bool(publisher.turns), "that it is told")
+        eventually(lambda: publisher.turns == [("1", None)], "the next try")
+    assert "Traceback" in caplog.text
+    assert service.health().failures == 3
