@@ -42,6 +42,9 @@ def recommend(
     policy: Annotated[
         Path | None, option(metavar="FILE", help="Lists by this TOML file, as the worker's --policy.")
     ] = None,
+    placement: Annotated[
+        str | None, option(metavar="NAME", help="One list of the policy [all]; its k, or else --k, says how long.")
+    ] = None,
     catalogue: Annotated[
         Path | None, option(metavar="PATH", help="Files of what is known of the items, as the topic items has it.")
     ] = None,
@@ -52,12 +55,15 @@ def recommend(
     from export.bundle.bundle import load_bundle
     from export.policy.config import ListsConfig, read_lists
     from export.policy.maker import ListMaker
+    from export.policy.one_list import OneList
     from export.policy.shopper import Shopper
     from export.ranking.ranker import Ranker, RankerConfig
     from export.registry.registry import local_bundle
 
     session, disliked = _session(items, item, items_file), [given_id(one, "--dislike") for one in dislike or []]
     config = ListsConfig.single(k) if policy is None else read_lists(policy, k)
+    if placement is not None:
+        config = OneList(file=policy, placement=placement, k=k).read()
     ranker = Ranker(load_bundle(local_bundle(bundle)), RankerConfig(warm_up=False))
     if policy is None or "k" not in ranker.takes:  # what a policy asks for is ranked as deep as needed, as in a worker
         ranker.check_k(config.k_max)
@@ -83,14 +89,18 @@ def recommend(
 
 
 def _say_unknown(config: "ListsConfig", maker: "ListMaker", items: list[str]) -> None:
-    from export.policy.unknown import say_unknown
+    from export.policy.unknown import say_attributes, say_unknown
 
     unknown = [one for one in dict.fromkeys(items) if one not in maker.vocabulary]
     if unknown:
         named = ", ".join(map(repr, unknown[:_NAMED]))
         say(f"model {maker.version} does not know {len(unknown)} of the session's items, such as {named}")
-    for line in say_unknown(config, maker.vocabulary, maker.version, maker.table):
-        say(line)
+    for line in (
+        *say_unknown(config, maker.vocabulary, maker.version, maker.table),
+        say_attributes(config, maker.table),
+    ):
+        if line:
+            say(line)
 
 
 def _informed(ranker: "Ranker", config: "ListsConfig", path: Path) -> "ListMaker":

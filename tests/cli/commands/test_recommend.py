@@ -95,6 +95,20 @@ def test_policy_dislikes_and_what_is_known_of_items_make_the_lists(odd_bundle: s
     home, same = lists
     assert (home["placement"], len(home["items"])) == ("home", 4)
     assert {int(one["item_id"].split("-")[1]) % 2 for one in same["items"]} == {1}
+    arguments = ("--bundle", odd_bundle, "--item", "item-9", "--policy", str(policy), "--catalogue", str(items))
+    assert recommended(*arguments, "--placement", "same")["lists"] == [same]
+    policy.write_text("filter = {newer_than_days = 3.0}\n")
+    told = CliRunner().invoke(app, ["recommend", *arguments])
+    assert "the policy asks for what no item has: created_ts" in told.output
+
+
+def test_placement_without_a_policy_or_of_another_name_is_refused(odd_bundle: str, tmp_path: Path) -> None:
+    (tmp_path / "lists.toml").write_text("[placements.home]\n")
+    for policy, said in (([], "by --policy"), (["--policy", str(tmp_path / "lists.toml")], "no placement 'cart'")):
+        arguments = ["recommend", "--bundle", odd_bundle, "--item", "item-9", *policy, "--placement", "cart"]
+        found = CliRunner().invoke(app, arguments)
+        assert isinstance(found.exception, ConfigError)
+        assert said in str(found.exception)
 
 
 def test_a_policy_that_reads_items_without_them_is_said_and_its_list_may_be_long(
