@@ -1,16 +1,16 @@
-"""Tests of bench/scan.py."""
+"""Tests of bench/lists/scan.py."""
 
 import sys
 from typing import Any
 
 import pytest
 
-from bench import scan
+from bench.lists import scan
 from export.scan.scan import CodeScan
 
 
 def args_of(monkeypatch: pytest.MonkeyPatch, *options: str) -> Any:
-    monkeypatch.setattr(sys, "argv", ["bench.scan", *options])
+    monkeypatch.setattr(sys, "argv", ["bench.lists.scan", *options])
     return scan.parse()
 
 

@@ -1,6 +1,6 @@
 """Lists from item codes: what one takes, against the product with a dense table and against other ways, one process.
 
-python -m bench.scan [--items N ...] [--form 8x8 16x4 ...] [--codes random svd] [--batch B ...] [--threads T ...]
+python -m bench.lists.scan [--items N ...] [--form 8x8 16x4 ...] [--codes random svd] [--batch B ...] [--threads T ...]
                      [--every-way] [--peers] [--check QUERIES] [--seconds S] [--seed S] [--json]
 
 A form is splits x bits. `random`: random codes and books. `svd`: codes as a training makes them, of simulated sessions

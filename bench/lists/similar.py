@@ -1,6 +1,6 @@
 """What the similar items of a whole catalogue take, by policy, in one process; and what an item switched off takes.
 
-python -m bench.similar [--items V] [--k K] [--hidden H] [--broker] [--json]
+python -m bench.lists.similar [--items V] [--k K] [--hidden H] [--broker] [--json]
 
 Each item has one of 500 categories, near whose others it lies, and one of 200 brands; a tenth of all is unavailable, a
 hundredth boosted. `turn_s`: the lists of all items; `cpu_s`: of the processor. `off_s`: an item is switched off in the
@@ -23,9 +23,9 @@ import numpy as np
 from rich.console import Console
 
 from bench.harness.similar_service import served
+from bench.lists.policies import CATEGORIES, items_of, shown
 from bench.measure.bundles import publish_random
 from bench.measure.cluster import broker
-from bench.policies import CATEGORIES, items_of, shown
 from export.bundle.bundle import load_bundle
 from export.items.item import Item
 from export.items.table import ItemTable

@@ -1,7 +1,7 @@
 """What a policy costs: lists a second of the list maker by policy, beside the bare ranker, in one process.
 
-python -m bench.policies [--items V] [--batch B ...] [--only NAME ...] [--embedded X ...] [--seconds S] [--preset NAME]
-                         [--threads N] [--json]
+python -m bench.lists.policies [--items V] [--batch B ...] [--only NAME ...] [--embedded X ...] [--seconds S]
+                               [--preset NAME] [--threads N] [--json]
 
 Each item has one of 500 categories and one of 200 brands, and all are of one shop; a tenth of all is unavailable, a
 hundredth boosted. Every row is measured in turns with the bare ranker, and `ratio` is its time beside it. With

@@ -1,0 +1,1 @@
+"""What making lists costs, measured: by policy, of similar items, from codes."""
