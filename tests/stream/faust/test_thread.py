@@ -1,12 +1,15 @@
-"""The consumer's thread, where it ends later than the worker."""
+"""The consumer's thread: how it ends, also later than the worker, and what it says of errors."""
 
 import asyncio
 import threading
+from typing import Any
 
 import pytest
+from aiokafka.errors import KafkaConnectionError
 from mode.threads import QueueServiceThread
 
-from stream.faust.thread import LeanThread, Outlived
+from stream.faust.thread import LeanThread, Outlived, note_kafka_errors
+from tests.stream.faust.fakes import FakeIntake, FakeThread, with_consumer
 
 
 @pytest.fixture
@@ -68,3 +71,38 @@ def test_thread_fails_while_the_worker_lives_is_told(unhandled: list[BaseExcepti
 
     asyncio.run(work())
     assert [str(error) for error in unhandled] == ["broken"]
+
+
+class FakeAIOKafka:
+    """A consumer of aiokafka that is stopped while a fetch waits to be tried again."""
+
+    def __init__(self) -> None:
+        self._client = self
+        self.closed = False
+
+    async def stop(self) -> None:
+        raise asyncio.CancelledError
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+def test_thread_stopped_while_a_fetch_waits_to_be_tried_again_ends_orderly() -> None:
+    async def check(consumer: Any, _thread: FakeThread, intake: FakeIntake) -> None:
+        thread, client = consumer._new_consumer_thread(), FakeAIOKafka()
+        thread._consumer = client
+        await thread.on_thread_stop()
+        assert client.closed
+
+    with_consumer(check)
+
+
+@pytest.mark.parametrize("error", [KafkaConnectionError("away"), ValueError("ours")])
+def test_errors_of_requests_that_nobody_waits_for_are_quiet_only_if_they_are_kafkas(
+    error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    loop = asyncio.new_event_loop()
+    with caplog.at_level("INFO"):
+        note_kafka_errors(loop, {"message": "Task exception was never retrieved", "exception": error})
+    loop.close()
+    assert [record.exc_info is None for record in caplog.records] == [isinstance(error, KafkaConnectionError)]
