@@ -123,3 +123,13 @@ class Bench:
             return await asyncio.wait_for(receipt, 10)
         except PublishFailed as error:
             return type(error)
+
+
+def scenario(run: Any) -> None:
+    async def guarded() -> None:
+        bench = Bench()
+        await bench.publisher.take_over([CLICKS])
+        await asyncio.wait_for(run(bench), 30)
+        assert bench.publisher.close(5) == 0
+
+    asyncio.run(guarded())
