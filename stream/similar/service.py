@@ -100,8 +100,8 @@ class SimilarService:
                 self.look()
                 wait, pause = _LOOK_S, _BACKOFF_S[0]
             except Exception as error:  # none may end what keeps lists current
-                expected = isinstance(error, NextclickError | OSError | KafkaException)
-                log.warning("similar items could not be published: %s", error, exc_info=None if expected else error)
+                if not isinstance(error, NextclickError | OSError | KafkaException):
+                    log.error("making lists failed", exc_info=error)
                 self._failures += 1
                 self.metrics.failures.inc()
                 self._problems.raise_(
