@@ -22,7 +22,7 @@ from export.providers import Provider
 from export.ranking.ranker import Ranker, RankerConfig
 from export.registry.registry import Registry
 from model.bundling import export_bundle, with_figures, with_manifest
-from model.config import Preset
+from model.config import Preset, TowerConfig
 from model.cycle.config import RefitConfig
 from model.cycle.lineage import code_version, commit
 from model.cycle.refit import guarded, refit
@@ -282,8 +282,8 @@ def _read_parts(request: TrainRequest, on_progress: OnProgress) -> tuple[Session
 
 
 def _read_items(request: TrainRequest, on_progress: OnProgress) -> KnownItems | None:
-    """Return what `request.items` holds; None where it is not given, or where the preset has no tower."""
-    tower = request.preset.tower
+    """Return what `request.items` holds; None where it is not given, or the preset has neither tower nor codes."""
+    tower = request.preset.tower or (None if request.preset.codes is None else TowerConfig())
     return None if request.items is None or tower is None else read_known_items(request.items, tower, on_progress)
 
 

@@ -29,7 +29,7 @@ from export.graph.choice import Scoring
 from export.ranking.ranker import Ranker, RankerConfig
 from export.registry.registry import DEFAULT_VARIANT, Registry
 from model.bundling import export_bundle, with_manifest
-from model.config import Preset
+from model.config import Preset, TowerConfig
 from model.cycle.config import FreshConfig, GateConfig, Mode, RefitConfig
 from model.cycle.fresh import fresh_log, fresh_parts, fresh_preset
 from model.cycle.gate import GateReport, pass_gate
@@ -153,7 +153,9 @@ class Cycle:
         )
 
     def _read_items(self) -> KnownItems | None:
-        path, tower = self._request.items, self._request.preset.tower
+        path, tower = self._request.items, self._preset.tower
+        if self._preset.codes is not None:  # items without a click are coded by their attributes
+            tower = TowerConfig()
         return None if path is None or tower is None else read_known_items(path, tower, self._on_progress)
 
     def _chosen(self, log: SessionLog) -> SessionLog:
