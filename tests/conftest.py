@@ -6,6 +6,7 @@ its own there; a test that stops or empties a broker gets one that only its own 
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import shutil
@@ -31,6 +32,9 @@ settings.register_profile("patient", deadline=None, suppress_health_check=[Healt
 # What `make test-fast` takes: a quarter of the examples. What needs more than others is written as a multiple of them
 settings.register_profile("quick", settings.get_profile("patient"), max_examples=25)
 settings.load_profile("patient")
+
+# Modules and tests, a million objects, are never garbage: they are not looked at while they are made, nor afterwards
+gc.disable()
 
 _FOLDER = "NEXTCLICK_TEST_RUN"  # variable of the folder where the processes of a run meet
 _host = pytest.StashKey[BrokerHost]()
@@ -62,6 +66,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         group.sort(key=lambda item: (_allowed_s(item), _is_tested_together(item.path)), reverse=True)
         turns |= {item: place / len(group) for place, item in enumerate(group)}
     items.sort(key=lambda item: turns.get(item, 1.0))
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 def _allowed_s(item: pytest.Item) -> float:
