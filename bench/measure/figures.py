@@ -13,6 +13,8 @@ from bench.measure.latency import Latency
 from bench.measure.throughput import Throughput
 
 SWAP_RATE = 1_000.0  # clicks a second of the latency that is promised
+_BARE = "bare_loop"
+Kind = tuple[str, float, bool]  # of loops: system, clicks a second, whether the model was swapped
 Runs = Mapping[str, Sequence[Throughput]]
 _OURS = "nextclick"
 _RATIOS = {
@@ -35,14 +37,7 @@ def summary(runs: Runs, latencies: Sequence[Latency]) -> dict[str, Any]:
                 out |= ratios(key, ours, runs[other])
     if "no_ranking" in runs:
         out["no_ranking_clicks_per_s"] = round(_median(runs["no_ranking"], lambda run: run.clicks_per_s))
-    for latency in latencies:
-        if latency.system != _OURS:
-            out[f"{latency.system}_p50_ms"] = round(latency.p50_ms, 2)
-            out[f"{latency.system}_p99_ms"] = round(latency.p99_ms, 2)
-        elif latency.swap_p99_ms is not None:
-            out["swap_p99_ms"] = round(latency.swap_p99_ms, 2)
-        elif latency.rate == SWAP_RATE or "p99_ms" not in out:
-            out |= {"rate": latency.rate, "p50_ms": round(latency.p50_ms, 2), "p99_ms": round(latency.p99_ms, 2)}
+    out |= latency_summary(latencies)
     out["systems"] = {name: system_row(of) for name, of in runs.items()}
     out["latency"] = [
         {
@@ -53,6 +48,63 @@ def summary(runs: Runs, latencies: Sequence[Latency]) -> dict[str, Any]:
         for one in latencies
     ]
     return out
+
+
+def latency_summary(latencies: Sequence[Latency]) -> dict[str, Any]:
+    """Medians over the loops of a kind, in ms, at the rate of the promise or the first one; and as multiples of the
+    bare loop's at the same rate."""
+    out: dict[str, Any] = {}
+    for (system, rate, swapped), loops in _by_kind(latencies).items():
+        prefix = "swap_" if swapped else "" if system == _OURS else f"{system}_"
+        if (rate != SWAP_RATE and "p99_ms" in out) or (rate != SWAP_RATE and system != _OURS):
+            continue
+        out |= {"rate": rate} if system == _OURS else {}
+        figures = {f"{prefix}{key}": round(value, 2) for key, value in _percentiles(loops).items()}
+        if swapped:
+            around = [one.swap_p99_ms for one in loops if one.swap_p99_ms is not None]
+            figures = {"loop_with_swap_p50_ms": figures["swap_p50_ms"], "loop_with_swap_p99_ms": figures["swap_p99_ms"]}
+            figures["swap_p99_ms"] = round(median(around), 2)
+        out |= figures
+    out["of_bare_loop_latency"] = [
+        {"system": system, "rate": rate, "swap": swapped, **found}
+        for (system, rate, swapped), found in latency_ratios(latencies).items()
+    ]
+    for (system, rate, swapped), found in latency_ratios(latencies).items():
+        if rate == SWAP_RATE:
+            prefix = "swap_" if swapped else "" if system == _OURS else f"{system}_"
+            out |= {f"{prefix}{key}": value for key, value in found.items()}
+    return out
+
+
+def latency_ratios(latencies: Sequence[Latency]) -> dict[Kind, dict[str, float]]:
+    """p50 and p99 of each kind of loop as multiples of the bare loop's at that rate, of medians over the loops; around
+    a swap its p99 as well. Empty without loops of the bare loop."""
+    kinds = _by_kind(latencies)
+    out: dict[Kind, dict[str, float]] = {}
+    for (system, rate, swapped), loops in kinds.items():
+        bare = kinds.get((_BARE, rate, False))
+        if bare is None or system == _BARE:
+            continue
+        theirs = _percentiles(bare)
+        out[system, rate, swapped] = {
+            f"{key.removesuffix('_ms')}_of_bare_loop": round(value / theirs[key], 3)
+            for key, value in _percentiles(loops).items()
+        }
+        if swapped:
+            around = median(one.swap_p99_ms for one in loops if one.swap_p99_ms is not None)
+            out[system, rate, swapped]["around_p99_of_bare_loop"] = round(around / theirs["p99_ms"], 3)
+    return out
+
+
+def _by_kind(latencies: Sequence[Latency]) -> dict[Kind, list[Latency]]:
+    kinds: dict[Kind, list[Latency]] = {}
+    for one in latencies:
+        kinds.setdefault((one.system, one.rate, one.swap_p99_ms is not None), []).append(one)
+    return kinds
+
+
+def _percentiles(loops: Sequence[Latency]) -> dict[str, float]:
+    return {"p50_ms": median(one.p50_ms for one in loops), "p99_ms": median(one.p99_ms for one in loops)}
 
 
 def ratios(key: str, ours: Sequence[Throughput], other: Sequence[Throughput]) -> dict[str, float]:
@@ -88,17 +140,42 @@ def systems_table(runs: Runs) -> Table:
 
 
 def latency_table(latencies: Sequence[Latency]) -> Table:
-    """The open loops, for people."""
-    shown = Table(title="open loop, ms from due to list")
-    for column in ("system", "clicks/s", "p50", "p95", "p99", "around the swap, p99", "cores of load and subscriber"):
+    """The open loops, medians over those of a kind, for people."""
+    shown = Table(title="open loop, ms from due to list (times the bare loop's)")
+    columns = ("system", "clicks/s", "p50", "p95", "p99", "around the swap, p99", "cores: system, load, subscriber")
+    for column in columns:
         shown.add_column(column, justify="right")
-    for one in latencies:
-        swap = "" if one.swap_p99_ms is None else f"{one.swap_p99_ms:.1f}"
-        cores = f"{one.load_cpu:.2f} {one.subscriber_cpu:.2f}"
-        shown.add_row(
-            one.system, f"{one.rate:,.0f}", f"{one.p50_ms:.1f}", f"{one.p95_ms:.1f}", f"{one.p99_ms:.1f}", swap, cores
-        )
+    of_bare = latency_ratios(latencies)
+    for (system, rate, swapped), loops in _by_kind(latencies).items():
+        ratio = of_bare.get((system, rate, swapped), {})
+        figures = _percentiles(loops)
+        p50, p99 = (_beside(figures[f"{key}_ms"], ratio.get(f"{key}_of_bare_loop")) for key in ("p50", "p99"))
+        around = [one.swap_p99_ms for one in loops if one.swap_p99_ms is not None]
+        swap = _beside(median(around), ratio.get("around_p99_of_bare_loop")) if around else ""
+        p95 = f"{median(one.p95_ms for one in loops):.1f}"
+        cores = (median(getattr(one, name) for one in loops) for name in ("system_cpu", "load_cpu", "subscriber_cpu"))
+        shown.add_row(system, f"{rate:,.0f}", p50, p95, p99, swap, " ".join(f"{used:.2f}" for used in cores))
     return shown
+
+
+def spans_tables(latencies: Sequence[Latency]) -> list[Table]:
+    """Where the time of the clicks goes: a table a kind of loop, its first loop."""
+    tables = []
+    for (system, rate, swapped), (first, *_) in _by_kind(latencies).items():
+        if first.spans is None:
+            continue
+        shown = Table(title=f"{system} at {rate:,.0f} clicks/s{', with a swap' if swapped else ''}: mean ms")
+        groups = first.spans
+        for column in ("span", *groups):
+            shown.add_column(column, justify="left" if column == "span" else "right")
+        for span in dict.fromkeys(name for of in groups.values() for name in of):
+            shown.add_row(span, *(f"{of[span]:.1f}" for of in groups.values()))
+        tables.append(shown)
+    return tables
+
+
+def _beside(value: float, ratio: float | None) -> str:
+    return f"{value:.1f}" if ratio is None else f"{value:.1f} ({ratio:.2f})"
 
 
 def _median(runs: Sequence[Throughput], figure: Callable[[Throughput], float]) -> float:
