@@ -51,48 +51,37 @@ def summary(runs: Runs, latencies: Sequence[Latency]) -> dict[str, Any]:
 
 
 def latency_summary(latencies: Sequence[Latency]) -> dict[str, Any]:
-    """Medians over the loops of a kind, in ms, at the rate of the promise or the first one; and as multiples of the
-    bare loop's at the same rate."""
-    out: dict[str, Any] = {}
-    for (system, rate, swapped), loops in _by_kind(latencies).items():
-        prefix = "swap_" if swapped else "" if system == _OURS else f"{system}_"
-        if (rate != SWAP_RATE and "p99_ms" in out) or (rate != SWAP_RATE and system != _OURS):
-            continue
-        out |= {"rate": rate} if system == _OURS else {}
-        figures = {f"{prefix}{key}": round(value, 2) for key, value in _percentiles(loops).items()}
-        if swapped:
-            around = [one.swap_p99_ms for one in loops if one.swap_p99_ms is not None]
-            figures = {"loop_with_swap_p50_ms": figures["swap_p50_ms"], "loop_with_swap_p99_ms": figures["swap_p99_ms"]}
-            figures["swap_p99_ms"] = round(median(around), 2)
-        out |= figures
+    """Medians over the loops of a kind, in ms and as multiples of the bare loop's, at the rate of the promise or, where
+    that was not measured, the first one; and the multiples at every rate."""
+    kinds, of_bare = _by_kind(latencies), latency_ratios(latencies)
+    rates = [rate for system, rate, _ in kinds if system == _OURS]
+    told = SWAP_RATE if SWAP_RATE in rates or not rates else rates[0]
+    out: dict[str, Any] = {"rate": told} if rates else {}
+    for kind, loops in kinds.items():
+        system, rate, swapped = kind
+        prefix = "swap_loop_" if swapped else "" if system == _OURS else f"{system}_"
+        if rate == told:
+            figures = {key: round(value, 2) for key, value in _percentiles(loops).items()} | of_bare.get(kind, {})
+            out |= {f"{prefix}{key}".removeprefix("swap_loop_around_"): value for key, value in figures.items()}
     out["of_bare_loop_latency"] = [
-        {"system": system, "rate": rate, "swap": swapped, **found}
-        for (system, rate, swapped), found in latency_ratios(latencies).items()
+        {"system": system, "rate": rate, "swap": swapped, **found} for (system, rate, swapped), found in of_bare.items()
     ]
-    for (system, rate, swapped), found in latency_ratios(latencies).items():
-        if rate == SWAP_RATE:
-            prefix = "swap_" if swapped else "" if system == _OURS else f"{system}_"
-            out |= {f"{prefix}{key}": value for key, value in found.items()}
     return out
 
 
 def latency_ratios(latencies: Sequence[Latency]) -> dict[Kind, dict[str, float]]:
-    """p50 and p99 of each kind of loop as multiples of the bare loop's at that rate, of medians over the loops; around
-    a swap its p99 as well. Empty without loops of the bare loop."""
+    """Each kind of loop's percentiles as multiples of the bare loop's at that rate, of medians over the loops. Left out
+    are kinds at whose rate the bare loop was not measured."""
     kinds = _by_kind(latencies)
     out: dict[Kind, dict[str, float]] = {}
     for (system, rate, swapped), loops in kinds.items():
         bare = kinds.get((_BARE, rate, False))
-        if bare is None or system == _BARE:
-            continue
-        theirs = _percentiles(bare)
-        out[system, rate, swapped] = {
-            f"{key.removesuffix('_ms')}_of_bare_loop": round(value / theirs[key], 3)
-            for key, value in _percentiles(loops).items()
-        }
-        if swapped:
-            around = median(one.swap_p99_ms for one in loops if one.swap_p99_ms is not None)
-            out[system, rate, swapped]["around_p99_of_bare_loop"] = round(around / theirs["p99_ms"], 3)
+        if bare is not None and system != _BARE:
+            theirs = _percentiles(bare)
+            out[system, rate, swapped] = {
+                f"{key.removesuffix('_ms')}_of_bare_loop": round(value / theirs[key.removeprefix("around_swap_")], 3)
+                for key, value in _percentiles(loops).items()
+            }
     return out
 
 
@@ -104,7 +93,10 @@ def _by_kind(latencies: Sequence[Latency]) -> dict[Kind, list[Latency]]:
 
 
 def _percentiles(loops: Sequence[Latency]) -> dict[str, float]:
-    return {"p50_ms": median(one.p50_ms for one in loops), "p99_ms": median(one.p99_ms for one in loops)}
+    """Medians over loops of a kind; of the clicks around the swap as well, where there was one."""
+    out = {"p50_ms": median(one.p50_ms for one in loops), "p99_ms": median(one.p99_ms for one in loops)}
+    around = [one.swap_p99_ms for one in loops if one.swap_p99_ms is not None]
+    return out | ({"around_swap_p99_ms": median(around)} if around else {})
 
 
 def ratios(key: str, ours: Sequence[Throughput], other: Sequence[Throughput]) -> dict[str, float]:
@@ -150,8 +142,8 @@ def latency_table(latencies: Sequence[Latency]) -> Table:
         ratio = of_bare.get((system, rate, swapped), {})
         figures = _percentiles(loops)
         p50, p99 = (_beside(figures[f"{key}_ms"], ratio.get(f"{key}_of_bare_loop")) for key in ("p50", "p99"))
-        around = [one.swap_p99_ms for one in loops if one.swap_p99_ms is not None]
-        swap = _beside(median(around), ratio.get("around_p99_of_bare_loop")) if around else ""
+        around = figures.get("around_swap_p99_ms")
+        swap = "" if around is None else _beside(around, ratio.get("around_swap_p99_of_bare_loop"))
         p95 = f"{median(one.p95_ms for one in loops):.1f}"
         cores = (median(getattr(one, name) for one in loops) for name in ("system_cpu", "load_cpu", "subscriber_cpu"))
         shown.add_row(system, f"{rate:,.0f}", p50, p95, p99, swap, " ".join(f"{used:.2f}" for used in cores))
@@ -162,7 +154,7 @@ def spans_tables(latencies: Sequence[Latency]) -> list[Table]:
     """Where the time of the clicks goes: a table a kind of loop, its first loop."""
     tables = []
     for (system, rate, swapped), (first, *_) in _by_kind(latencies).items():
-        if first.spans is None:
+        if not first.spans:
             continue
         shown = Table(title=f"{system} at {rate:,.0f} clicks/s{', with a swap' if swapped else ''}: mean ms")
         groups = first.spans

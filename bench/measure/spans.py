@@ -34,7 +34,7 @@ STAGES = {
     "listed": "broker",  # the list is in Kafka
     "received": "subscriber",
 }
-_BORDERS = (0.0, 25.0, 75.0, 99.0, 100.0)  # percentiles; the clicks between two of them are one group
+_BORDERS = (0.0, 0.25, 0.75, 0.99, 1.0)  # of the clicks by their time; those between two of them are one group
 GROUPS = ("fastest 25 %", "middle 50 %", "up to 99 %", "slowest 1 %")
 _READ_S = 20.0
 _HALF_MS = 0.0005  # the broker's clock is cut to whole ms
@@ -142,15 +142,16 @@ def _stamped(sent: Sent, stamps: Iterable[Stamp]) -> dict[str, NDArray[np.float6
 
 def spans_ms(when: Moments) -> dict[str, dict[str, float]]:
     """Mean ms of each span and their sum by group of clicks: `GROUPS` of the time from due to list, each of the same
-    clicks. Clicks of which a moment is missing are left out."""
+    clicks. Clicks of which a moment is missing are left out; empty without any."""
     names = list(when)
     table = np.stack([when[name] for name in names])  # (S, N)
     table = table[:, ~np.isnan(table).any(axis=0)]
     took = table[-1] - table[0]
-    edges = np.percentile(took, _BORDERS)
+    order = np.argsort(took)
     out: dict[str, dict[str, float]] = {}
-    for number, group in enumerate(GROUPS):
-        inside = (took >= edges[number]) & (took <= edges[number + 1])
+    for number, group in enumerate(GROUPS if len(took) else ()):
+        first, end = (int(len(took) * border) for border in _BORDERS[number : number + 2])
+        inside = order[first : max(end, first + 1)]
         steps = np.diff(table[:, inside], axis=0).mean(axis=1) * 1_000  # (S - 1,)
         out[group] = {_span(names, place): round(float(step), 2) for place, step in enumerate(steps, 1)}
         out[group]["due to list"] = round(float(took[inside].mean()) * 1_000, 2)
