@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from cli.commands import (
+    check,
     evaluate,
     experiment,
     feedback,
@@ -35,7 +36,20 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",  # keeps the brackets around defaults
 )
-for part in (shop, replay, log, train, trainer, evaluate, recommend, worker, watch, scoreboard, feedback):
+for part in (
+    shop,
+    replay,
+    log,
+    train,
+    trainer,
+    evaluate,
+    recommend,
+    check,
+    worker,
+    watch,
+    scoreboard,
+    feedback,
+):
     app.add_typer(part.app)
 app.add_typer(topics.app, name="topics", rich_help_panel="Serve")
 app.add_typer(items.app, name="items", rich_help_panel="Serve")
