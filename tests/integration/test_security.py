@@ -96,10 +96,17 @@ def test_every_command_works_over_sasl_ssl_and_shows_no_password_at_level_debug(
     assert {json.loads(line)["session_id"][0] for line in watched} == {"s"}
     run("models", "promote", "2", "--registry", registry.url)
     worker.await_model("2")
+    shown = json.loads(
+        run("status", "--group", group, "--registry", registry.url, "--worker", f"127.0.0.1:{worker.port}", "--json")
+    )
+    assert [one["partitions"] for one in shown["members"]] == [list(range(PARTITIONS))]
+    assert [(one["live"], one["announced"]) for one in shown["variants"]] == [("2", "2")]
+    assert [(one["ready"], one["model"]) for one in shown["workers"]] == [(True, "2")]
+    assert shown["problems"] == []
     assert worker.stop() == 0
-    shown = worker.log.read_text() + "".join(outputs)
-    assert "aiokafka" in shown, "level debug was in effect"
-    assert_no_secret(shown)
+    said = worker.log.read_text() + "".join(outputs)
+    assert "aiokafka" in said, "level debug was in effect"
+    assert_no_secret(said)
 
 
 def test_password_from_the_environment_reaches_both_clients(
