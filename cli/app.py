@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from cli.commands import (
+    check,
     evaluate,
     experiment,
     feedback,
@@ -18,6 +19,7 @@ from cli.commands import (
     scoreboard,
     shop,
     similar,
+    status,
     topics,
     train,
     trainer,
@@ -35,7 +37,21 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",  # keeps the brackets around defaults
 )
-for part in (shop, replay, log, train, trainer, evaluate, recommend, worker, watch, scoreboard, feedback):
+for part in (
+    shop,
+    replay,
+    log,
+    train,
+    trainer,
+    evaluate,
+    recommend,
+    check,
+    worker,
+    status,
+    watch,
+    scoreboard,
+    feedback,
+):
     app.add_typer(part.app)
 app.add_typer(topics.app, name="topics", rich_help_panel="Serve")
 app.add_typer(items.app, name="items", rich_help_panel="Serve")
