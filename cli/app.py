@@ -13,6 +13,7 @@ from cli.commands import (
     items,
     log,
     models,
+    presets,
     recommend,
     replay,
     scoreboard,
@@ -37,6 +38,7 @@ app = typer.Typer(
 )
 for part in (shop, replay, log, train, trainer, evaluate, recommend, worker, watch, scoreboard, feedback):
     app.add_typer(part.app)
+app.add_typer(presets.app, name="presets", rich_help_panel="Train and measure")
 app.add_typer(topics.app, name="topics", rich_help_panel="Serve")
 app.add_typer(items.app, name="items", rich_help_panel="Serve")
 app.add_typer(similar.app, name="similar", rich_help_panel="Serve")
