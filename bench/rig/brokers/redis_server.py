@@ -9,7 +9,7 @@ import subprocess
 import redis
 
 from bench.rig.brokers.base import BrokerMissing
-from bench.rig.brokers.process import die_with_parent, end_process, free_port, wait_for
+from bench.rig.brokers.process import end_process, free_port, start_process, wait_for
 
 __all__ = ["RedisServer"]
 
@@ -33,9 +33,7 @@ class RedisServer:
         """Start it and return when it answers."""
         command = [self._program, "--port", str(self._port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
         command += self._options
-        self._process = subprocess.Popen(
-            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=die_with_parent
-        )
+        self._process = start_process(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         wait_for("redis-server to answer", self._answers, 15)
 
     def stop(self) -> None:
