@@ -2,7 +2,8 @@
 
 A run costs a few milliseconds however little is in it, as all weights are read. Under light traffic the batches of
 several partitions are small and arrive together; ranked one after another, the last one would wait for all the others.
-What one turn of the event loop submits is handed over at its end, as the thread would begin with the first batch alone.
+What one turn of the event loop submits is handed over at its end, as the thread would begin with the first batch alone;
+or once it is enough for a run, as under backlog the next batch is prepared while this one is ranked.
 The thread takes what waits by itself, so that it does not stand still while the event loop is busy.
 """
 
@@ -21,6 +22,7 @@ from stream.path.commit import Prepared
 __all__ = ["Inference", "RankTogether", "Ranked"]
 
 
+_ENOUGH = 256  # clicks; a run of them takes longer than to prepare as many
 _SLEPT_S = 1.0  # in which the whole process did nothing, though a run was on: it was stopped
 
 
@@ -59,11 +61,14 @@ class Inference:
         if not self._turn:
             self._loop.call_soon(self._hand_over)
         self._turn.append((prepared, future))
+        if sum(len(job.batch.records) for job, _ in self._turn) >= _ENOUGH:
+            self._hand_over()
         return future
 
     def _hand_over(self) -> None:
         jobs, self._turn = self._turn, []
-        self._waiting.put(jobs)
+        if jobs:  # it may have been enough before the turn was over
+            self._waiting.put(jobs)
 
     def stop(self) -> None:
         """End the thread after the run in work, which is not waited for; what waits is not ranked."""

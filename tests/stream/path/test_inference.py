@@ -70,6 +70,24 @@ def test_batches_of_one_turn_of_the_loop_are_ranked_in_one_run_though_the_thread
     assert runs.sizes == [4]
 
 
+def test_enough_for_a_run_is_handed_over_at_once() -> None:
+    runs = Runs()
+
+    async def main() -> None:
+        inference = Inference(runs.rank)
+        inference.start()
+        large = Prepared(batch(*[click(number, "a", "1") for number in range(300)]))
+        first = inference.submit(large)
+        assert runs.begun.wait(10), "the loop has not had a turn meanwhile"
+        second = inference.submit(prepared("b"))
+        runs.go.set()
+        await asyncio.gather(first, second)
+        inference.stop()
+
+    asyncio.run(main())
+    assert runs.sizes == [1, 1]
+
+
 def test_an_error_reaches_every_batch_of_the_run_and_the_thread_goes_on() -> None:
     failing = [True]
 
