@@ -11,6 +11,7 @@ import asyncio
 import math
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from typing import NamedTuple
@@ -23,6 +24,7 @@ __all__ = ["Inference", "RankTogether", "Ranked"]
 
 
 _ENOUGH = 256  # clicks; a run of them takes longer than to prepare as many
+_FEW = 3  # runs; a single one that lost its core for a moment says nothing of the next
 _SLEPT_S = 1.0  # in which the whole process did nothing, though a run was on: it was stopped
 
 
@@ -45,7 +47,8 @@ class Inference:
     def __init__(self, rank: RankTogether) -> None:
         """`rank` returns the answers of each batch, in order, and the version of the live model."""
         self._rank = rank
-        self.run_s = 0.0  # how long the last run took; may be read in any thread
+        self.run_s = 0.0  # how long runs take now: the shortest of the last few; may be read in any thread
+        self._last: deque[float] = deque([0.0], maxlen=_FEW)
         self._turn: list[_Job] = []  # submitted in this turn of the loop
         self._waiting: SimpleQueue[list[_Job] | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="inference", daemon=True)
@@ -91,7 +94,9 @@ class Inference:
         except BaseException as error:
             self._hand_back(jobs, error)
             return
-        seconds = self.run_s = time.perf_counter() - started
+        seconds = time.perf_counter() - started
+        self._last.append(seconds)
+        self.run_s = min(self._last)
         slept = seconds - (time.process_time() - worked) > _SLEPT_S
         at = -math.inf if slept else time.monotonic()
         self._hand_back(jobs, [Ranked(one, model, seconds, at) for one in answers])

@@ -94,7 +94,7 @@ class Pipeline:
 
     @property
     def run_s(self) -> float:
-        """How long the last ranking took; 0 before the first. May be read in any thread."""
+        """How long rankings take now; 0 until there were a few. May be read in any thread."""
         return self._inference.run_s
 
     async def drained(self, timeout_s: float) -> bool:
