@@ -66,7 +66,7 @@ def worker(
         option(
             envvar="NEXTCLICK_REDIS",
             metavar="URL",
-            help="Also write lists to redis://HOST:PORT/DB.",
+            help="Also write lists to redis://HOST:PORT/DB, redis+cluster:// or redis+sentinel://.",
             rich_help_panel=LISTS,
         ),
     ] = None,
