@@ -100,7 +100,7 @@ class Checker:
     def _find_cluster(self) -> Iterator[Finding]:
         worker = self.config.worker
         try:
-            credentials_of(worker.kafka)
+            credentials_of(worker.kafka, worker.bootstrap_servers)
             wait_for_broker(worker.bootstrap_servers, worker.kafka, timeout_s=min(_ANSWER_S, self.config.limit_s / 2))
             names = [*worker.topics.all(worker.group), worker.topics.items, worker.topics.similar]
             admin = build_admin(worker.bootstrap_servers, worker.kafka)

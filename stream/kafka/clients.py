@@ -12,9 +12,11 @@ from confluent_kafka.admin import AdminClient
 from export.errors import ConfigError
 from export.id_lists import read_lines
 from stream.errors import AccessRefused, BrokerUnavailable
+from stream.kafka.sasl import librdkafka_options
 
 __all__ = [
     "Options",
+    "admin_options",
     "assign_all",
     "assigned",
     "build_client",
@@ -76,6 +78,11 @@ def _parse_pair(text: str, place: str) -> tuple[str, str]:
     return key, value.strip()
 
 
+def admin_options(bootstrap_servers: str, extra: Mapping[str, str] | None = None) -> Options:
+    """Options of a client that makes and describes topics; ConfigError where the way to say who we are is not known."""
+    return _common(bootstrap_servers, extra)
+
+
 def _common(bootstrap_servers: str, extra: Mapping[str, str] | None) -> Options:
     return {
         "bootstrap.servers": bootstrap_servers,
@@ -84,7 +91,7 @@ def _common(bootstrap_servers: str, extra: Mapping[str, str] | None) -> Options:
         "socket.connection.setup.timeout.ms": 5_000,
         "reconnect.backoff.max.ms": 1_000,
         "log_level": 2,  # what matters arrives through error_cb and the results
-        **(extra or {}),
+        **librdkafka_options(bootstrap_servers, extra),
     }
 
 
