@@ -10,6 +10,7 @@ import typer
 from cli.options.common import ListLength, RegistryUrl, Threads, Variant
 from cli.options.group import command, option
 from cli.options.kafka import Group, Kafka
+from cli.options.log import LogFormat
 from export.providers import Provider
 from stream.config import Guarantee
 from stream.path.policy import Exclude
@@ -138,6 +139,7 @@ def worker(
             rich_help_panel=PROCESS,
         ),
     ] = "info",
+    log_format: LogFormat = "text",
 ) -> None:
     """Answer clicks until stopped; as many of these as there are partitions."""
     from stream.config import StreamConfig
