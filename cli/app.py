@@ -14,6 +14,7 @@ from cli.commands import (
     items,
     log,
     models,
+    presets,
     recommend,
     replay,
     scoreboard,
@@ -53,6 +54,7 @@ for part in (
     feedback,
 ):
     app.add_typer(part.app)
+app.add_typer(presets.app, name="presets", rich_help_panel="Train and measure")
 app.add_typer(topics.app, name="topics", rich_help_panel="Serve")
 app.add_typer(items.app, name="items", rich_help_panel="Serve")
 app.add_typer(similar.app, name="similar", rich_help_panel="Serve")
