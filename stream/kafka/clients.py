@@ -141,7 +141,11 @@ def consumer_options(
 
 
 def build_client(kind: Callable[[Options], Client], options: Options) -> Client:
-    """A client of `kind` (Producer, Consumer, AdminClient); ConfigError where librdkafka refuses an option."""
+    """A client of `kind` (Producer, Consumer, AdminClient); ConfigError where librdkafka refuses an option,
+    BrokerUnavailable where a token is needed and none can be had."""
+    ask = options.get("oauth_cb")
+    if ask is not None and ask("")[1] < time.time():  # the client would wait for ten seconds, and fail in other words
+        raise BrokerUnavailable("no token can be had to show to the brokers: see the warning before")
     try:
         return kind(options)
     except (KafkaException, TypeError, ValueError) as error:
@@ -174,13 +178,18 @@ def wait_for_broker(
         elif refused_at is None:
             refused_at = time.monotonic()
 
-    client = build_client(AdminClient, {**_common(bootstrap_servers, extra), "error_cb": note})
+    options = {**_common(bootstrap_servers, extra), "error_cb": note}
+    client: Any = None
     begun = time.monotonic()
     noticed = begun - _NOTICE_S
     while True:
         try:
+            client = client or build_client(AdminClient, options)
             if client.list_topics(timeout=1.0).brokers:
                 return
+        except BrokerUnavailable as error:
+            reason = str(error)
+            time.sleep(1.0)
         except KafkaException:
             client.poll(0)  # runs note()
         now = time.monotonic()

@@ -1,5 +1,7 @@
 """The options that a shop gives, as librdkafka takes them: what it would refuse late, or in other words, is refused."""
 
+import logging
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -7,6 +9,9 @@ from export.errors import ConfigError
 from stream.kafka.tokens import MSK, OidcTokens, Tokens, msk_tokens
 
 __all__ = ["extensions_of", "librdkafka_options", "mechanism_of", "tokens_of"]
+
+
+log = logging.getLogger(__name__)
 
 
 def mechanism_of(options: Mapping[str, str]) -> str:
@@ -52,10 +57,15 @@ def librdkafka_options(bootstrap_servers: str, extra: Mapping[str, str] | None) 
 
 
 def _callback(tokens: Tokens) -> Callable[[str], tuple[str, float]]:
-    """What librdkafka calls when it needs a token; an error is heard by error_cb, and it asks again."""
+    """What librdkafka calls when it needs a token. It must not raise: a consumer's next call would fail with what is no
+    error of Kafka's. A token that is over is refused: error_cb hears of it, and ten seconds later it asks again."""
 
     def ask(_config: str) -> tuple[str, float]:
-        found = tokens.token()
+        try:
+            found = tokens.token()
+        except OSError as error:
+            log.warning("%s", error)
+            return "none", time.time() - 1.0
         return found.text, found.expires_s
 
     return ask

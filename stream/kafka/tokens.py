@@ -3,11 +3,12 @@
     sasl.mechanism=OAUTHBEARER, sasl.oauthbearer.method=oidc     librdkafka fetches its own; `OidcTokens` is for others
     sasl.mechanism=AWS_MSK_IAM                                   a name of Java's clients; all of ours ask `MskTokens`
 
-A token is kept until four fifths of its life are over. Errors are OSErrors: to a client they are a connection that
-failed, which it tries again; they name the address, and never a secret.
+A token is kept until four fifths of its life are over, and, where no other can be had, to its end. Errors are OSErrors:
+to a client they are a connection that failed, which it tries again; they name the address, and never a secret.
 """
 
 import base64
+import logging
 import re
 import ssl
 import threading
@@ -25,9 +26,12 @@ from export.errors import ConfigError
 
 __all__ = ["MSK", "MskTokens", "OidcTokens", "Token", "Tokens", "msk_tokens"]
 
+log = logging.getLogger(__name__)
+
 MSK = "AWS_MSK_IAM"
 _ANSWER_S = 10.0
 _KEPT = 0.8  # of a token's life; librdkafka renews its own at the same point
+_AGAIN_S = 10.0  # between two tries, while the token at hand is good
 _LIFE_S = 300.0  # of a token whose server does not say
 _MOST_BYTES = 1 << 20
 _REGION = re.compile(r"\.kafka(?:-serverless)?\.([a-z]{2}(?:-[a-z]+)+-\d)\.")  # in a broker's name
@@ -54,9 +58,20 @@ class Tokens(ABC):
         with self._lock:
             now = time.time()
             if self._kept is None or now >= self._renew_at:
-                self._kept = self._fetch()
-                self._renew_at = now + _KEPT * max(0.0, self._kept.expires_s - now)
+                self._renew(now)
+            assert self._kept is not None
             return self._kept
+
+    def _renew(self, now: float) -> None:
+        try:
+            self._kept = self._fetch()
+        except OSError as error:
+            if self._kept is None or now >= self._kept.expires_s:
+                raise
+            log.warning("%s; the one at hand is good for %.0f s", error, self._kept.expires_s - now)
+            self._renew_at = now + _AGAIN_S
+        else:
+            self._renew_at = now + _KEPT * max(0.0, self._kept.expires_s - now)
 
     @abstractmethod
     def _fetch(self) -> Token: ...

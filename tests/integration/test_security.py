@@ -87,13 +87,14 @@ def test_every_command_works_over_sasl_ssl_and_shows_no_password_at_level_debug(
     mechanism: str,
     tokens: TokenServer,
 ) -> None:
-    options = of_worker = ("--kafka-config", client_file(tmp_path, secure, mechanism))
+    options: tuple[str, ...] = ("--kafka-config", client_file(tmp_path, secure, mechanism))
+    of_worker = options
     if mechanism == "tokens":  # of OpenID Connect for the commands, of Amazon's signer for the worker
         oidc = {name.replace(".", "_"): value for name, value in tokens.options.items()}
         options = ("--kafka-config", client_file(tmp_path, secure, "OAUTHBEARER", **oidc))
         (tmp_path / "msk").mkdir()
         msk = client_file(tmp_path / "msk", secure, "AWS_MSK_IAM", aws_region="eu-west-1")
-        of_worker = ("--kafka-config", msk)
+        of_worker = ("--kafka-config", msk, "--log-format", "json")
     there = ("--bootstrap-servers", secure.secure)
     outputs = []
 
@@ -122,7 +123,12 @@ def test_every_command_works_over_sasl_ssl_and_shows_no_password_at_level_debug(
     assert [(one["ready"], one["model"]) for one in shown["workers"]] == [(True, "2")]
     assert shown["problems"] == []
     assert worker.stop() == 0
-    said = worker.log.read_text() + "".join(outputs)
+    logged = worker.log.read_text()
+    if mechanism == "tokens":
+        assert {"time", "level", "logger", "message"} <= set.intersection(
+            *(set(json.loads(line)) for line in logged.splitlines())
+        ), "each line is an object"
+    said = logged + "".join(outputs)
     assert "aiokafka" in said, "level debug was in effect"
     assert_no_secret(said)
     assert "eyJhbGciOiAibm9uZSI" not in said, "no token either"

@@ -7,12 +7,21 @@ from collections.abc import Iterator
 from types import SimpleNamespace
 
 import pytest
+from confluent_kafka import Consumer
 
 from bench.rig.brokers.tokens import SIGNER, TokenServer
 from export.errors import ConfigError
+from stream.errors import BrokerUnavailable
 from stream.faust.security import TokenProvider, credentials_of
 from stream.kafka import tokens as module
-from stream.kafka.clients import admin_options, consumer_options, producer_options, transactional_options
+from stream.kafka.clients import (
+    admin_options,
+    build_client,
+    consumer_options,
+    producer_options,
+    transactional_options,
+    wait_for_broker,
+)
 from stream.kafka.sasl import extensions_of, librdkafka_options, tokens_of
 from stream.kafka.tokens import OidcTokens, msk_tokens
 
@@ -107,6 +116,36 @@ def test_region_of_msk_is_said_or_in_the_brokers_names(signer: list[str]) -> Non
     assert "aws.region" not in librdkafka_options("a:1", {"sasl.mechanism": "AWS_MSK_IAM", "aws.region": "us-east-2"})
     with pytest.raises(ConfigError, match=r"needs aws\.region"):
         msk_tokens("10.0.0.7:9098", {})
+
+
+def test_token_at_hand_is_shown_to_its_end_where_no_other_can_be_had(
+    server: TokenServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    tokens, begun = OidcTokens(server.options), time.time()
+    first = tokens.token()
+    server.close()
+    monkeypatch.setattr("stream.kafka.tokens.time.time", lambda: begun + 0.9 * 3600)
+    assert tokens.token() == tokens.token() == first
+    assert len(caplog.records) == 1, "not asked for with each connection"
+    assert "good for 360 s" in caplog.text
+    monkeypatch.setattr("stream.kafka.tokens.time.time", lambda: begun + 1.1 * 3600)
+    with pytest.raises(OSError, match="no token"):
+        tokens.token()
+
+
+def test_clients_without_a_token_are_not_made_and_the_wait_for_a_broker_says_why(
+    monkeypatch: pytest.MonkeyPatch, signer: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(_region: str) -> None:
+        raise ValueError("Unable to locate credentials")
+
+    monkeypatch.setattr(sys.modules[SIGNER].MSKAuthTokenProvider, "generate_auth_token", fail)
+    options = {"sasl.mechanism": "AWS_MSK_IAM", "log_level": "0"}
+    with pytest.raises(BrokerUnavailable, match="no token"):
+        build_client(Consumer, consumer_options(BROKERS, options))
+    with pytest.raises(BrokerUnavailable, match=r"within 0\.5 s: no token can be had"):
+        wait_for_broker(BROKERS, options, timeout_s=0.5)
+    assert "Unable to locate credentials" in caplog.text
 
 
 def test_msk_without_credentials_is_a_connection_that_fails(monkeypatch: pytest.MonkeyPatch, signer: list[str]) -> None:
