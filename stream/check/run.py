@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from export.checks import require_finite
 from export.errors import ConfigError, NextclickError
 from stream.check.clicks import check_clicks, sample_clicks
 from stream.check.facts import Cluster, read_cluster
@@ -35,6 +36,7 @@ class CheckConfig:
     limit_s: float = 30.0  # of one check
 
     def __post_init__(self) -> None:
+        require_finite(self)
         if self.records < 1 or self.limit_s <= 0:
             raise ConfigError("--records and --limit-s must be above 0")
 
