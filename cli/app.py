@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from cli.commands import (
+    check,
     evaluate,
     experiment,
     feedback,
@@ -19,6 +20,7 @@ from cli.commands import (
     scoreboard,
     shop,
     similar,
+    status,
     topics,
     train,
     trainer,
@@ -36,7 +38,21 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",  # keeps the brackets around defaults
 )
-for part in (shop, replay, log, train, trainer, evaluate, recommend, worker, watch, scoreboard, feedback):
+for part in (
+    shop,
+    replay,
+    log,
+    train,
+    trainer,
+    evaluate,
+    recommend,
+    check,
+    worker,
+    status,
+    watch,
+    scoreboard,
+    feedback,
+):
     app.add_typer(part.app)
 app.add_typer(presets.app, name="presets", rich_help_panel="Train and measure")
 app.add_typer(topics.app, name="topics", rich_help_panel="Serve")
