@@ -127,6 +127,7 @@ def trainer(
     """Read clicks, train, judge, publish and promote, again and again. A second trainer stands by."""
     from export.registry.registry import Registry
     from model.cycle.config import GateConfig, RefitConfig
+    from model.preset_files import base_and_settings, merged
     from model.presets import preset as named
     from model.settings import read_settings, with_settings
     from model.trainer.config import TrainerConfig, read_span
@@ -143,7 +144,8 @@ def trainer(
     from stream.ops.signals import StopSignal
     from stream.ops.web import WebServer
 
-    fields = tuple(settings or ())
+    preset, filed = base_and_settings(preset)
+    fields = tuple(merged(filed, settings or ()))
     replace(
         with_settings(named(preset), read_settings(fields)), codes=item_table.config()
     )  # refused before anything is waited for
