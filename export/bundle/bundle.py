@@ -9,6 +9,8 @@
     vectors.npy     unit vectors of the items, for similar items
     codes.npy       codes of the items, where the graph ends at a session's vector (export/codes/codes.py)
     books.npy       what they stand for
+    card.md         the model's card: data, figures beside baselines, curves, limits
+    card.json       the same as values
     manifest.json   what it is, and sha256 and size of the others
 
 V is the number of items.
@@ -35,6 +37,8 @@ from export.errors import BundleError
 from export.items.features import FeatureVocabulary
 
 __all__ = [
+    "CARD",
+    "CARD_VALUES",
     "FEATURES",
     "ITEMS",
     "KNOWN",
@@ -61,16 +65,20 @@ TOWER = "tower.onnx"
 FEATURES = "features.json"
 KNOWN = "known.npy"
 VECTORS = "vectors.npy"
+CARD = "card.md"
+CARD_VALUES = "card.json"
 MANIFEST = "manifest.json"
 MAX_MANIFEST = 16 << 20  # bytes; real ones have a few thousand
 REQUIRED = (MODEL, ITEMS, POPULARITY)
 _OF_TOWER = (TOWER, FEATURES)
 _OF_CODES = (CODES, BOOKS)
+_CARDS = (CARD, CARD_VALUES)
 OPTIONAL = (
     *_OF_TOWER,
     KNOWN,
     VECTORS,
     *_OF_CODES,
+    *_CARDS,
 )  # there if the manifest says so; a release that does not know them serves without
 _MAPPED_FROM = 1 << 20  # bytes of popularity.npy that stay in the file
 _vocabularies: WeakValueDictionary[str, Vocabulary] = WeakValueDictionary()  # that are in use, by sha256 of the file
@@ -93,6 +101,11 @@ class Bundle:
     codes: ItemCodes | None = None  # of a coded model, whose graph ends at a session's vector; None: of a dense one
 
     @property
+    def has_card(self) -> bool:
+        """Whether it has its model's card, `card.md` and `card.json`."""
+        return set(_CARDS) <= set(self.manifest.files)
+
+    @property
     def version(self) -> str:
         """The registry's number of it, "0" before it is published."""
         return self.manifest.version
@@ -110,13 +123,15 @@ def write_bundle(
     known_file: Path | str | None = None,
     vectors_file: Path | str | None = None,
     codes_in: Path | str | None = None,
+    cards_in: Path | str | None = None,
 ) -> Bundle:
     """Write a bundle into `directory` (made if absent) and return it as read back; `manifest.files` is filled in here.
 
     popularity (V,) int64: clicks of catalogue ids 1..V. tower_file and features: both, or neither. known_file: what
     `export.ranking.known_features.write_known` wrote. vectors_file: what `export.ranking.similar.write_vectors` wrote.
-    codes_in: the folder that `ItemCodes.save` wrote into, where the manifest has an `item_table`. The manifest is
-    written last, so that an interrupted write is never a valid bundle. ValueError when the parts don't fit each other;
+    codes_in: the folder that `ItemCodes.save` wrote into, where the manifest has an `item_table`. cards_in: the folder
+    with the model's card, two files. The manifest is written last, so that an interrupted write is never a valid
+    bundle. ValueError when the parts don't fit each other;
     BundleError `write_failed` when the disk does not take it.
     """
     _check_fit(vocabulary, popularity, manifest)
@@ -142,6 +157,10 @@ def write_bundle(
             for name in _OF_CODES:  # a bundle written again in its place has them mapped into memory: files, not arrays
                 _copy(Path(codes_in) / name, target / name)
             names += _OF_CODES
+        if cards_in is not None:
+            for name in _CARDS:
+                _copy(Path(cards_in) / name, target / name)
+            names += _CARDS
         (target / ITEMS).write_bytes(vocabulary.to_bytes())
         replace_file(target / POPULARITY, _npy(popularity))  # the one before may be mapped into memory
         files = {name: _entry(target / name) for name in names}
