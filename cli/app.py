@@ -7,17 +7,20 @@ from typing import Annotated
 import typer
 
 from cli.commands import (
+    check,
     evaluate,
     experiment,
     feedback,
     items,
     log,
     models,
+    presets,
     recommend,
     replay,
     scoreboard,
     shop,
     similar,
+    status,
     topics,
     train,
     trainer,
@@ -35,8 +38,23 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",  # keeps the brackets around defaults
 )
-for part in (shop, replay, log, train, trainer, evaluate, recommend, worker, watch, scoreboard, feedback):
+for part in (
+    shop,
+    replay,
+    log,
+    train,
+    trainer,
+    evaluate,
+    recommend,
+    check,
+    worker,
+    status,
+    watch,
+    scoreboard,
+    feedback,
+):
     app.add_typer(part.app)
+app.add_typer(presets.app, name="presets", rich_help_panel="Train and measure")
 app.add_typer(topics.app, name="topics", rich_help_panel="Serve")
 app.add_typer(items.app, name="items", rich_help_panel="Serve")
 app.add_typer(similar.app, name="similar", rich_help_panel="Serve")

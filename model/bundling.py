@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -27,13 +27,13 @@ from export.ranking.similar import write_vectors
 from model.config import Preset
 from model.data.known_items import KnownItems
 from model.data.log import SessionLog
-from model.evaluate.metrics import MAIN
 from model.evaluate.protocol import evaluate, prefixes
 from model.learn.train import Trained
 from model.nets.encoder import Encoder
 from model.nets.plain import plain_all
 from model.nets.serving import ServingModel
 from model.nets.vectors import VectorModel, stored
+from model.reports.beside import verdict
 from model.reports.progress import OnProgress, Progress, ignore
 
 __all__ = ["LIBRARIES", "export_bundle", "export_towers", "library_versions", "sample", "with_figures", "with_manifest"]
@@ -163,15 +163,24 @@ def sample(valid: SessionLog, window: int) -> list[NDArray[np.int32]]:
     return [valid.items[start:end] for start, end in zip(starts[every], targets[every], strict=True)]
 
 
-def with_figures(bundle: Bundle, valid: SessionLog, preset: Preset, on_progress: OnProgress = ignore) -> Bundle:
-    """Evaluate the exported graph through the Ranker, and return the bundle with the figures in its manifest."""
+def with_figures(
+    bundle: Bundle,
+    valid: SessionLog,
+    preset: Preset,
+    on_progress: OnProgress = ignore,
+    *,
+    left_out: Mapping[str, str] | None = None,
+) -> Bundle:
+    """Evaluate the exported graph through the Ranker, and return the bundle with the figures in its manifest.
+
+    It is said whether they are above those of its baselines; `left_out`: those that were not asked, and why.
+    """
     ranker = Ranker(bundle, RankerConfig(threads=preset.train.threads))
     valid = replace(valid, vocabulary=bundle.vocabulary)  # newcomers stand behind the items that it has
     figures = evaluate(ranker, valid, window=bundle.manifest.window).to_json()
     on_progress(Progress(stage="evaluate", message="the exported graph", metrics=figures))
-    if poorer := [name for name, other in bundle.manifest.baselines.items() if figures[MAIN] < other[MAIN]]:
-        message = f"the model's lists are poorer than those of {' and '.join(poorer)}: train longer, or on more clicks"
-        on_progress(Progress(stage="evaluate", message=message))
+    if said := verdict(figures, bundle.manifest.baselines, left_out):
+        on_progress(Progress(stage="evaluate", message=said))
     return with_manifest(bundle, msgspec.structs.replace(bundle.manifest, valid=figures))
 
 

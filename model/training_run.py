@@ -21,6 +21,7 @@ from export.graph.choice import Scoring
 from export.providers import Provider
 from export.ranking.ranker import Ranker, RankerConfig
 from export.registry.registry import Registry
+from model.beginning import foresee
 from model.bundling import export_bundle, with_figures, with_manifest
 from model.config import Preset
 from model.cycle.config import RefitConfig
@@ -32,31 +33,30 @@ from model.data.overlap import overlap
 from model.data.readers import KINDS, RawLog, ReadOptions, build_log, read_log
 from model.data.split import Parts, part
 from model.errors import Interrupted, TrainingError
-from model.evaluate.baselines import make_baseline
 from model.evaluate.judge import judge, of_ranker
 from model.evaluate.metrics import MAIN
-from model.evaluate.protocol import evaluate
+from model.evaluate.shown import Shown
 from model.learn import checkpoint
 from model.learn.committee import checkpoints, train_preset
 from model.learn.distributed import join_team, leave_team
 from model.learn.train import Trained
 from model.machine.memory import peak_memory_mb, release_memory
 from model.machine.threads import use_threads
+from model.reports.beside import Beside, verdict
 from model.reports.curves import Curves
 from model.reports.progress import OnProgress, Progress, ignore
+from model.reports.remaining import Remaining
 from model.reports.summary import TrainSummary
 
 __all__ = [
     "TrainRequest",
     "check_device",
     "default_checkpoint_dir",
-    "evaluate_baselines",
     "read_and_split",
     "run_digest",
     "train_to_registry",
 ]
 
-BASELINES = ("popularity", "next-item")  # always shown beside the model
 CHECKPOINTS = ".checkpoints"  # folder of a local registry
 KEPT_CHECKPOINTS = 12  # of the trainings into one registry, each encoder's its own; and those of the last IDLE_S
 IDLE_S = 3_600.0
@@ -84,8 +84,8 @@ class TrainRequest:
 def train_to_registry(request: TrainRequest, on_progress: OnProgress = ignore) -> TrainSummary | None:
     """Train, export, check and publish; None where another process of the same training does the publishing.
 
-    Steps: 1 read and split, 2 baselines, 3 train, 4 export, 5 parity, 6 bundle, 7 evaluate the graph, 8 refit, where
-    it is asked for, 9 publish.
+    Steps: 1 read and split, 2 estimate and baselines, 3 train, 4 export, 5 parity, 6 bundle, 7 evaluate the graph, 8
+    refit, where it is asked for, 9 publish.
     Nothing is published unless all before it went well. Raises DataError, ConfigError, TrainingError, CheckpointError,
     ParityError, ProviderUnavailable and RegistryError; Interrupted, after a signal, with what to do to go on.
     """
@@ -106,11 +106,14 @@ def train_to_registry(request: TrainRequest, on_progress: OnProgress = ignore) -
     log, valid, raw = _read_parts(request, on_progress)  # 1
     items = _read_items(request, on_progress)
     valid = valid.thinned(request.preset.train.valid_sessions)
-    window = request.preset.encoder.window
-    baselines = evaluate_baselines(log, valid, window, on_progress) if team.leads else {}  # 2
+    features = features_of(items, log.vocabulary, on_progress)
     run = run_digest(request, log, valid, items)
     directory = request.checkpoint_dir or default_checkpoint_dir(request.registry, run)
-    curves = Curves(directory, on_progress, baselines=baselines, resume=request.resume, formats=request.plots)
+    plan, shown = None, Shown(figures={}, left_out={})
+    if team.leads:
+        plan, shown = foresee(log, valid, request.preset, directory, on_progress, processes=team.size, items=features)
+    baselines, watched = shown.figures, Remaining(on_progress, plan)  # 2
+    curves = Curves(directory, watched, baselines=baselines, resume=request.resume, formats=request.plots)
     with _saying_how_to_go_on(directory, request.resume):
         trained = train_preset(  # 3
             log,
@@ -120,9 +123,9 @@ def train_to_registry(request: TrainRequest, on_progress: OnProgress = ignore) -
             directory=directory,
             resume=request.resume,
             init_from=request.init_from,
-            on_progress=curves if team.leads else ignore,
+            on_progress=Beside(curves, baselines) if team.leads else ignore,
             team=team,
-            items=features_of(items, log.vocabulary, on_progress),
+            items=features,
         )
         leave_team()
         if not team.leads:
@@ -141,7 +144,7 @@ def train_to_registry(request: TrainRequest, on_progress: OnProgress = ignore) -
                 scoring=request.scoring,
                 items=items,
             )
-            bundle = with_figures(bundle, valid, request.preset, on_progress)  # 7
+            bundle = with_figures(bundle, valid, request.preset, on_progress, left_out=shown.left_out)  # 7
             lineage = Lineage(code=code_version(), commit=commit())
             if raw is not None:
                 bundle, lineage = _refitted(
@@ -161,6 +164,9 @@ def train_to_registry(request: TrainRequest, on_progress: OnProgress = ignore) -
         peak_memory_mb=round(peak_memory_mb(), 1),
         valid=bundle.manifest.valid,
         baselines=baselines,
+        left_out=shown.left_out,
+        verdict=verdict(bundle.manifest.valid, baselines, shown.left_out),
+        estimated_s=None if plan is None else round(plan.seconds, 1),
         checkpoint_dir=directory,
         metrics_file=curves.metrics_file,
         plot=curves.plot,
@@ -292,17 +298,6 @@ def _read(path: Path, read: ReadOptions, on_progress: OnProgress) -> RawLog:
     for message in (raw.report.summary(), *raw.report.shown()):
         on_progress(Progress(stage="read", message=message))
     return raw
-
-
-def evaluate_baselines(
-    log: SessionLog, valid: SessionLog, window: int, on_progress: OnProgress = ignore
-) -> dict[str, dict[str, float]]:
-    """Return the metrics of popularity and next-item counts, learned from `log`, on `valid`."""
-    found: dict[str, dict[str, float]] = {}
-    for name in BASELINES:
-        found[name] = evaluate(make_baseline(name, log.wanted()), valid, window=window).to_json()
-        on_progress(Progress(stage="baselines", message=name, metrics=found[name]))
-    return found
 
 
 def run_digest(request: TrainRequest, log: SessionLog, valid: SessionLog, items: KnownItems | None = None) -> str:

@@ -13,20 +13,12 @@ import yaml
 
 import nextclick
 from bench.rig.brokers.base import KAFKA_VERSION
-from export.experiments.sequence import SequenceConfig
+from bench.rig.registries import registries
 from model.trainer.child import _TERM_S
-from model.trainer.metrics import TrainerMetrics
 from stream.config import StreamConfig
-from stream.feedback.service import FeedbackMetrics
 from stream.items.figures import ItemsHealth, ItemsMetrics
 from stream.ops.lookout import _NOTICED_S
 from stream.ops.metrics import Metrics
-from stream.scoreboard.board import Board
-from stream.scoreboard.figures import figures
-from stream.scoreboard.join import Counts
-from stream.scoreboard.lanes import Dropped
-from stream.scoreboard.metrics import ScoreboardMetrics
-from stream.similar.figures import SimilarMetrics
 from stream.worker import _STOP_S
 
 ROOT = Path(__file__).parents[1]
@@ -65,11 +57,7 @@ def rules() -> list[dict[str, Any]]:
 def metric_names() -> set[str]:
     """Every name under which /metrics shows samples, those with labels that did not occur yet too."""
     names = set()
-    scores = ScoreboardMetrics(lambda: figures(Board(), (), Counts(), Dropped(), {}, SequenceConfig()))
-    items = Metrics()
-    ItemsMetrics(items.registry)
-    services = (items, TrainerMetrics(), scores, SimilarMetrics(), FeedbackMetrics())
-    for family in (family for service in services for family in service.registry.collect()):
+    for family in (family for registry in registries().values() for family in registry.collect()):
         suffixes = {"counter": ["_total"], "histogram": ["_bucket", "_sum", "_count"], "info": ["_info"]}
         names |= {family.name + suffix for suffix in suffixes.get(family.type, [""])}
     return names

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import threading
 import time
 from collections.abc import Sequence
@@ -18,6 +19,11 @@ def cpu_seconds(stat: str) -> float:
     """User and system time in the text of /proc/PID/stat; its second field may hold spaces and brackets."""
     fields = stat.rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / _TICKS
+
+
+def cpu_of(running: Sequence[subprocess.Popen[bytes]]) -> float:
+    """CPU seconds that processes have used so far, their threads included; NaN where the system has no /proc."""
+    return sum(_read(process.pid) for process in running)
 
 
 class CpuSampler(threading.Thread):

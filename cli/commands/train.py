@@ -1,6 +1,6 @@
 """`train`: from a click log to a version in the registry."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +13,7 @@ from cli.options.group import command, option
 from cli.options.item_table import ItemTable
 from cli.options.mlflow import Mlflow, tracking_uri
 from cli.options.reading import Data, Reading
+from cli.options.settings import Settings
 from cli.output import report, stderr
 from export.errors import ConfigError
 from export.garbage import uncollected
@@ -62,6 +63,7 @@ def train(
         str | None,
         option(metavar="KIND", help="start, end, rotary or none: how positions are told.", rich_help_panel=MODEL),
     ] = None,
+    settings: Settings = None,
     tower: Annotated[bool, option(help="Learn what --items says of the items.", rich_help_panel=MODEL)] = True,
     target_weights: Annotated[
         str | None,
@@ -139,6 +141,7 @@ def train(
     chosen = _preset(
         preset,
         negatives,
+        settings or (),
         epochs=epochs,
         seed=seed,
         batch=batch,
@@ -180,17 +183,28 @@ def train(
 
 
 def _preset(
-    name: str, negatives: int | None, *, epochs: float | None, positions: str | None, **chosen: object
+    name: str,
+    negatives: int | None,
+    settings: Sequence[str],
+    *,
+    epochs: float | None,
+    positions: str | None,
+    **chosen: object,
 ) -> "Preset":
     """The named preset with the options that were given put in."""
     from model.presets import preset as named
+    from model.settings import read_settings, with_settings
 
     published = named(name)
     sampling = {} if negatives is None else published.count_of_negatives(negatives)
     if positions is not None and all(one.encoder.kind == "gru" for one in published.members()):
         raise ConfigError(f"{name} reads clicks one after the other and has no positions: leave out --positions")
+    fields = read_settings(settings)
+    given = {"epochs": epochs, "positions": positions, **sampling, **chosen}
+    if twice := [key for key in fields if given.get(key) is not None]:
+        raise ConfigError(f"--set {twice[0]}: it is given by an option, too: leave one of them out")
     exactly = 0 if epochs is not None else None  # as many epochs as asked for
-    return published.override(
+    whole = published.override(
         epochs=epochs,
         reference=exactly,
         min_epochs=exactly,
@@ -199,6 +213,7 @@ def _preset(
         **chosen,
         **sampling,
     )
+    return with_settings(whole, fields)
 
 
 def _weights(text: str | None) -> tuple[tuple[str, float], ...] | None:

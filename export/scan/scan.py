@@ -10,7 +10,6 @@ B sessions, V items, m splits, K asked for, C candidates, T threads.
 """
 
 import logging
-import os
 from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType
 
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 
 from export.bundle.vocabulary import PAD
 from export.codes.codes import ItemCodes
+from export.cores import usable_cores
 from export.ranking.ragged import Ragged
 from export.scan.blocks import in_blocks
 from export.scan.plain import best_first, sums
@@ -47,7 +47,7 @@ class CodeScan:
         if way is not None and way not in ways:
             raise ValueError(f"this processor has {', '.join(ways)}, not {way}")
         self.way = way or ways[0]
-        count = min(threads or _cores(), max(1, len(self._blocks) // _SHARE))
+        count = min(threads or usable_cores(), max(1, len(self._blocks) // _SHARE))
         self._edges = np.linspace(0, len(self._blocks), count + 1).astype(int).tolist()
         self._pool = ThreadPoolExecutor(count - 1, "scan") if count > 1 and self._kernel else None
 
@@ -180,7 +180,3 @@ def _places(excluded: Ragged) -> Ragged:
     row, values = row[kept], excluded.values[kept] - np.int32(PAD + 1)
     order = np.lexsort((values, row))
     return Ragged(np.ascontiguousarray(values[order]), np.bincount(row, minlength=len(excluded.lengths)))
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -154,6 +154,7 @@ def _run(task: Task) -> Ended:
         from model.errors import DataError
         from model.presets import preset
         from model.reports.progress import Progress
+        from model.settings import read_settings, with_settings
         from model.trainer.cycle_run import CycleRun
         from model.trainer.files import open_files
         from model.trainer.store import ClickStore
@@ -166,7 +167,9 @@ def _run(task: Task) -> Ended:
             _tell({"say": {"stage": report.stage, "message": report.message}})
 
     store = ClickStore(open_files(config.store))
-    chosen = preset(config.preset).override(threads=config.threads, seed=config.seed, max_seconds=config.max_seconds)
+    chosen = with_settings(preset(config.preset), read_settings(config.settings)).override(
+        threads=config.threads, seed=config.seed, max_seconds=config.max_seconds
+    )
     if config.codes is not None:
         chosen = replace(chosen, codes=config.codes, tower=None)
     kinds = frozenset(KINDS) if chosen.feedback else POSITIVES

@@ -2,6 +2,7 @@
 
 A run costs a few milliseconds however little is in it, as all weights are read. Under light traffic the batches of
 several partitions are small and arrive together; ranked one after another, the last one would wait for all the others.
+What one turn of the event loop submits is handed over at its end, as the thread would begin with the first batch alone.
 The thread takes what waits by itself, so that it does not stand still while the event loop is busy.
 """
 
@@ -42,7 +43,9 @@ class Inference:
     def __init__(self, rank: RankTogether) -> None:
         """`rank` returns the answers of each batch, in order, and the version of the live model."""
         self._rank = rank
-        self._waiting: SimpleQueue[_Job | None] = SimpleQueue()
+        self.run_s = 0.0  # how long the last run took; may be read in any thread
+        self._turn: list[_Job] = []  # submitted in this turn of the loop
+        self._waiting: SimpleQueue[list[_Job] | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="inference", daemon=True)
 
     def start(self) -> None:
@@ -53,8 +56,14 @@ class Inference:
     def submit(self, prepared: Prepared) -> "asyncio.Future[Ranked]":
         """The answers to a batch, when they are there; the future raises what `rank` raised."""
         future: asyncio.Future[Ranked] = self._loop.create_future()
-        self._waiting.put((prepared, future))
+        if not self._turn:
+            self._loop.call_soon(self._hand_over)
+        self._turn.append((prepared, future))
         return future
+
+    def _hand_over(self) -> None:
+        jobs, self._turn = self._turn, []
+        self._waiting.put(jobs)
 
     def stop(self) -> None:
         """End the thread after the run in work, which is not waited for; what waits is not ranked."""
@@ -62,12 +71,12 @@ class Inference:
 
     def _run(self) -> None:
         while (first := self._waiting.get()) is not None:
-            jobs = [first]
+            jobs = list(first)
             while not self._waiting.empty():  # this thread is the only one that takes
-                job = self._waiting.get()
-                if job is None:
+                more = self._waiting.get()
+                if more is None:
                     return
-                jobs.append(job)
+                jobs += more
             self._rank_jobs(jobs)
 
     def _rank_jobs(self, jobs: list[_Job]) -> None:
@@ -77,7 +86,7 @@ class Inference:
         except BaseException as error:
             self._hand_back(jobs, error)
             return
-        seconds = time.perf_counter() - started
+        seconds = self.run_s = time.perf_counter() - started
         slept = seconds - (time.process_time() - worked) > _SLEPT_S
         at = -math.inf if slept else time.monotonic()
         self._hand_back(jobs, [Ranked(one, model, seconds, at) for one in answers])

@@ -89,6 +89,11 @@ class Pipeline:
         for stage in (self._begin, self._end):
             self._run(stage(), stage.__name__)
 
+    @property
+    def run_s(self) -> float:
+        """How long the last ranking took; 0 before the first. May be read in any thread."""
+        return self._inference.run_s
+
     async def drained(self, timeout_s: float) -> bool:
         """Wait until every batch that was begun has ended; False after `timeout_s`, or when a stage has crashed."""
         with contextlib.suppress(TimeoutError):

@@ -11,12 +11,25 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from confluent_kafka import Producer
+from confluent_kafka.admin import (
+    AclBinding,
+    AclOperation,
+    AclPermissionType,
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    ResourcePatternType,
+    ResourceType,
+)
 
 from bench.rig.brokers.base import BrokerMissing
 from bench.rig.brokers.process import tail, wait_for
-from bench.rig.brokers.secure import PASSWORD, USER, SecureBroker, make_authority
+from bench.rig.brokers.secure import GUEST, PASSWORD, USER, SecureBroker, make_authority
 from bench.rig.workers import cli
 from export.registry.registry import Registry
+from stream.topic_names import Topics
 from tests.integration.conftest import PARTITIONS, StartWorker
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(200)]
@@ -83,10 +96,17 @@ def test_every_command_works_over_sasl_ssl_and_shows_no_password_at_level_debug(
     assert {json.loads(line)["session_id"][0] for line in watched} == {"s"}
     run("models", "promote", "2", "--registry", registry.url)
     worker.await_model("2")
+    shown = json.loads(
+        run("status", "--group", group, "--registry", registry.url, "--worker", f"127.0.0.1:{worker.port}", "--json")
+    )
+    assert [one["partitions"] for one in shown["members"]] == [list(range(PARTITIONS))]
+    assert [(one["live"], one["announced"]) for one in shown["variants"]] == [("2", "2")]
+    assert [(one["ready"], one["model"]) for one in shown["workers"]] == [(True, "2")]
+    assert shown["problems"] == []
     assert worker.stop() == 0
-    shown = worker.log.read_text() + "".join(outputs)
-    assert "aiokafka" in shown, "level debug was in effect"
-    assert_no_secret(shown)
+    said = worker.log.read_text() + "".join(outputs)
+    assert "aiokafka" in said, "level debug was in effect"
+    assert_no_secret(said)
 
 
 def test_password_from_the_environment_reaches_both_clients(
@@ -150,6 +170,88 @@ def test_supervisor_of_refused_workers_ends_and_tells_it(
     wait_for("the supervisor to end", lambda: supervisor.process.poll() is not None, REFUSED_S)
     assert supervisor.process.returncode == 2, tail(supervisor.log)
     assert_no_secret(supervisor.log.read_text())
+
+
+def test_check_finds_what_a_guest_may_not_do_and_what_is_wrong_with_topics_and_clicks(
+    secure: SecureBroker,
+    tmp_path: Path,
+    registry: Registry,
+    group: str,
+    names: Topics,
+    naming: tuple[str, ...],
+) -> None:
+    admin = AdminClient({"bootstrap.servers": secure.bootstrap, "log_level": 0})
+    there = ("--bootstrap-servers", secure.bootstrap, *naming, "--group", group)
+    assert cli("topics", "create", *there).returncode == 0
+    changed = {
+        names.changelog(group): {"cleanup.policy": "delete", "min.insync.replicas": "2"},
+        names.clicks: {"retention.ms": "60000"},
+    }
+    resources = [
+        ConfigResource(
+            ResourceType.TOPIC,
+            topic,
+            incremental_configs=[
+                ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET) for name, value in of.items()
+            ],
+        )
+        for topic, of in changed.items()
+    ]
+    for answer in admin.incremental_alter_configs(resources).values():
+        answer.result(20)
+    may = [
+        (names.clicks, AclOperation.READ),
+        (names.changelog(group), AclOperation.DESCRIBE),
+        (names.changelog(group), AclOperation.DESCRIBE_CONFIGS),
+    ]
+    allowed = [
+        AclBinding(
+            ResourceType.TOPIC,
+            topic,
+            ResourcePatternType.LITERAL,
+            f"User:{GUEST}",
+            "*",
+            operation,
+            AclPermissionType.ALLOW,
+        )
+        for topic, operation in may
+    ]
+    for answer in admin.create_acls(allowed).values():
+        answer.result(20)
+    producer = Producer({"bootstrap.servers": secure.bootstrap, "log_level": 0})  # its partitioner is CRC32
+    for number in range(40):
+        click = {"session_id": f"s{number}", "item_id": "item-1", "ts": int(time.time())}
+        producer.produce(names.clicks, json.dumps(click), f"s{number}")
+    assert producer.flush(20) == 0
+
+    def found(*options: str) -> set[tuple[str, str]]:
+        words = ("--registry", registry.url, "--group", group, *naming, "--json", *options)
+        done = cli("check", *words)
+        assert done.returncode == 2, done.stdout + done.stderr
+        assert_no_secret(done.stdout + done.stderr)
+        return {(one["check"], one["where"]) for one in json.loads(done.stdout)["findings"]}
+
+    changelog = names.changelog(group)
+    shape = {("cleanup_policy", changelog), ("min_insync", changelog)}
+    assert found("--bootstrap-servers", secure.bootstrap) >= shape | {
+        ("retention", names.clicks),
+        ("rejected_ts_seconds", names.clicks),
+        ("partitioner", names.clicks),
+    }
+    guest = client_file(tmp_path, secure, "PLAIN", sasl_username=GUEST)
+    refused = found("--bootstrap-servers", secure.secure, "--kafka-config", guest, "--guarantee", "exactly-once")
+    rights = {where for check, where in refused if check == "rights"}
+    assert rights == {
+        names.recommendations,
+        names.rejected,
+        names.models,
+        names.items,
+        changelog,
+        names.prefix + group,
+        f"{names.prefix}{group}*",
+    }
+    assert shape <= refused
+    assert {("settings_unread", "broker"), ("partitioner", names.clicks)} <= refused
 
 
 def assert_no_secret(text: str) -> None:

@@ -67,7 +67,7 @@ def test_pipeline_click_log_becomes_a_bundle_that_ranks_as_reported(tmp_path: Pa
     summary = published(request(tmp_path), seen.append)
     assert summary.to_dict().keys() >= KEYS
     json.dumps(summary.to_dict())
-    assert summary.baselines.keys() == {"popularity", "next-item"}
+    assert summary.baselines.keys() == {"popularity", "next-item", "items-after", "co-occurrence", "vmis-knn"}
     assert summary.valid["mrr@20"] > summary.baselines["popularity"]["mrr@20"]
     registry = Registry(str(tmp_path / "registry"))
     assert registry.versions() == [summary.version] == ["1"]
@@ -77,7 +77,7 @@ def test_pipeline_click_log_becomes_a_bundle_that_ranks_as_reported(tmp_path: Pa
     assert bundle.manifest.training.sessions + 30 >= 270
     assert Ranker(bundle).rank_items([["item-1"]], 5)[0].fallback is False
     stages = list(dict.fromkeys(progress.stage for progress in seen if progress.stage != "train"))
-    assert stages == ["read", "baselines", "needs", "validate", "export", "parity", "evaluate", "publish"]
+    assert stages == ["read", "estimate", "baselines", "needs", "validate", "export", "parity", "evaluate", "publish"]
 
 
 PRESETS = {

@@ -53,6 +53,23 @@ def test_batches_that_wait_are_ranked_in_one_run_and_keep_their_answers_apart() 
     assert runs.sizes == [1, 3]
 
 
+def test_batches_of_one_turn_of_the_loop_are_ranked_in_one_run_though_the_thread_is_free() -> None:
+    runs = Runs()
+    runs.go.set()
+
+    async def main() -> float:
+        inference = Inference(runs.rank)
+        inference.start()
+        first = inference.submit(prepared("a"))
+        runs.begun.wait(0.1)  # for as long as that, the thread may begin what it has
+        await asyncio.gather(first, *[inference.submit(prepared(name)) for name in "bcd"])
+        inference.stop()
+        return inference.run_s
+
+    assert asyncio.run(main()) > 0
+    assert runs.sizes == [4]
+
+
 def test_an_error_reaches_every_batch_of_the_run_and_the_thread_goes_on() -> None:
     failing = [True]
 

@@ -1,0 +1,43 @@
+"""What is told of a training before it starts: its time, and what it has to beat."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from model.config import Preset
+from model.data.known_items import ItemFeatures
+from model.data.log import SessionLog
+from model.evaluate.shown import Shown, allowance, shown_baselines
+from model.learn.needs import require_room
+from model.reports.outlook import Outlook, outlook
+from model.reports.progress import OnProgress, Progress, ignore
+
+__all__ = ["foresee"]
+
+
+def foresee(
+    log: SessionLog,
+    valid: SessionLog,
+    preset: Preset,
+    directory: Path,
+    on_progress: OnProgress = ignore,
+    *,
+    processes: int = 1,
+    items: ItemFeatures | None = None,
+) -> tuple[Outlook | None, Shown]:
+    """Return how long a training will take (None: a moment), and what the baselines reach that cost little beside it.
+
+    Both are told. ConfigError where memory or disk (at `directory`) won't do for the training.
+    """
+    require_room(preset, log, directory)  # before anything is tried
+    plan = outlook(log, valid, preset, processes=processes, items=items)
+    if plan is not None:
+        on_progress(Progress(stage="estimate", message=plan.told()))
+
+    def tell(name: str, figures: dict[str, float], why: str) -> None:
+        message = f"{name} is left out: {why}" if why else name
+        on_progress(Progress(stage="baselines", message=message, metrics=figures))
+
+    most_s = allowance(None if plan is None else plan.seconds)
+    window = preset.encoder.window
+    return plan, shown_baselines(log, valid, window, most_s=most_s, on_baseline=tell)

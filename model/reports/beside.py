@@ -1,0 +1,79 @@
+"""A model beside its baselines, in words: in every validation, and at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from model.evaluate.metrics import MAIN, SECOND, label
+from model.reports.progress import OnProgress, Progress
+
+__all__ = ["Beside", "beside", "best_of", "verdict"]
+
+Figures = Mapping[str, float]
+
+
+class Beside:
+    """An OnProgress that passes every report on; validations say how the model stands beside the best baseline."""
+
+    def __init__(self, on_progress: OnProgress, baselines: Mapping[str, Figures]) -> None:
+        self._on_progress, self._baselines = on_progress, baselines
+
+    def __call__(self, report: Progress) -> None:
+        """Pass `report` on."""
+        if report.stage == "validate" and (words := beside(report.metrics, self._baselines)):
+            report = replace(report, message=f"{report.message}; {words}" if report.message else words)
+        self._on_progress(report)
+
+
+def best_of(baselines: Mapping[str, Figures], metric: str) -> str | None:
+    """Return the name of the best baseline by a metric; None where none has it."""
+    return max(
+        (name for name in baselines if metric in baselines[name]), key=lambda n: baselines[n][metric], default=None
+    )
+
+
+def beside(figures: Figures, baselines: Mapping[str, Figures]) -> str:
+    """Return `Recall@20 +.0123 on vmis-knn, MRR@20 -.0011 on items-after`; empty where nothing can be compared."""
+    parts = []
+    for metric in (MAIN, SECOND):
+        if (best := best_of(baselines, metric)) is not None and metric in figures:
+            parts.append(f"{label(metric)} {figures[metric] - baselines[best][metric]:+.4f} beside {best}")
+    return ", ".join(parts)
+
+
+def verdict(figures: Figures, baselines: Mapping[str, Figures], left_out: Mapping[str, str] | None = None) -> str:
+    """Return in words whether a model beat its baselines in Recall@20 and MRR@20, by how much, and which; empty without
+    any. left_out: baselines that were not asked, and why."""
+    if not baselines:
+        return ""
+    lost = {
+        name: parts
+        for name, of in baselines.items()
+        if (parts := [_against(figures, of, metric) for metric in (MAIN, SECOND) if _is_lost(figures, of, metric)])
+    }
+    unasked = f" (not asked: {', '.join(left_out)})" if left_out else ""
+    if not lost:
+        parts = []
+        for metric in (MAIN, SECOND):
+            best = best_of(baselines, metric)
+            if best is not None and metric in figures:
+                parts.append(f"{_against(figures, baselines[best], metric)} of the best, {best}")
+        return f"the model beats every baseline{unasked}: {'; '.join(parts)}"
+    worse = "; ".join(f"{name}: {', '.join(parts)}" for name, parts in lost.items())
+    beaten = [name for name in baselines if name not in lost]
+    better = f"; it beats {', '.join(beaten)}" if beaten else ""
+    return (
+        f"the model's lists are poorer than those of {' and '.join(lost)} ({worse}){better}{unasked}: train longer, "
+        "or on more clicks, or with another preset"
+    )
+
+
+def _is_lost(figures: Figures, of: Figures, metric: str) -> bool:
+    return metric in figures and metric in of and figures[metric] < of[metric]
+
+
+def _against(figures: Figures, of: Figures, metric: str) -> str:
+    own, other = figures[metric], of[metric]
+    share = f", {own / other - 1:+.1%}" if other > 0 else ""
+    return f"{label(metric)} {own:.4f} against {other:.4f}{share}"
