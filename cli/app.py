@@ -24,6 +24,7 @@ from cli.commands import (
     topics,
     train,
     trainer,
+    tune,
     watch,
     worker,
 )
@@ -44,6 +45,7 @@ for part in (
     log,
     train,
     trainer,
+    tune,
     evaluate,
     recommend,
     check,

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from model.config import Preset
 from model.data.known_items import ItemFeatures
 from model.data.log import SessionLog
 from model.evaluate.shown import Shown, allowance, shown_baselines
 from model.learn.needs import require_room
+from model.learn.train import Trained
 from model.reports.outlook import Outlook, outlook
 from model.reports.progress import OnProgress, Progress, ignore
 
-__all__ = ["foresee"]
+__all__ = ["foresee", "told_of"]
 
 
 def foresee(
@@ -41,3 +43,10 @@ def foresee(
     most_s = allowance(None if plan is None else plan.seconds)
     window = preset.encoder.window
     return plan, shown_baselines(log, valid, window, most_s=most_s, on_baseline=tell)
+
+
+def told_of(trained: Trained, plan: Outlook | None) -> dict[str, Any]:
+    """Return what a card says of a training: passes, seconds, and what was estimated."""
+    found: dict[str, Any] = {"epochs": trained.epochs, "seconds": round(trained.seconds, 1)}
+    found["sessions_per_s"] = round(trained.sessions_per_s, 1)
+    return found | ({} if plan is None else {"estimated_seconds": round(plan.seconds, 1)})

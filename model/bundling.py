@@ -22,12 +22,12 @@ from export.graph.topk import DEFAULT_K_MAX
 from export.graph.tower import export_tower
 from export.items.features import FeatureVocabulary
 from export.ranking.known_features import write_known
-from export.ranking.ranker import Ranker, RankerConfig
 from export.ranking.similar import write_vectors
+from model.cards.measure import Measured, measured
 from model.config import Preset
 from model.data.known_items import KnownItems
 from model.data.log import SessionLog
-from model.evaluate.protocol import evaluate, prefixes
+from model.evaluate.protocol import prefixes
 from model.learn.train import Trained
 from model.nets.encoder import Encoder
 from model.nets.plain import plain_all
@@ -170,22 +170,22 @@ def with_figures(
     on_progress: OnProgress = ignore,
     *,
     left_out: Mapping[str, str] | None = None,
-) -> Bundle:
-    """Evaluate the exported graph through the Ranker, and return the bundle with the figures in its manifest.
+) -> tuple[Bundle, Measured]:
+    """Evaluate the exported graph through the Ranker; return the bundle with the figures in its manifest, and them.
 
     It is said whether they are above those of its baselines; `left_out`: those that were not asked, and why.
     """
-    ranker = Ranker(bundle, RankerConfig(threads=preset.train.threads))
-    valid = replace(valid, vocabulary=bundle.vocabulary)  # newcomers stand behind the items that it has
-    figures = evaluate(ranker, valid, window=bundle.manifest.window).to_json()
+    found = measured(bundle, valid, preset.train.threads)
+    figures = found.figures
     on_progress(Progress(stage="evaluate", message="the exported graph", metrics=figures))
     if said := verdict(figures, bundle.manifest.baselines, left_out):
         on_progress(Progress(stage="evaluate", message=said))
-    return with_manifest(bundle, msgspec.structs.replace(bundle.manifest, valid=figures))
+    return with_manifest(bundle, msgspec.structs.replace(bundle.manifest, valid=figures)), found
 
 
-def with_manifest(bundle: Bundle, manifest: Manifest) -> Bundle:
-    """Return the bundle with another manifest, the hashes of its files apart, which stay."""
+def with_manifest(bundle: Bundle, manifest: Manifest, *, cards_in: Path | None = None) -> Bundle:
+    """Return the bundle with another manifest, the hashes of its files apart, which stay; and with a card, where a
+    folder has one."""
     return write_bundle(
         bundle.path,
         onnx_file=bundle.onnx_path,
@@ -197,6 +197,7 @@ def with_manifest(bundle: Bundle, manifest: Manifest) -> Bundle:
         known_file=bundle.known_path,
         vectors_file=bundle.vectors_path,
         codes_in=None if bundle.codes is None else bundle.path,
+        cards_in=cards_in or (bundle.path if bundle.has_card else None),
     )
 
 

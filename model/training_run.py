@@ -21,8 +21,10 @@ from export.graph.choice import Scoring
 from export.providers import Provider
 from export.ranking.ranker import Ranker, RankerConfig
 from export.registry.registry import Registry
-from model.beginning import foresee
+from model.beginning import foresee, told_of
 from model.bundling import export_bundle, with_figures, with_manifest
+from model.cards.card import curves_of, model_card
+from model.cards.write import write_card
 from model.config import Preset
 from model.cycle.config import RefitConfig
 from model.cycle.lineage import code_version, commit
@@ -43,7 +45,7 @@ from model.learn.train import Trained
 from model.machine.memory import peak_memory_mb, release_memory
 from model.machine.threads import use_threads
 from model.reports.beside import Beside, verdict
-from model.reports.curves import Curves
+from model.reports.curves import Curves, read_entries
 from model.reports.progress import OnProgress, Progress, ignore
 from model.reports.remaining import Remaining
 from model.reports.summary import TrainSummary
@@ -103,7 +105,7 @@ def train_to_registry(request: TrainRequest, on_progress: OnProgress = ignore) -
     if request.refit is not None and (request.valid is not None or team.size > 1):
         what = "--valid" if request.valid is not None else "torchrun"
         raise ConfigError(f"--refit learns what is held out of --data, in one process: leave out {what}")
-    log, valid, raw = _read_parts(request, on_progress)  # 1
+    log, valid, raw, unknown = _read_parts(request, on_progress)  # 1
     items = _read_items(request, on_progress)
     valid = valid.thinned(request.preset.train.valid_sessions)
     features = features_of(items, log.vocabulary, on_progress)
@@ -144,13 +146,25 @@ def train_to_registry(request: TrainRequest, on_progress: OnProgress = ignore) -
                 scoring=request.scoring,
                 items=items,
             )
-            bundle = with_figures(bundle, valid, request.preset, on_progress, left_out=shown.left_out)  # 7
+            bundle, found = with_figures(bundle, valid, request.preset, on_progress, left_out=shown.left_out)  # 7
             lineage = Lineage(code=code_version(), commit=commit())
             if raw is not None:
                 bundle, lineage = _refitted(
                     request, trained, bundle, raw, valid, directory, run, lineage, on_progress, items
                 )
-            bundle = with_manifest(bundle, msgspec.structs.replace(bundle.manifest, lineage=lineage))
+            manifest = msgspec.structs.replace(bundle.manifest, lineage=lineage)
+            card = model_card(
+                manifest,
+                learned=log,
+                held_out=valid,
+                measured=found,
+                curves=curves_of(read_entries(curves.metrics_file) or trained.history),
+                left_out=shown.left_out,
+                unknown_clicks=unknown,
+                training=told_of(trained, plan),
+                min_support=request.min_support,
+            )
+            bundle = with_manifest(bundle, manifest, cards_in=write_card(card, bundle.path))
             number = registry.publish(bundle.path)  # 9
     on_progress(Progress(stage="publish", message=f"version {number} in {request.registry}"))
     if request.checkpoint_dir is None:
@@ -264,8 +278,8 @@ def read_and_split(request: TrainRequest, on_progress: OnProgress = ignore) -> t
     return _read_parts(request, on_progress)[:2]
 
 
-def _read_parts(request: TrainRequest, on_progress: OnProgress) -> tuple[SessionLog, SessionLog, RawLog | None]:
-    """The same, and all that was read where it is wanted again."""
+def _read_parts(request: TrainRequest, on_progress: OnProgress) -> tuple[SessionLog, SessionLog, RawLog | None, int]:
+    """The same, all that was read where it is wanted again, and the held-out clicks that are left out."""
     read = request.read
     if request.preset.feedback:
         read = replace(read, kinds=frozenset(KINDS))
@@ -275,7 +289,7 @@ def _read_parts(request: TrainRequest, on_progress: OnProgress) -> tuple[Session
         on_progress(Progress(stage="read", message=message))
     if request.valid is None:
         parts: Parts = part(raw, min_support=request.min_support)
-        log, valid = parts.log, parts.valid
+        log, valid, held_out = parts.log, parts.valid, parts.newest
     else:
         log = build_log(raw, min_support=request.min_support)
         held_out = _read(request.valid, read, on_progress)
@@ -284,7 +298,7 @@ def _read_parts(request: TrainRequest, on_progress: OnProgress) -> tuple[Session
         valid = build_log(held_out, log.vocabulary)
     counts = f"{log.sessions:,} sessions, {log.clicks:,} clicks, {len(log.vocabulary):,} items to learn from"
     on_progress(Progress(stage="read", message=f"{counts}; {valid.sessions:,} sessions held out"))
-    return log, valid, raw if request.refit is not None else None
+    return log, valid, raw if request.refit is not None else None, held_out.clicks - valid.clicks
 
 
 def _read_items(request: TrainRequest, on_progress: OnProgress) -> KnownItems | None:

@@ -88,7 +88,8 @@ def _is_tested_together(file: Path) -> bool:
     """Whether one process has to run all of a file."""
     text = file.read_text()
     takes_long = "pytest.mark.slow" in text or "pytest.mark.broker" in text
-    return 'scope="module"' in text or not takes_long
+    moments = file.name == "test_imports.py"  # a test a module
+    return 'scope="module"' in text or not takes_long or moments
 
 
 @pytest.hookimpl(optionalhook=True)

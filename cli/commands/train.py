@@ -48,7 +48,9 @@ def train(
     valid: Annotated[
         Path | None, option(metavar="PATH", help="Held-out log [the newest day or tenth of --data].")
     ] = None,
-    preset: Annotated[str, option(metavar="NAME", help=f"Named model: {PRESETS}.", rich_help_panel=MODEL)] = "tron",
+    preset: Annotated[
+        str, option(metavar="NAME", help=f"Named model, or a preset file: {PRESETS}.", rich_help_panel=MODEL)
+    ] = "tron",
     epochs: Annotated[float | None, option(help="Passes over the log [the preset's].", rich_help_panel=MODEL)] = None,
     seed: Annotated[
         int, option(metavar="N", help="The same seed gives the same model.", min=0, rich_help_panel=MODEL)
@@ -192,9 +194,11 @@ def _preset(
     **chosen: object,
 ) -> "Preset":
     """The named preset with the options that were given put in."""
+    from model.preset_files import base_and_settings
     from model.presets import preset as named
     from model.settings import read_settings, with_settings
 
+    name, filed = base_and_settings(name)
     published = named(name)
     sampling = {} if negatives is None else published.count_of_negatives(negatives)
     if positions is not None and all(one.encoder.kind == "gru" for one in published.members()):
@@ -204,7 +208,7 @@ def _preset(
     if twice := [key for key in fields if given.get(key) is not None]:
         raise ConfigError(f"--set {twice[0]}: it is given by an option, too: leave one of them out")
     exactly = 0 if epochs is not None else None  # as many epochs as asked for
-    whole = published.override(
+    whole = with_settings(published, read_settings(filed)).override(
         epochs=epochs,
         reference=exactly,
         min_epochs=exactly,

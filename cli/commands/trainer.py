@@ -12,6 +12,7 @@ from cli.options.common import Json, RegistryUrl, Variant
 from cli.options.group import command, option
 from cli.options.item_table import ItemTable
 from cli.options.kafka import Kafka
+from cli.options.log import LogFormat
 from cli.options.mlflow import Mlflow, tracking_uri
 from cli.options.reading import Reading
 from cli.options.settings import Settings
@@ -119,12 +120,14 @@ def trainer(
     log_level: Annotated[
         str, option(metavar="NAME", help="debug, info, warning or error.", rich_help_panel=PROCESS)
     ] = "info",
+    log_format: LogFormat = "text",
     mlflow: Mlflow = None,
     json: Json = False,
 ) -> None:
     """Read clicks, train, judge, publish and promote, again and again. A second trainer stands by."""
     from export.registry.registry import Registry
     from model.cycle.config import GateConfig, RefitConfig
+    from model.preset_files import base_and_settings, merged
     from model.presets import preset as named
     from model.settings import read_settings, with_settings
     from model.trainer.config import TrainerConfig, read_span
@@ -141,7 +144,8 @@ def trainer(
     from stream.ops.signals import StopSignal
     from stream.ops.web import WebServer
 
-    fields = tuple(settings or ())
+    preset, filed = base_and_settings(preset)
+    fields = tuple(merged(filed, settings or ()))
     replace(
         with_settings(named(preset), read_settings(fields)), codes=item_table.config()
     )  # refused before anything is waited for

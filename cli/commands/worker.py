@@ -10,6 +10,7 @@ import typer
 from cli.options.common import ListLength, RegistryUrl, Threads, Variant
 from cli.options.group import command, option
 from cli.options.kafka import Group, Kafka
+from cli.options.log import LogFormat
 from export.garbage import uncollected
 from export.providers import Provider
 from stream.config import Guarantee
@@ -67,7 +68,7 @@ def worker(
         option(
             envvar="NEXTCLICK_REDIS",
             metavar="URL",
-            help="Also write lists to redis://HOST:PORT/DB.",
+            help="Also write lists to redis://HOST:PORT/DB, redis+cluster:// or redis+sentinel://.",
             rich_help_panel=LISTS,
         ),
     ] = None,
@@ -139,6 +140,7 @@ def worker(
             rich_help_panel=PROCESS,
         ),
     ] = "info",
+    log_format: LogFormat = "text",
 ) -> None:
     """Answer clicks until stopped; as many of these as there are partitions."""
     from stream.config import StreamConfig

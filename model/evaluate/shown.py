@@ -71,6 +71,7 @@ def shown_baselines(
     found: dict[str, dict[str, float]] = {}
     left_out: dict[str, str] = {}
     train = log.wanted()
+    popularity = train.popularity()
     for name in names:
         seconds, what = counting_seconds(name, train), "counting"
         if seconds <= most_s:
@@ -82,7 +83,7 @@ def shown_baselines(
             left_out[name] = f"{what} would take about {seconds:,.0f} s, more than the {most_s:,.0f} s it may take here"
             on_baseline(name, {}, left_out[name])
             continue
-        found[name] = evaluate(scorer, valid, window=window).to_json()
+        found[name] = evaluate(scorer, valid, window=window, popularity=popularity).to_json()
         on_baseline(name, found[name], "")
     return Shown(figures=found, left_out=left_out)
 

@@ -11,6 +11,7 @@ from model.reports.progress import OnProgress, Progress
 __all__ = ["Beside", "beside", "best_of", "verdict"]
 
 Figures = Mapping[str, float]
+LEVEL = 0.0005  # below a baseline by less: neither better nor poorer
 
 
 class Beside:
@@ -47,30 +48,36 @@ def verdict(figures: Figures, baselines: Mapping[str, Figures], left_out: Mappin
     any. left_out: baselines that were not asked, and why."""
     if not baselines:
         return ""
-    lost = {
-        name: parts
-        for name, of in baselines.items()
-        if (parts := [_against(figures, of, metric) for metric in (MAIN, SECOND) if _is_lost(figures, of, metric)])
-    }
+    order = sorted(baselines, key=lambda name: (-baselines[name].get(MAIN, 0.0), name))  # the best first
+    lost = {name: said for name in order if (said := _behind(figures, baselines[name], LEVEL))}
+    level = {name: said for name in order if name not in lost and (said := _behind(figures, baselines[name], 0.0))}
+    beaten = [name for name in order if name not in lost and name not in level]
     unasked = f" (not asked: {', '.join(left_out)})" if left_out else ""
-    if not lost:
-        parts = []
-        for metric in (MAIN, SECOND):
-            best = best_of(baselines, metric)
-            if best is not None and metric in figures:
-                parts.append(f"{_against(figures, baselines[best], metric)} of the best, {best}")
-        return f"the model beats every baseline{unasked}: {'; '.join(parts)}"
-    worse = "; ".join(f"{name}: {', '.join(parts)}" for name, parts in lost.items())
-    beaten = [name for name in baselines if name not in lost]
-    better = f"; it beats {', '.join(beaten)}" if beaten else ""
-    return (
-        f"the model's lists are poorer than those of {' and '.join(lost)} ({worse}){better}{unasked}: train longer, "
-        "or on more clicks, or with another preset"
-    )
+    beats = f"; it beats {', '.join(beaten)}" if beaten else ""
+    if lost:
+        on_a_level = f"; it is level with {_listed(level)}" if level else ""
+        return (
+            f"the model's lists are poorer than those of {' and '.join(lost)} ({_listed(lost)}){on_a_level}{beats}"
+            f"{unasked}: train longer, or on more clicks, or with another preset"
+        )
+    if level:
+        return f"the model is level with {_listed(level)}{beats}{unasked}"
+    parts = []
+    for metric in (MAIN, SECOND):
+        best = best_of(baselines, metric)
+        if best is not None and metric in figures:
+            parts.append(f"{_against(figures, baselines[best], metric)} of the best, {best}")
+    return f"the model beats every baseline{unasked}: {'; '.join(parts)}"
 
 
-def _is_lost(figures: Figures, of: Figures, metric: str) -> bool:
-    return metric in figures and metric in of and figures[metric] < of[metric]
+def _behind(figures: Figures, of: Figures, by: float) -> list[str]:
+    """What is below a baseline by more than `by`."""
+    both = [metric for metric in (MAIN, SECOND) if metric in figures and metric in of]
+    return [_against(figures, of, metric) for metric in both if of[metric] - figures[metric] > by]
+
+
+def _listed(found: Mapping[str, list[str]]) -> str:
+    return "; ".join(f"{name}: {', '.join(parts)}" for name, parts in found.items())
 
 
 def _against(figures: Figures, of: Figures, metric: str) -> str:

@@ -15,6 +15,7 @@ from model.reports.progress import Progress as Report
 
 __all__ = ["show_progress"]
 
+SHOWN = ("recall", "mrr", "ndcg", "coverage")  # measures, at any cut-off
 LINE_EVERY_S = 2.0  # between two lines of the same stage without a terminal
 
 
@@ -90,4 +91,6 @@ def _text(report: Report) -> str:
 
 
 def _metrics(metrics: Mapping[str, float]) -> str:
-    return "  ".join(f"{name} {value:.4f}" for name, value in metrics.items() if "@" in name)
+    """What is found; what lists are like besides (`model/evaluate/lists.py`) stands in the model's card."""
+    shown = (name for name in metrics if name.partition("@")[0] in SHOWN and "@" in name)
+    return "  ".join(f"{name} {metrics[name]:.4f}" for name in shown)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import logging
 import os
 import signal
 import subprocess
@@ -25,6 +26,7 @@ import msgspec
 
 from export.errors import NextclickError
 from export.garbage import uncollected
+from export.log_lines import in_json, use_json_lines
 from export.registry.registry import Registry
 from model.trainer.config import TrainerConfig
 from model.trainer.journal import OpenCycle
@@ -70,7 +72,7 @@ class Child:
         path = os.pathsep.join(part for part in (str(_ROOT), os.environ.get("PYTHONPATH", "")) if part)
         environment = {**os.environ, "PYTHONPATH": path, "OMP_WAIT_POLICY": "PASSIVE"}  # waits without a core
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "model.trainer.child", str(nice), str(os.getpid())],
+            [sys.executable, "-m", "model.trainer.child", str(nice), str(os.getpid()), "json" if in_json() else "text"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=environment,
@@ -129,6 +131,9 @@ class Child:
 def main() -> int:
     """The child: the task from stdin, the outcome to stdout."""
     nice, parent = int(sys.argv[1]), int(sys.argv[2])
+    if sys.argv[3] == "json":  # as the service has its own lines
+        logging.basicConfig(level=logging.WARNING)
+        use_json_lines()
     _die_with(parent)
     os.nice(nice)
     task = msgspec.json.decode(sys.stdin.buffer.readline(), type=Task)

@@ -24,10 +24,18 @@ def test_verdict_of_a_model_above_all_says_by_how_much() -> None:
 def test_verdict_of_a_model_below_one_says_which_and_what_helps() -> None:
     said = verdict({"recall@20": 0.45, "mrr@20": 0.3}, BASELINES)
     assert "poorer than those of vmis-knn (vmis-knn: Recall@20 0.4500 against 0.5000, -10.0%)" in said
-    assert "it beats popularity, items-after" in said
+    assert "it beats items-after, popularity" in said
     assert "train longer" in said
     assert "every baseline" not in said
     assert verdict({"recall@20": 0.55, "mrr@20": 0.24}, BASELINES).count("items-after") == 2  # by MRR alone
+
+
+def test_verdict_of_a_model_on_a_level_with_one_claims_neither() -> None:
+    said = verdict({"recall@20": 0.55, "mrr@20": 0.2498}, BASELINES)
+    assert said.startswith(
+        "the model is level with items-after: MRR@20 0.2498 against 0.2500, -0.1%; it beats vmis-knn"
+    )
+    assert verdict({"recall@20": 0.55, "mrr@20": 0.2498}, dict(reversed(BASELINES.items()))) == said  # in any order
 
 
 def test_verdict_without_baselines_is_silent() -> None:

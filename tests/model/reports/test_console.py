@@ -24,6 +24,12 @@ def test_console_validation_names_encoder_and_epoch() -> None:
     ]
 
 
+def test_console_shows_what_is_found_and_not_all_that_lists_are_like() -> None:
+    figures = {"recall@20": 0.5, "coverage@10": 0.1, "novelty@20": 9.0, "diversity@20": 0.9, "predictions": 7.0}
+    report = Progress(stage="baselines", message="vmis-knn", metrics=figures)
+    assert shown(report) == ["baselines  vmis-knn  recall@20 0.5000  coverage@10 0.1000"]
+
+
 def test_console_progress_says_what_is_left() -> None:
     report = Progress(stage="train", epoch=1, epochs=4, step=3, steps=9, done=0.1, loss=4.0, remaining_s=600.0)
     assert shown(report) == ["train 10% epoch 1/4 loss 4.0000  0 sessions/s  10 min left"]
