@@ -140,6 +140,7 @@ class Worker:
             on_confirmed=self._guarantee.confirmed,
             on_unconfirmed=self._repairs.unconfirmed,
             batches_in_flight=config.batches_in_flight,
+            gather=self._guarantee.gather,
             current_plan=lambda: self._follower.experiments.plan if self._follower else None,
         )
         self._lookout = Lookout(

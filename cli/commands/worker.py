@@ -11,6 +11,7 @@ from cli.options.common import ListLength, RegistryUrl, Threads, Variant
 from cli.options.group import command, option
 from cli.options.kafka import Group, Kafka
 from cli.options.log import LogFormat
+from export.garbage import uncollected
 from export.providers import Provider
 from stream.config import Guarantee
 from stream.path.policy import Exclude
@@ -181,6 +182,7 @@ def worker(
 
         workers = SupervisorConfig(processes=processes, web_port=web_port, threads=threads)
         raise typer.Exit(supervise([sys.executable, *sys.argv], workers))
-    from stream.worker import run_worker
+    with uncollected():
+        from stream.worker import run_worker
 
     raise typer.Exit(run_worker(config))

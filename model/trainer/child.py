@@ -25,6 +25,7 @@ from typing import Any
 import msgspec
 
 from export.errors import NextclickError
+from export.garbage import uncollected
 from export.log_lines import in_json, use_json_lines
 from export.registry.registry import Registry
 from model.trainer.config import TrainerConfig
@@ -152,16 +153,17 @@ def _run(task: Task) -> Ended:
     from model.machine.openmp import spin_briefly
 
     spin_briefly()
-    from model.cycle.cycle import CycleRequest, run_cycle
-    from model.data.readers import KINDS, POSITIVES
-    from model.errors import DataError
-    from model.presets import preset
-    from model.reports.progress import Progress
-    from model.settings import read_settings, with_settings
-    from model.trainer.cycle_run import CycleRun
-    from model.trainer.files import open_files
-    from model.trainer.store import ClickStore
-    from model.trainer.window import read_window, said_of_window
+    with uncollected():
+        from model.cycle.cycle import CycleRequest, run_cycle
+        from model.data.readers import KINDS, POSITIVES
+        from model.errors import DataError
+        from model.presets import preset
+        from model.reports.progress import Progress
+        from model.settings import read_settings, with_settings
+        from model.trainer.cycle_run import CycleRun
+        from model.trainer.files import open_files
+        from model.trainer.store import ClickStore
+        from model.trainer.window import read_window, said_of_window
 
     config, cycle = task.config, task.cycle
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import redis
 
 from bench.rig.brokers.base import BrokerMissing
-from bench.rig.brokers.process import die_with_parent, end_process, free_port, wait_for
+from bench.rig.brokers.process import end_process, free_port, start_process, wait_for
 
 __all__ = ["RedisSentinel", "RedisServer"]
 
@@ -40,10 +40,7 @@ class RedisServer:
 
     def start(self) -> None:
         """Start it and return when it answers."""
-        command = self._command()
-        self._process = subprocess.Popen(
-            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=die_with_parent
-        )
+        self._process = start_process(self._command(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         wait_for("redis-server to answer", self._answers, 15)
 
     def stop(self) -> None:
