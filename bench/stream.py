@@ -35,7 +35,7 @@ from typing import Any
 
 from rich.console import Console
 
-from bench.measure.bundles import publish_random
+from bench.measure.bundles import publish_random, with_another_item
 from bench.measure.clicks import Click, in_catalogue, read_clicks, simulate_clicks
 from bench.measure.cluster import PARTITIONS, broker, ends
 from bench.measure.figures import SWAP_RATE, latency_table, spans_tables, summary, systems_table
@@ -129,7 +129,7 @@ def prepare_registry(args: argparse.Namespace, clicks: Sequence[Click], folder: 
         raise SystemExit(f"{args.bundle_registry} holds no bundle")
     bundle = given.fetch(newest)
     live = newest if args.bundle_registry is None else store.publish(bundle)
-    store.publish(bundle)  # what the swap puts into service: the same model as another version
+    store.publish(with_another_item(bundle, folder / "another"))  # what the swap puts into service
     store.promote(live)
     return registry, live
 

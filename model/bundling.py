@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
+from itertools import chain
 from pathlib import Path
 
 import msgspec
@@ -24,11 +25,13 @@ from export.items.features import FeatureVocabulary
 from export.ranking.known_features import write_known
 from export.ranking.similar import write_vectors
 from model.cards.measure import Measured, measured
+from model.codes.newcomers import with_newcomers
 from model.config import Preset
 from model.data.known_items import KnownItems
 from model.data.log import SessionLog
 from model.evaluate.protocol import prefixes
 from model.learn.train import Trained
+from model.nets.coded import CodedItems
 from model.nets.encoder import Encoder
 from model.nets.plain import plain_all
 from model.nets.serving import ServingModel
@@ -106,7 +109,9 @@ def export_bundle(
         manifest=manifest,
         tower_file=None if tower is None else directory / "tower.onnx",
         features=tower,
-        known_file=None if items is None else _write_known(items, log.vocabulary, directory / "known.npy"),
+        known_file=None
+        if items is None or tower is None
+        else _write_known(items, log.vocabulary, directory / "known.npy"),
         vectors_file=None if preset.codes is not None else _write_vectors(encoders, directory / "vectors.npy"),
         codes_in=None if preset.codes is None else directory,
     )
@@ -137,9 +142,22 @@ def _with_newcomers(
     if items is None:
         return plain_all(encoders), log, None
     cold = items.newcomers(log.vocabulary)
+    if isinstance(encoders[0].items, CodedItems):
+        coded, kept = with_newcomers(encoders, items.features(log.vocabulary).rows, cold)
+        left = f"; {left:,} have no value that a clicked item has" if (left := len(cold.item_ids) - len(kept)) else ""
+        on_progress(
+            Progress(
+                stage="export", message=f"{len(kept):,} items without a click have codes by their attributes{left}"
+            )
+        )
+        return coded, replace(log, vocabulary=_longer(log.vocabulary, kept)), None
     on_progress(Progress(stage="export", message=f"{len(cold.item_ids):,} items without a click, by their attributes"))
-    vocabulary = Vocabulary((*log.vocabulary.items, *cold.item_ids)) if cold.item_ids else log.vocabulary
+    vocabulary = _longer(log.vocabulary, cold.item_ids)
     return plain_all(encoders, cold.rows), replace(log, vocabulary=vocabulary), items.vocabulary
+
+
+def _longer(vocabulary: Vocabulary, item_ids: Sequence[str]) -> Vocabulary:
+    return Vocabulary(chain(vocabulary.items, item_ids)) if item_ids else vocabulary
 
 
 def export_towers(encoders: Sequence[Encoder], path: Path, seed: int) -> None:

@@ -25,7 +25,7 @@ from model.beginning import foresee, told_of
 from model.bundling import export_bundle, with_figures, with_manifest
 from model.cards.card import curves_of, model_card
 from model.cards.write import write_card
-from model.config import Preset
+from model.config import Preset, TowerConfig
 from model.cycle.config import RefitConfig
 from model.cycle.lineage import code_version, commit
 from model.cycle.refit import guarded, refit
@@ -302,8 +302,8 @@ def _read_parts(request: TrainRequest, on_progress: OnProgress) -> tuple[Session
 
 
 def _read_items(request: TrainRequest, on_progress: OnProgress) -> KnownItems | None:
-    """Return what `request.items` holds; None where it is not given, or where the preset has no tower."""
-    tower = request.preset.tower
+    """Return what `request.items` holds; None where it is not given, or the preset has neither tower nor codes."""
+    tower = request.preset.tower or (None if request.preset.codes is None else TowerConfig())
     return None if request.items is None or tower is None else read_known_items(request.items, tower, on_progress)
 
 

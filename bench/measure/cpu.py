@@ -1,4 +1,4 @@
-"""CPU seconds of other processes, read from /proc while they run: figures that a busy machine distorts less."""
+"""CPU seconds and memory of other processes, read from /proc while they run: what a busy machine distorts less."""
 
 from __future__ import annotations
 
@@ -59,3 +59,16 @@ def _read(pid: int) -> float:
         return 0.0
     except FileNotFoundError:
         return float("nan")
+
+
+def peak_mb_of(running: Sequence[subprocess.Popen[bytes]]) -> float:
+    """Their largest resident memory so far, MB (10^6 bytes) of all together; 0 where the system has no /proc."""
+    return round(sum(_peak_bytes(one.pid) for one in running) / 1e6, 1)
+
+
+def _peak_bytes(pid: int) -> int:
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM")), 0)

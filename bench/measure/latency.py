@@ -21,7 +21,7 @@ import numpy as np
 
 from bench.measure.clicks import Click
 from bench.measure.cluster import PARTITIONS
-from bench.measure.cpu import cpu_of
+from bench.measure.cpu import cpu_of, peak_mb_of
 from bench.measure.lists import Received, percentiles_ms
 from bench.measure.load import Sent
 from bench.measure.loop import WARM_UP_CLICKS, WARM_UP_S, Loop, live, open_loop, warm_up
@@ -50,6 +50,7 @@ class Latency:
     load_cpu: float  # cores the load took, and the subscriber
     subscriber_cpu: float
     system_cpu: float = 0.0  # cores the system's processes took
+    peak_mb: float = 0.0  # the most memory they had since they began, MB together
     swap_p99_ms: float | None = None  # of the clicks due around the swap
     swap_s: float | None = None  # from the announcement to the new model's first list
     spans: dict[str, dict[str, float]] | None = None  # ms by group of clicks
@@ -143,6 +144,7 @@ def _measure(lane: Lane, source: Iterator[Click], rate: float, seconds: float, f
         load_cpu=loop.load_cpu,
         subscriber_cpu=loop.subscriber_cpu,
         system_cpu=cores,
+        peak_mb=peak_mb_of(lane.running),
         swap_p99_ms=swap_p99,
         swap_s=swap_s,
         spans=_spans(lane, loop),

@@ -158,14 +158,9 @@ def train(
         typed=typed or None,
     )
     codes = item_table.config()
-    if codes is not None and items is not None and tower:
-        raise ConfigError(
-            "--items-as codes items by the sessions they were in, with no room for attributes: leave out --items, or "
-            "--items-as, or add --no-tower"
-        )
     request = TrainRequest(
         data=data,
-        items=items,
+        items=items if tower or codes is None else None,
         valid=valid,
         registry=registry,
         preset=chosen if tower and codes is None else replace(chosen, tower=None, codes=codes),

@@ -34,7 +34,7 @@ from model.bundling import export_bundle, with_manifest
 from model.cards.card import curves_of, model_card
 from model.cards.measure import Measured, measured
 from model.cards.write import write_card
-from model.config import Preset
+from model.config import Preset, TowerConfig
 from model.cycle.config import FreshConfig, GateConfig, Mode, RefitConfig
 from model.cycle.fresh import fresh_log, fresh_parts, fresh_preset
 from model.cycle.gate import GateReport, pass_gate
@@ -160,7 +160,9 @@ class Cycle:
         )
 
     def _read_items(self) -> KnownItems | None:
-        path, tower = self._request.items, self._request.preset.tower
+        path, tower = self._request.items, self._preset.tower
+        if self._preset.codes is not None:  # items without a click are coded by their attributes
+            tower = TowerConfig()
         return None if path is None or tower is None else read_known_items(path, tower, self._on_progress)
 
     def _chosen(self, log: SessionLog) -> SessionLog:
