@@ -9,6 +9,7 @@ from typing import Any, get_type_hints
 import pytest
 
 from export.errors import ConfigError
+from stream.config import StreamConfig
 from tests.test_imports import MODULES
 
 GIVEN: dict[str, Any] = {
@@ -17,6 +18,7 @@ GIVEN: dict[str, Any] = {
     "store": "s",
     "work": "w",
     "uniform": 16,
+    "worker": StreamConfig(bootstrap_servers="host:1", registry="r"),
 }  # what has no default that goes
 
 

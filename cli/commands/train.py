@@ -16,6 +16,7 @@ from cli.options.reading import Data, Reading
 from cli.options.settings import Settings
 from cli.output import report, stderr
 from export.errors import ConfigError
+from export.garbage import uncollected
 from export.providers import Provider
 
 if TYPE_CHECKING:
@@ -134,9 +135,10 @@ def train(
     from model.machine.openmp import spin_briefly
 
     spin_briefly()
-    from model.cycle.config import RefitConfig
-    from model.tracked_training import tracked_training
-    from model.training_run import TrainRequest, train_to_registry
+    with uncollected():
+        from model.cycle.config import RefitConfig
+        from model.tracked_training import tracked_training
+        from model.training_run import TrainRequest, train_to_registry
 
     chosen = _preset(
         preset,

@@ -12,6 +12,7 @@ from cli.options.common import Json, RegistryUrl, Variant
 from cli.options.group import command, option
 from cli.options.item_table import ItemTable
 from cli.options.kafka import Kafka
+from cli.options.log import LogFormat
 from cli.options.mlflow import Mlflow, tracking_uri
 from cli.options.reading import Reading
 from cli.options.settings import Settings
@@ -119,6 +120,7 @@ def trainer(
     log_level: Annotated[
         str, option(metavar="NAME", help="debug, info, warning or error.", rich_help_panel=PROCESS)
     ] = "info",
+    log_format: LogFormat = "text",
     mlflow: Mlflow = None,
     json: Json = False,
 ) -> None:

@@ -4,7 +4,6 @@ B sessions, L positions, E exclusions a session, V catalogue, K asked for; the p
 """
 
 import contextlib
-import gc
 import inspect
 import logging
 import warnings
@@ -28,6 +27,7 @@ from export.bundle.interface import (
 )
 from export.bundle.vocabulary import PAD
 from export.errors import ConfigError, ParityError
+from export.garbage import uncollected
 
 __all__ = ["export_onnx", "ports_of"]
 
@@ -86,7 +86,7 @@ def _translate(serving: nn.Module, window: int) -> onnx.ModelProto:
     device = next((tensor.device for tensor in serving.state_dict().values()), torch.device("cpu"))
     sizes = {**_EXAMPLE, "L": min(window, _EXAMPLE_L), "H": getattr(serving, "hidden", 1)}
     free = {dim: torch.export.Dim(dim, max=window) if dim == "L" else torch.export.Dim(dim) for dim in (*_EXAMPLE, "L")}
-    with _quiet(), _uncollected(), torch.no_grad():
+    with _quiet(), uncollected(), torch.no_grad():
         program = torch.onnx.export(
             serving,
             tuple(_example(port, sizes, device) for port in inputs),
@@ -132,19 +132,6 @@ def _quiet() -> Iterator[None]:
             yield
     finally:
         logger.setLevel(level)
-
-
-@contextlib.contextmanager
-def _uncollected() -> Iterator[None]:
-    """No garbage collection for a moment: it looks at the exporter's hundreds of thousands of objects again and again,
-    which is a tenth of the time, and finds nothing worth it."""
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collecting:
-            gc.enable()
 
 
 def _strip(proto: onnx.ModelProto) -> None:

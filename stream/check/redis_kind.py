@@ -2,12 +2,12 @@
 
 import uuid
 from collections.abc import Iterator
-from typing import Any
 
 import redis
 
 from export.errors import ConfigError
 from stream.check.finding import Finding, error, warning
+from stream.ops.redis_client import RedisClient
 from stream.ops.redis_errors import reason_of, remedy_for
 from stream.ops.redis_newest import NEWEST
 from stream.ops.redis_sink import PREFIX
@@ -22,20 +22,37 @@ def check_redis(url: str | None, prefix: str = "") -> Iterator[Finding]:
     if url is None:
         return
     try:
-        client = redis.Redis.from_url(url, socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S)
-    except (ValueError, ConfigError) as problem:
-        yield error("redis_url", "redis", f"not a Redis URL: {problem}", "redis://host:port/0")
+        client = RedisClient(url, timeout_s=_TIMEOUT_S)
+    except ConfigError as problem:
+        yield error("redis_url", "redis", str(problem), "correct --redis")
         return
     try:
+        yield from _kind(client)
         yield from _answers(client, f"{prefix}{PREFIX}nextclick-check-{uuid.uuid4().hex}")
         yield from _memory(client)
     finally:
         client.close()
 
 
-def _answers(client: Any, key: str) -> Iterator[Finding]:
+def _kind(client: RedisClient) -> Iterator[Finding]:
+    """A node of a cluster, or a sentinel, that is taken for a server: it may take some lists, or none."""
     try:
-        client.eval(NEWEST, 1, key, b"{}", 1)
+        mode = client.info("server").get("redis_mode", "")
+    except (redis.RedisError, OSError):  # no right to ask, or said by what follows
+        return
+    if client.kind == "single" and mode in ("cluster", "sentinel"):
+        what = "a node of a cluster, which takes its own keys only" if mode == "cluster" else "a sentinel, no server"
+        path = "" if mode == "cluster" else "/SERVICE/DB"
+        yield error(
+            f"redis_{mode}", "redis", f"it is {what}", f"say redis+{mode}://HOST:PORT{path} in place of redis://"
+        )
+
+
+def _answers(client: RedisClient, key: str) -> Iterator[Finding]:
+    try:
+        (answer,) = client.run([("EVAL", NEWEST, 1, key, b"{}", 1)])
+        if isinstance(answer, Exception):
+            raise answer
     except (redis.RedisError, OSError) as problem:
         reason = reason_of(problem)
         yield error(
@@ -46,7 +63,7 @@ def _answers(client: Any, key: str) -> Iterator[Finding]:
         )
 
 
-def _memory(client: Any) -> Iterator[Finding]:
+def _memory(client: RedisClient) -> Iterator[Finding]:
     try:
         found = client.info("memory")
     except (redis.RedisError, OSError):  # no right to ask, or said already

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from export.checks import require_finite
 from export.errors import ConfigError, NextclickError
 from stream.check.clicks import check_clicks, sample_clicks
 from stream.check.facts import Cluster, read_cluster
@@ -35,6 +36,7 @@ class CheckConfig:
     limit_s: float = 30.0  # of one check
 
     def __post_init__(self) -> None:
+        require_finite(self)
         if self.records < 1 or self.limit_s <= 0:
             raise ConfigError("--records and --limit-s must be above 0")
 
@@ -100,7 +102,7 @@ class Checker:
     def _find_cluster(self) -> Iterator[Finding]:
         worker = self.config.worker
         try:
-            credentials_of(worker.kafka)
+            credentials_of(worker.kafka, worker.bootstrap_servers)
             wait_for_broker(worker.bootstrap_servers, worker.kafka, timeout_s=min(_ANSWER_S, self.config.limit_s / 2))
             names = [*worker.topics.all(worker.group), worker.topics.items, worker.topics.similar]
             admin = build_admin(worker.bootstrap_servers, worker.kafka)

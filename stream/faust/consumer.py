@@ -37,7 +37,7 @@ class Intake(Protocol):
     fetched_at: float  # time.monotonic() of the fetch loop's last turn
 
     @property
-    def run_s(self) -> float: ...  # how long the last ranking took; read in the consumer's thread
+    def run_s(self) -> float: ...  # how long rankings take now; read in the consumer's thread
 
     async def drained(self, timeout_s: float) -> bool: ...
     def assigned(self, numbers: Collection[int]) -> None: ...

@@ -7,7 +7,7 @@ from typing import Any
 __all__ = ["pace"]
 
 _RUNS = 1.5  # rankings' times of a rest: what is fetched sooner waits for the one before it
-_LONGEST_S = 0.02
+_LONGEST_S = 0.012
 _REST_S = 0.002  # at 1,000 clicks/s without it, or with half of it, lists come later: the broker is busy with requests
 
 
@@ -19,7 +19,7 @@ def pace(fetcher: Any, run_s: Callable[[], float] = lambda: 0.0) -> None:
     broker can answer, of a record or two each, which costs half a core. A short rest lets the records be taken, and the
     request ask for all partitions at once.
 
-    run_s: how long the last ranking took. Where the cores are busy that is long, and what is fetched meanwhile is
+    run_s: how long rankings take now. Where the cores are busy that is long, and what is fetched meanwhile is
     ranked no sooner, but in more and smaller batches, whose cost makes all of them wait: so the rest is longer, too.
     """
     if "_proc_fetch_request" in vars(fetcher):

@@ -143,8 +143,8 @@ class TransactionLine:
                     raise
 
     def _start(self) -> None:
-        producer = Producer(dict(self._settings))
         try:
+            producer = Producer(dict(self._settings))  # where tokens are shown, it waits for the first one
             self._repeat(producer.init_transactions)
         except (KafkaException, _Stuck) as error:
             raise PublishFailed(f"the broker allows no transactions to {self._name}: {_words(error)}") from error

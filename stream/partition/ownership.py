@@ -71,7 +71,7 @@ class Ownership:
 
     @property
     def run_s(self) -> float:
-        """How long the last ranking took. May be read in any thread."""
+        """How long rankings take now. May be read in any thread."""
         return self._pipeline.run_s
 
     # -- the group gives and takes --

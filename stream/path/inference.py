@@ -2,7 +2,8 @@
 
 A run costs a few milliseconds however little is in it, as all weights are read. Under light traffic the batches of
 several partitions are small and arrive together; ranked one after another, the last one would wait for all the others.
-What one turn of the event loop submits is handed over at its end, as the thread would begin with the first batch alone.
+What one turn of the event loop submits is handed over at its end, as the thread would begin with the first batch alone;
+or once it is enough for a run, as under backlog the next batch is prepared while this one is ranked.
 The thread takes what waits by itself, so that it does not stand still while the event loop is busy.
 """
 
@@ -10,6 +11,7 @@ import asyncio
 import math
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from typing import NamedTuple
@@ -21,6 +23,8 @@ from stream.path.commit import Prepared
 __all__ = ["Inference", "RankTogether", "Ranked"]
 
 
+_ENOUGH = 256  # clicks; a run of them takes longer than to prepare as many
+_FEW = 3  # runs; a single one that lost its core for a moment says nothing of the next
 _SLEPT_S = 1.0  # in which the whole process did nothing, though a run was on: it was stopped
 
 
@@ -43,7 +47,8 @@ class Inference:
     def __init__(self, rank: RankTogether) -> None:
         """`rank` returns the answers of each batch, in order, and the version of the live model."""
         self._rank = rank
-        self.run_s = 0.0  # how long the last run took; may be read in any thread
+        self.run_s = 0.0  # how long runs take now: the shortest of the last few; may be read in any thread
+        self._last: deque[float] = deque([0.0], maxlen=_FEW)
         self._turn: list[_Job] = []  # submitted in this turn of the loop
         self._waiting: SimpleQueue[list[_Job] | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="inference", daemon=True)
@@ -59,11 +64,14 @@ class Inference:
         if not self._turn:
             self._loop.call_soon(self._hand_over)
         self._turn.append((prepared, future))
+        if sum(len(job.batch.records) for job, _ in self._turn) >= _ENOUGH:
+            self._hand_over()
         return future
 
     def _hand_over(self) -> None:
         jobs, self._turn = self._turn, []
-        self._waiting.put(jobs)
+        if jobs:  # it may have been enough before the turn was over
+            self._waiting.put(jobs)
 
     def stop(self) -> None:
         """End the thread after the run in work, which is not waited for; what waits is not ranked."""
@@ -86,7 +94,9 @@ class Inference:
         except BaseException as error:
             self._hand_back(jobs, error)
             return
-        seconds = self.run_s = time.perf_counter() - started
+        seconds = time.perf_counter() - started
+        self._last.append(seconds)
+        self.run_s = min(self._last)
         slept = seconds - (time.process_time() - worked) > _SLEPT_S
         at = -math.inf if slept else time.monotonic()
         self._hand_back(jobs, [Ranked(one, model, seconds, at) for one in answers])

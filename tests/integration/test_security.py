@@ -27,6 +27,7 @@ from confluent_kafka.admin import (
 from bench.rig.brokers.base import BrokerMissing
 from bench.rig.brokers.process import tail, wait_for
 from bench.rig.brokers.secure import GUEST, PASSWORD, USER, SecureBroker, make_authority
+from bench.rig.brokers.tokens import TokenServer, write_signer
 from bench.rig.workers import cli
 from export.registry.registry import Registry
 from stream.topic_names import Topics
@@ -65,7 +66,17 @@ def client_file(folder: Path, broker: SecureBroker, mechanism: str, **changes: s
     return str(path)
 
 
-@pytest.mark.parametrize("mechanism", ["SCRAM-SHA-256", "PLAIN"])
+@pytest.fixture
+def tokens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TokenServer]:
+    """A server of tokens, and a signer for MSK in the place of Amazon's."""
+    server = TokenServer(USER, secret=PASSWORD)
+    paths = os.pathsep.join([str(write_signer(tmp_path, USER)), str(Path.cwd())])
+    monkeypatch.setattr("bench.rig.workers._environment", lambda: {**os.environ, "PYTHONPATH": paths})
+    yield server
+    server.close()
+
+
+@pytest.mark.parametrize("mechanism", ["SCRAM-SHA-256", "PLAIN", "tokens"])
 def test_every_command_works_over_sasl_ssl_and_shows_no_password_at_level_debug(
     secure: SecureBroker,
     tmp_path: Path,
@@ -74,8 +85,16 @@ def test_every_command_works_over_sasl_ssl_and_shows_no_password_at_level_debug(
     group: str,
     naming: tuple[str, ...],
     mechanism: str,
+    tokens: TokenServer,
 ) -> None:
-    options = ("--kafka-config", client_file(tmp_path, secure, mechanism))
+    options: tuple[str, ...] = ("--kafka-config", client_file(tmp_path, secure, mechanism))
+    of_worker = options
+    if mechanism == "tokens":  # of OpenID Connect for the commands, of Amazon's signer for the worker
+        oidc = {name.replace(".", "_"): value for name, value in tokens.options.items()}
+        options = ("--kafka-config", client_file(tmp_path, secure, "OAUTHBEARER", **oidc))
+        (tmp_path / "msk").mkdir()
+        msk = client_file(tmp_path / "msk", secure, "AWS_MSK_IAM", aws_region="eu-west-1")
+        of_worker = ("--kafka-config", msk, "--log-format", "json")
     there = ("--bootstrap-servers", secure.secure)
     outputs = []
 
@@ -86,7 +105,7 @@ def test_every_command_works_over_sasl_ssl_and_shows_no_password_at_level_debug(
         return done.stdout
 
     run("topics", "create", "--partitions", str(PARTITIONS), "--group", group)
-    worker = start_worker(secure.secure, *options, "--log-level", "debug")
+    worker = start_worker(secure.secure, *of_worker, "--log-level", "debug")
     worker.await_ready(PARTITIONS)
     log = tmp_path / "clicks.csv"
     rows = [f"s{number % 10},item-{number % 20 + 1},{1_700_000_000_000 + number}" for number in range(200)]
@@ -104,9 +123,15 @@ def test_every_command_works_over_sasl_ssl_and_shows_no_password_at_level_debug(
     assert [(one["ready"], one["model"]) for one in shown["workers"]] == [(True, "2")]
     assert shown["problems"] == []
     assert worker.stop() == 0
-    said = worker.log.read_text() + "".join(outputs)
+    logged = worker.log.read_text()
+    if mechanism == "tokens":
+        assert {"time", "level", "logger", "message"} <= set.intersection(
+            *(set(json.loads(line)) for line in logged.splitlines())
+        ), "each line is an object"
+    said = logged + "".join(outputs)
     assert "aiokafka" in said, "level debug was in effect"
     assert_no_secret(said)
+    assert "eyJhbGciOiAibm9uZSI" not in said, "no token either"
 
 
 def test_password_from_the_environment_reaches_both_clients(
