@@ -10,8 +10,8 @@ import typer
 from cli.options.common import ListLength, RegistryUrl, Threads, Variant
 from cli.options.group import command, option
 from cli.options.kafka import Group, Kafka
-from export.garbage import uncollected
 from cli.options.log import LogFormat
+from export.garbage import uncollected
 from export.providers import Provider
 from stream.config import Guarantee
 from stream.path.policy import Exclude
