@@ -168,9 +168,11 @@ def _limits(manifest: Manifest, measured: Measured, unknown_clicks: int | None, 
 def _changed(manifest: Manifest) -> Values:
     """What differs from the named preset; nothing is said of a preset that has no name here."""
     try:
-        return changed(manifest.config, msgspec.to_builtins(named(manifest.preset).to_dict()))
+        own, before = (msgspec.to_builtins(one) for one in (manifest.config, named(manifest.preset).to_dict()))
     except ConfigError:
         return {}
+    found = changed(own, before)
+    return {name: value for name, value in found.items() if name not in ("train.threads", "train.device")}
 
 
 def _thinned(points: list[list[float]]) -> list[list[float]]:

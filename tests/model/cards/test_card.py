@@ -26,7 +26,7 @@ def manifest(refit: Refit | None = None, **lineage: Any) -> Manifest:
     return Manifest(
         created_ts=1_700_000_000_000,
         preset="tron-fast",
-        config=msgspec.to_builtins(chosen.to_dict()),
+        config=chosen.override(threads=1).to_dict(),
         items=40,
         window=50,
         k_max=40,
