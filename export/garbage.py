@@ -8,15 +8,18 @@ __all__ = ["uncollected"]
 
 
 @contextlib.contextmanager
-def uncollected() -> Iterator[None]:
-    """No garbage collection in the block: for what makes very many objects that stay, as importing does.
+def uncollected(*, stays: bool = False) -> Iterator[None]:
+    """No garbage collection in the block: for what makes very many objects, which the collector would look at again and
+    again, a sixth of the time that importing takes, to find nothing.
 
-    The collector would look at them again and again, a sixth of the time that importing takes, and find nothing.
+    stays: nor are they looked at afterwards, as those of modules; whatever else there is by then is kept for good, too.
     """
     collecting = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
+        if stays:
+            gc.freeze()
         if collecting:
             gc.enable()

@@ -58,14 +58,18 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes long comes first, so that no process is left alone with it in the end, and what mostly waits (for
-    brokers) in turn with what mostly computes. How long a test may take says how long it does."""
+    brokers) in turn with what mostly computes. How long a test may take says how long it does. Of those that take a
+    moment, again those first that wait: for librdkafka's in-process cluster."""
     waiting = [item for item in items if item.get_closest_marker("broker")]
     computing = [item for item in items if item.get_closest_marker("slow") and item not in waiting]
     turns: dict[pytest.Item, float] = {}
     for group in waiting, computing:
         group.sort(key=lambda item: (_allowed_s(item), _is_tested_together(item.path)), reverse=True)
         turns |= {item: place / len(group) for place, item in enumerate(group)}
-    items.sort(key=lambda item: turns.get(item, 1.0))
+    in_process = {"cluster", "bootstrap"}
+    items.sort(
+        key=lambda item: turns.get(item, 1.1 if in_process.isdisjoint(getattr(item, "fixturenames", ())) else 1.0)
+    )
 
 
 def pytest_collection_finish() -> None:
@@ -84,7 +88,8 @@ def _is_tested_together(file: Path) -> bool:
     """Whether one process has to run all of a file."""
     text = file.read_text()
     takes_long = "pytest.mark.slow" in text or "pytest.mark.broker" in text
-    return 'scope="module"' in text or not takes_long
+    moments = file.name == "test_imports.py"  # a test a module
+    return 'scope="module"' in text or not takes_long or moments
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -135,7 +135,7 @@ def train(
     from model.machine.openmp import spin_briefly
 
     spin_briefly()
-    with uncollected():
+    with uncollected(stays=True):
         from model.cycle.config import RefitConfig
         from model.tracked_training import tracked_training
         from model.training_run import TrainRequest, train_to_registry

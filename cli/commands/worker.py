@@ -182,7 +182,7 @@ def worker(
 
         workers = SupervisorConfig(processes=processes, web_port=web_port, threads=threads)
         raise typer.Exit(supervise([sys.executable, *sys.argv], workers))
-    with uncollected():
+    with uncollected(stays=True):
         from stream.worker import run_worker
 
     raise typer.Exit(run_worker(config))

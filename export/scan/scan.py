@@ -31,6 +31,7 @@ _SHARE = 8_192  # blocks that are worth a thread: half a million items, some 200
 _SOME = 1_024  # places that the scan fills well whatever the catalogue
 _DEEP = 16  # a list of more than one in so many items is made by sorting them all
 _NOWHERE = np.int32(2**31 - 1)
+_LARGEST_SUM = float(np.finfo(np.float32).max) / 2  # half of it, as sums are rounded
 
 
 class CodeScan:
@@ -72,11 +73,9 @@ class CodeScan:
 
         tables (B, m, 2^b), as `ItemCodes.table` gives them; excluded: B rows of catalogue ids that a list must not
         hold, 0 is none. Where fewer than K items are left, the list ends in id 0 with score -inf. ValueError for
-        tables of another shape, or that are not finite.
+        tables of another shape, or whose sums are not finite.
         """
         self._check(tables)
-        if not np.isfinite(tables).all():
-            raise ValueError("partial scores are not finite: the model gives vectors that are no numbers")
         size, items = len(tables), self.codes.items
         barred = Ragged.empty(size) if excluded is None else _places(excluded)
         width = min(k, items)
@@ -93,7 +92,7 @@ class CodeScan:
     def scores(self, tables: NDArray[np.float32], ids: NDArray[np.int32]) -> NDArray[np.float32]:
         """Return the scores float32 (B, C) of items (C,) by their catalogue ids; -inf where that is 0.
 
-        ValueError for an id outside 0..V, or tables of another shape.
+        ValueError for an id outside 0..V, or tables as above.
         """
         self._check(tables)
         if len(ids) and not PAD <= int(ids.min()) <= int(ids.max()) <= self.codes.items:
@@ -116,6 +115,11 @@ class CodeScan:
         if tables.dtype != np.float32 or tables.shape[1:] != (self.codes.splits, self.codes.values):
             wanted = f"float32 (B, {self.codes.splits}, {self.codes.values})"
             raise ValueError(f"partial scores must be {wanted}, not {tables.dtype} {tables.shape}")
+        most = np.maximum(tables.max(axis=2), -tables.min(axis=2)).sum(axis=1, dtype=np.float64)  # of a sum, (B,)
+        if not np.isfinite(most).all():
+            raise ValueError("partial scores are not finite: the model gives vectors that are no numbers")
+        if (most > _LARGEST_SUM).any():
+            raise ValueError(f"scores up to {most.max():.1e} are no numbers in fp32: the model's vectors are too long")
 
     def _scanned(
         self, tables: NDArray[np.float32], k: int, barred: Ragged

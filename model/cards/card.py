@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from export.bundle.bundle import TOWER
 from export.bundle.manifest import Manifest
 from export.errors import ConfigError
 from model.cards.measure import Measured
@@ -119,14 +120,12 @@ def model_card(
         },
         "groups": measured.groups,
         "curves": curves,
-        "limits": _limits(manifest, held_out, measured, unknown_clicks, min_support),
+        "limits": _limits(manifest, measured, unknown_clicks, min_support),
         "libraries": manifest.libraries,
     }
 
 
-def _limits(
-    manifest: Manifest, held_out: SessionLog, measured: Measured, unknown_clicks: int | None, min_support: int
-) -> list[str]:
+def _limits(manifest: Manifest, measured: Measured, unknown_clicks: int | None, min_support: int) -> list[str]:
     refit = manifest.lineage.refit if manifest.lineage else None
     found = [
         f"Figures are of {measured.figures['predictions']:,.0f} predictions in {measured.sessions:,} held-out "
@@ -149,10 +148,9 @@ def _limits(
         )
     if min_support > 1:
         found.append(f"Items with fewer than {min_support} clicks are not in the catalogue.")
-    newcomers = manifest.items > len(held_out.vocabulary)
     found.append(
         f"The catalogue is closed at {manifest.items:,} items: one that is new is in no list until the next version"
-        + (", or its attributes are known (`worker --max-embedded`)." if newcomers else ".")
+        + (", or its attributes are known (`worker --max-embedded`)." if TOWER in manifest.files else ".")
     )
     if refit is None:
         found.append("The held-out sessions, the newest, were not learned: the published weights are those judged.")
@@ -170,9 +168,11 @@ def _limits(
 def _changed(manifest: Manifest) -> Values:
     """What differs from the named preset; nothing is said of a preset that has no name here."""
     try:
-        return changed(manifest.config, msgspec.to_builtins(named(manifest.preset).to_dict()))
+        own, before = (msgspec.to_builtins(one) for one in (manifest.config, named(manifest.preset).to_dict()))
     except ConfigError:
         return {}
+    found = changed(own, before)
+    return {name: value for name, value in found.items() if name not in ("train.threads", "train.device")}
 
 
 def _thinned(points: list[list[float]]) -> list[list[float]]:

@@ -153,7 +153,7 @@ def _run(task: Task) -> Ended:
     from model.machine.openmp import spin_briefly
 
     spin_briefly()
-    with uncollected():
+    with uncollected(stays=True):
         from model.cycle.cycle import CycleRequest, run_cycle
         from model.data.readers import KINDS, POSITIVES
         from model.errors import DataError

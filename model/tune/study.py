@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from export.checks import require_finite
 from export.errors import ConfigError
 from model.config import Preset
 from model.data.log import SessionLog
@@ -44,6 +45,12 @@ class TuneConfig:
     budget_s: float  # seconds of this call; a trial that is running then is given up
     trials: int | None = None  # and at most so many of this call
     seed: int = 0  # of the search; trainings have the preset's
+
+    def __post_init__(self) -> None:
+        """ConfigError for a budget that is none."""
+        require_finite(self)
+        if self.budget_s <= 0:
+            raise ConfigError(f"budget_s must be above 0, got {self.budget_s}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

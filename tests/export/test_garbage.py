@@ -32,3 +32,15 @@ def test_who_collects_none_is_left_alone() -> None:
     with uncollected():
         assert not gc.isenabled()
     assert not gc.isenabled()
+
+
+def test_what_stays_is_not_looked_at_again() -> None:
+    def is_looked_at(one: object) -> bool:
+        return any(another is one for another in gc.get_objects())
+
+    with uncollected():
+        short: list[object] = []
+    assert is_looked_at(short)
+    with uncollected(stays=True):
+        lasting: list[object] = []
+    assert not is_looked_at(lasting)

@@ -8,7 +8,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from export.bundle.manifest import Lineage, Manifest, Refit, TrainingWindow
+from export.bundle.bundle import TOWER
+from export.bundle.manifest import FileEntry, Lineage, Manifest, Refit, TrainingWindow
 from model.cards.card import curves_of, described, model_card
 from model.cards.markdown import markdown, sparkline
 from model.cards.measure import Measured
@@ -25,7 +26,7 @@ def manifest(refit: Refit | None = None, **lineage: Any) -> Manifest:
     return Manifest(
         created_ts=1_700_000_000_000,
         preset="tron-fast",
-        config=msgspec.to_builtins(chosen.to_dict()),
+        config=chosen.override(threads=1).to_dict(),
         items=40,
         window=50,
         k_max=40,
@@ -78,6 +79,13 @@ def test_card_has_data_settings_figures_and_limits() -> None:
 )
 def test_card_says_which_weights_the_figures_are_of(refit: Refit, said: str) -> None:
     assert any(said in line for line in card_of(manifest(refit))["limits"])
+
+
+def test_card_says_what_becomes_of_a_new_item() -> None:
+    plain, towered = manifest(), msgspec.structs.replace(manifest(), files={TOWER: FileEntry(sha256="", bytes=1)})
+    said = ["\n".join(card_of(one)["limits"]) for one in (plain, towered)]
+    assert all("closed at 40 items" in text for text in said)
+    assert ["its attributes are known" in text for text in said] == [False, True]
 
 
 def test_card_of_a_trainer_says_that_its_figures_are_the_gates() -> None:
