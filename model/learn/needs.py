@@ -30,6 +30,7 @@ _TABLE_IN_GRAPH = 1.3  # the table and its int8 copy
 _VECTORS = 0.5  # of a table, for similar items: float16
 _ID = 20  # bytes of an item id and its share of the popularity, about
 _FEWER = 5  # clicks that an item needs, in the remedy
+_MANY = 100_000  # items, from which on who trains a row each is told what codes would save
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +84,7 @@ def require_room(preset: Preset, log: SessionLog, directory: Path | None, on_pro
     items, clicks = len(log.vocabulary), log.clicks / max(log.sessions, 1)
     needs = needs_of(preset, items=items, clicks_per_session=clicks)
     memory, disk = memory_left(), None if directory is None else disk_left(directory)
-    on_progress(Progress(stage="needs", message=_said(needs, memory, disk)))
+    on_progress(Progress(stage="needs", message=_said(needs, memory, disk) + _saved(preset, items, clicks)))
     less = _remedies(preset, items, clicks, needs)
     what = f"{items:,} items {'with a row each' if preset.codes is None else 'as codes'} take {_size(needs.table)}"
     if memory is not None and needs.memory > memory:
@@ -107,12 +108,26 @@ def _said(needs: Needs, memory: int | None, disk: int | None) -> str:
     )
 
 
+def _saved(preset: Preset, items: int, clicks: float) -> str:
+    """Return what codes would need in place of a row an item, where there are many."""
+    coded = _coded(preset, items, clicks) if items >= _MANY else None
+    if coded is None:
+        return ""
+    return f"; with --items-as svd {_size(coded.memory)} of memory, a bundle of {_size(coded.bundle)}"
+
+
+def _coded(preset: Preset, items: int, clicks: float) -> Needs | None:
+    """Return what `preset` would need with codes; None where it has them, or can't."""
+    if preset.codes is not None or any(one.interests for one in (preset.encoder, *preset.committee)):
+        return None
+    return needs_of(replace(preset, codes=_codes_for(preset)), items=items, clicks_per_session=clicks)
+
+
 def _remedies(preset: Preset, items: int, clicks: float, needs: Needs) -> str:
     found = []
-    if preset.codes is None and not any(one.interests for one in (preset.encoder, *preset.committee)):
-        coded = needs_of(replace(preset, codes=_codes_for(preset)), items=items, clicks_per_session=clicks)
-        if coded.memory < needs.memory:
-            found.append(f"--items-as svd needs about {_size(coded.memory)} of memory, {_size(coded.disk)} of disk")
+    coded = _coded(preset, items, clicks)
+    if coded is not None and coded.memory < needs.memory:
+        found.append(f"--items-as svd needs about {_size(coded.memory)} of memory, {_size(coded.disk)} of disk")
     if preset.committee:
         found.append("--preset tron-fast trains one encoder")
     found.append(f"--min-support {_FEWER} leaves rare items out")

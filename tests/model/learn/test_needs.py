@@ -90,6 +90,20 @@ def test_several_interests_are_not_told_of_codes() -> None:
     assert "--items-as" not in needs._remedies(preset("mtmi"), 2_000_000, 4.0, of("mtmi", 2_000_000))
 
 
+def test_a_row_for_each_of_many_items_is_told_what_codes_would_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    (few,) = told(8 * GIB, None, monkeypatch)
+    assert "--items-as" not in few
+    monkeypatch.setattr(needs, "_MANY", 40)
+    (many,) = told(8 * GIB, None, monkeypatch)
+    log = tiny_log(20)
+    shape: Any = {"items": len(log.vocabulary), "clicks_per_session": log.clicks / log.sessions}
+    coded = needs_of(replace(preset("tron-fast"), codes=CodesConfig()), **shape)
+    memory, bundle = needs._size(coded.memory), needs._size(coded.bundle)
+    assert many == f"{few}; with --items-as svd {memory} of memory, a bundle of {bundle}"
+    (already,) = told(8 * GIB, None, monkeypatch, codes=CodesConfig())
+    assert "--items-as" not in already
+
+
 def test_preset_is_refused_before_anything_is_learned(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(needs, "memory_left", lambda: 1)
     with pytest.raises(ConfigError, match="of memory, and 0 MiB are free"):
