@@ -16,6 +16,7 @@ from cli.commands import (
     recommend,
     replay,
     scoreboard,
+    serve,
     shop,
     similar,
     topics,
@@ -35,7 +36,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",  # keeps the brackets around defaults
 )
-for part in (shop, replay, log, train, trainer, evaluate, recommend, worker, watch, scoreboard, feedback):
+for part in (shop, replay, log, train, trainer, evaluate, recommend, worker, watch, serve, scoreboard, feedback):
     app.add_typer(part.app)
 app.add_typer(topics.app, name="topics", rich_help_panel="Serve")
 app.add_typer(items.app, name="items", rich_help_panel="Serve")

@@ -26,6 +26,7 @@ from stream.scoreboard.figures import figures
 from stream.scoreboard.join import Counts
 from stream.scoreboard.lanes import Dropped
 from stream.scoreboard.metrics import ScoreboardMetrics
+from stream.serve.figures import ServeMetrics
 from stream.similar.figures import SimilarMetrics
 from stream.worker import _STOP_S
 
@@ -68,7 +69,7 @@ def metric_names() -> set[str]:
     scores = ScoreboardMetrics(lambda: figures(Board(), (), Counts(), Dropped(), {}, SequenceConfig()))
     items = Metrics()
     ItemsMetrics(items.registry)
-    services = (items, TrainerMetrics(), scores, SimilarMetrics(), FeedbackMetrics())
+    services = (items, TrainerMetrics(), scores, SimilarMetrics(), FeedbackMetrics(), ServeMetrics())
     for family in (family for service in services for family in service.registry.collect()):
         suffixes = {"counter": ["_total"], "histogram": ["_bucket", "_sum", "_count"], "info": ["_info"]}
         names |= {family.name + suffix for suffix in suffixes.get(family.type, [""])}
