@@ -34,7 +34,7 @@ _ASKED_HEADERS = "Authorization, X-API-Key, Content-Type, Last-Event-ID"
 
 
 class Guard:
-    """`handle` is a middleware. keys: None where none is asked for; origins: of pages that may read answers, `*` all."""
+    """`handle` is a middleware. keys: None: none is asked for; origins: of pages that may read answers; `*`: all."""
 
     def __init__(self, keys: ApiKeys | None, origins: tuple[str, ...], metrics: ServeMetrics) -> None:
         self._keys, self._origins, self._metrics = keys, frozenset(origins), metrics
