@@ -10,7 +10,7 @@ PYTEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 
 SECONDS_OF_DEMO := $(if $(SECONDS),--seconds $(SECONDS))
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast lint bench clean
+.PHONY: help install demo test test-fast lint bench site clean
 
 help:
 	@echo "make demo   a simulated shop, live, in about a minute    (SECONDS=30 ends it by itself)"
@@ -18,6 +18,7 @@ help:
 	@echo "make test-fast   what matters while editing, in a minute on two cores, without a broker"
 	@echo "make lint   ruff and mypy"
 	@echo "make bench  the figures of the main path, in short form; the README names the others"
+	@echo "make site   the documentation as a site, in build/site"
 	@echo "make clean  remove what the targets made, the virtual environment too"
 
 install: $(STAMP)
@@ -44,6 +45,10 @@ lint: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m bench $(ARGS)
+
+site: $(STAMP)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet -f deploy/site/mkdocs.yml
+	@echo 'build/site/index.html; its search wants a server: $(BIN)/python -m http.server -d build/site'
 
 clean:
 	rm -rf $(VENV) .cache build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -47,7 +47,7 @@ def _run() -> Any:
 
 def _fail(text: str, code: int) -> int:
     with contextlib.suppress(OSError):  # stderr may be as full
-        say(text if code >= INTERRUPTED else f"error: {text}")
+        say(text if code >= INTERRUPTED else f"error: {text}", "ERROR")
     return code
 
 

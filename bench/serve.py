@@ -96,7 +96,7 @@ def measure(bootstrap: str, folder: Path, options: argparse.Namespace) -> list[d
     send_lists(bootstrap, options.sessions)
     worker = Worker(bootstrap, registry, GROUP, folder / "worker.log")
     port = free_port()
-    command = [sys.executable, "-m", "nextclick", "serve", "--bootstrap-servers", bootstrap, "--port", str(port)]
+    command = [sys.executable, "-m", "nextclick", "serve", "--bootstrap-servers", bootstrap, "--web-port", str(port)]
     server = Worker.of(command, folder / "serve.log", port)
     try:
         worker.await_ready(PARTITIONS)

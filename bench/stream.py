@@ -13,7 +13,10 @@ a second beside them (clicks of one session that share a micro-batch share a lis
     quix_batched   the same, ranking in batches in a sink, and publishing past the library
     naive_faust    a plain Faust agent: one Table write, one inference, one send an event
 
-Then latency in an open loop at several rates, and at 1,000 clicks/s while the model is swapped.
+Then latency in open loops, `--repeats` times, of the worker, the bare loop and the worker without ranking in turn: at
+several rates, and of the worker at 1,000 clicks/s while the model is swapped, and exactly once. What counts is the
+ratio to the bare loop. With `--spans` the worker's batches are stamped on their way, and it is said where the time
+goes, of the same clicks.
 """
 
 from __future__ import annotations
@@ -32,11 +35,11 @@ from typing import Any
 
 from rich.console import Console
 
-from bench.measure.bundles import publish_random
+from bench.measure.bundles import publish_random, with_another_item
 from bench.measure.clicks import Click, in_catalogue, read_clicks, simulate_clicks
 from bench.measure.cluster import PARTITIONS, broker, ends
-from bench.measure.figures import SWAP_RATE, latency_table, summary, systems_table
-from bench.measure.latency import Latency, measure_latency
+from bench.measure.figures import SWAP_RATE, latency_table, spans_tables, summary, systems_table
+from bench.measure.latency import Asked, Latency, measure_latency
 from bench.measure.load import Sent, send
 from bench.measure.shop_items import POLICY, load_items
 from bench.measure.systems import Setting, System, nextclick, no_ranking, peer
@@ -79,6 +82,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--quix-python", type=Path, help="interpreter with quixstreams; left out: one is made")
     parser.add_argument("--rates", nargs="*", type=float, default=[500, 1_000, 2_000, 5_000], metavar="R")
     parser.add_argument("--seconds", type=float, default=10, help="length of each open loop")
+    parser.add_argument("--spans", action="store_true", help="say where the time of the clicks goes")
     parser.add_argument("--json", action="store_true")
     return parser.parse_args(arguments)
 
@@ -89,7 +93,9 @@ def run(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
     registry, version = prepare_registry(args, clicks, folder)
     systems, left_out = choose(args, folder)
     with broker(args.bootstrap_servers) as bootstrap:
-        setting = Setting(bootstrap=bootstrap, registry=registry, bundle=Registry(registry).fetch(version))
+        setting = Setting(
+            bootstrap=bootstrap, registry=registry, bundle=Registry(registry).fetch(version), folder=folder
+        )
         create_topics(bootstrap, partitions=PARTITIONS, group="bench")
         if any(ends(bootstrap, "clicks").values()):
             raise SystemExit(f"the topic clicks at {bootstrap} holds clicks already, which would be counted, too")
@@ -123,7 +129,7 @@ def prepare_registry(args: argparse.Namespace, clicks: Sequence[Click], folder: 
         raise SystemExit(f"{args.bundle_registry} holds no bundle")
     bundle = given.fetch(newest)
     live = newest if args.bundle_registry is None else store.publish(bundle)
-    store.publish(bundle)  # what the swap puts into service: the same model as another version
+    store.publish(with_another_item(bundle, folder / "another"))  # what the swap puts into service
     store.promote(live)
     return registry, live
 
@@ -137,13 +143,6 @@ def fill_table(args: argparse.Namespace, bootstrap: str, registry: Path, version
     return load_items(bootstrap, names[: max(args.table, 1)])
 
 
-def no_items(folder: Path) -> tuple[str, ...]:
-    """The options of a worker that has no policy, and looks for items where there are none."""
-    names = folder / "topics"
-    names.write_text("items=no-items\n")
-    return "--topics", str(names)
-
-
 def with_policy(folder: Path) -> tuple[str, ...]:
     """The options of a worker that has a policy."""
     policy = folder / "lists.toml"
@@ -153,11 +152,10 @@ def with_policy(folder: Path) -> tuple[str, ...]:
 
 def choose(args: argparse.Namespace, folder: Path) -> tuple[list[System], dict[str, str]]:
     """The systems to run, and why others that were asked for are left out."""
-    plain, by_policy = no_items(folder), with_policy(folder)
     systems: dict[str, Callable[[], System]] = {
-        "nextclick": lambda: nextclick(workers=args.workers, options=plain),
-        "exactly_once": lambda: nextclick("exactly_once", workers=args.workers, options=(*EXACTLY_ONCE, *plain)),
-        "policies": lambda: nextclick("policies", workers=args.workers, options=by_policy),
+        "nextclick": lambda: nextclick(workers=args.workers),
+        "exactly_once": lambda: nextclick("exactly_once", workers=args.workers, options=EXACTLY_ONCE),
+        "policies": lambda: nextclick("policies", workers=args.workers, options=with_policy(folder), items=True),
         "bare_loop": lambda: peer("bare_loop", workers=args.workers),
         "no_ranking": no_ranking,
         "quix": lambda: peer("quix", "quix_app", workers=args.workers, python=quix()),
@@ -201,19 +199,45 @@ def measure_all(
 
 
 def open_loops(setting: Setting, clicks: Sequence[Click], args: argparse.Namespace, folder: Path) -> list[Latency]:
-    """Latency of one worker at each of the rates and around a swap, and exactly once; nothing without rates."""
+    """Latency of one process of each system at each of the rates, around a swap, and exactly once; nothing without
+    rates."""
     if not args.rates:
         return []
-    plain = no_items(folder)
-    worker = nextclick(options=plain)
-    measured = list(measure_latency(worker, setting, clicks, args.rates, args.seconds, folder, swap=True))
-    others = {"exactly_once": (*EXACTLY_ONCE, *plain), "policies": with_policy(folder)}
-    for name, options in others.items():
-        if name in args.systems:
-            one = nextclick(name, options=options)
-            measured += measure_latency(one, setting, clicks, [SWAP_RATE], args.seconds, folder, swap=False)
+    rates = sorted({*args.rates, SWAP_RATE})
+    asked = [
+        worker("nextclick", args, folder, rates, swap_rate=SWAP_RATE),
+        Asked(peer("bare_loop"), rates),
+        Asked(no_ranking(), rates),
+    ]
+    if "exactly_once" in args.systems:
+        asked.append(worker("exactly_once", args, folder, [SWAP_RATE], options=EXACTLY_ONCE))
+    if "policies" in args.systems:
+        asked.append(worker("policies", args, folder, [SWAP_RATE], options=with_policy(folder), items=True))
+    measured: list[Latency] = []
+    for one in measure_latency(asked, setting, clicks, args.seconds, args.repeats, folder):
+        measured.append(one)
+        progress.print(f"{one.system} at {one.rate:,.0f}/s: p50 {one.p50_ms:.1f}, p99 {one.p99_ms:.1f} ms")
     progress.print(latency_table(measured))
+    if args.spans:
+        for table in spans_tables(measured):
+            progress.print(table)
     return measured
+
+
+def worker(
+    name: str,
+    args: argparse.Namespace,
+    folder: Path,
+    rates: Sequence[float],
+    *,
+    swap_rate: float | None = None,
+    options: Sequence[str] = (),
+    items: bool = False,
+) -> Asked:
+    """The open loops of a worker, which is stamped on its way where spans are asked for."""
+    trace = folder / f"trace-{name}" if args.spans else None
+    program = ("-m", "nextclick") if trace is None else ("-m", "bench.peers.traced", str(trace))
+    return Asked(nextclick(name, options=options, items=items, program=program), rates, swap_rate, trace)
 
 
 if __name__ == "__main__":

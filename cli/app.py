@@ -7,21 +7,25 @@ from typing import Annotated
 import typer
 
 from cli.commands import (
+    check,
     evaluate,
     experiment,
     feedback,
     items,
     log,
     models,
+    presets,
     recommend,
     replay,
     scoreboard,
     serve,
     shop,
     similar,
+    status,
     topics,
     train,
     trainer,
+    tune,
     watch,
     worker,
 )
@@ -36,8 +40,25 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",  # keeps the brackets around defaults
 )
-for part in (shop, replay, log, train, trainer, evaluate, recommend, worker, watch, serve, scoreboard, feedback):
+for part in (
+    shop,
+    replay,
+    log,
+    train,
+    trainer,
+    tune,
+    evaluate,
+    recommend,
+    check,
+    worker,
+    status,
+    watch,
+    serve,
+    scoreboard,
+    feedback,
+):
     app.add_typer(part.app)
+app.add_typer(presets.app, name="presets", rich_help_panel="Train and measure")
 app.add_typer(topics.app, name="topics", rich_help_panel="Serve")
 app.add_typer(items.app, name="items", rich_help_panel="Serve")
 app.add_typer(similar.app, name="similar", rich_help_panel="Serve")

@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.errors import OutputLost
+from export.log_lines import in_json, json_line
 
 if TYPE_CHECKING:
     from model.data.readers import ReadReport
@@ -55,8 +56,12 @@ def stdout() -> Console:
     return _Stdout()
 
 
-def say(text: str) -> None:
-    """Print a line on stderr as it is."""
+def say(text: str, level: str = "INFO") -> None:
+    """Print a line on stderr as it is; as JSON, with the level, where logs are."""
+    if in_json():
+        with contextlib.suppress(OSError):
+            print(json_line(level, text), file=sys.stderr, flush=True)
+        return
     stderr.print(text, markup=False, emoji=False, highlight=False, soft_wrap=True)
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
+from itertools import chain
 from pathlib import Path
 
 import msgspec
@@ -22,18 +23,20 @@ from export.graph.topk import DEFAULT_K_MAX
 from export.graph.tower import export_tower
 from export.items.features import FeatureVocabulary
 from export.ranking.known_features import write_known
-from export.ranking.ranker import Ranker, RankerConfig
 from export.ranking.similar import write_vectors
+from model.cards.measure import Measured, measured
+from model.codes.newcomers import with_newcomers
 from model.config import Preset
 from model.data.known_items import KnownItems
 from model.data.log import SessionLog
-from model.evaluate.metrics import MAIN
-from model.evaluate.protocol import evaluate, prefixes
+from model.evaluate.protocol import prefixes
 from model.learn.train import Trained
+from model.nets.coded import CodedItems
 from model.nets.encoder import Encoder
 from model.nets.plain import plain_all
 from model.nets.serving import ServingModel
 from model.nets.vectors import VectorModel, stored
+from model.reports.beside import verdict
 from model.reports.progress import OnProgress, Progress, ignore
 
 __all__ = ["LIBRARIES", "export_bundle", "export_towers", "library_versions", "sample", "with_figures", "with_manifest"]
@@ -106,7 +109,9 @@ def export_bundle(
         manifest=manifest,
         tower_file=None if tower is None else directory / "tower.onnx",
         features=tower,
-        known_file=None if items is None else _write_known(items, log.vocabulary, directory / "known.npy"),
+        known_file=None
+        if items is None or tower is None
+        else _write_known(items, log.vocabulary, directory / "known.npy"),
         vectors_file=None if preset.codes is not None else _write_vectors(encoders, directory / "vectors.npy"),
         codes_in=None if preset.codes is None else directory,
     )
@@ -137,9 +142,22 @@ def _with_newcomers(
     if items is None:
         return plain_all(encoders), log, None
     cold = items.newcomers(log.vocabulary)
+    if isinstance(encoders[0].items, CodedItems):
+        coded, kept = with_newcomers(encoders, items.features(log.vocabulary).rows, cold)
+        left = f"; {left:,} have no value that a clicked item has" if (left := len(cold.item_ids) - len(kept)) else ""
+        on_progress(
+            Progress(
+                stage="export", message=f"{len(kept):,} items without a click have codes by their attributes{left}"
+            )
+        )
+        return coded, replace(log, vocabulary=_longer(log.vocabulary, kept)), None
     on_progress(Progress(stage="export", message=f"{len(cold.item_ids):,} items without a click, by their attributes"))
-    vocabulary = Vocabulary((*log.vocabulary.items, *cold.item_ids)) if cold.item_ids else log.vocabulary
+    vocabulary = _longer(log.vocabulary, cold.item_ids)
     return plain_all(encoders, cold.rows), replace(log, vocabulary=vocabulary), items.vocabulary
+
+
+def _longer(vocabulary: Vocabulary, item_ids: Sequence[str]) -> Vocabulary:
+    return Vocabulary(chain(vocabulary.items, item_ids)) if item_ids else vocabulary
 
 
 def export_towers(encoders: Sequence[Encoder], path: Path, seed: int) -> None:
@@ -163,20 +181,29 @@ def sample(valid: SessionLog, window: int) -> list[NDArray[np.int32]]:
     return [valid.items[start:end] for start, end in zip(starts[every], targets[every], strict=True)]
 
 
-def with_figures(bundle: Bundle, valid: SessionLog, preset: Preset, on_progress: OnProgress = ignore) -> Bundle:
-    """Evaluate the exported graph through the Ranker, and return the bundle with the figures in its manifest."""
-    ranker = Ranker(bundle, RankerConfig(threads=preset.train.threads))
-    valid = replace(valid, vocabulary=bundle.vocabulary)  # newcomers stand behind the items that it has
-    figures = evaluate(ranker, valid, window=bundle.manifest.window).to_json()
+def with_figures(
+    bundle: Bundle,
+    valid: SessionLog,
+    preset: Preset,
+    on_progress: OnProgress = ignore,
+    *,
+    left_out: Mapping[str, str] | None = None,
+) -> tuple[Bundle, Measured]:
+    """Evaluate the exported graph through the Ranker; return the bundle with the figures in its manifest, and them.
+
+    It is said whether they are above those of its baselines; `left_out`: those that were not asked, and why.
+    """
+    found = measured(bundle, valid, preset.train.threads)
+    figures = found.figures
     on_progress(Progress(stage="evaluate", message="the exported graph", metrics=figures))
-    if poorer := [name for name, other in bundle.manifest.baselines.items() if figures[MAIN] < other[MAIN]]:
-        message = f"the model's lists are poorer than those of {' and '.join(poorer)}: train longer, or on more clicks"
-        on_progress(Progress(stage="evaluate", message=message))
-    return with_manifest(bundle, msgspec.structs.replace(bundle.manifest, valid=figures))
+    if said := verdict(figures, bundle.manifest.baselines, left_out):
+        on_progress(Progress(stage="evaluate", message=said))
+    return with_manifest(bundle, msgspec.structs.replace(bundle.manifest, valid=figures)), found
 
 
-def with_manifest(bundle: Bundle, manifest: Manifest) -> Bundle:
-    """Return the bundle with another manifest, the hashes of its files apart, which stay."""
+def with_manifest(bundle: Bundle, manifest: Manifest, *, cards_in: Path | None = None) -> Bundle:
+    """Return the bundle with another manifest, the hashes of its files apart, which stay; and with a card, where a
+    folder has one."""
     return write_bundle(
         bundle.path,
         onnx_file=bundle.onnx_path,
@@ -188,6 +215,7 @@ def with_manifest(bundle: Bundle, manifest: Manifest) -> Bundle:
         known_file=bundle.known_path,
         vectors_file=bundle.vectors_path,
         codes_in=None if bundle.codes is None else bundle.path,
+        cards_in=cards_in or (bundle.path if bundle.has_card else None),
     )
 
 

@@ -21,8 +21,11 @@ from export.graph.choice import Scoring
 from export.providers import Provider
 from export.ranking.ranker import Ranker, RankerConfig
 from export.registry.registry import Registry
+from model.beginning import foresee, told_of
 from model.bundling import export_bundle, with_figures, with_manifest
-from model.config import Preset
+from model.cards.card import curves_of, model_card
+from model.cards.write import write_card
+from model.config import Preset, TowerConfig
 from model.cycle.config import RefitConfig
 from model.cycle.lineage import code_version, commit
 from model.cycle.refit import guarded, refit
@@ -32,31 +35,30 @@ from model.data.overlap import overlap
 from model.data.readers import KINDS, RawLog, ReadOptions, build_log, read_log
 from model.data.split import Parts, part
 from model.errors import Interrupted, TrainingError
-from model.evaluate.baselines import make_baseline
 from model.evaluate.judge import judge, of_ranker
 from model.evaluate.metrics import MAIN
-from model.evaluate.protocol import evaluate
+from model.evaluate.shown import Shown
 from model.learn import checkpoint
 from model.learn.committee import checkpoints, train_preset
 from model.learn.distributed import join_team, leave_team
 from model.learn.train import Trained
 from model.machine.memory import peak_memory_mb, release_memory
 from model.machine.threads import use_threads
-from model.reports.curves import Curves
+from model.reports.beside import Beside, verdict
+from model.reports.curves import Curves, read_entries
 from model.reports.progress import OnProgress, Progress, ignore
+from model.reports.remaining import Remaining
 from model.reports.summary import TrainSummary
 
 __all__ = [
     "TrainRequest",
     "check_device",
     "default_checkpoint_dir",
-    "evaluate_baselines",
     "read_and_split",
     "run_digest",
     "train_to_registry",
 ]
 
-BASELINES = ("popularity", "next-item")  # always shown beside the model
 CHECKPOINTS = ".checkpoints"  # folder of a local registry
 KEPT_CHECKPOINTS = 12  # of the trainings into one registry, each encoder's its own; and those of the last IDLE_S
 IDLE_S = 3_600.0
@@ -84,8 +86,8 @@ class TrainRequest:
 def train_to_registry(request: TrainRequest, on_progress: OnProgress = ignore) -> TrainSummary | None:
     """Train, export, check and publish; None where another process of the same training does the publishing.
 
-    Steps: 1 read and split, 2 baselines, 3 train, 4 export, 5 parity, 6 bundle, 7 evaluate the graph, 8 refit, where
-    it is asked for, 9 publish.
+    Steps: 1 read and split, 2 estimate and baselines, 3 train, 4 export, 5 parity, 6 bundle, 7 evaluate the graph, 8
+    refit, where it is asked for, 9 publish.
     Nothing is published unless all before it went well. Raises DataError, ConfigError, TrainingError, CheckpointError,
     ParityError, ProviderUnavailable and RegistryError; Interrupted, after a signal, with what to do to go on.
     """
@@ -103,14 +105,17 @@ def train_to_registry(request: TrainRequest, on_progress: OnProgress = ignore) -
     if request.refit is not None and (request.valid is not None or team.size > 1):
         what = "--valid" if request.valid is not None else "torchrun"
         raise ConfigError(f"--refit learns what is held out of --data, in one process: leave out {what}")
-    log, valid, raw = _read_parts(request, on_progress)  # 1
+    log, valid, raw, unknown = _read_parts(request, on_progress)  # 1
     items = _read_items(request, on_progress)
     valid = valid.thinned(request.preset.train.valid_sessions)
-    window = request.preset.encoder.window
-    baselines = evaluate_baselines(log, valid, window, on_progress) if team.leads else {}  # 2
+    features = features_of(items, log.vocabulary, on_progress)
     run = run_digest(request, log, valid, items)
     directory = request.checkpoint_dir or default_checkpoint_dir(request.registry, run)
-    curves = Curves(directory, on_progress, baselines=baselines, resume=request.resume, formats=request.plots)
+    plan, shown = None, Shown(figures={}, left_out={})
+    if team.leads:
+        plan, shown = foresee(log, valid, request.preset, directory, on_progress, processes=team.size, items=features)
+    baselines, watched = shown.figures, Remaining(on_progress, plan)  # 2
+    curves = Curves(directory, watched, baselines=baselines, resume=request.resume, formats=request.plots)
     with _saying_how_to_go_on(directory, request.resume):
         trained = train_preset(  # 3
             log,
@@ -120,9 +125,9 @@ def train_to_registry(request: TrainRequest, on_progress: OnProgress = ignore) -
             directory=directory,
             resume=request.resume,
             init_from=request.init_from,
-            on_progress=curves if team.leads else ignore,
+            on_progress=Beside(curves, baselines) if team.leads else ignore,
             team=team,
-            items=features_of(items, log.vocabulary, on_progress),
+            items=features,
         )
         leave_team()
         if not team.leads:
@@ -141,13 +146,25 @@ def train_to_registry(request: TrainRequest, on_progress: OnProgress = ignore) -
                 scoring=request.scoring,
                 items=items,
             )
-            bundle = with_figures(bundle, valid, request.preset, on_progress)  # 7
+            bundle, found = with_figures(bundle, valid, request.preset, on_progress, left_out=shown.left_out)  # 7
             lineage = Lineage(code=code_version(), commit=commit())
             if raw is not None:
                 bundle, lineage = _refitted(
                     request, trained, bundle, raw, valid, directory, run, lineage, on_progress, items
                 )
-            bundle = with_manifest(bundle, msgspec.structs.replace(bundle.manifest, lineage=lineage))
+            manifest = msgspec.structs.replace(bundle.manifest, lineage=lineage)
+            card = model_card(
+                manifest,
+                learned=log,
+                held_out=valid,
+                measured=found,
+                curves=curves_of(read_entries(curves.metrics_file) or trained.history),
+                left_out=shown.left_out,
+                unknown_clicks=unknown,
+                training=told_of(trained, plan),
+                min_support=request.min_support,
+            )
+            bundle = with_manifest(bundle, manifest, cards_in=write_card(card, bundle.path))
             number = registry.publish(bundle.path)  # 9
     on_progress(Progress(stage="publish", message=f"version {number} in {request.registry}"))
     if request.checkpoint_dir is None:
@@ -161,6 +178,9 @@ def train_to_registry(request: TrainRequest, on_progress: OnProgress = ignore) -
         peak_memory_mb=round(peak_memory_mb(), 1),
         valid=bundle.manifest.valid,
         baselines=baselines,
+        left_out=shown.left_out,
+        verdict=verdict(bundle.manifest.valid, baselines, shown.left_out),
+        estimated_s=None if plan is None else round(plan.seconds, 1),
         checkpoint_dir=directory,
         metrics_file=curves.metrics_file,
         plot=curves.plot,
@@ -258,8 +278,8 @@ def read_and_split(request: TrainRequest, on_progress: OnProgress = ignore) -> t
     return _read_parts(request, on_progress)[:2]
 
 
-def _read_parts(request: TrainRequest, on_progress: OnProgress) -> tuple[SessionLog, SessionLog, RawLog | None]:
-    """The same, and all that was read where it is wanted again."""
+def _read_parts(request: TrainRequest, on_progress: OnProgress) -> tuple[SessionLog, SessionLog, RawLog | None, int]:
+    """The same, all that was read where it is wanted again, and the held-out clicks that are left out."""
     read = request.read
     if request.preset.feedback:
         read = replace(read, kinds=frozenset(KINDS))
@@ -269,7 +289,7 @@ def _read_parts(request: TrainRequest, on_progress: OnProgress) -> tuple[Session
         on_progress(Progress(stage="read", message=message))
     if request.valid is None:
         parts: Parts = part(raw, min_support=request.min_support)
-        log, valid = parts.log, parts.valid
+        log, valid, held_out = parts.log, parts.valid, parts.newest
     else:
         log = build_log(raw, min_support=request.min_support)
         held_out = _read(request.valid, read, on_progress)
@@ -278,12 +298,12 @@ def _read_parts(request: TrainRequest, on_progress: OnProgress) -> tuple[Session
         valid = build_log(held_out, log.vocabulary)
     counts = f"{log.sessions:,} sessions, {log.clicks:,} clicks, {len(log.vocabulary):,} items to learn from"
     on_progress(Progress(stage="read", message=f"{counts}; {valid.sessions:,} sessions held out"))
-    return log, valid, raw if request.refit is not None else None
+    return log, valid, raw if request.refit is not None else None, held_out.clicks - valid.clicks
 
 
 def _read_items(request: TrainRequest, on_progress: OnProgress) -> KnownItems | None:
-    """Return what `request.items` holds; None where it is not given, or where the preset has no tower."""
-    tower = request.preset.tower
+    """Return what `request.items` holds; None where it is not given, or the preset has neither tower nor codes."""
+    tower = request.preset.tower or (None if request.preset.codes is None else TowerConfig())
     return None if request.items is None or tower is None else read_known_items(request.items, tower, on_progress)
 
 
@@ -292,17 +312,6 @@ def _read(path: Path, read: ReadOptions, on_progress: OnProgress) -> RawLog:
     for message in (raw.report.summary(), *raw.report.shown()):
         on_progress(Progress(stage="read", message=message))
     return raw
-
-
-def evaluate_baselines(
-    log: SessionLog, valid: SessionLog, window: int, on_progress: OnProgress = ignore
-) -> dict[str, dict[str, float]]:
-    """Return the metrics of popularity and next-item counts, learned from `log`, on `valid`."""
-    found: dict[str, dict[str, float]] = {}
-    for name in BASELINES:
-        found[name] = evaluate(make_baseline(name, log.wanted()), valid, window=window).to_json()
-        on_progress(Progress(stage="baselines", message=name, metrics=found[name]))
-    return found
 
 
 def run_digest(request: TrainRequest, log: SessionLog, valid: SessionLog, items: KnownItems | None = None) -> str:

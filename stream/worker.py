@@ -56,6 +56,7 @@ from stream.path.batcher import Batcher
 from stream.path.commit import CommitPath
 from stream.path.list_service import ListService
 from stream.path.pipeline import Pipeline
+from stream.path.tracing import traced
 
 __all__ = ["Worker", "run_worker"]
 
@@ -133,12 +134,13 @@ class Worker:
             partitions=self.partitions,
             path=CommitPath(config, self._guarantee, self._lists.lists, self._expiry, self._split),
             publisher=self._guarantee.publisher,
-            observer=self._reporter,
+            observer=traced(self._reporter),
             current_ranker=lambda: self.ranker,
             may_publish=self._membership.may_publish,
             on_confirmed=self._guarantee.confirmed,
             on_unconfirmed=self._repairs.unconfirmed,
             batches_in_flight=config.batches_in_flight,
+            gather=self._guarantee.gather,
             current_plan=lambda: self._follower.experiments.plan if self._follower else None,
         )
         self._lookout = Lookout(

@@ -6,12 +6,14 @@ its own there; a test that stops or empties a broker gets one that only its own 
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import shutil
 import tempfile
 import uuid
 from collections.abc import Generator, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,9 @@ settings.register_profile("patient", deadline=None, suppress_health_check=[Healt
 # What `make test-fast` takes: a quarter of the examples. What needs more than others is written as a multiple of them
 settings.register_profile("quick", settings.get_profile("patient"), max_examples=25)
 settings.load_profile("patient")
+
+# Modules and tests, a million objects, are never garbage: they are not looked at while they are made, nor afterwards
+gc.disable()
 
 _FOLDER = "NEXTCLICK_TEST_RUN"  # variable of the folder where the processes of a run meet
 _host = pytest.StashKey[BrokerHost]()
@@ -53,14 +58,23 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes long comes first, so that no process is left alone with it in the end, and what mostly waits (for
-    brokers) in turn with what mostly computes. How long a test may take says how long it does."""
+    brokers) in turn with what mostly computes. How long a test may take says how long it does. Of those that take a
+    moment, again those first that wait: for librdkafka's in-process cluster."""
     waiting = [item for item in items if item.get_closest_marker("broker")]
     computing = [item for item in items if item.get_closest_marker("slow") and item not in waiting]
     turns: dict[pytest.Item, float] = {}
     for group in waiting, computing:
-        group.sort(key=_allowed_s, reverse=True)
+        group.sort(key=lambda item: (_allowed_s(item), _is_tested_together(item.path)), reverse=True)
         turns |= {item: place / len(group) for place, item in enumerate(group)}
-    items.sort(key=lambda item: turns.get(item, 1.0))
+    in_process = {"cluster", "bootstrap"}
+    items.sort(
+        key=lambda item: turns.get(item, 1.1 if in_process.isdisjoint(getattr(item, "fixturenames", ())) else 1.0)
+    )
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 def _allowed_s(item: pytest.Item) -> float:
@@ -69,17 +83,25 @@ def _allowed_s(item: pytest.Item) -> float:
     return float(mark.args[0]) if mark is not None else 0.0
 
 
+@cache
+def _is_tested_together(file: Path) -> bool:
+    """Whether one process has to run all of a file."""
+    text = file.read_text()
+    takes_long = "pytest.mark.slow" in text or "pytest.mark.broker" in text
+    moments = file.name == "test_imports.py"  # a test a module
+    return 'scope="module"' in text or not takes_long or moments
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """A file is tested by one process, for its fixtures' sake; but tests that mostly wait, each by any."""
+    """A file is tested by one process, for its fixtures' sake or because it takes a moment; but tests that take longer
+    and share nothing, each by any, so that no process is left with a file of them in the end."""
     from xdist.scheduler import LoadScopeScheduling
 
     class FilesOrTests(LoadScopeScheduling):  # type: ignore[misc]
         def _split_scope(self, nodeid: str) -> str:
             file = nodeid.split("::")[0]
-            alone = file.startswith("tests/integration/") and not file.endswith("test_security.py")
-            alone |= file.endswith("test_stuck_worker.py")
-            return nodeid if alone else file
+            return file if _is_tested_together(config.rootpath / file) else nodeid
 
     config.option.loadscopereorder = False  # the order is ours
     return FilesOrTests(config, log)

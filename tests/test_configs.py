@@ -9,6 +9,7 @@ from typing import Any, get_type_hints
 import pytest
 
 from export.errors import ConfigError
+from stream.config import StreamConfig
 from tests.test_imports import MODULES
 
 GIVEN: dict[str, Any] = {
@@ -16,7 +17,10 @@ GIVEN: dict[str, Any] = {
     "registry": "r",
     "store": "s",
     "work": "w",
+    "study": "study.db",
+    "budget_s": 1.0,
     "uniform": 16,
+    "worker": StreamConfig(bootstrap_servers="host:1", registry="r"),
 }  # what has no default that goes
 
 
@@ -48,4 +52,4 @@ def test_numbers_that_are_none_are_refused(kind: type[Any], field: str, value: f
     given = {name: text for name, text in GIVEN.items() if name in kind.__dataclass_fields__}
     kind(**given)
     with pytest.raises(ConfigError, match=field):
-        kind(**given, **{field: value})
+        kind(**given | {field: value})

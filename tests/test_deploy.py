@@ -13,27 +13,20 @@ import yaml
 
 import nextclick
 from bench.rig.brokers.base import KAFKA_VERSION
-from export.experiments.sequence import SequenceConfig
+from bench.rig.registries import registries
+from deploy.grafana.dashboards import FOLDER, dashboard, rows_of
+from deploy.grafana.panels import BOARDS
 from model.trainer.child import _TERM_S
-from model.trainer.metrics import TrainerMetrics
 from stream.config import StreamConfig
-from stream.feedback.service import FeedbackMetrics
 from stream.items.figures import ItemsHealth, ItemsMetrics
 from stream.ops.lookout import _NOTICED_S
 from stream.ops.metrics import Metrics
-from stream.scoreboard.board import Board
-from stream.scoreboard.figures import figures
-from stream.scoreboard.join import Counts
-from stream.scoreboard.lanes import Dropped
-from stream.scoreboard.metrics import ScoreboardMetrics
-from stream.serve.figures import ServeMetrics
-from stream.similar.figures import SimilarMetrics
 from stream.worker import _STOP_S
 
 ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "deploy"
 DEPLOYED = ("nextclick-worker", "nextclick-trainer", "nextclick-scoreboard")
-DEPLOYED_JOBS = ("nextclick", "nextclick-trainer", "nextclick-scoreboard")
+SCRAPED = ("worker", "trainer", "scoreboard", "similar", "feedback", "serve")  # of the compose file
 RANKING = DEPLOYED[:2]  # and training: they take threads, and the registry
 RESORT_S = 10  # after which a worker that does not end orderly ends at once
 FUNCTIONS = {
@@ -66,11 +59,7 @@ def rules() -> list[dict[str, Any]]:
 def metric_names() -> set[str]:
     """Every name under which /metrics shows samples, those with labels that did not occur yet too."""
     names = set()
-    scores = ScoreboardMetrics(lambda: figures(Board(), (), Counts(), Dropped(), {}, SequenceConfig()))
-    items = Metrics()
-    ItemsMetrics(items.registry)
-    services = (items, TrainerMetrics(), scores, SimilarMetrics(), FeedbackMetrics(), ServeMetrics())
-    for family in (family for service in services for family in service.registry.collect()):
+    for family in (family for registry in registries().values() for family in registry.collect()):
         suffixes = {"counter": ["_total"], "histogram": ["_bucket", "_sum", "_count"], "info": ["_info"]}
         names |= {family.name + suffix for suffix in suffixes.get(family.type, [""])}
     return names
@@ -87,7 +76,7 @@ def options_of(words: list[str]) -> set[str]:
 
 
 def commands() -> Iterator[list[str]]:
-    yield from (compose()[name]["command"] for name in ("topics", "worker", "trainer", "scoreboard"))
+    yield from (compose()[name]["command"] for name in ("topics", *SCRAPED))
     yield from (container(name)["args"] for name in DEPLOYED)
 
 
@@ -114,6 +103,12 @@ def test_alerts_use_metrics_that_exist() -> None:
         assert rule["annotations"]["description"]
     for text in (rule["annotations"]["description"] for rule in rules()):
         assert set(re.findall(r"nextclick_[a-z_]+", text)) <= known | {"nextclick_latency_seconds"}
+
+
+def test_no_name_stands_twice() -> None:
+    groups = load("alerts.yaml")[0]["groups"]
+    for names in ([group["name"] for group in groups], [rule["alert"] for rule in rules()]):
+        assert len(names) == len(set(names)), "Prometheus refuses the file"
 
 
 def test_alerts_cover_lag_readiness_models_and_crash_loops() -> None:
@@ -148,7 +143,7 @@ def test_alerts_tell_of_refused_and_late_items_and_of_problems_of_every_service(
     metrics = Metrics()
     ItemsMetrics(metrics.registry).show(ItemsHealth(topic=False, restored=False))
     assert metrics.registry.get_sample_value("nextclick_items_topic") == 0, "a shop without the topic gets no alert"
-    for service in ("similar", "feedback", "scoreboard", "trainer"):
+    for service in ("similar", "feedback", "scoreboard", "trainer", "serve"):
         assert any(f"nextclick_{service}_problem" in expr for expr in found.values())
 
 
@@ -180,14 +175,15 @@ def test_probes_ask_paths_and_ports_that_are_served(name: str) -> None:
 
 def test_prometheus_scrapes_every_service_by_the_jobs_of_the_alerts() -> None:
     scrapes = load("prometheus.yaml")[0]["scrape_configs"]
-    assert tuple(scraped["job_name"] for scraped in scrapes) == DEPLOYED_JOBS
-    for scraped, service in zip(scrapes, ("worker", "trainer", "scoreboard"), strict=True):
+    jobs = [scraped["job_name"] for scraped in scrapes]
+    assert jobs == ["nextclick", *(f"nextclick-{service}" for service in SCRAPED[1:])]
+    for scraped, service in zip(scrapes, SCRAPED, strict=True):
         assert scraped["dns_sd_configs"][0]["names"] == [service]
         assert scraped["dns_sd_configs"][0]["port"] == 8080, "where the health check of the image looks, too"
-    for service in ("trainer", "scoreboard"):
+    for service in SCRAPED[1:]:
         assert {"--web-port=8080", "--web-host=0.0.0.0"} <= set(compose()[service]["command"])
     named = {job for rule in rules() for job in re.findall(r'job="([^"]*)"', rule["expr"])}
-    assert named == set(DEPLOYED_JOBS)
+    assert named == set(jobs) - {"nextclick-feedback"}, "which runs by a profile only"
 
 
 @pytest.mark.parametrize("name", RANKING)
@@ -222,6 +218,36 @@ def test_state_of_the_scoreboard_lies_on_a_volume_that_its_user_may_write() -> N
     assert claim["claimName"] in claims
 
 
+def test_nothing_is_published_beyond_loopback() -> None:
+    ports = [port for service in compose().values() for port in service.get("ports", [])]
+    assert len(ports) >= 3
+    assert [port for port in ports if not port.startswith("127.0.0.1:")] == []
+
+
+def test_dashboards_are_those_that_the_metrics_give_and_grafana_finds_them() -> None:
+    for board in BOARDS:
+        written = (FOLDER / f"{board.service}.json").read_text()
+        assert written == dashboard(board), "run: python -m deploy.grafana.dashboards"
+    assert {path.stem for path in FOLDER.iterdir()} == {board.service for board in BOARDS} == set(registries())
+    mounts = dict(mount.split(":")[:2] for mount in compose()["grafana"]["volumes"])
+    [provider] = yaml.safe_load((DEPLOY / "grafana/provisioning/dashboards/nextclick.yaml").read_text())["providers"]
+    assert provider["options"]["path"] == mounts["./grafana/boards"]
+    assert mounts["./grafana/provisioning"] == "/etc/grafana/provisioning"
+    [source] = yaml.safe_load((DEPLOY / "grafana/provisioning/datasources/prometheus.yaml").read_text())["datasources"]
+    assert source["url"] == "http://prometheus:9090"
+
+
+def test_panels_ask_for_metrics_and_jobs_that_exist() -> None:
+    jobs = {scraped["job_name"] for scraped in load("prometheus.yaml")[0]["scrape_configs"]}
+    for board in BOARDS:
+        assert board.job in jobs
+        queries = [query.expr for _, panels in rows_of(board) for panel in panels for query in panel.queries]
+        asked = set(re.findall(r"nextclick_[a-z0-9_]+", " ".join(queries)))
+        assert asked <= metric_names() | {"nextclick_batch_clicks_sum", "nextclick_batch_clicks_count"}
+        told = {family.name for family in registries()[board.service].collect() if family.name.startswith("nextclick")}
+        assert all(any(name.startswith(metric) for name in asked) for metric in told), "every metric has a panel"
+
+
 def test_redis_is_bounded_and_evicts() -> None:
     words = compose()["redis"]["command"]
     assert words[words.index("--maxmemory") + 1] == "256mb"
@@ -231,9 +257,7 @@ def test_redis_is_bounded_and_evicts() -> None:
 def test_images_are_pinned_and_kafka_is_the_one_that_is_tested() -> None:
     images = {name: service["image"] for name, service in compose().items()}
     assert images["kafka"] == f"apache/kafka:{KAFKA_VERSION}"
-    assert all(
-        ":" in image for name, image in images.items() if name not in ("worker", "topics", "trainer", "scoreboard")
-    )
+    assert all(":" in image for name, image in images.items() if name not in ("topics", *SCRAPED))
 
 
 def stages() -> dict[str, str]:

@@ -24,7 +24,8 @@ def offences(source: str) -> Iterator[str]:
 
 def _calls(call: ast.Call) -> Iterator[str]:
     name = ast.unparse(call.func)
-    options = {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}
+    told = ("weights_only", "allow_pickle")
+    options = {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords if keyword.arg in told}
     if name in ("eval", "exec", "__import__"):
         yield name
     if name == "torch.load" and options.get("weights_only") != "True":

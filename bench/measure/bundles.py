@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from export.bundle.bundle import write_bundle
+from export.bundle.bundle import load_bundle, write_bundle
 from export.bundle.manifest import Manifest, TrainingWindow
 from export.bundle.vocabulary import Vocabulary
 from export.graph.choice import INT8_FROM, MARGINS, Scoring
@@ -61,3 +62,23 @@ def publish_random(
     store = Registry(str(registry))
     store.create()
     return store.fetch(store.publish(scratch / "bundle"))
+
+
+def with_another_item(path: Path, folder: Path) -> Path:
+    """Write the bundle in `path` into `folder`, its last item renamed: a model as fast that shares no vocabulary."""
+    bundle = load_bundle(path)
+    names = bundle.vocabulary.items
+    vocabulary = Vocabulary(chain(islice(names, len(names) - 1), [f"{names[-1]}-renamed"]))
+    write_bundle(
+        folder,
+        onnx_file=bundle.onnx_path,
+        vocabulary=vocabulary,
+        popularity=bundle.popularity,
+        manifest=bundle.manifest,
+        tower_file=bundle.tower_path,
+        features=bundle.features,
+        known_file=bundle.known_path,
+        vectors_file=bundle.vectors_path,
+        codes_in=None if bundle.codes is None else path,
+    )
+    return folder

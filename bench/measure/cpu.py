@@ -1,8 +1,9 @@
-"""CPU seconds of other processes, read from /proc while they run: figures that a busy machine distorts less."""
+"""CPU seconds and memory of other processes, read from /proc while they run: what a busy machine distorts less."""
 
 from __future__ import annotations
 
 import os
+import subprocess
 import threading
 import time
 from collections.abc import Sequence
@@ -18,6 +19,11 @@ def cpu_seconds(stat: str) -> float:
     """User and system time in the text of /proc/PID/stat; its second field may hold spaces and brackets."""
     fields = stat.rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / _TICKS
+
+
+def cpu_of(running: Sequence[subprocess.Popen[bytes]]) -> float:
+    """CPU seconds that processes have used so far, their threads included; NaN where the system has no /proc."""
+    return sum(_read(process.pid) for process in running)
 
 
 class CpuSampler(threading.Thread):
@@ -53,3 +59,16 @@ def _read(pid: int) -> float:
         return 0.0
     except FileNotFoundError:
         return float("nan")
+
+
+def peak_mb_of(running: Sequence[subprocess.Popen[bytes]]) -> float:
+    """Their largest resident memory so far, MB (10^6 bytes) of all together; 0 where the system has no /proc."""
+    return round(sum(_peak_bytes(one.pid) for one in running) / 1e6, 1)
+
+
+def _peak_bytes(pid: int) -> int:
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM")), 0)

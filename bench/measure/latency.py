@@ -1,29 +1,40 @@
 """Latency in an open loop: clicks come at a fixed rate whatever becomes of them, and each is timed from the moment it
 was due to its list at a subscriber, so that a stall counts for every click it delays.
+
+Every system has a lane of its own: topics, a registry and a process, all of them started before the first loop, idle
+while another one's clicks come. So loops of different systems alternate, and a noisy minute hits them alike.
 """
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from bench.measure.clicks import Click
-from bench.measure.cluster import PARTITIONS, skip_backlog
+from bench.measure.cluster import PARTITIONS
+from bench.measure.cpu import cpu_of, peak_mb_of
 from bench.measure.lists import Received, percentiles_ms
 from bench.measure.load import Sent
-from bench.measure.loop import WARM_UP_S, live, open_loop, warm_up
+from bench.measure.loop import WARM_UP_CLICKS, WARM_UP_S, Loop, live, open_loop, warm_up
+from bench.measure.spans import TraceFile, appended, keep_broker_time, moments, spans_ms
 from bench.measure.systems import Setting, System, last_words, processes
 from export.registry.registry import Registry
 from stream.kafka.topics import create_topics
 from stream.messages.announcements import announce, announcement_for
+from stream.topic_names import Topics
 
 _AROUND_SWAP_S = 2.0  # at least; from the announcement until a second after the new model's first list
 _AFTER_SWAP_S = 1.0
+_LEAST_WARM_UP = 10_000  # clicks a system; together they warm the broker
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,62 +49,112 @@ class Latency:
     p99_ms: float
     load_cpu: float  # cores the load took, and the subscriber
     subscriber_cpu: float
+    system_cpu: float = 0.0  # cores the system's processes took
+    peak_mb: float = 0.0  # the most memory they had since they began, MB together
     swap_p99_ms: float | None = None  # of the clicks due around the swap
     swap_s: float | None = None  # from the announcement to the new model's first list
+    spans: dict[str, dict[str, float]] | None = None  # ms by group of clicks
+
+
+class Asked(NamedTuple):
+    """A system, and the loops it is measured in."""
+
+    system: System
+    rates: Sequence[float]
+    swap_rate: float | None = None  # of a loop in which the model is swapped
+    trace: Path | None = None  # what the system writes, where it is `bench.peers.traced`
+
+
+class Lane(NamedTuple):
+    """A system that runs."""
+
+    asked: Asked
+    setting: Setting
+    running: Sequence[subprocess.Popen[bytes]]
+    trace: TraceFile | None
 
 
 def measure_latency(
-    system: System,
-    setting: Setting,
-    clicks: Sequence[Click],
-    rates: Sequence[float],
-    seconds: float,
-    folder: Path,
-    *,
-    swap: bool,
+    asked: Sequence[Asked], setting: Setting, clicks: Sequence[Click], seconds: float, repeats: int, folder: Path
 ) -> Iterator[Latency]:
-    """One open loop a rate on a system that is warm, then, with `swap`, one in which the model is swapped.
+    """All loops asked for, rate by rate and system by system, `repeats` times, on systems that are warm.
 
-    That one is at 1,000 clicks/s. The registry's newest version is what is swapped in. RuntimeError where a click gets
-    no list.
+    A swap puts the version of the registry that is not live into service. RuntimeError where a click gets no list.
     """
-    group = f"bench-latency-{time.time_ns()}"
-    create_topics(setting.bootstrap, partitions=PARTITIONS, group=group)
-    skip_backlog(setting.bootstrap, group)
-    log, source = folder / f"{group}.log", live(clicks)
+    source = live(clicks)
+    with ExitStack() as stack:
+        lanes = [_open_lane(stack, one, setting, folder) for one in asked]
+        for lane in lanes:
+            enough = max(WARM_UP_CLICKS // len(lanes), _LEAST_WARM_UP)
+            warm_up(setting.bootstrap, source, lane.running, clicks=enough, topics=lane.setting.topics)
+        for repeat in range(repeats):
+            turn = repeat % len(lanes)
+            for rate in sorted({rate for one in asked for rate in one.rates}):
+                for lane in (*lanes[turn:], *lanes[:turn]):
+                    if rate in lane.asked.rates:
+                        yield _measure(lane, source, rate, seconds, folder, swap=False)
+            for lane in lanes:
+                if lane.asked.swap_rate is not None:
+                    yield _measure(lane, source, lane.asked.swap_rate, seconds, folder, swap=True)
+
+
+def _open_lane(stack: ExitStack, asked: Asked, setting: Setting, folder: Path) -> Lane:
+    """Start a system on topics of its own."""
+    name = asked.system.name
+    words = {"clicks": "clicks", "recommendations": "lists", "rejected": "rejected", "models": "models"}
+    topics = Topics.named({word: f"{name}.{short}" for word, short in words.items()})
+    group, registry = f"bench-latency-{name}-{time.time_ns()}", folder / f"registry-{name}"
+    shutil.copytree(setting.registry, registry)
+    mine = replace(setting, topics=topics, registry=registry)
+    create_topics(setting.bootstrap, partitions=PARTITIONS, group=group, topics=topics)
+    keep_broker_time(setting.bootstrap, (topics.clicks, topics.recommendations))
+    log = folder / f"{group}.log"
+    stack.enter_context(_words_of(name, log))
+    running = stack.enter_context(processes(asked.system.command(mine, group), asked.system.processes, log))
+    return Lane(asked, mine, running, None if asked.trace is None else TraceFile(asked.trace))
+
+
+@contextmanager
+def _words_of(name: str, log: Path) -> Iterator[None]:
+    """What a system said last goes with the error that ends the measurement."""
     try:
-        with processes(system.command(setting, group), system.processes, log) as running:
-            warm_up(setting.bootstrap, source, running)
-            for rate in rates:
-                yield _open_loop(system.name, setting, source, rate, seconds, folder, swap=False)
-            if swap:
-                yield _open_loop(system.name, setting, source, 1_000, seconds, folder, swap=True)
+        yield
     except RuntimeError as error:
-        raise RuntimeError(f"{error}\n{last_words(log)}") from error
+        error.add_note(f"{name}: {last_words(log)}")
+        raise
 
 
-def _open_loop(
-    system: str, setting: Setting, source: Iterator[Click], rate: float, seconds: float, folder: Path, *, swap: bool
-) -> Latency:
+def _measure(lane: Lane, source: Iterator[Click], rate: float, seconds: float, folder: Path, *, swap: bool) -> Latency:
     announced: list[float] = []
-    swapping = threading.Timer(WARM_UP_S + seconds / 2, _swap, (setting, announced))
+    swapping = threading.Timer(WARM_UP_S + seconds / 2, _swap, (lane.setting, announced))
     start = swapping.start if swap else lambda: None
-    loop = open_loop(setting.bootstrap, source, rate, seconds, folder, at_start=start)
-    sent, took, lists = loop.sent, loop.took, loop.lists
-    p50, p95, p99 = percentiles_ms(took)
-    swap_p99, swap_s = around_swap(sent, took, lists, announced[0]) if swap else (None, None)
+    topics, bootstrap = lane.setting.topics, lane.setting.bootstrap
+    used, began = cpu_of(lane.running), time.monotonic()
+    loop = open_loop(bootstrap, source, rate, seconds, folder, at_start=start, topics=topics)
+    cores = (cpu_of(lane.running) - used) / (time.monotonic() - began)
+    p50, p95, p99 = percentiles_ms(loop.took)
+    swap_p99, swap_s = around_swap(loop.sent, loop.took, loop.lists, announced[0]) if swap else (None, None)
     return Latency(
-        system=system,
+        system=lane.asked.system.name,
         rate=rate,
-        clicks=len(sent),
+        clicks=len(loop.sent),
         p50_ms=p50,
         p95_ms=p95,
         p99_ms=p99,
         load_cpu=loop.load_cpu,
         subscriber_cpu=loop.subscriber_cpu,
+        system_cpu=cores,
+        peak_mb=peak_mb_of(lane.running),
         swap_p99_ms=swap_p99,
         swap_s=swap_s,
+        spans=_spans(lane, loop),
     )
+
+
+def _spans(lane: Lane, loop: Loop) -> dict[str, dict[str, float]]:
+    in_kafka = appended(lane.setting.bootstrap, lane.setting.topics.clicks, loop.sent)
+    stamps = [] if lane.trace is None else lane.trace.stamps()
+    return spans_ms(moments(loop.sent, in_kafka, loop.lists, stamps))
 
 
 def around_swap(sent: Sent, took: np.ndarray, lists: Sequence[Received], announced: float) -> tuple[float, float]:
@@ -109,9 +170,8 @@ def around_swap(sent: Sent, took: np.ndarray, lists: Sequence[Received], announc
 
 def _swap(setting: Setting, announced: list[float]) -> None:
     registry = Registry(setting.registry)
-    newest = registry.newest()
-    assert newest is not None
-    registry.promote(newest)
-    message = announcement_for(registry, newest)
+    other = next(version for version in registry.versions() if version != registry.live())
+    registry.promote(other)
+    message = announcement_for(registry, other)
     announced.append(time.monotonic())
-    announce(setting.bootstrap, message)
+    announce(setting.bootstrap, message, topic=setting.topics.models)

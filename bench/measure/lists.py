@@ -39,6 +39,7 @@ class Received(msgspec.Struct, frozen=True, array_like=True):
 
     answer: Answer
     at: float  # seconds
+    appended: float = 0.0  # the same of when the broker had it, where its topic keeps that
 
 
 decode_answer = msgspec.json.Decoder(Answer).decode
@@ -55,16 +56,21 @@ def answered(sent: Sent, lists: Iterable[Answer]) -> int:
 
 def latencies(sent: Sent, received: Sequence[Received]) -> NDArray[np.float64]:
     """float64 (N,) s from the moment each click was due to its first list; NaN where none came."""
+    answers = first_lists(sent, received)
+    return np.array([np.nan if one is None else one.at - due for one, (*_, due) in zip(answers, sent, strict=True)])
+
+
+def first_lists(sent: Sent, received: Sequence[Received]) -> list[Received | None]:
+    """The list that answered each click; None where none came."""
     of_session: dict[tuple[str, int], list[Received]] = defaultdict(list)
     for list_ in received:
         of_session[list_.answer.session_id, list_.answer.source.partition].append(list_)
     reached = {s: list(accumulate((one.answer.source.offset for one in of), max)) for s, of in of_session.items()}
-    out = np.full(len(sent), np.nan)
-    for row, (session, partition, offset, due) in enumerate(sent):
+    out: list[Received | None] = []
+    for session, partition, offset, _ in sent:
         offsets = reached.get((session, partition), [])
         first = bisect_left(offsets, offset)
-        if first < len(offsets):
-            out[row] = of_session[session, partition][first].at - due
+        out.append(of_session[session, partition][first] if first < len(offsets) else None)
     return out
 
 

@@ -18,9 +18,10 @@ from bench.measure.clicks import Click
 from bench.measure.lists import Received, latencies
 from bench.measure.load import Sent, send
 from bench.measure.subscriber import Subscriber
+from stream.topic_names import Topics
 
 WARM_UP_S = 1.0  # of each loop, not counted
-_WARM_UP_CLICKS = 30_000  # at 1,000 a second, not counted: the broker's JVM compiles what it runs
+WARM_UP_CLICKS = 30_000  # at 1,000 a second, not counted: the broker's JVM compiles what it runs
 _READY_S = 120.0
 _REST_S = 1.5  # for the last lists
 
@@ -44,11 +45,18 @@ def live(clicks: Sequence[Click]) -> Iterator[Click]:
         turn += 1
 
 
-def warm_up(bootstrap: str, source: Iterator[Click], running: Sequence[subprocess.Popen[bytes]]) -> None:
+def warm_up(
+    bootstrap: str,
+    source: Iterator[Click],
+    running: Sequence[subprocess.Popen[bytes]],
+    *,
+    clicks: int = WARM_UP_CLICKS,
+    topics: Topics = Topics(),
+) -> None:
     """Return when the processes, and the broker, have answered enough clicks to be at their speed."""
-    answers = Answers(bootstrap)
+    answers = Answers(bootstrap, topics.recommendations)
     try:
-        sent = send(bootstrap, list(islice(source, _WARM_UP_CLICKS)), rate=1_000)
+        sent = send(bootstrap, list(islice(source, clicks)), rate=1_000, topic=topics.clicks)
         wait_until_answered(answers, sent, running, _READY_S)
     finally:
         answers.close()
@@ -62,13 +70,14 @@ def open_loop(
     folder: Path,
     *,
     at_start: Callable[[], object] = lambda: None,
+    topics: Topics = Topics(),
 ) -> Loop:
     """`rate` clicks a second for so long. `at_start` is called before the first. RuntimeError where one has no list."""
     clicks = list(islice(source, int(rate * (seconds + WARM_UP_S))))
-    with Subscriber(bootstrap, folder) as subscriber:
+    with Subscriber(bootstrap, folder, topics.recommendations) as subscriber:
         at_start()
         before, began = _cpu_s(), time.monotonic()
-        sent = send(bootstrap, clicks, rate=rate)
+        sent = send(bootstrap, clicks, rate=rate, topic=topics.clicks)
         load_cpu = (_cpu_s() - before) / (time.monotonic() - began)
         time.sleep(_REST_S)
     counted = sent[int(rate * WARM_UP_S) :]

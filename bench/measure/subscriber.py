@@ -1,6 +1,6 @@
 """A subscriber of the lists in a process of its own, so that it shares no interpreter with the load.
 
-    python -m bench.measure.subscriber BOOTSTRAP OUT
+    python -m bench.measure.subscriber BOOTSTRAP TOPIC OUT
 
 Notes when each list comes; decodes them, and writes them to OUT, only after SIGTERM. Prints `ready` once it reads.
 """
@@ -21,6 +21,7 @@ from confluent_kafka import Consumer, TopicPartition
 
 from bench.measure.cluster import ends
 from bench.measure.lists import Received, decode_answer
+from bench.measure.spans import monotonic
 from stream.kafka.clients import consumer_options
 
 _DEADLINE_S = 60.0
@@ -37,9 +38,9 @@ class Report(msgspec.Struct, frozen=True):
 class Subscriber:
     """Runs the process for the length of a `with` block; `lists` and `cpu_share` are there after it."""
 
-    def __init__(self, bootstrap: str, folder: Path) -> None:
+    def __init__(self, bootstrap: str, folder: Path, topic: str = "recommendations") -> None:
         self._out = folder / f"lists-{time.time_ns()}.msgpack"
-        command = [sys.executable, "-m", "bench.measure.subscriber", bootstrap, str(self._out)]
+        command = [sys.executable, "-m", "bench.measure.subscriber", bootstrap, topic, str(self._out)]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE)
         self.lists: Sequence[Received] = ()
         self.cpu_share = 0.0  # of one core
@@ -59,23 +60,22 @@ class Subscriber:
 
 
 def main() -> None:
-    bootstrap, out = sys.argv[1:]
+    bootstrap, topic, out = sys.argv[1:]
     stopped: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, frame: stopped.append(number))
-    topic = "recommendations"
     consumer = Consumer({**consumer_options(bootstrap, group="bench-subscriber"), "isolation.level": "read_committed"})
     consumer.assign([TopicPartition(topic, number, end) for number, end in ends(bootstrap, topic).items()])
     print("ready", flush=True)
-    noted: list[tuple[bytes, float]] = []
+    noted: list[tuple[bytes, float, int]] = []
     began, used = time.monotonic(), _cpu_s()
     while not stopped:
         message = consumer.poll(0.1)  # returns with the first message; consume(n) waits to have n
         value = message.value() if message is not None and message.error() is None else None
         if value is not None:
-            noted.append((value, time.monotonic()))
+            noted.append((value, time.monotonic(), message.timestamp()[1] if message is not None else 0))
     seconds, cpu_s = time.monotonic() - began, _cpu_s() - used
     consumer.close()
-    lists = [Received(decode_answer(value), at) for value, at in noted]
+    lists = [Received(decode_answer(value), at, monotonic(stamped)) for value, at, stamped in noted]
     Path(out).write_bytes(msgspec.msgpack.encode(Report(lists, cpu_s, seconds)))
 
 

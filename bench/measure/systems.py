@@ -7,10 +7,11 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.rig.workers import Worker
+from stream.topic_names import Topics
 
 _END_S = 30.0
 
@@ -22,6 +23,8 @@ class Setting:
     bootstrap: str
     registry: Path
     bundle: Path  # the one that is live in the registry
+    topics: Topics = field(default_factory=Topics)
+    folder: Path | None = None  # for files that say their names; without, those of `topics` are the worker's own
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,13 +37,21 @@ class System:
     processes: int = 1
 
 
-def nextclick(name: str = "nextclick", *, workers: int = 1, options: Sequence[str] = ()) -> System:
-    """The worker, as an operator starts it."""
+def nextclick(
+    name: str = "nextclick",
+    *,
+    workers: int = 1,
+    options: Sequence[str] = (),
+    items: bool = False,
+    program: Sequence[str] = ("-m", "nextclick"),
+) -> System:
+    """The worker, as an operator starts it. items: it reads what is known of the items, in place of a topic that is
+    not there. program: what Python runs."""
 
     def command(setting: Setting, group: str) -> list[str]:
-        base = [sys.executable, "-m", "nextclick", "worker", "--bootstrap-servers", setting.bootstrap]
+        base = [sys.executable, *program, "worker", "--bootstrap-servers", setting.bootstrap]
         base += ["--registry", str(setting.registry), "--group", group, "--web-port", "0", "--log-level", "warning"]
-        return [*base, *_threads(workers), *options]
+        return [*base, *_threads(workers), *_names(setting, items), *options]
 
     return System(name=name, command=command, has_changelog=True, processes=workers)
 
@@ -49,7 +60,8 @@ def no_ranking() -> System:
     """The worker with a ranker that costs nothing."""
 
     def command(setting: Setting, group: str) -> list[str]:
-        return [sys.executable, "-m", "bench.peers.no_ranking", setting.bootstrap, group]
+        names = ["--clicks", setting.topics.clicks, "--lists", setting.topics.recommendations]
+        return [sys.executable, "-m", "bench.peers.no_ranking", setting.bootstrap, group, *names]
 
     return System(name="no_ranking", command=command, has_changelog=True)
 
@@ -66,9 +78,23 @@ def peer(
 
     def command(setting: Setting, group: str) -> list[str]:
         base = [str(python), "-m", f"bench.peers.{program or name}", setting.bootstrap, str(setting.bundle), group]
-        return [*base, *_threads(workers), *options]
+        names = [] if setting.topics == Topics() else ["--clicks", setting.topics.clicks]
+        names += ["--lists", setting.topics.recommendations] if names else []
+        return [*base, *_threads(workers), *names, *options]
 
     return System(name=name, command=command, processes=workers)
+
+
+def _names(setting: Setting, items: bool) -> list[str]:
+    """The option by which a worker gets the names of the topics, in a file."""
+    if setting.folder is None:
+        return []
+    topics = setting.topics
+    words = {word: getattr(topics, word) for word in ("clicks", "recommendations", "rejected", "models")}
+    words["items"] = topics.items if items else "no-items"
+    file = setting.folder / f"topics-{topics.clicks}-{words['items']}"
+    file.write_text("".join(f"{word}={name}\n" for word, name in words.items()))
+    return ["--topics", str(file)]
 
 
 def _threads(workers: int) -> list[str]:

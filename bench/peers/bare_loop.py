@@ -27,21 +27,25 @@ def main() -> None:
     parser.add_argument("bundle", type=Path)
     parser.add_argument("group")
     parser.add_argument("--threads", type=int, default=0, help="of the graph; 0: one a core")
+    parser.add_argument("--clicks", default="clicks", help="topic")
+    parser.add_argument("--lists", default="recommendations", help="topic")
     args = parser.parse_args()
     ranker = Ranker(load_bundle(args.bundle), RankerConfig(threads=args.threads))
     committing = {"enable.auto.commit": True, "enable.auto.offset.store": True}
     consumer = Consumer(consumer_options(args.bootstrap, group=args.group) | committing)
     producer = Producer(producer_options(args.bootstrap))
-    consumer.subscribe(["clicks"])
+    consumer.subscribe([args.clicks])
     sessions: dict[str, list[str]] = defaultdict(list)
     while True:
         messages = [message for message in consumer.consume(MAX_BATCH, 0.01) if message.error() is None]
         if messages:
-            answer(messages, sessions, ranker, producer)
+            answer(messages, sessions, ranker, producer, args.lists)
         producer.poll(0)
 
 
-def answer(messages: list[Message], sessions: dict[str, list[str]], ranker: Ranker, producer: Producer) -> None:
+def answer(
+    messages: list[Message], sessions: dict[str, list[str]], ranker: Ranker, producer: Producer, topic: str
+) -> None:
     """One list for each session of the batch."""
     newest: dict[str, tuple[Message, int]] = {}
     for message in messages:
@@ -51,14 +55,14 @@ def answer(messages: list[Message], sessions: dict[str, list[str]], ranker: Rank
     lists = ranker.rank_items([sessions[session][-WINDOW:] for session in newest], K)
     for (session, (message, ts)), ranked in zip(newest.items(), lists, strict=True):
         source = Source(message.topic() or "", message.partition() or 0, message.offset() or 0)
-        produce(producer, session.encode(), list_message(session, ranked, ranker.version, source, ts))
+        produce(producer, topic, session.encode(), list_message(session, ranked, ranker.version, source, ts))
 
 
-def produce(producer: Producer, key: bytes, value: bytes) -> None:
+def produce(producer: Producer, topic: str, key: bytes, value: bytes) -> None:
     """Hand a list over, waiting for room."""
     while True:
         try:
-            producer.produce("recommendations", value, key)
+            producer.produce(topic, value, key)
             return
         except BufferError:
             producer.poll(0.005)

@@ -12,6 +12,7 @@ from collections.abc import Collection, Sequence
 from bench.peers.output import K
 from export.ranking.ranker import RankedList
 from stream.config import StreamConfig
+from stream.topic_names import Topics
 from stream.worker import run_worker
 
 
@@ -34,9 +35,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bootstrap")
     parser.add_argument("group")
+    parser.add_argument("--clicks", default="clicks", help="topic")
+    parser.add_argument("--lists", default="recommendations", help="topic")
     args = parser.parse_args()
+    topics = Topics(clicks=args.clicks, recommendations=args.lists)
     config = StreamConfig(
-        bootstrap_servers=args.bootstrap, registry="none", group=args.group, web_port=0, log_level="warning"
+        bootstrap_servers=args.bootstrap,
+        registry="none",
+        group=args.group,
+        topics=topics,
+        web_port=0,
+        log_level="warning",
     )
     return run_worker(config, ranker=SameList())
 

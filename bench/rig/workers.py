@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.rig.brokers.process import DeadlineExceeded, die_with_parent, end_process, free_port, tail, wait_for
+from bench.rig.brokers.process import DeadlineExceeded, end_process, free_port, start_process, tail, wait_for
 
 __all__ = ["Worker", "cli", "worker_command"]
 
@@ -70,13 +70,12 @@ class Worker:
     def _start(self, command: Sequence[str], log: Path, port: int) -> None:
         self.log, self.port = log, port
         with log.open("ab") as output:
-            self.process = subprocess.Popen(
+            self.process = start_process(
                 command,
                 cwd=_ROOT,
                 env={**_environment(), "TMPDIR": str(log.parent)},
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                preexec_fn=die_with_parent,
             )
 
     def health(self) -> dict[str, Any]:

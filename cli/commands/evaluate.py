@@ -1,14 +1,14 @@
 """`evaluate`: the measures of a bundle, of a baseline, or of several of them side by side."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cli.options.common import Json, Threads
 from cli.options.group import command, option
 from cli.options.reading import Data, Reading
-from cli.output import output_kept, print_json, report, say, stdout
+from cli.output import output_kept, print_json, print_line, print_table, report, say, stdout
 from export.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -46,12 +46,17 @@ def evaluate(
     cutoffs: Annotated[
         str, option("--cutoffs", metavar="N,N", help="Cut-offs of the measures, separated by commas.")
     ] = "20",
+    by: Annotated[
+        str | None, option(metavar="COLUMN", help="A further column of --data: figures by its values, too.")
+    ] = None,
     threads: Threads = 0,
     json: Json = False,
 ) -> None:
     """Recall, MRR, NDCG and coverage: full ranking, every position after the first.
 
-    --compare gives intervals too, by bootstrap over sessions, and differences to the system named first.
+    Also what lists are like (novelty, share of the popular, diversity), and figures with and without consecutive
+    repeats, by clicks given, by how often an item is clicked, by --by. --compare gives intervals too, by bootstrap over
+    sessions, and differences to the system named first.
     """
     from model.evaluate.report import evaluate_baseline, evaluate_bundle
 
@@ -62,7 +67,7 @@ def evaluate(
     if compare and (bundle is not None or baseline is not None):
         raise ConfigError("--compare takes its systems as arguments: leave out --bundle and --baseline")
     if compare:
-        return _compare(systems or [], data, read.options(), train, _cutoffs(cutoffs), threads, json)
+        return _compare(systems or [], data, read.options(), train, _cutoffs(cutoffs), threads, by, json)
     if systems:
         raise ConfigError(f"{' '.join(systems)}: several systems are compared with --compare")
     if policy is not None and bundle is None:
@@ -81,18 +86,19 @@ def evaluate(
             policy=policy,
             placement=placement,
             items=items,
+            by=by,
             say=say,
         )
     elif train is None:
         raise ConfigError("a baseline counts a log: name it with --train PATH")
     else:
-        metrics = evaluate_baseline(str(baseline), train, data, read.options(), cuts, say=say)
+        metrics = evaluate_baseline(str(baseline), train, data, read.options(), cuts, by=by, say=say)
     if metrics["left_out"]:
         say(
             f"left out {metrics['left_out']:,.0f} of {metrics['clicks']:,.0f} clicks: on items that are not known, or "
             "in sessions of fewer than two known ones"
         )
-    return report(metrics, json)
+    return _report(metrics, cuts, json)
 
 
 def _compare(
@@ -102,17 +108,36 @@ def _compare(
     train: Path | None,
     cutoffs: tuple[int, ...],
     threads: int,
+    by: str | None,
     json: bool,
 ) -> None:
     from model.evaluate.compare import compare_systems
     from model.evaluate.compare_table import print_comparison
 
-    found = compare_systems(systems, data, read, train=train, cutoffs=cutoffs, threads=threads, say=say)
+    found = compare_systems(systems, data, read, train=train, cutoffs=cutoffs, threads=threads, by=by, say=say)
     if json:
         return print_json(found.to_json())
     with output_kept():
         print_comparison(found, stdout())
+    for system in found.systems:
+        print_line("")
+        _print_groups(system.name, system.groups, cutoffs)
     return None
+
+
+def _report(metrics: dict[str, Any], cutoffs: tuple[int, ...], json: bool) -> None:
+    if json:
+        return print_json(metrics)
+    report({name: value for name, value in metrics.items() if name != "groups"}, json)
+    print_line("")
+    return _print_groups("by", metrics["groups"], cutoffs)
+
+
+def _print_groups(title: str, groups: dict[str, Any], cutoffs: tuple[int, ...]) -> None:
+    from model.evaluate.groups import rows
+
+    measures = [f"{name}@{max(cutoffs)}" for name in ("recall", "mrr", "ndcg")]
+    print_table([title, "", "predictions", "share", *measures], rows(groups, measures))
 
 
 def _cutoffs(text: str) -> tuple[int, ...]:

@@ -9,6 +9,7 @@ import typer
 
 from cli.options.group import command, option
 from cli.options.kafka import Kafka
+from cli.options.log import LogFormat
 
 __all__ = ["app"]
 
@@ -48,6 +49,7 @@ def feedback(
     log_level: Annotated[
         str, option(metavar="NAME", help="debug, info, warning or error.", rich_help_panel=PROCESS)
     ] = "info",
+    log_format: LogFormat = "text",
 ) -> None:
     """Join lists with the clicks that follow, and send what stood above a clicked item as skips to the clicks."""
     from stream.feedback.service import FeedbackService

@@ -11,7 +11,8 @@ import typer
 from cli.options.common import Json, RegistryUrl, Variant
 from cli.options.group import command, option
 from cli.options.kafka import Announcing
-from cli.output import print_table, report, tell_read
+from cli.output import print_json, print_line, print_table, report, tell_read
+from export.errors import ConfigError
 
 if TYPE_CHECKING:
     from export.bundle.bundle import Bundle
@@ -53,6 +54,23 @@ def show(
     if json:
         return report(manifest, json)
     return print_table(["field", "value"], [[name, _word(value)] for name, value in flat(manifest).items()])
+
+
+@command(app, "card")
+def card(
+    version: Annotated[str, typer.Argument(help="Version to look at.")], registry: RegistryUrl, json: Json = False
+) -> None:
+    """Its card: what it learned, how good it is beside baselines, curves, and what its figures do not say."""
+    from export.bundle.bundle import CARD, CARD_VALUES
+    from export.registry.registry import Registry
+
+    content = Registry(registry).card(version, CARD_VALUES if json else CARD)
+    if content is None:
+        raise ConfigError(
+            f"version {version} has no card: it was made by an earlier release; `nextclick models show {version}` has "
+            "what its manifest says"
+        )
+    return print_json(msgspec.json.decode(content)) if json else print_line(content.decode().rstrip())
 
 
 @command(app, "diff")

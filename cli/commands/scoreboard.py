@@ -14,6 +14,7 @@ import typer
 from cli.options.common import Json
 from cli.options.group import command, option
 from cli.options.kafka import Kafka
+from cli.options.log import LogFormat
 from cli.output import print_json, print_line, print_table
 from cli.scores import COLUMNS, notes, rows, summary
 
@@ -84,6 +85,7 @@ def scoreboard(
     log_level: Annotated[
         str, option(metavar="NAME", help="debug, info, warning or error.", rich_help_panel=PROCESS)
     ] = "info",
+    log_format: LogFormat = "text",
     json: Json = False,
 ) -> None:
     """Join lists with the clicks that follow, and count them by variant, live."""

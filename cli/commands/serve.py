@@ -40,8 +40,8 @@ def serve(
     similar_mb: Annotated[
         int, option(metavar="N", help="Similar items that are kept; 0: none.", rich_help_panel=LISTS)
     ] = 512,
-    host: Annotated[str, option(metavar="HOST", help="It listens here.", rich_help_panel=ACCESS)] = "127.0.0.1",
-    port: Annotated[int, option(metavar="N", help="Its port; 0: any.", rich_help_panel=ACCESS)] = 8086,
+    web_host: Annotated[str, option(metavar="HOST", help="It listens here.", rich_help_panel=ACCESS)] = "127.0.0.1",
+    web_port: Annotated[int, option(metavar="N", help="Its port; 0: any.", rich_help_panel=ACCESS)] = 8086,
     api_keys: Annotated[
         Path | None,
         option(
@@ -78,8 +78,8 @@ def serve(
     from stream.serve.service import ServeService
 
     config = ServeConfig(
-        host=host,
-        port=port,
+        host=web_host,
+        port=web_port,
         keys=api_keys,
         without_keys=without_keys,
         origins=tuple(cors or ()),

@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 from cli.options.common import BundleAddress, Json, RegistryUrl, Variant
 from cli.options.group import command, option
 from cli.options.kafka import Kafka
+from cli.options.log import LogFormat
 from cli.output import print_table, report, say
 from export.errors import ConfigError
 
@@ -141,6 +142,7 @@ def publish(
     log_level: Annotated[
         str, option(metavar="NAME", help="debug, info, warning or error.", rich_help_panel=PROCESS)
     ] = "info",
+    log_format: LogFormat = "text",
     json: Json = False,
 ) -> None:
     """Put the similar items of the live model on the topic similar."""

@@ -1,6 +1,6 @@
 """`train`: from a click log to a version in the registry."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -13,8 +13,10 @@ from cli.options.group import command, option
 from cli.options.item_table import ItemTable
 from cli.options.mlflow import Mlflow, tracking_uri
 from cli.options.reading import Data, Reading
+from cli.options.settings import Settings
 from cli.output import report, stderr
 from export.errors import ConfigError
+from export.garbage import uncollected
 from export.providers import Provider
 
 if TYPE_CHECKING:
@@ -46,7 +48,9 @@ def train(
     valid: Annotated[
         Path | None, option(metavar="PATH", help="Held-out log [the newest day or tenth of --data].")
     ] = None,
-    preset: Annotated[str, option(metavar="NAME", help=f"Named model: {PRESETS}.", rich_help_panel=MODEL)] = "tron",
+    preset: Annotated[
+        str, option(metavar="NAME", help=f"Named model, or a preset file: {PRESETS}.", rich_help_panel=MODEL)
+    ] = "tron",
     epochs: Annotated[float | None, option(help="Passes over the log [the preset's].", rich_help_panel=MODEL)] = None,
     seed: Annotated[
         int, option(metavar="N", help="The same seed gives the same model.", min=0, rich_help_panel=MODEL)
@@ -61,6 +65,7 @@ def train(
         str | None,
         option(metavar="KIND", help="start, end, rotary or none: how positions are told.", rich_help_panel=MODEL),
     ] = None,
+    settings: Settings = None,
     tower: Annotated[bool, option(help="Learn what --items says of the items.", rich_help_panel=MODEL)] = True,
     target_weights: Annotated[
         str | None,
@@ -130,13 +135,15 @@ def train(
     from model.machine.openmp import spin_briefly
 
     spin_briefly()
-    from model.cycle.config import RefitConfig
-    from model.tracked_training import tracked_training
-    from model.training_run import TrainRequest, train_to_registry
+    with uncollected(stays=True):
+        from model.cycle.config import RefitConfig
+        from model.tracked_training import tracked_training
+        from model.training_run import TrainRequest, train_to_registry
 
     chosen = _preset(
         preset,
         negatives,
+        settings or (),
         epochs=epochs,
         seed=seed,
         batch=batch,
@@ -151,14 +158,9 @@ def train(
         typed=typed or None,
     )
     codes = item_table.config()
-    if codes is not None and items is not None and tower:
-        raise ConfigError(
-            "--items-as codes items by the sessions they were in, with no room for attributes: leave out --items, or "
-            "--items-as, or add --no-tower"
-        )
     request = TrainRequest(
         data=data,
-        items=items,
+        items=items if tower or codes is None else None,
         valid=valid,
         registry=registry,
         preset=chosen if tower and codes is None else replace(chosen, tower=None, codes=codes),
@@ -178,17 +180,30 @@ def train(
 
 
 def _preset(
-    name: str, negatives: int | None, *, epochs: float | None, positions: str | None, **chosen: object
+    name: str,
+    negatives: int | None,
+    settings: Sequence[str],
+    *,
+    epochs: float | None,
+    positions: str | None,
+    **chosen: object,
 ) -> "Preset":
     """The named preset with the options that were given put in."""
+    from model.preset_files import base_and_settings
     from model.presets import preset as named
+    from model.settings import read_settings, with_settings
 
+    name, filed = base_and_settings(name)
     published = named(name)
     sampling = {} if negatives is None else published.count_of_negatives(negatives)
     if positions is not None and all(one.encoder.kind == "gru" for one in published.members()):
         raise ConfigError(f"{name} reads clicks one after the other and has no positions: leave out --positions")
+    fields = read_settings(settings)
+    given = {"epochs": epochs, "positions": positions, **sampling, **chosen}
+    if twice := [key for key in fields if given.get(key) is not None]:
+        raise ConfigError(f"--set {twice[0]}: it is given by an option, too: leave one of them out")
     exactly = 0 if epochs is not None else None  # as many epochs as asked for
-    return published.override(
+    whole = with_settings(published, read_settings(filed)).override(
         epochs=epochs,
         reference=exactly,
         min_epochs=exactly,
@@ -197,6 +212,7 @@ def _preset(
         **chosen,
         **sampling,
     )
+    return with_settings(whole, fields)
 
 
 def _weights(text: str | None) -> tuple[tuple[str, float], ...] | None:

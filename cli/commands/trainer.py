@@ -12,8 +12,10 @@ from cli.options.common import Json, RegistryUrl, Variant
 from cli.options.group import command, option
 from cli.options.item_table import ItemTable
 from cli.options.kafka import Kafka
+from cli.options.log import LogFormat
 from cli.options.mlflow import Mlflow, tracking_uri
 from cli.options.reading import Reading
+from cli.options.settings import Settings
 from cli.output import report
 from export.errors import ConfigError
 
@@ -71,6 +73,7 @@ def trainer(
         float, option(metavar="N", help="Seconds until a click is stored.", rich_help_panel=CLICKS)
     ] = 30.0,
     preset: Annotated[str, option(metavar="NAME", help="Named model.", rich_help_panel=MODEL)] = "tron-fast",
+    settings: Settings = None,
     warm: Annotated[
         bool, option("--warm/--scratch", help="Start a full training from the last version.", rich_help_panel=MODEL)
     ] = False,
@@ -117,13 +120,16 @@ def trainer(
     log_level: Annotated[
         str, option(metavar="NAME", help="debug, info, warning or error.", rich_help_panel=PROCESS)
     ] = "info",
+    log_format: LogFormat = "text",
     mlflow: Mlflow = None,
     json: Json = False,
 ) -> None:
     """Read clicks, train, judge, publish and promote, again and again. A second trainer stands by."""
     from export.registry.registry import Registry
     from model.cycle.config import GateConfig, RefitConfig
+    from model.preset_files import base_and_settings, merged
     from model.presets import preset as named
+    from model.settings import read_settings, with_settings
     from model.trainer.config import TrainerConfig, read_span
     from model.trainer.metrics import TrainerMetrics
     from model.trainer.outcome import HARMLESS
@@ -138,7 +144,11 @@ def trainer(
     from stream.ops.signals import StopSignal
     from stream.ops.web import WebServer
 
-    replace(named(preset), codes=item_table.config())  # refused before anything is waited for
+    preset, filed = base_and_settings(preset)
+    fields = tuple(merged(filed, settings or ()))
+    replace(
+        with_settings(named(preset), read_settings(fields)), codes=item_table.config()
+    )  # refused before anything is waited for
     local = "://" not in registry
     if not local and (store is None or work is None):
         raise ConfigError(
@@ -150,6 +160,7 @@ def trainer(
         work=str(work or Path(registry) / ".trainer"),
         variant=variant,
         preset=preset,
+        settings=fields,
         codes=item_table.config(),
         seed=seed,
         max_seconds=max_seconds,

@@ -10,6 +10,8 @@ import typer
 from cli.options.common import ListLength, RegistryUrl, Threads, Variant
 from cli.options.group import command, option
 from cli.options.kafka import Group, Kafka
+from cli.options.log import LogFormat
+from export.garbage import uncollected
 from export.providers import Provider
 from stream.config import Guarantee
 from stream.path.policy import Exclude
@@ -66,7 +68,7 @@ def worker(
         option(
             envvar="NEXTCLICK_REDIS",
             metavar="URL",
-            help="Also write lists to redis://HOST:PORT/DB.",
+            help="Also write lists to redis://HOST:PORT/DB, redis+cluster:// or redis+sentinel://.",
             rich_help_panel=LISTS,
         ),
     ] = None,
@@ -138,6 +140,7 @@ def worker(
             rich_help_panel=PROCESS,
         ),
     ] = "info",
+    log_format: LogFormat = "text",
 ) -> None:
     """Answer clicks until stopped; as many of these as there are partitions."""
     from stream.config import StreamConfig
@@ -179,6 +182,7 @@ def worker(
 
         workers = SupervisorConfig(processes=processes, web_port=web_port, threads=threads)
         raise typer.Exit(supervise([sys.executable, *sys.argv], workers))
-    from stream.worker import run_worker
+    with uncollected(stays=True):
+        from stream.worker import run_worker
 
     raise typer.Exit(run_worker(config))

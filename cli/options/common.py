@@ -15,4 +15,4 @@ BundleAddress = Annotated[
 ]
 ListLength = Annotated[int, option("--k", help="Items in a list.")]
 Json = Annotated[bool, option("--json", help="The last line of stdout is one JSON object.")]
-Threads = Annotated[int, option("--threads", help="CPU threads; 0: one a core.")]
+Threads = Annotated[int, option("--threads", help="CPU threads; 0: one a core, or as many as a container's quota.")]

@@ -9,6 +9,8 @@
     vectors.npy     unit vectors of the items, for similar items
     codes.npy       codes of the items, where the graph ends at a session's vector (export/codes/codes.py)
     books.npy       what they stand for
+    card.md         the model's card: data, figures beside baselines, curves, limits
+    card.json       the same as values
     manifest.json   what it is, and sha256 and size of the others
 
 V is the number of items.
@@ -21,12 +23,13 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from export.bundle.files import open_regular, read_small, sha256_of
+from export.bundle.files import leave_in_file, open_regular, read_small, sha256_of
 from export.bundle.manifest import FileEntry, Manifest
 from export.bundle.vocabulary import Vocabulary
 from export.codes.codes import BOOKS, CODES, ItemCodes
@@ -34,6 +37,8 @@ from export.errors import BundleError
 from export.items.features import FeatureVocabulary
 
 __all__ = [
+    "CARD",
+    "CARD_VALUES",
     "FEATURES",
     "ITEMS",
     "KNOWN",
@@ -60,17 +65,23 @@ TOWER = "tower.onnx"
 FEATURES = "features.json"
 KNOWN = "known.npy"
 VECTORS = "vectors.npy"
+CARD = "card.md"
+CARD_VALUES = "card.json"
 MANIFEST = "manifest.json"
 MAX_MANIFEST = 16 << 20  # bytes; real ones have a few thousand
 REQUIRED = (MODEL, ITEMS, POPULARITY)
 _OF_TOWER = (TOWER, FEATURES)
 _OF_CODES = (CODES, BOOKS)
+_CARDS = (CARD, CARD_VALUES)
 OPTIONAL = (
     *_OF_TOWER,
     KNOWN,
     VECTORS,
     *_OF_CODES,
+    *_CARDS,
 )  # there if the manifest says so; a release that does not know them serves without
+_MAPPED_FROM = 1 << 20  # bytes of popularity.npy that stay in the file
+_vocabularies: WeakValueDictionary[str, Vocabulary] = WeakValueDictionary()  # that are in use, by sha256 of the file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -90,6 +101,11 @@ class Bundle:
     codes: ItemCodes | None = None  # of a coded model, whose graph ends at a session's vector; None: of a dense one
 
     @property
+    def has_card(self) -> bool:
+        """Whether it has its model's card, `card.md` and `card.json`."""
+        return set(_CARDS) <= set(self.manifest.files)
+
+    @property
     def version(self) -> str:
         """The registry's number of it, "0" before it is published."""
         return self.manifest.version
@@ -107,13 +123,15 @@ def write_bundle(
     known_file: Path | str | None = None,
     vectors_file: Path | str | None = None,
     codes_in: Path | str | None = None,
+    cards_in: Path | str | None = None,
 ) -> Bundle:
     """Write a bundle into `directory` (made if absent) and return it as read back; `manifest.files` is filled in here.
 
     popularity (V,) int64: clicks of catalogue ids 1..V. tower_file and features: both, or neither. known_file: what
     `export.ranking.known_features.write_known` wrote. vectors_file: what `export.ranking.similar.write_vectors` wrote.
-    codes_in: the folder that `ItemCodes.save` wrote into, where the manifest has an `item_table`. The manifest is
-    written last, so that an interrupted write is never a valid bundle. ValueError when the parts don't fit each other;
+    codes_in: the folder that `ItemCodes.save` wrote into, where the manifest has an `item_table`. cards_in: the folder
+    with the model's card, two files. The manifest is written last, so that an interrupted write is never a valid
+    bundle. ValueError when the parts don't fit each other;
     BundleError `write_failed` when the disk does not take it.
     """
     _check_fit(vocabulary, popularity, manifest)
@@ -139,8 +157,12 @@ def write_bundle(
             for name in _OF_CODES:  # a bundle written again in its place has them mapped into memory: files, not arrays
                 _copy(Path(codes_in) / name, target / name)
             names += _OF_CODES
+        if cards_in is not None:
+            for name in _CARDS:
+                _copy(Path(cards_in) / name, target / name)
+            names += _CARDS
         (target / ITEMS).write_bytes(vocabulary.to_bytes())
-        (target / POPULARITY).write_bytes(_npy(popularity))
+        replace_file(target / POPULARITY, _npy(popularity))  # the one before may be mapped into memory
         files = {name: _entry(target / name) for name in names}
         replace_file(target / MANIFEST, msgspec.structs.replace(manifest, files=files).to_bytes())
     except OSError as error:
@@ -163,12 +185,11 @@ def load_bundle(path: Path | str) -> Bundle:
     for name in names:
         _verify(directory / name, manifest)
     has_tower = set(_OF_TOWER) <= set(names)
-    vocabulary = _vocabulary(_read(directory / ITEMS, _expected(ITEMS, manifest).bytes), manifest)
     return Bundle(
         path=directory,
         manifest=manifest,
-        vocabulary=vocabulary,
-        popularity=_popularity(_read(directory / POPULARITY, _expected(POPULARITY, manifest).bytes), manifest),
+        vocabulary=_vocabulary(directory, manifest),
+        popularity=_popularity(directory, manifest),
         onnx_path=directory / MODEL,
         manifest_sha256=hashlib.sha256(content).hexdigest(),
         tower_path=directory / TOWER if has_tower else None,
@@ -270,11 +291,16 @@ def _verify(path: Path, manifest: Manifest) -> None:
         raise BundleError("altered", f"{path} is not the file its manifest describes (sha256 differs)")
 
 
-def _vocabulary(content: bytes, manifest: Manifest) -> Vocabulary:
-    try:
-        vocabulary = Vocabulary.from_bytes(content)
-    except ValueError as error:
-        raise BundleError("bad_vocabulary", f"{ITEMS}: {error}") from error
+def _vocabulary(directory: Path, manifest: Manifest) -> Vocabulary:
+    """Return the vocabulary; the one of another bundle that is in use where both have the same file."""
+    stated = _expected(ITEMS, manifest)
+    vocabulary = _vocabularies.get(stated.sha256)
+    if vocabulary is None:
+        try:
+            vocabulary = Vocabulary.from_bytes(_read(directory / ITEMS, stated.bytes))
+        except ValueError as error:
+            raise BundleError("bad_vocabulary", f"{ITEMS}: {error}") from error
+        _vocabularies[stated.sha256] = vocabulary
     if len(vocabulary) != manifest.items:
         raise BundleError("bad_vocabulary", f"{ITEMS} has {len(vocabulary)} items, the manifest says {manifest.items}")
     return vocabulary
@@ -303,12 +329,19 @@ def _features(content: bytes) -> FeatureVocabulary:
         raise BundleError("bad_features", f"{FEATURES}: {error}") from error
 
 
-def _popularity(content: bytes, manifest: Manifest) -> NDArray[np.int64]:
+def _popularity(directory: Path, manifest: Manifest) -> NDArray[np.int64]:
+    path, size = directory / POPULARITY, _expected(POPULARITY, manifest).bytes
+    content = _read(path, size) if size < _MAPPED_FROM else b""
     try:
-        counts: NDArray[Any] = np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
+        counts: NDArray[Any] = (
+            np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
+            if content
+            else np.lib.format.open_memmap(path, mode="r")
+        )
     except Exception as error:  # a damaged header raises whatever Python's tokenizer and numpy come across
         raise BundleError("bad_popularity", f"{POPULARITY}: {error}") from error
     if counts.shape != (manifest.items,) or counts.dtype != np.int64 or (counts < 0).any():
         raise BundleError("bad_popularity", f"{POPULARITY} must be {manifest.items} non-negative int64 counts")
+    leave_in_file(counts)
     counts.setflags(write=False)
     return counts

@@ -2,12 +2,16 @@
 
 import errno
 import hashlib
+import mmap
 import os
 import stat
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-__all__ = ["UnusableFile", "open_regular", "read_small", "sha256_of"]
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["UnusableFile", "leave_in_file", "open_regular", "read_small", "sha256_of"]
 
 _CHUNK = 1 << 20
 
@@ -44,6 +48,15 @@ def sha256_of(file: BinaryIO, size: int) -> str:
         digest.update(chunk)
         size -= len(chunk)
     return digest.hexdigest()
+
+
+def leave_in_file(array: NDArray[Any]) -> None:
+    """Give back the memory of an array that is mapped from a file, and that is not read again soon; others stay."""
+    base: Any = array
+    while isinstance(base, np.ndarray):
+        base = base.base
+    if isinstance(base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):  # Windows and some others have none
+        base.madvise(mmap.MADV_DONTNEED)
 
 
 def _require_regular(status: os.stat_result, path: Path) -> None:

@@ -1,24 +1,28 @@
 """Millions of strings as bytes, not objects: their text end to end, and an index from each to its number.
 
-Two million shop ids cost 50 MB so; a tuple of strings and a dict of them cost 300 MB. A look-up costs half a
-microsecond in place of a tenth. n strings.
+Two million shop ids cost 40 MB so; a tuple of strings and a dict of them cost 300 MB. A look-up costs a microsecond in
+place of a tenth. They are made while others run: by numpy, which lets them. n strings.
 """
 
 import time
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import overload
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
+
+from export.bundle.hashing import hash_of, hashes_of, slot_of, slots_of
 
 __all__ = ["PackedIndex", "PackedStrings"]
 
 _STEP = 4_096  # strings handled without a pause, in about a millisecond
 _PAUSE_S = 0.0002  # long enough for a waiting thread to go on
+_AT_ONCE = 1 << 16  # strings handled by one call of numpy
 _FREE = 0.5  # least share of an index's slots that is empty
 _MOST_32 = 1 << 32
+_MOST_ALIKE = 64  # different strings of one hash that have slots; more of them somebody has made so
 
 
 class PackedStrings(Sequence[str]):
@@ -33,10 +37,20 @@ class PackedStrings(Sequence[str]):
             encoded = [string.encode() for string in part]
             lengths.extend(map(len, encoded))
             text += b"".join(encoded)
-        self._text = bytes(text)
+        self._set(bytes(text), np.frombuffer(lengths, dtype=np.uintc))
+
+    @classmethod
+    def of(cls, text: bytes, lengths: NDArray[np.integer]) -> "PackedStrings":
+        """Take strings as their UTF-8 end to end, and the bytes that each has (n,)."""
+        made = cls.__new__(cls)
+        made._set(text, lengths)
+        return made
+
+    def _set(self, text: bytes, lengths: NDArray[np.integer]) -> None:
+        self._text = text
         kind = np.uint32 if len(text) < _MOST_32 else np.int64
-        self._ends = np.zeros(len(lengths) + 1, dtype=kind)  # (n + 1,), a 0 first
-        np.cumsum(np.frombuffer(lengths, dtype=np.uintc), dtype=kind, out=self._ends[1:])
+        self._ends: NDArray[Any] = np.zeros(len(lengths) + 1, dtype=kind)  # (n + 1,), a 0 first
+        np.cumsum(lengths, dtype=kind, out=self._ends[1:])
         self._starts = self._ends.data  # read one by one, faster than an array
 
     def __reduce__(self) -> tuple[type["PackedStrings"], tuple[tuple[str, ...]]]:
@@ -67,34 +81,42 @@ class PackedStrings(Sequence[str]):
     def __hash__(self) -> int:
         return hash(self._text)
 
+    def hashes(self, start: int, end: int) -> NDArray[np.uint64]:
+        """Return the hashes (end - start,) of the strings from number `start` to `end`."""
+        return hashes_of(self._text, self._ends[start:end], self._ends[start + 1 : end + 1])
+
+    def _bytes(self, place: int) -> bytes:
+        return self._text[self._starts[place] : self._starts[place + 1]]
+
     def _string(self, place: int) -> str:
-        return self._text[self._starts[place] : self._starts[place + 1]].decode()
+        return self._bytes(place).decode()
 
 
 class PackedIndex(Mapping[str, int]):
-    """The number of each of some strings, from `first` on: slots by Python's hash, the next one where one is taken."""
+    """The number of each of some strings, from `first` on: slots by their hash, the next one where one is taken."""
 
-    __slots__ = ("_first", "_mask", "_places", "_slots", "_strings", "repeated")
+    __slots__ = ("_bits", "_crowded", "_first", "_mask", "_places", "_slots", "_strings", "repeated")
 
     def __init__(self, strings: PackedStrings, first: int) -> None:
-        """Index strings, in steps with pauses. Of equal strings one is found; `repeated` says whether there are any."""
+        """Index strings. Of equal strings the first is found; `repeated` says how many there are besides."""
         self._strings, self._first = strings, first
-        size = 1 << max(3, int(np.ceil(np.log2(max(1, len(strings)) / (1 - _FREE)))))
-        self._mask = size - 1
-        self._slots = np.zeros(size, dtype=np.uint32)  # place + 1; 0: empty
-        hashes = np.empty(len(strings), dtype=np.int64)
-        for start in range(0, len(strings), _STEP):
-            part = strings[start : start + _STEP]
-            hashes[start : start + len(part)] = np.fromiter(map(hash, part), dtype=np.int64, count=len(part))
-            time.sleep(_PAUSE_S)
+        self._bits = max(3, int(np.ceil(np.log2(max(1, len(strings)) / (1 - _FREE)))))
+        self._mask = (1 << self._bits) - 1
+        self._slots = np.zeros(1 << self._bits, dtype=np.uint32)  # place + 1; 0: empty
+        hashes = np.empty(len(strings), dtype=np.uint64)
+        for start in range(0, len(strings), _AT_ONCE):
+            end = min(start + _AT_ONCE, len(strings))
+            hashes[start:end] = strings.hashes(start, end)
+        # Equal strings, and those of one hash, would look for their slots one behind the other, in quadratic time
+        self._crowded: dict[bytes, int] = {}  # strings that have no slot, as too many others have their hash
         repeats = self._repeats(hashes)
         self.repeated = len(repeats)
-        # Equal strings would look for their slots one behind the other, in quadratic time
-        places = np.delete(np.arange(len(hashes)), repeats)
-        for start in range(0, len(places), _STEP):
-            part_of = places[start : start + _STEP]
+        without = repeats + list(self._crowded.values())
+        places = np.delete(np.arange(len(hashes)), without) if without else None
+        for start in range(0, len(hashes) - len(without), _AT_ONCE):
+            end = min(start + _AT_ONCE, len(hashes) - len(without))
+            part_of = np.arange(start, end) if places is None else places[start:end]
             self._put(hashes[part_of], part_of)
-            time.sleep(_PAUSE_S)
         self._places = self._slots.data
 
     def __len__(self) -> int:
@@ -118,17 +140,18 @@ class PackedIndex(Mapping[str, int]):
         return default if found < 0 else found
 
     def _find(self, string: str) -> int:
-        slot = hash(string) & self._mask
+        text = string.encode(errors="surrogatepass")  # which no string of ours has
+        slot = slot_of(hash_of(text), self._bits)
         strings, places = self._strings, self._places
         while place := places[slot]:
-            if strings._string(place - 1) == string:
+            if strings._bytes(place - 1) == text:
                 return place - 1 + self._first
             slot = (slot + 1) & self._mask
-        return -1
+        return self._crowded[text] + self._first if text in self._crowded else -1
 
-    def _put(self, hashes: NDArray[np.int64], numbers: NDArray[np.int64]) -> None:
+    def _put(self, hashes: NDArray[np.uint64], numbers: NDArray[np.int64]) -> None:
         """Give each its slot: all at once, and again for those that others were faster than."""
-        slots = hashes & self._mask
+        slots = slots_of(hashes, self._bits)
         places = (numbers + 1).astype(np.uint32)
         while len(places):
             empty = self._slots[slots] == 0
@@ -136,18 +159,24 @@ class PackedIndex(Mapping[str, int]):
             left = self._slots[slots] != places
             slots, places = (slots[left] + 1) & self._mask, places[left]
 
-    def _repeats(self, hashes: NDArray[np.int64]) -> list[int]:
+    def _repeats(self, hashes: NDArray[np.uint64]) -> list[int]:
         """Return the places of strings that stand at an earlier one too: equal hashes tell which to compare."""
-        order = np.argsort(hashes, kind="stable")
-        same = np.flatnonzero(hashes[order[1:]] == hashes[order[:-1]])
-        alike = np.union1d(order[same], order[same + 1])
-        seen: set[str] = set()
+        ordered = np.sort(hashes)
+        same = ordered[1:] == ordered[:-1]
+        if not same.any():
+            return []
+        alike = np.flatnonzero(np.isin(hashes, np.unique(ordered[1:][same])))
+        seen: dict[int, set[bytes]] = {}
         repeats = []
-        for place in alike.tolist():
-            string = self._strings[place]
-            if string in seen:
+        for number, place in enumerate(alike.tolist()):
+            if number % _STEP == _STEP - 1:
+                time.sleep(_PAUSE_S)
+            of_hash, text = seen.setdefault(int(hashes[place]), set()), self._strings._bytes(place)
+            if text in of_hash:
                 repeats.append(place)
-            seen.add(string)
+            elif len(of_hash) >= _MOST_ALIKE:
+                self._crowded[text] = place
+            of_hash.add(text)
         return repeats
 
 

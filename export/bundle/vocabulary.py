@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.bundle.packed import PackedIndex, PackedStrings
+from export.bundle.plain_json import strings_of
 
 __all__ = ["PAD", "Vocabulary"]
 
@@ -26,6 +27,7 @@ _BETWEEN = re.compile(rb'[^\[,\\\s]","')  # the end of one string and the start 
 _PART = 32 * _STEP  # bytes of JSON read without a pause
 
 _PACKED_FROM = 200_000  # items that are kept as bytes: a third of a kilobyte each they would cost as objects
+_JSON_OF_PACKED = 4 * _PACKED_FROM  # bytes, with each of them one letter
 
 PAD = 0  # the catalogue id that fills a row up to its length; never an item
 
@@ -33,20 +35,17 @@ PAD = 0  # the catalogue id that fills a row up to its length; never an item
 class Vocabulary:
     """The shop ids of one model in catalogue order: `items[0]` has catalogue id 1. Immutable."""
 
-    __slots__ = ("_index", "items")
+    __slots__ = ("__weakref__", "_index", "items")
 
     def __init__(self, items: Iterable[str]) -> None:
         """Take the shop ids in catalogue order; ValueError unless they are distinct, non-empty strings."""
-        checked = _checked(items)
-        first = tuple(islice(checked, _PACKED_FROM))
-        self.items: Sequence[str] = first
-        if len(first) < _PACKED_FROM:
-            self._index: Mapping[str, int] = _indexed(first)
-            repeated = len(first) - len(self._index)
+        self.items: Sequence[str] = items if isinstance(items, PackedStrings) else _kept(items)
+        if isinstance(self.items, PackedStrings):
+            self._index: Mapping[str, int] = PackedIndex(self.items, PAD + 1)
+            repeated = self._index.repeated
         else:
-            self.items = PackedStrings(chain(first, checked))
-            self._index = index = PackedIndex(self.items, PAD + 1)
-            repeated = index.repeated
+            self._index = _indexed(self.items)
+            repeated = len(self.items) - len(self._index)
         if repeated:
             raise ValueError(f"the vocabulary names {repeated} items more than once")
 
@@ -99,10 +98,20 @@ class Vocabulary:
     @classmethod
     def from_bytes(cls, content: bytes) -> "Vocabulary":
         """Read the content of `items.json`; ValueError when it isn't a JSON list of distinct, non-empty strings."""
+        plain = strings_of(content) if len(content) >= _JSON_OF_PACKED else None
+        if plain is not None and len(plain) >= _PACKED_FROM:
+            del content  # a hundred megabytes may lie in here and be needed for the index
+            return cls(plain)
         try:
             return cls(chain.from_iterable(msgspec.json.decode(part, type=list[str]) for part in _parts(content)))
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise ValueError(f"not a JSON list of strings: {error}") from error
+
+
+def _kept(items: Iterable[str]) -> Sequence[str]:
+    checked = _checked(items)
+    first = tuple(islice(checked, _PACKED_FROM))
+    return first if len(first) < _PACKED_FROM else PackedStrings(chain(first, checked))
 
 
 def _checked(items: Iterable[str]) -> Iterator[str]:

@@ -25,6 +25,7 @@ __all__ = ["BOOKS", "CODES", "CODE_BITS", "ItemCodes"]
 CODES = "codes.npy"  # (V + 1, m) uint8; of 4 bits two a byte, (V + 1, ceil(m / 2)), the first in the lower half
 BOOKS = "books.npy"  # (m, 2^b, W) float32, which says m and b
 CODE_BITS = (8, 4)
+_LARGEST = 1e6  # of a book's numbers; those of a trained model are under 100
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -119,6 +120,8 @@ def _check_books(books: NDArray[Any]) -> None:
         raise ValueError(f"a book has {books.shape[1]} sub-vectors; codes of 8 bits have 256, of 4 bits 16")
     if not np.isfinite(books).all():
         raise ValueError("the books hold numbers that are not finite")
+    if (largest := float(np.abs(books).max())) > _LARGEST:
+        raise ValueError(f"the books hold numbers up to {largest:.1e}; above {_LARGEST:.0e} no training gives any")
 
 
 def _packed(codes: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -27,6 +27,7 @@ from export.bundle.interface import (
 )
 from export.bundle.vocabulary import PAD
 from export.errors import ConfigError, ParityError
+from export.garbage import uncollected
 
 __all__ = ["export_onnx", "ports_of"]
 
@@ -85,7 +86,7 @@ def _translate(serving: nn.Module, window: int) -> onnx.ModelProto:
     device = next((tensor.device for tensor in serving.state_dict().values()), torch.device("cpu"))
     sizes = {**_EXAMPLE, "L": min(window, _EXAMPLE_L), "H": getattr(serving, "hidden", 1)}
     free = {dim: torch.export.Dim(dim, max=window) if dim == "L" else torch.export.Dim(dim) for dim in (*_EXAMPLE, "L")}
-    with _quiet(), torch.no_grad():
+    with _quiet(), uncollected(), torch.no_grad():
         program = torch.onnx.export(
             serving,
             tuple(_example(port, sizes, device) for port in inputs),

@@ -4,7 +4,6 @@ B sessions, L positions, E exclusions a session, C candidates, K asked for. Port
 """
 
 import contextlib
-import os
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -24,6 +23,7 @@ from export.bundle.interface import (
     feeds,
     in_order,
 )
+from export.cores import usable_cores
 from export.errors import BundleError, ProviderUnavailable
 from export.providers import Provider
 
@@ -142,16 +142,11 @@ def _prepare_cuda() -> None:
 
 def _options(threads: int, spin: bool) -> Any:
     options = ort.SessionOptions()
-    options.intra_op_num_threads = threads or _cores()
+    options.intra_op_num_threads = threads or usable_cores()
     options.inter_op_num_threads = 1
     options.log_severity_level = 3  # errors; what matters is raised
     options.add_session_config_entry("session.intra_op.allow_spinning", "1" if spin else "0")
     return options
-
-
-def _cores() -> int:
-    """Return the cores this process may use; all of them where the system can't tell (macOS)."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _open(bundle: Bundle, provider: Provider, options: Any) -> Any:

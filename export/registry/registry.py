@@ -119,6 +119,17 @@ class Registry:
         """Return the manifest of a version; BundleError when it can't be read."""
         return Manifest.from_bytes(self._content(version))
 
+    def card(self, version: str, name: str) -> bytes | None:
+        """Return a file of a version's card (`CARD`, `CARD_VALUES`); None where it has none, BundleError if altered."""
+        stated = self.manifest(version).files.get(name)
+        if stated is None:
+            return None
+        with self._translated(f"read the card of version {version}"):
+            content = self._storage.read(f"{version}/{name}")
+        if content is None or hashlib.sha256(content).hexdigest() != stated.sha256:
+            raise BundleError("altered", f"version {version}: {name} is not the file its manifest describes")
+        return content
+
     def manifest_sha256(self, version: str) -> str:
         """Return the sha256 of a version's manifest.json, which its announcement carries."""
         return hashlib.sha256(self._content(version)).hexdigest()

@@ -10,15 +10,16 @@ B sessions, V items, m splits, K asked for, C candidates, T threads.
 """
 
 import logging
-import os
 from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType
 
 import numpy as np
 from numpy.typing import NDArray
 
+from export.bundle.files import leave_in_file
 from export.bundle.vocabulary import PAD
 from export.codes.codes import ItemCodes
+from export.cores import usable_cores
 from export.ranking.ragged import Ragged
 from export.scan.blocks import in_blocks
 from export.scan.plain import best_first, sums
@@ -30,6 +31,7 @@ _SHARE = 8_192  # blocks that are worth a thread: half a million items, some 200
 _SOME = 1_024  # places that the scan fills well whatever the catalogue
 _DEEP = 16  # a list of more than one in so many items is made by sorting them all
 _NOWHERE = np.int32(2**31 - 1)
+_LARGEST_SUM = float(np.finfo(np.float32).max) / 2  # half of it, as sums are rounded
 
 
 class CodeScan:
@@ -43,11 +45,12 @@ class CodeScan:
         self.codes = codes
         self._kernel = _kernel()
         self._blocks = in_blocks(codes.codes[PAD + 1 :], codes.code_bits)
+        leave_in_file(codes.codes)  # the blocks hold what lists need of them
         ways = self.ways()
         if way is not None and way not in ways:
             raise ValueError(f"this processor has {', '.join(ways)}, not {way}")
         self.way = way or ways[0]
-        count = min(threads or _cores(), max(1, len(self._blocks) // _SHARE))
+        count = min(threads or usable_cores(), max(1, len(self._blocks) // _SHARE))
         self._edges = np.linspace(0, len(self._blocks), count + 1).astype(int).tolist()
         self._pool = ThreadPoolExecutor(count - 1, "scan") if count > 1 and self._kernel else None
 
@@ -70,11 +73,9 @@ class CodeScan:
 
         tables (B, m, 2^b), as `ItemCodes.table` gives them; excluded: B rows of catalogue ids that a list must not
         hold, 0 is none. Where fewer than K items are left, the list ends in id 0 with score -inf. ValueError for
-        tables of another shape, or that are not finite.
+        tables of another shape, or whose sums are not finite.
         """
         self._check(tables)
-        if not np.isfinite(tables).all():
-            raise ValueError("partial scores are not finite: the model gives vectors that are no numbers")
         size, items = len(tables), self.codes.items
         barred = Ragged.empty(size) if excluded is None else _places(excluded)
         width = min(k, items)
@@ -91,7 +92,7 @@ class CodeScan:
     def scores(self, tables: NDArray[np.float32], ids: NDArray[np.int32]) -> NDArray[np.float32]:
         """Return the scores float32 (B, C) of items (C,) by their catalogue ids; -inf where that is 0.
 
-        ValueError for an id outside 0..V, or tables of another shape.
+        ValueError for an id outside 0..V, or tables as above.
         """
         self._check(tables)
         if len(ids) and not PAD <= int(ids.min()) <= int(ids.max()) <= self.codes.items:
@@ -114,6 +115,11 @@ class CodeScan:
         if tables.dtype != np.float32 or tables.shape[1:] != (self.codes.splits, self.codes.values):
             wanted = f"float32 (B, {self.codes.splits}, {self.codes.values})"
             raise ValueError(f"partial scores must be {wanted}, not {tables.dtype} {tables.shape}")
+        most = np.maximum(tables.max(axis=2), -tables.min(axis=2)).sum(axis=1, dtype=np.float64)  # of a sum, (B,)
+        if not np.isfinite(most).all():
+            raise ValueError("partial scores are not finite: the model gives vectors that are no numbers")
+        if (most > _LARGEST_SUM).any():
+            raise ValueError(f"scores up to {most.max():.1e} are no numbers in fp32: the model's vectors are too long")
 
     def _scanned(
         self, tables: NDArray[np.float32], k: int, barred: Ragged
@@ -180,7 +186,3 @@ def _places(excluded: Ragged) -> Ragged:
     row, values = row[kept], excluded.values[kept] - np.int32(PAD + 1)
     order = np.lexsort((values, row))
     return Ragged(np.ascontiguousarray(values[order]), np.bincount(row, minlength=len(excluded.lengths)))
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -13,6 +13,7 @@ publishes twice.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import tempfile
 import time
 from collections.abc import Callable
@@ -23,13 +24,17 @@ from typing import Any
 import msgspec
 
 from export.bundle.bundle import Bundle, load_bundle
-from export.bundle.manifest import Lineage, Refit
+from export.bundle.manifest import Lineage, Manifest, Refit
 from export.errors import BundleError, NextclickError, ParityError, VersionUnknown
 from export.graph.choice import Scoring
 from export.ranking.ranker import Ranker, RankerConfig
 from export.registry.registry import DEFAULT_VARIANT, Registry
+from model.beginning import told_of
 from model.bundling import export_bundle, with_manifest
-from model.config import Preset
+from model.cards.card import curves_of, model_card
+from model.cards.measure import Measured, measured
+from model.cards.write import write_card
+from model.config import Preset, TowerConfig
 from model.cycle.config import FreshConfig, GateConfig, Mode, RefitConfig
 from model.cycle.fresh import fresh_log, fresh_parts, fresh_preset
 from model.cycle.gate import GateReport, pass_gate
@@ -51,6 +56,7 @@ from model.reports.progress import OnProgress, Progress, ignore
 __all__ = ["Cycle", "CycleRequest", "CycleResult", "run_cycle"]
 
 _GATE = "gate.json"
+_CARD_SESSIONS = 2_000  # by which a card breaks figures down
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,11 +128,12 @@ class Cycle:
             gate, live = self._judge(bundle, parts)  # 4
             if not gate.passed:
                 return self._result(None, gate, None)
+            card = self._card(bundle, trained, parts, gate)
             bundle = with_manifest(bundle, msgspec.structs.replace(bundle.manifest, valid=gate.candidate))
             found = None
             if self._request.refit is not None:
                 bundle, found = self._refitted(trained, bundle, parts, gate, Path(staging) / "refit")  # 5, 6
-            return self._publish(bundle, gate, live, found)  # 7
+            return self._publish(bundle, gate, live, found, card)  # 7
 
     def _hold_out(self) -> Parts:
         request = self._request
@@ -153,7 +160,9 @@ class Cycle:
         )
 
     def _read_items(self) -> KnownItems | None:
-        path, tower = self._request.items, self._request.preset.tower
+        path, tower = self._request.items, self._preset.tower
+        if self._preset.codes is not None:  # items without a click are coded by their attributes
+            tower = TowerConfig()
         return None if path is None or tower is None else read_known_items(path, tower, self._on_progress)
 
     def _chosen(self, log: SessionLog) -> SessionLog:
@@ -253,7 +262,30 @@ class Cycle:
         self._say("refit", f"lists have {found.overlap:.0%} of their items in common with the judged ones")
         return with_manifest(bundle, msgspec.structs.replace(bundle.manifest, valid=gate.candidate)), found
 
-    def _publish(self, bundle: Bundle, gate: GateReport, live: str, found: Refit | None) -> CycleResult:
+    def _card(
+        self, judged: Bundle, trained: Trained, parts: Parts, gate: GateReport
+    ) -> Callable[[Manifest], dict[str, Any]]:
+        """What makes the card of what is published, once its manifest is known."""
+        groups = measured(judged, parts.valid.thinned(_CARD_SESSIONS), self._threads).groups
+        held_out = parts.valid.thinned(self._preset.train.valid_sessions)
+        return functools.partial(
+            model_card,
+            learned=self._chosen(parts.log),
+            held_out=parts.valid,
+            measured=Measured(figures=gate.candidate, sessions=held_out.sessions, groups=groups),
+            curves=curves_of(trained.history),
+            training=told_of(trained, None),
+            min_support=self._request.min_support,
+        )
+
+    def _publish(
+        self,
+        bundle: Bundle,
+        gate: GateReport,
+        live: str,
+        found: Refit | None,
+        card: Callable[[Manifest], dict[str, Any]],
+    ) -> CycleResult:
         request = self._request
         lineage = Lineage(
             code=code_version(),
@@ -268,7 +300,7 @@ class Cycle:
             seconds=self._seconds(),
         )
         manifest = msgspec.structs.replace(bundle.manifest, lineage=lineage, baselines=gate.baselines)
-        bundle = with_manifest(bundle, manifest)
+        bundle = with_manifest(bundle, manifest, cards_in=write_card(card(manifest), bundle.path))
         if not request.may_publish():
             raise LeadLost(f"cycle {request.cycle}: another trainer leads now, and nothing was published")
         version = request.registry.publish(bundle.path)

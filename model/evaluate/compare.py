@@ -8,7 +8,7 @@ Legend: S sessions, P predictions, C columns (a measure of a system).
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,9 +25,10 @@ from model.data.log import SessionLog
 from model.data.readers import KINDS, POSITIVES, RawLog, ReadOptions, build_log
 from model.evaluate.baselines import BASELINES, bounded, make_baseline
 from model.evaluate.bootstrap import interval, resampled_means
+from model.evaluate.groups import Grouped, grouped, groups_of_column, standing_groups
 from model.evaluate.metrics import gains
 from model.evaluate.protocol import EvaluationResult, Scorer, evaluate
-from model.evaluate.report import Say, read_aloud, silent, tell_overlap
+from model.evaluate.report import Say, read_aloud, silent, tell_overlap, with_column
 
 __all__ = [
     "CompareConfig",
@@ -71,6 +72,7 @@ class System:
     name: str  # as the user named it
     vocabulary: Vocabulary  # the items it ranks
     scorer: Callable[[], Scorer]  # made when its turn comes, and let go after it
+    popularity: NDArray[np.int64]  # (V,) clicks that it learned from
     window: int | None = None  # newest clicks it is given; None: all
 
 
@@ -83,6 +85,7 @@ class SystemFigures:
     ci: dict[str, tuple[float, float]]  # low and high by measure; coverage has none
     vs_first: dict[str, tuple[float, float, float]]  # paired difference, low, high; {} for the first system
     sessions_per_s: float
+    groups: Grouped = field(default_factory=dict)  # its figures by repeats, length, frequency, and a column
 
     def to_json(self) -> dict[str, Any]:
         """Return one flat object, intervals as lists under `ci` and `vs_first`."""
@@ -92,6 +95,7 @@ class SystemFigures:
             "sessions_per_s": round(self.sessions_per_s, 1),
             "ci": {name: list(bounds) for name, bounds in self.ci.items()},
             "vs_first": {name: list(bounds) for name, bounds in self.vs_first.items()},
+            "groups": self.groups,
         }
 
 
@@ -119,6 +123,7 @@ def compare_systems(
     cutoffs: Sequence[int] = (20,),
     threads: int = 0,
     config: CompareConfig | None = None,
+    by: str | None = None,
     say: Say = silent,
 ) -> Comparison:
     """Return the figures of bundles (their folders or URLs) and baselines (their names; counted on the log `train`).
@@ -130,14 +135,20 @@ def compare_systems(
     rankers = {name: load_ranker(name, cutoffs, threads) for name in bundles}
     if any(ranker.typed for ranker in rankers.values()):
         read = replace(read, kinds=frozenset(KINDS))
-    raw = read_aloud(data, read, say)
+    raw = read_aloud(data, with_column(read, by), say)
     systems: list[System] = []
     if train is not None:
         learned = read_aloud(train, replace(read, kinds=POSITIVES), say)  # what baselines count
         tell_overlap(learned, raw, say)
         systems = baseline_systems([name for name in names if name not in bundles], learned, say)
     systems += [
-        System(name=name, vocabulary=ranker.vocabulary, scorer=partial(_same, ranker), window=ranker.window)
+        System(
+            name=name,
+            vocabulary=ranker.vocabulary,
+            scorer=partial(_same, ranker),
+            popularity=ranker.bundle.popularity,
+            window=ranker.window,
+        )
         for name, ranker in rankers.items()
     ]
     by_name = {system.name: system for system in systems}
@@ -170,10 +181,17 @@ def baseline_systems(names: Sequence[str], train: RawLog, say: Say = silent) -> 
     if not names:
         return []
     counted = build_log(train)
+    popularity = counted.popularity()
     for note in filter(None, (bounded(name, counted) for name in names)):
         say(note)
     return [
-        System(name=name, vocabulary=counted.vocabulary, scorer=partial(make_baseline, name, counted)) for name in names
+        System(
+            name=name,
+            vocabulary=counted.vocabulary,
+            scorer=partial(make_baseline, name, counted),
+            popularity=popularity,
+        )
+        for name in names
     ]
 
 
@@ -188,15 +206,26 @@ def compare(
     """Return the figures of systems on the clicks of `raw` that all of them know."""
     config = config or CompareConfig()
     log = common_log(systems, raw, say)
-    results = []
+    results, groups = [], []
+    column = groups_of_column(raw, log.vocabulary)
     for system in systems:
         say(f"ranking with {system.name}")
         own = translated(log, system.vocabulary)
-        results.append(evaluate(system.scorer(), own, cutoffs=cutoffs, window=system.window))
+        popularity = system.popularity
+        results.append(evaluate(system.scorer(), own, cutoffs=cutoffs, window=system.window, popularity=popularity))
+        kinds = [*standing_groups(own, popularity), *([] if column is None else [column])]
+        groups.append(grouped(results[-1].ranks, kinds, cutoffs))
     ci, vs_first = intervals(results, log, cutoffs, config)
     figures = [
-        SystemFigures(name=system.name, metrics=result.metrics, ci=c, vs_first=v, sessions_per_s=result.sessions_per_s)
-        for system, result, c, v in zip(systems, results, ci, vs_first, strict=True)
+        SystemFigures(
+            name=system.name,
+            metrics=result.metrics,
+            ci=c,
+            vs_first=v,
+            sessions_per_s=result.sessions_per_s,
+            groups=broken_down,
+        )
+        for system, result, c, v, broken_down in zip(systems, results, ci, vs_first, groups, strict=True)
     ]
     sessions, predictions = results[0].sessions, results[0].predictions
     return Comparison(systems=figures, sessions=sessions, predictions=predictions, confidence=config.confidence)

@@ -29,19 +29,24 @@ def comparison_table(comparison: Comparison) -> Table:
         f"below each figure its {comparison.confidence:.0%} interval, by bootstrap over sessions"
     )
     table.caption_justify = "left"
-    best = {name: max(system.metrics[name] for system in comparison.systems) for name in measures}
+    best = {name: max(system.metrics[name] for system in comparison.systems) for name in measures if _is_better(name)}
     fastest = max(system.sessions_per_s for system in comparison.systems)
     for system in comparison.systems:
         table.add_row(
             Text(system.name),
-            *(_measure(system, name, best[name]) for name in measures),
+            *(_measure(system, name, best.get(name)) for name in measures),
             *(_difference(system, name) for name in paired),
             Text(f"{system.sessions_per_s:,.0f}", "bold" if system.sessions_per_s == fastest else ""),
         )
     return table
 
 
-def _measure(system: SystemFigures, name: str, best: float) -> Text:
+def _is_better(name: str) -> bool:
+    """Whether more of it is better: what lists are like is as the shop wants it."""
+    return not name.startswith(("novelty@", "popularity_share@", "diversity@"))
+
+
+def _measure(system: SystemFigures, name: str, best: float | None) -> Text:
     value = system.metrics[name]
     text = Text().append(_short(value), "bold" if value == best else "")
     return text.append(f"\n{'-'.join(map(_short, system.ci[name]))}", "dim") if name in system.ci else text

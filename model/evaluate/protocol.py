@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from export.errors import ConfigError
 from model.data.log import SessionLog
+from model.evaluate.lists import ListFigures
 from model.evaluate.metrics import Metrics
 
 __all__ = ["EvaluationResult", "Scorer", "as_read", "evaluate", "prefixes", "ranked"]
@@ -56,6 +57,7 @@ def evaluate(
     batch: int = 128,
     window: int | None = None,
     max_items: int | None = None,
+    popularity: NDArray[np.int64] | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> EvaluationResult:
     """Return how well `scorer` finds the next click at every position of each session.
@@ -63,6 +65,7 @@ def evaluate(
     The log must be in the scorer's vocabulary. `window` cuts what is given to the newest so many clicks, `max_items`
     looks at the newest so many of each session only, `on_progress(done, predictions)` is called after each batch. Rows
     of a batch have about the same length; larger batches are no faster, and take 0.4 MiB a row at 25,000 items.
+    popularity (V,): clicks that the scorer learned from; with them it is measured what lists are like (`lists.py`).
     ConfigError for a log without a position to predict, or bad cut-offs.
     """
     if batch < 1 or (window is not None and window < 1) or (max_items is not None and max_items < 2):
@@ -75,17 +78,20 @@ def evaluate(
     metrics = Metrics(len(log.vocabulary), cutoffs)
     k = min(metrics.cutoffs[-1], len(log.vocabulary))
     ranks = np.zeros(len(targets), np.int32)
+    lists = None if popularity is None else ListFigures(popularity, log, metrics.cutoffs, len(targets))
     began = time.perf_counter()
     for first in range(0, len(targets), batch):
         spans = zip(starts[first : first + batch].tolist(), targets[first : first + batch].tolist(), strict=True)
         ids, _ = ranked(scorer, log, list(spans), k)
         ranks[first : first + batch] = metrics.add(np.asarray(ids), log.items[targets[first : first + batch]])
+        if lists is not None:
+            lists.add(np.asarray(ids))
         if on_progress:
             on_progress(metrics.predictions, len(targets))
     seconds = time.perf_counter() - began
     sessions = int(np.count_nonzero(log.wanted().lengths > 1))
     return EvaluationResult(
-        metrics=metrics.result(),
+        metrics={**metrics.result(), **({} if lists is None else lists.result())},
         predictions=metrics.predictions,
         sessions=sessions,
         seconds=seconds,

@@ -3,6 +3,10 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from export.bundle.bundle import load_bundle
 from export.bundle.vocabulary import Vocabulary
@@ -16,6 +20,7 @@ from model.data.overlap import overlap
 from model.data.readers import KINDS, RawLog, ReadOptions, build_log, read_log
 from model.evaluate.baselines import bounded, make_baseline
 from model.evaluate.by_policy import PolicyScorer, one_list
+from model.evaluate.groups import grouped, groups_of_column, standing_groups
 from model.evaluate.pairwise import pairwise_accuracy, ranker_scores
 from model.evaluate.protocol import Scorer, evaluate
 
@@ -29,6 +34,7 @@ __all__ = [
     "read_items_aloud",
     "silent",
     "tell_overlap",
+    "with_column",
 ]
 
 Say = Callable[[str], None]  # is told a line for people
@@ -49,8 +55,9 @@ def evaluate_bundle(
     policy: Path | None = None,
     placement: str | None = None,
     items: Path | None = None,
+    by: str | None = None,
     say: Say = silent,
-) -> dict[str, float]:
+) -> dict[str, Any]:
     """Return the figures of the exported graph, through the Ranker that serves it.
 
     `policy`: a file of lists, one of which is measured (`placement`) as shoppers would get it; `items`: files of what
@@ -60,12 +67,15 @@ def evaluate_bundle(
     for a bundle that can't be used, ConfigError for a cut-off above its `k_max`, or a policy that can't be used.
     """
     ranker = Ranker(load_bundle(local_bundle(bundle)), RankerConfig(threads=threads))
-    every = read_aloud(data, replace(read, kinds=frozenset(KINDS)), say)  # a no is asked for, too: pairwise accuracy
+    every = read_aloud(
+        data, replace(with_column(read, by), kinds=frozenset(KINDS)), say
+    )  # a no is asked for, too: pairwise accuracy
     raw = every if ranker.typed else of_interest(every)
     if train is not None:
         tell_overlap(read_aloud(train, read, say), of_interest(every), say)
+    popularity = ranker.bundle.popularity
     if policy is None:
-        found = _figures(ranker, raw, ranker.vocabulary, cutoffs, ranker.window)
+        found = _figures(ranker, raw, ranker.vocabulary, popularity, cutoffs, ranker.window)
         return {**found, **pairwise(ranker, every)}
     k = min(max(cutoffs, default=1), len(ranker.vocabulary))
     table, config = None if items is None else read_items_aloud(items, say), one_list(policy, placement, k)
@@ -74,7 +84,7 @@ def evaluate_bundle(
     for line in say_unknown(config, ranker.vocabulary, ranker.version, table):
         say(line)
     scorer = PolicyScorer(ranker, config, table)
-    found = _figures(scorer, raw, ranker.vocabulary, cutoffs, ranker.window)
+    found = _figures(scorer, raw, ranker.vocabulary, popularity, cutoffs, ranker.window)
     counts = scorer.counts
     return {
         **found,
@@ -99,19 +109,31 @@ def of_interest(raw: RawLog) -> RawLog:
 
 
 def evaluate_baseline(
-    name: str, train: Path, data: Path, read: ReadOptions, cutoffs: Sequence[int] = (20,), *, say: Say = silent
-) -> dict[str, float]:
+    name: str,
+    train: Path,
+    data: Path,
+    read: ReadOptions,
+    cutoffs: Sequence[int] = (20,),
+    *,
+    by: str | None = None,
+    say: Say = silent,
+) -> dict[str, Any]:
     """Return the figures of the baseline `name`, counted on the log `train`. ConfigError for an unknown name.
 
     `say` is told what was read, and how much of both logs is the same.
     """
     learned = read_aloud(train, read, say)
-    raw = read_aloud(data, read, say)
+    raw = read_aloud(data, with_column(read, by), say)
     tell_overlap(learned, raw, say)
     counted = build_log(learned)
     if note := bounded(name, counted):
         say(note)
-    return _figures(make_baseline(name, counted), raw, counted.vocabulary, cutoffs)
+    return _figures(make_baseline(name, counted), raw, counted.vocabulary, counted.popularity(), cutoffs)
+
+
+def with_column(read: ReadOptions, by: str | None) -> ReadOptions:
+    """Return options that keep a further column, by which figures are broken down."""
+    return read if by is None else replace(read, columns=replace(read.columns, extra=by))
 
 
 def read_aloud(path: Path, read: ReadOptions, say: Say) -> RawLog:
@@ -137,9 +159,21 @@ def tell_overlap(train: RawLog, held_out: RawLog, say: Say) -> None:
 
 
 def _figures(
-    scorer: Scorer, raw: RawLog, vocabulary: Vocabulary, cutoffs: Sequence[int], window: int | None = None
-) -> dict[str, float]:
+    scorer: Scorer,
+    raw: RawLog,
+    vocabulary: Vocabulary,
+    popularity: NDArray[np.int64],
+    cutoffs: Sequence[int],
+    window: int | None = None,
+) -> dict[str, Any]:
     log = build_log(raw, vocabulary)
-    found = evaluate(scorer, log, cutoffs=cutoffs, window=window)
+    found = evaluate(scorer, log, cutoffs=cutoffs, window=window, popularity=popularity)
+    column = groups_of_column(raw, vocabulary)
+    kinds = [*standing_groups(log, popularity), *([] if column is None else [column])]
     clicks = of_interest(raw).clicks
-    return {**found.to_json(), "clicks": clicks, "left_out": clicks - log.wanted().clicks}
+    return {
+        **found.to_json(),
+        "clicks": clicks,
+        "left_out": clicks - log.wanted().clicks,
+        "groups": grouped(found.ranks, kinds, cutoffs),
+    }

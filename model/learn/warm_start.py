@@ -57,30 +57,30 @@ def start_from(encoder: Encoder, vocabulary: Vocabulary, directory: Path, log: S
         raise CheckpointError(
             f"{directory} holds another encoder ({other}): it can start a training of the preset {preset} only"
         )
-    pairs = [(row, earlier.index(item)) for row, item in enumerate(vocabulary.items, start=1) if item in earlier]
+    of_row = earlier.look_up(vocabulary.items, len(vocabulary)).astype(np.int64)  # (V,) their id; 0: unknown
+    new = torch.from_numpy(np.flatnonzero(of_row) + 1)
+    old = torch.from_numpy(of_row[of_row > 0])
     if isinstance(encoder.items, CodedItems) or CODES in weights:
-        _start_coded(encoder, weights, pairs, directory)
-        return len(pairs)
+        _start_coded(encoder, weights, (new, old), directory)
+        return len(new)
     merged = encoder.state_dict()[ITEMS].clone()
-    if pairs:
-        new, old = torch.tensor(pairs).T
-        merged[new] = weights[ITEMS][old]
-    if log is not None and pairs:
+    merged[new] = weights[ITEMS][old]
+    if log is not None and len(new):
         log = log.wanted()  # beside what nobody wanted is no place to begin
         known = np.zeros(len(vocabulary) + 1, bool)  # (V + 1,)
-        known[[row for row, _ in pairs]] = True
+        known[new.numpy()] = True
         place_beside(merged, known, log)
     encoder.load_state_dict({**weights, ITEMS: merged})
-    return len(pairs)
+    return len(new)
 
 
-def _start_coded(encoder: Encoder, weights: dict[str, Tensor], pairs: list[tuple[int, int]], directory: Path) -> None:
+def _start_coded(encoder: Encoder, weights: dict[str, Tensor], both: tuple[Tensor, Tensor], directory: Path) -> None:
     """Copy books and layers; the codes, which come from the same checkpoint (model/learn/warm_codes.py), are there."""
     own = encoder.state_dict()
     if CODES not in weights or CODES not in own or own[BOOKS].shape != weights[BOOKS].shape:
         forms = ["dense" if CODES not in one else f"codes {list(one[BOOKS].shape)}" for one in (weights, own)]
         raise CheckpointError(f"{directory} holds another item table ({forms[0]} for {forms[1]}): train from scratch")
-    new, old = torch.tensor(pairs, dtype=torch.int64).view(-1, 2).T
+    new, old = both  # ids of the items that are in both, ours and theirs
     if not torch.equal(own[CODES].cpu()[new], weights[CODES][old]):
         raise CheckpointError(f"{directory} holds other codes of the same items: train from scratch")
     encoder.load_state_dict({**weights, CODES: own[CODES]})

@@ -9,11 +9,13 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from model.reports.outlook import in_words
 from model.reports.progress import OnProgress
 from model.reports.progress import Progress as Report
 
 __all__ = ["show_progress"]
 
+SHOWN = ("recall", "mrr", "ndcg", "coverage")  # measures, at any cut-off
 LINE_EVERY_S = 2.0  # between two lines of the same stage without a terminal
 
 
@@ -53,7 +55,7 @@ class _Bar:
 
 
 class _Lines:
-    """`train 37% epoch 1/3 loss 4.2100 812 sessions/s`, at most one every two seconds while a stage lasts."""
+    """`train 37% epoch 1/3 loss 4.2100 812 sessions/s 3 min left`, one every two seconds while a stage lasts."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -77,12 +79,18 @@ def _where(report: Report) -> str:
 
 
 def _figures(report: Report) -> str:
-    return f"loss {report.loss:.4f}  {report.sessions_per_s:,.0f} sessions/s"
+    left = "" if report.remaining_s is None else f"  {in_words(report.remaining_s)} left"
+    return f"loss {report.loss:.4f}  {report.sessions_per_s:,.0f} sessions/s{left}"
 
 
 def _text(report: Report) -> str:
-    return "  ".join(part for part in (report.stage, report.message, _metrics(report.metrics)) if part)
+    where = _where(report) if report.stage == "validate" and report.steps else ""
+    figures = _metrics(report.metrics)
+    parts = (where, figures, report.message) if report.stage == "validate" else (report.message, figures)
+    return "  ".join(part for part in (report.stage, *parts) if part)
 
 
 def _metrics(metrics: Mapping[str, float]) -> str:
-    return "  ".join(f"{name} {value:.4f}" for name, value in metrics.items() if "@" in name)
+    """What is found; what lists are like besides (`model/evaluate/lists.py`) stands in the model's card."""
+    shown = (name for name in metrics if name.partition("@")[0] in SHOWN and "@" in name)
+    return "  ".join(f"{name} {metrics[name]:.4f}" for name in shown)

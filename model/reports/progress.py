@@ -12,7 +12,7 @@ __all__ = ["OnProgress", "Progress", "ignore"]
 class Progress:
     """One report of one `stage`.
 
-    These are read, baselines, codes, train, validate, export, parity, evaluate, gate, refit and publish.
+    These are read, estimate, baselines, codes, train, validate, export, parity, evaluate, gate, refit and publish.
     """
 
     stage: str
@@ -24,6 +24,7 @@ class Progress:
     done: float = 0.0  # share of this encoder's training that is over
     loss: float = float("nan")  # mean since the last report; of the epoch in a validation
     sessions_per_s: float = 0.0  # trained sessions a second of training time, validation apart
+    remaining_s: float | None = None  # seconds until all encoders are trained, about; None: not known
     member: str = ""  # which encoder of a committee this is about: 2/3
     metrics: Mapping[str, float] = field(default_factory=dict)  # of a finished validation or evaluation
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,9 @@ class TrainSummary:
     checkpoint_dir: Path  # what a later training can start from (`--init-from`)
     metrics_file: Path  # JSON lines of losses and validations (model/reports/curves.py)
     plot: Path | None  # the learning curves drawn; None where they could not be
+    left_out: dict[str, str] = field(default_factory=dict)  # baseline -> why it was not asked
+    verdict: str = ""  # whether the model beat them, in words
+    estimated_s: float | None = None  # seconds of training, as told before it; None: it was too short for that
     refitted: bool = False  # the published weights learned what was held out, too; `valid` is of those before that
 
     def to_dict(self) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import logging
 import os
 import signal
 import subprocess
@@ -24,6 +25,8 @@ from typing import Any
 import msgspec
 
 from export.errors import NextclickError
+from export.garbage import uncollected
+from export.log_lines import in_json, use_json_lines
 from export.registry.registry import Registry
 from model.trainer.config import TrainerConfig
 from model.trainer.journal import OpenCycle
@@ -69,7 +72,7 @@ class Child:
         path = os.pathsep.join(part for part in (str(_ROOT), os.environ.get("PYTHONPATH", "")) if part)
         environment = {**os.environ, "PYTHONPATH": path, "OMP_WAIT_POLICY": "PASSIVE"}  # waits without a core
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "model.trainer.child", str(nice), str(os.getpid())],
+            [sys.executable, "-m", "model.trainer.child", str(nice), str(os.getpid()), "json" if in_json() else "text"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=environment,
@@ -128,6 +131,9 @@ class Child:
 def main() -> int:
     """The child: the task from stdin, the outcome to stdout."""
     nice, parent = int(sys.argv[1]), int(sys.argv[2])
+    if sys.argv[3] == "json":  # as the service has its own lines
+        logging.basicConfig(level=logging.WARNING)
+        use_json_lines()
     _die_with(parent)
     os.nice(nice)
     task = msgspec.json.decode(sys.stdin.buffer.readline(), type=Task)
@@ -147,15 +153,17 @@ def _run(task: Task) -> Ended:
     from model.machine.openmp import spin_briefly
 
     spin_briefly()
-    from model.cycle.cycle import CycleRequest, run_cycle
-    from model.data.readers import KINDS, POSITIVES
-    from model.errors import DataError
-    from model.presets import preset
-    from model.reports.progress import Progress
-    from model.trainer.cycle_run import CycleRun
-    from model.trainer.files import open_files
-    from model.trainer.store import ClickStore
-    from model.trainer.window import read_window, said_of_window
+    with uncollected(stays=True):
+        from model.cycle.cycle import CycleRequest, run_cycle
+        from model.data.readers import KINDS, POSITIVES
+        from model.errors import DataError
+        from model.presets import preset
+        from model.reports.progress import Progress
+        from model.settings import read_settings, with_settings
+        from model.trainer.cycle_run import CycleRun
+        from model.trainer.files import open_files
+        from model.trainer.store import ClickStore
+        from model.trainer.window import read_window, said_of_window
 
     config, cycle = task.config, task.cycle
 
@@ -164,7 +172,9 @@ def _run(task: Task) -> Ended:
             _tell({"say": {"stage": report.stage, "message": report.message}})
 
     store = ClickStore(open_files(config.store))
-    chosen = preset(config.preset).override(threads=config.threads, seed=config.seed, max_seconds=config.max_seconds)
+    chosen = with_settings(preset(config.preset), read_settings(config.settings)).override(
+        threads=config.threads, seed=config.seed, max_seconds=config.max_seconds
+    )
     if config.codes is not None:
         chosen = replace(chosen, codes=config.codes, tower=None)
     kinds = frozenset(KINDS) if chosen.feedback else POSITIVES

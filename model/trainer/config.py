@@ -25,6 +25,7 @@ class TrainerConfig:
     work: str  # local directory of the checkpoints
     variant: str = DEFAULT_VARIANT  # for which versions are made live
     preset: str = "tron-fast"
+    settings: tuple[str, ...] = ()  # fields of it, as `key=value`
     codes: CodesConfig | None = None  # the item table as codes, and no item tower; None: dense
     seed: int = 0
     max_seconds: float | None = None  # of one training

@@ -69,7 +69,7 @@ def build_app(config: StreamConfig, intake: Callable[[], Intake]) -> tuple[LeanA
     app = LeanApp(
         config.consumer_group,
         broker=[f"kafka://{address.strip()}" for address in config.bootstrap_servers.split(",") if address.strip()],
-        broker_credentials=credentials_of(config.kafka),
+        broker_credentials=credentials_of(config.kafka, config.bootstrap_servers),
         broker_session_timeout=config.broker_session_timeout_s,
         broker_heartbeat_interval=config.broker_heartbeat_s,
         broker_request_timeout=max(_REQUEST_TIMEOUT_S, 2 * config.broker_session_timeout_s),

@@ -1,17 +1,21 @@
-"""TLS and SASL for aiokafka from the options that librdkafka takes, and silence about passwords."""
+"""TLS and SASL for aiokafka from the options that librdkafka takes, and silence about passwords and tokens."""
 
+import asyncio
 import logging
 import ssl
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from faust.auth import SASLCredentials, SSLCredentials
+from aiokafka.abc import AbstractTokenProvider
+from faust.auth import OAuthCredentials, SASLCredentials, SSLCredentials
 from faust.types.auth import SASLMechanism
 
 from export.errors import ConfigError
+from stream.kafka.sasl import extensions_of, mechanism_of, tokens_of
+from stream.kafka.tokens import MSK, Tokens
 
-__all__ = ["credentials_of", "hide_passwords", "ssl_context_of"]
+__all__ = ["TokenProvider", "credentials_of", "hide_passwords", "ssl_context_of"]
 
 _UNDERSTOOD = frozenset(
     {
@@ -26,13 +30,35 @@ _UNDERSTOOD = frozenset(
         "sasl.mechanisms",
         "sasl.username",
         "sasl.password",
+        "sasl.oauthbearer.method",
+        "sasl.oauthbearer.client.id",
+        "sasl.oauthbearer.client.secret",
+        "sasl.oauthbearer.token.endpoint.url",
+        "sasl.oauthbearer.scope",
+        "sasl.oauthbearer.extensions",
+        "sasl.oauthbearer.grant.type",
     }
 )
 _PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
-_MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
+_MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER", MSK)
 
 
-def credentials_of(options: Mapping[str, str]) -> Any:
+class TokenProvider(AbstractTokenProvider):
+    """What aiokafka asks for a token with each connection, also when the broker ends one whose token is over."""
+
+    def __init__(self, tokens: Tokens, extensions: Mapping[str, str]) -> None:
+        self._tokens, self._extensions = tokens, dict(extensions)
+
+    async def token(self) -> str:
+        """Fetched in another thread: the worker's clicks do not wait for a token server."""
+        return (await asyncio.to_thread(self._tokens.token)).text
+
+    def extensions(self) -> dict[str, str]:
+        """What is shown beside it."""
+        return self._extensions
+
+
+def credentials_of(options: Mapping[str, str], bootstrap_servers: str = "") -> Any:
     """Faust's credentials, which it hands to aiokafka; None for a plain connection.
 
     ConfigError for an option about security that only librdkafka would follow, as the worker needs both clients.
@@ -42,15 +68,18 @@ def credentials_of(options: Mapping[str, str]) -> Any:
         raise ConfigError(
             f"the client option {strange[0]} is not supported; supported: {', '.join(sorted(_UNDERSTOOD))}"
         )
-    protocol = options.get("security.protocol", "plaintext").upper()
+    mechanism = mechanism_of(options)
+    protocol = options.get("security.protocol", "SASL_SSL" if mechanism == MSK else "PLAINTEXT").upper()
     if protocol not in _PROTOCOLS:
         raise ConfigError(f"security.protocol must be one of {', '.join(_PROTOCOLS)}, not {protocol!r}")
     context = ssl_context_of(options) if protocol.endswith("SSL") else None
     if not protocol.startswith("SASL"):
         return SSLCredentials(context=context) if context else None
-    mechanism = options.get("sasl.mechanism", options.get("sasl.mechanisms", "PLAIN"))
     if mechanism not in _MECHANISMS:
         raise ConfigError(f"sasl.mechanism must be one of {', '.join(_MECHANISMS)}, not {mechanism!r}")
+    tokens = tokens_of(bootstrap_servers, options)
+    if tokens is not None:
+        return OAuthCredentials(oauth_cb=TokenProvider(tokens, extensions_of(options)), ssl_context=context)
     if not options.get("sasl.username") or not options.get("sasl.password"):
         raise ConfigError(f"security.protocol={protocol} needs sasl.username and sasl.password")
     return SASLCredentials(

@@ -31,8 +31,9 @@ _PAUSE_S = 0.2
 _STUCK_S = 20.0
 _FULL_S = 0.05  # a wait for room in librdkafka's queue
 # Between two transactions: the broker shows the last one after it has answered, and refuses what begins sooner;
-# librdkafka then asks again after 20 ms. Without a rest that hits one of six at 1,000 clicks/s
-_REST_S = 0.005
+# librdkafka then asks again after 20 ms. Without a rest that hits one of six at 1,000 clicks/s. A broker that took
+# longer to answer takes longer to show it, too, and is helped by fewer and larger transactions
+_REST_S, _LONGEST_REST_S = 0.005, 0.012
 
 
 class TransactionObserver(Protocol):
@@ -142,8 +143,8 @@ class TransactionLine:
                     raise
 
     def _start(self) -> None:
-        producer = Producer(dict(self._settings))
         try:
+            producer = Producer(dict(self._settings))  # where tokens are shown, it waits for the first one
             self._repeat(producer.init_transactions)
         except (KafkaException, _Stuck) as error:
             raise PublishFailed(f"the broker allows no transactions to {self._name}: {_words(error)}") from error
@@ -187,6 +188,7 @@ class TransactionLine:
                 self._producer.begin_transaction()
                 for produce in attempt.calls(self._producer):
                     self._with_room(produce)
+                asked = time.monotonic()
                 self._repeat(self._producer.commit_transaction)
             except _Stuck as error:
                 self._producer = None
@@ -199,7 +201,8 @@ class TransactionLine:
                 self._cut = True  # where the next try fails, too: librdkafka counts wrongly after several refusals
                 batches = attempt.shrunk()
             else:
-                self._rest_until = time.monotonic() + _REST_S
+                now = time.monotonic()
+                self._rest_until = now + _rest_s(now - asked)
                 return attempt.offsets
 
     def _abort(self, error: KafkaException) -> None:
@@ -292,6 +295,10 @@ class _Attempt:
     def _report_shrinkable(self, original: Outgoing, error: KafkaError | None, message: Any) -> None:
         if error is not None and error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
             self.too_large.add(id(original))
+
+
+def _rest_s(commit_s: float) -> float:
+    return max(_REST_S, min(commit_s, _LONGEST_REST_S))
 
 
 def _raise(error: Exception) -> None:

@@ -12,9 +12,11 @@ from confluent_kafka.admin import AdminClient
 from export.errors import ConfigError
 from export.id_lists import read_lines
 from stream.errors import AccessRefused, BrokerUnavailable
+from stream.kafka.sasl import librdkafka_options
 
 __all__ = [
     "Options",
+    "admin_options",
     "assign_all",
     "assigned",
     "build_client",
@@ -76,6 +78,11 @@ def _parse_pair(text: str, place: str) -> tuple[str, str]:
     return key, value.strip()
 
 
+def admin_options(bootstrap_servers: str, extra: Mapping[str, str] | None = None) -> Options:
+    """Options of a client that makes and describes topics; ConfigError where the way to say who we are is not known."""
+    return _common(bootstrap_servers, extra)
+
+
 def _common(bootstrap_servers: str, extra: Mapping[str, str] | None) -> Options:
     return {
         "bootstrap.servers": bootstrap_servers,
@@ -84,7 +91,7 @@ def _common(bootstrap_servers: str, extra: Mapping[str, str] | None) -> Options:
         "socket.connection.setup.timeout.ms": 5_000,
         "reconnect.backoff.max.ms": 1_000,
         "log_level": 2,  # what matters arrives through error_cb and the results
-        **(extra or {}),
+        **librdkafka_options(bootstrap_servers, extra),
     }
 
 
@@ -134,7 +141,11 @@ def consumer_options(
 
 
 def build_client(kind: Callable[[Options], Client], options: Options) -> Client:
-    """A client of `kind` (Producer, Consumer, AdminClient); ConfigError where librdkafka refuses an option."""
+    """A client of `kind` (Producer, Consumer, AdminClient); ConfigError where librdkafka refuses an option,
+    BrokerUnavailable where a token is needed and none can be had."""
+    ask = options.get("oauth_cb")
+    if ask is not None and ask("")[1] < time.time():  # the client would wait for ten seconds, and fail in other words
+        raise BrokerUnavailable("no token can be had to show to the brokers: see the warning before")
     try:
         return kind(options)
     except (KafkaException, TypeError, ValueError) as error:
@@ -167,13 +178,18 @@ def wait_for_broker(
         elif refused_at is None:
             refused_at = time.monotonic()
 
-    client = build_client(AdminClient, {**_common(bootstrap_servers, extra), "error_cb": note})
+    options = {**_common(bootstrap_servers, extra), "error_cb": note}
+    client: Any = None
     begun = time.monotonic()
     noticed = begun - _NOTICE_S
     while True:
         try:
+            client = client or build_client(AdminClient, options)
             if client.list_topics(timeout=1.0).brokers:
                 return
+        except BrokerUnavailable as error:
+            reason = str(error)
+            time.sleep(1.0)
         except KafkaException:
             client.poll(0)  # runs note()
         now = time.monotonic()

@@ -14,7 +14,7 @@ from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, Resourc
 
 from export.errors import ConfigError
 from stream.errors import BrokerUnavailable, TopicError
-from stream.kafka.clients import build_client, consumer_options, wait_for_broker
+from stream.kafka.clients import admin_options, build_client, wait_for_broker
 from stream.kafka.names import check_group
 from stream.topic_names import Topics
 
@@ -152,9 +152,7 @@ def check_partitions(counts: Mapping[str, int], group: str, topics: Topics) -> i
 
 def build_admin(bootstrap_servers: str, extra: Mapping[str, str] | None) -> Any:
     """A client that makes and describes topics; ConfigError where librdkafka refuses an option."""
-    options = consumer_options(bootstrap_servers, extra)
-    kept = ("bootstrap.servers", "client.id", "socket.timeout.ms", "log_level", *(extra or {}))
-    return build_client(AdminClient, {name: options[name] for name in kept})
+    return build_client(AdminClient, admin_options(bootstrap_servers, extra))
 
 
 def _counts(client: Any, bootstrap_servers: str, timeout_s: float) -> dict[str, int]:

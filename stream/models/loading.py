@@ -9,6 +9,7 @@ from export.ranking.popularity import PopularityRanker
 from export.ranking.ranker import Ranker, RankerConfig
 from export.registry.registry import Registry
 from stream.config import StreamConfig
+from stream.ops.heap import give_back_memory
 
 __all__ = ["Loader", "Wanted", "is_of_settings", "load_ranker", "load_stand_in", "reason_of"]
 
@@ -31,10 +32,13 @@ def load_ranker(config: StreamConfig, registry: Registry, wanted: Wanted) -> Ran
     BundleError where it is not what was announced, or not sound; VersionUnknown where it lies elsewhere; ConfigError
     where its lists are shorter than k; ProviderUnavailable where the provider can't run here.
     """
-    ranker = Ranker(
-        _load(registry, wanted),
-        RankerConfig(provider=config.provider, threads=config.threads, preference=config.preference),
-    )
+    try:
+        ranker = Ranker(
+            _load(registry, wanted),
+            RankerConfig(provider=config.provider, threads=config.threads, preference=config.preference),
+        )
+    finally:
+        give_back_memory()
     try:
         ranker.check_k(config.k)
     except ConfigError as error:

@@ -31,8 +31,7 @@ _CODES = {  # by which Redis' answers begin; older clients know fewer of them by
     "LOADING": "loading",
 }
 _REMEDIES = {
-    "moved": "it is a node of a cluster, which a worker does not follow: give it a Redis without cluster mode, or a "
-    "proxy of the cluster",
+    "moved": "it is a node of a cluster: say redis+cluster://HOST:PORT in place of redis://",
     "cluster_down": "the cluster serves not all of its keys: `redis-cli cluster info`",
     "out_of_memory": "raise its maxmemory, set maxmemory-policy volatile-ttl, or shorten --redis-ttl",
     "read_only": "it is a replica: give the worker the address of the primary",

@@ -16,9 +16,9 @@ from typing import NamedTuple
 
 import redis
 
-from export.errors import ConfigError
 from stream.ops.metrics import Metrics
 from stream.ops.problems import Problems
+from stream.ops.redis_client import RedisClient
 from stream.ops.redis_errors import is_for_good, reason_of, remedy_for
 from stream.ops.redis_newest import NEWEST
 
@@ -40,18 +40,13 @@ class _Batch(NamedTuple):
 
 
 class RedisSink:
-    """Writes lists to the Redis at `url` (redis://, rediss:// or unix://); ConfigError if that is no such URL."""
+    """Writes lists to the Redis at `url` (`redis_client.py` has the forms); ConfigError if that is no such URL."""
 
     def __init__(
         self, url: str, ttl_s: int, metrics: Metrics, problems: Problems | None = None, *, prefix: str = ""
     ) -> None:
         """`prefix`: before the keys, as before the names of the topics: shops may share a Redis."""
-        try:
-            self._client = redis.Redis.from_url(
-                url, socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S, health_check_interval=30
-            )
-        except ValueError as error:
-            raise ConfigError(f"not a Redis URL (redis://host:port/0): {error}") from error
+        self._client = RedisClient(url, timeout_s=_TIMEOUT_S)
         self._prefix = prefix + PREFIX
         self._ttl_s, self._metrics, self._problems = ttl_s, metrics, problems or Problems()
         self._evicted: int | None = None  # keys, by Redis' own count, at the last look
@@ -129,10 +124,9 @@ class RedisSink:
     def _write(self, lists: Sequence[tuple[str, bytes]]) -> bool:
         """Whether Redis has answered for good; False where all of it is to be tried again."""
         try:
-            with self._client.pipeline(transaction=False) as pipeline:
-                for session_id, message in lists:
-                    pipeline.eval(NEWEST, 1, self._prefix + session_id, message, self._ttl_s)
-                answers = pipeline.execute(raise_on_error=False)
+            answers = self._client.run(
+                [("EVAL", NEWEST, 1, self._prefix + session_id, message, self._ttl_s) for session_id, message in lists]
+            )
             self._look_at_evictions()
         except (redis.RedisError, OSError) as error:
             return self._failed(error)

@@ -4,14 +4,13 @@ import gc
 import logging
 
 from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient
 
 from stream.config import StreamConfig
 from stream.errors import AccessRefused, BrokerUnavailable
 from stream.faust.security import hide_passwords
 from stream.kafka.clients import wait_for_broker
 from stream.kafka.in_process import is_in_process
-from stream.kafka.topics import partition_counts
+from stream.kafka.topics import build_admin, partition_counts
 from stream.ops.signals import StopSignal
 
 __all__ = ["await_topics", "collect_less_garbage", "quiet_libraries", "worker_topics"]
@@ -69,7 +68,7 @@ def worker_topics(config: StreamConfig) -> dict[str, int]:
 
 def _make_on_mock(config: StreamConfig, names: list[str]) -> bool:
     """Whether this is the in-process cluster; a real one might make topics of a wrong shape if asked like that."""
-    client = AdminClient({"bootstrap.servers": config.bootstrap_servers, **config.kafka})
+    client = build_admin(config.bootstrap_servers, config.kafka)
     try:
         if not is_in_process(client.list_topics(timeout=_ANSWER_S).cluster_id):
             return False

@@ -11,7 +11,6 @@ The partitions of a worker that ends go to the others until it is back. The supe
 
 import ctypes
 import logging
-import os
 import signal
 import subprocess
 import sys
@@ -19,6 +18,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from export.cores import usable_cores
 from export.errors import ConfigError
 from stream.ops.signals import StopSignal
 
@@ -51,7 +51,7 @@ class SupervisorConfig:
     def options(self, number: int) -> list[str]:
         """What the command line of worker `number` (from 0) ends with; the last mention of an option counts."""
         port = self.web_port + number if self.web_port else 0
-        threads = self.threads or max(1, _cores() // self.processes)
+        threads = self.threads or max(1, usable_cores() // self.processes)
         return ["--processes", "0", "--web-port", str(port), "--threads", str(threads)]
 
 
@@ -149,10 +149,6 @@ def _end(workers: Sequence[_Worker]) -> bool:
     deadline = time.monotonic() + _END_S
     orderly = [worker.wait(deadline) for worker in workers]  # all of them, also behind one that is not
     return all(orderly)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
 def _end_with_parent() -> None:

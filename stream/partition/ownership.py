@@ -69,6 +69,11 @@ class Ownership:
         )
         self._membership, self._pipeline, self._guarantee, self._expiry = membership, pipeline, guarantee, expiry
 
+    @property
+    def run_s(self) -> float:
+        """How long rankings take now. May be read in any thread."""
+        return self._pipeline.run_s
+
     # -- the group gives and takes --
 
     def assigned(self, numbers: Collection[int]) -> None:

@@ -15,11 +15,11 @@ from collections.abc import Sequence
 from stream.partition.owned import OwnedPartition
 from stream.partition.partitions import Partitions
 
-__all__ = ["SplitSessions"]
+__all__ = ["REMEDY", "SplitSessions"]
 
 log = logging.getLogger(__name__)
 
-_REMEDY = (
+REMEDY = (
     "producers disagree on the partitioner: set partitioner=murmur2_random in all of them that use librdkafka, or one "
     "rule in all (clicks written before the number of partitions was changed fade out by themselves)"
 )
@@ -38,6 +38,6 @@ class SplitSessions:
         if not others:
             return 0
         if self.warning is None:
-            self.warning = f"sessions of {partition} are in {others[0]} as well, and are folded apart: {_REMEDY}"
+            self.warning = f"sessions of {partition} are in {others[0]} as well, and are folded apart: {REMEDY}"
             log.warning("%s", self.warning)
         return sum(any(key in other.rows for other in others) for key in new)

@@ -2,6 +2,8 @@
 
 A run costs a few milliseconds however little is in it, as all weights are read. Under light traffic the batches of
 several partitions are small and arrive together; ranked one after another, the last one would wait for all the others.
+What one turn of the event loop submits is handed over at its end, as the thread would begin with the first batch alone;
+or once it is enough for a run, as under backlog the next batch is prepared while this one is ranked.
 The thread takes what waits by itself, so that it does not stand still while the event loop is busy.
 """
 
@@ -9,6 +11,7 @@ import asyncio
 import math
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from typing import NamedTuple
@@ -20,6 +23,8 @@ from stream.path.commit import Prepared
 __all__ = ["Inference", "RankTogether", "Ranked"]
 
 
+_ENOUGH = 256  # clicks; a run of them takes longer than to prepare as many
+_FEW = 3  # runs; a single one that lost its core for a moment says nothing of the next
 _SLEPT_S = 1.0  # in which the whole process did nothing, though a run was on: it was stopped
 
 
@@ -42,7 +47,10 @@ class Inference:
     def __init__(self, rank: RankTogether) -> None:
         """`rank` returns the answers of each batch, in order, and the version of the live model."""
         self._rank = rank
-        self._waiting: SimpleQueue[_Job | None] = SimpleQueue()
+        self.run_s = 0.0  # how long runs take now: the shortest of the last few; may be read in any thread
+        self._last: deque[float] = deque([0.0], maxlen=_FEW)
+        self._turn: list[_Job] = []  # submitted in this turn of the loop
+        self._waiting: SimpleQueue[list[_Job] | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="inference", daemon=True)
 
     def start(self) -> None:
@@ -53,8 +61,17 @@ class Inference:
     def submit(self, prepared: Prepared) -> "asyncio.Future[Ranked]":
         """The answers to a batch, when they are there; the future raises what `rank` raised."""
         future: asyncio.Future[Ranked] = self._loop.create_future()
-        self._waiting.put((prepared, future))
+        if not self._turn:
+            self._loop.call_soon(self._hand_over)
+        self._turn.append((prepared, future))
+        if sum(len(job.batch.records) for job, _ in self._turn) >= _ENOUGH:
+            self._hand_over()
         return future
+
+    def _hand_over(self) -> None:
+        jobs, self._turn = self._turn, []
+        if jobs:  # it may have been enough before the turn was over
+            self._waiting.put(jobs)
 
     def stop(self) -> None:
         """End the thread after the run in work, which is not waited for; what waits is not ranked."""
@@ -62,12 +79,12 @@ class Inference:
 
     def _run(self) -> None:
         while (first := self._waiting.get()) is not None:
-            jobs = [first]
+            jobs = list(first)
             while not self._waiting.empty():  # this thread is the only one that takes
-                job = self._waiting.get()
-                if job is None:
+                more = self._waiting.get()
+                if more is None:
                     return
-                jobs.append(job)
+                jobs += more
             self._rank_jobs(jobs)
 
     def _rank_jobs(self, jobs: list[_Job]) -> None:
@@ -78,6 +95,8 @@ class Inference:
             self._hand_back(jobs, error)
             return
         seconds = time.perf_counter() - started
+        self._last.append(seconds)
+        self.run_s = min(self._last)
         slept = seconds - (time.process_time() - worked) > _SLEPT_S
         at = -math.inf if slept else time.monotonic()
         self._hand_back(jobs, [Ranked(one, model, seconds, at) for one in answers])

@@ -5,7 +5,9 @@
 Each stage takes the batches one after another, but for the ranking, which takes all that wait. While the broker
 acknowledges some, others are ranked and more are prepared. `batches_in_flight` bounds how many of a partition are begun
 and not over: where the broker is slow, its clicks wait in the batcher, and the next batch is larger; batches of a click
-or two that queue up behind it would never get fewer. A batch of an earlier epoch, begun before its partition was given
+or two that queue up behind it would never get fewer. Where the batches of a partition are shown one after another, as
+by transactions, one that is begun beside another is shown no sooner for it, and costs a ranking: there it is begun once
+`gather` clicks wait, as under backlog. A batch of an earlier epoch, begun before its partition was given
 up, is dropped at the next step: the clicks are read again by their owner. Partitions do not wait for each other, but
 the batches of one of them are confirmed in order.
 
@@ -61,6 +63,7 @@ class Pipeline:
         on_confirmed: Callable[[OwnedPartition, Receipt], None],
         on_unconfirmed: Callable[[OwnedPartition, PublishFailed], None],
         batches_in_flight: int,
+        gather: int = 1,
         current_plan: Callable[[], Experimenting | None] = lambda: None,
     ) -> None:
         """`on_confirmed` hears what the broker has, `on_unconfirmed` of partitions that were given up for a batch."""
@@ -74,7 +77,7 @@ class Pipeline:
         self._clicks_ahead = 0  # prepared and not yet ranked
         self._room_ahead = asyncio.Event()
         self._room_ahead.set()
-        self._most = batches_in_flight
+        self._most, self._gather = batches_in_flight, gather
         self.in_flight = 0  # batches begun and not yet over
         self._broken = False  # a stage has ended: what is in flight stays so
         self._idle = asyncio.Event()
@@ -88,6 +91,11 @@ class Pipeline:
         self._on_crash = on_crash
         for stage in (self._begin, self._end):
             self._run(stage(), stage.__name__)
+
+    @property
+    def run_s(self) -> float:
+        """How long rankings take now; 0 until there were a few. May be read in any thread."""
+        return self._inference.run_s
 
     async def drained(self, timeout_s: float) -> bool:
         """Wait until every batch that was begun has ended; False after `timeout_s`, or when a stage has crashed."""
@@ -208,7 +216,7 @@ class Pipeline:
         self._on_crash(error)
 
     def _may_begin(self, partition: OwnedPartition) -> bool:
-        return partition.begun < self._most
+        return partition.begun == 0 or (partition.begun < self._most and len(partition.line) >= self._gather)
 
     def _over(self, prepared: Prepared) -> None:
         prepared.batch.partition.begun -= 1

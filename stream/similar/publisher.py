@@ -16,13 +16,13 @@ import redis
 from confluent_kafka import Consumer, KafkaError
 from numpy.typing import NDArray
 
-from export.errors import ConfigError
 from export.policy.similar import SimilarList, SimilarLists
 from stream.errors import PublishFailed, TopicError
 from stream.kafka.clients import assigned, build_client, consumer_options
 from stream.kafka.sender import Sender
 from stream.messages.contract import encode, recommended
 from stream.messages.similar import SimilarItems
+from stream.ops.redis_client import RedisClient
 from stream.ops.redis_errors import remedy_for
 from stream.topic_names import Topics
 
@@ -79,10 +79,7 @@ class SimilarPublisher:
         self._servers, self._topics, self._extra = bootstrap_servers, topics, dict(extra or {})
         self._published: dict[str, int] | None = None  # item -> checksum of its list; None: not read yet
         self._redis_has_all = redis_url is None  # it may have been emptied while nobody was here
-        try:
-            self._redis = None if redis_url is None else redis.Redis.from_url(redis_url, socket_timeout=_TIMEOUT_S)
-        except ValueError as error:
-            raise ConfigError(f"not a Redis URL (redis://host:port/0): {error}") from error
+        self._redis = None if redis_url is None else RedisClient(redis_url, timeout_s=_TIMEOUT_S)
 
     @property
     def knows(self) -> bool:
@@ -150,15 +147,15 @@ class SimilarPublisher:
     def _write_redis(self, changed: Iterable[tuple[str, bytes | None]]) -> None:
         if self._redis is None:
             return
-        pipeline = self._redis.pipeline(transaction=False)
-        for item_id, value in changed:
-            key = f"{self._topics.prefix}{KEY}".encode() + _key(item_id)
-            if value is None:
-                pipeline.delete(key)
-            else:
-                pipeline.set(key, value)
+        begin = f"{self._topics.prefix}{KEY}".encode()
+        commands = [
+            ("DEL", begin + _key(item)) if value is None else ("SET", begin + _key(item), value)
+            for item, value in changed
+        ]
         try:
-            pipeline.execute()
+            refused = [one for one in self._redis.run(commands) if isinstance(one, Exception)]
+            if refused:
+                raise refused[0]
         except (redis.RedisError, OSError) as error:
             remedy = remedy_for(error)
             raise PublishFailed(f"Redis did not take similar items: {error}{': ' if remedy else ''}{remedy}") from error

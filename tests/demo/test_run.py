@@ -103,7 +103,7 @@ def interrupted(folder: Path, number: int) -> None:
         deadline = time.monotonic() + 120
         while not any("model.trainer.child" in line for line in processes_of(folder)):
             assert time.monotonic() < deadline, "the training did not start"
-            time.sleep(0.05)
+            time.sleep(0.2)
         time.sleep(1.0)
         demo.send_signal(number)
         out, err = demo.communicate(timeout=60)

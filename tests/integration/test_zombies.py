@@ -18,7 +18,7 @@ from stream.partition.session import decode_head, encode_state
 from tests.integration.conftest import PARTITIONS, StartWorker
 from tests.integration.promises import ranker_of
 
-pytestmark = [pytest.mark.broker, pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.broker, pytest.mark.timeout(240)]
 
 TIMEOUT_S = 3.0  # of a session in the group
 SESSIONS = [f"s{number}" for number in range(40)]

@@ -28,6 +28,8 @@ from model.training_run import TrainRequest, train_to_registry
 from tests.model.feedback import disliked_log
 from tests.model.tiny import tiny_preset
 
+pytestmark = pytest.mark.slow
+
 
 def write(log: SessionLog, path: Path) -> Path:
     assert log.kinds is not None

@@ -28,6 +28,7 @@ from export.ranking.known_features import KnownFeatures
 from export.ranking.ragged import Ragged
 from export.ranking.ranker import Ranker
 from export.registry.registry import Registry
+from model.codes.config import CodesConfig
 from model.reports.progress import Progress
 from tests.model.items import tiny_items
 from tests.model.test_training_run import published, request
@@ -118,6 +119,25 @@ def test_run_without_a_tower_has_none_and_says_so(tmp_path: Path, run: tuple[Bun
     assert "item-900" not in bundle.vocabulary
     with pytest.raises(BundleError, match="--items"):
         Embedder(bundle)
+
+
+def test_run_with_codes_lists_items_without_clicks_beside_those_of_their_kind(tmp_path: Path) -> None:
+    kinds = [(f"item-{n}", [f"g{n % 4}"]) for n in range(1, 41)] + [("item-101", ["g1"]), ("item-102", ["nobody's"])]
+    names, attributes = zip(*kinds, strict=True)
+    pq.write_table(pa.table({"item_id": names, "attributes": attributes}), tmp_path / "items")
+    preset = replace(tiny_preset(epochs=1, layers=1), codes=CodesConfig(splits=4), tower=None)
+    seen: list[Progress] = []
+    summary = published(request(tmp_path, preset, items=tmp_path / "items"), seen.append)
+    said = "1 items without a click have codes by their attributes; 1 have no value that a clicked item has"
+    assert said in [one.message for one in seen]
+    bundle = load_bundle(Registry(str(tmp_path / "registry")).fetch(summary.version))
+    assert (bundle.vocabulary.items[-1], "item-102" in bundle.vocabulary) == ("item-101", False)
+    assert bundle.codes is not None
+    assert bundle.codes.items == len(bundle.vocabulary)
+    assert bundle.known_path is None
+    ranked, fallback, _ = Ranker(bundle).rank_items([["item-101"]], len(bundle.vocabulary))[0]  # also in the graph
+    assert not fallback
+    assert "item-101" in {name for name, _ in ranked}
 
 
 def _table_of(bundle: Bundle) -> NDArray[np.float32]:

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 import export.graph.onnx as exporter
-from export.bundle.bundle import load_bundle
+from export.bundle.bundle import CARD, CARD_VALUES, load_bundle
 from export.errors import ConfigError, ProviderUnavailable
 from export.graph.onnx import _translate
 from export.ranking.ranker import Ranker
@@ -67,17 +67,24 @@ def test_pipeline_click_log_becomes_a_bundle_that_ranks_as_reported(tmp_path: Pa
     summary = published(request(tmp_path), seen.append)
     assert summary.to_dict().keys() >= KEYS
     json.dumps(summary.to_dict())
-    assert summary.baselines.keys() == {"popularity", "next-item"}
+    assert summary.baselines.keys() == {"popularity", "next-item", "items-after", "co-occurrence", "vmis-knn"}
     assert summary.valid["mrr@20"] > summary.baselines["popularity"]["mrr@20"]
     registry = Registry(str(tmp_path / "registry"))
     assert registry.versions() == [summary.version] == ["1"]
     bundle = load_bundle(registry.fetch("1"))
     assert bundle.manifest.valid == summary.valid
     assert bundle.manifest.preset == "tiny"
+    card = json.loads(registry.card("1", CARD_VALUES) or b"")
+    assert card["figures"]["model"] == bundle.manifest.valid
+    assert card["figures"]["baselines"] == summary.baselines
+    assert summary.verdict == card["figures"]["verdict"] != ""
+    assert [one["epoch"] for one in card["curves"]["validations"]] == [1, 2, 3]
+    assert card["data"]["learned"]["sessions"] == bundle.manifest.training.sessions
+    assert (bundle.path / CARD).read_text().startswith("# Model card: tiny")
     assert bundle.manifest.training.sessions + 30 >= 270
     assert Ranker(bundle).rank_items([["item-1"]], 5)[0].fallback is False
     stages = list(dict.fromkeys(progress.stage for progress in seen if progress.stage != "train"))
-    assert stages == ["read", "baselines", "needs", "validate", "export", "parity", "evaluate", "publish"]
+    assert stages == ["read", "estimate", "baselines", "needs", "validate", "export", "parity", "evaluate", "publish"]
 
 
 PRESETS = {

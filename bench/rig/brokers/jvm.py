@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bench.rig.brokers.base import KAFKA_VERSION, Broker, kafka_settings, wait_until_answering
 from bench.rig.brokers.jars import kafka_archive, kafka_jars, require_java
-from bench.rig.brokers.process import DeadlineExceeded, die_with_parent, end_process, free_port, tail
+from bench.rig.brokers.process import DeadlineExceeded, end_process, free_port, start_process, tail
 
 __all__ = ["JvmBroker"]
 
@@ -51,11 +51,10 @@ class JvmBroker(Broker):
         if self._process is not None:
             return
         with self._log.open("ab") as log:
-            process = subprocess.Popen(
+            process = start_process(
                 self._command("kafka.Kafka", str(self._properties), flags=self._more),
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                preexec_fn=die_with_parent,
             )
         self._process = process
         try:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import shutil
 import subprocess
+from pathlib import Path
 
 import redis
 
 from bench.rig.brokers.base import BrokerMissing
-from bench.rig.brokers.process import die_with_parent, end_process, free_port, wait_for
+from bench.rig.brokers.process import end_process, free_port, start_process, wait_for
 
-__all__ = ["RedisServer"]
+__all__ = ["RedisSentinel", "RedisServer"]
 
 
 class RedisServer:
@@ -29,13 +30,17 @@ class RedisServer:
         self._process: subprocess.Popen[bytes] | None = None
         self.url = f"redis://127.0.0.1:{self._port}/0"
 
+    @property
+    def port(self) -> int:
+        return self._port
+
+    def _command(self) -> list[str]:
+        words = ["--port", str(self._port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+        return [self._program, *words, *self._options]
+
     def start(self) -> None:
         """Start it and return when it answers."""
-        command = [self._program, "--port", str(self._port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
-        command += self._options
-        self._process = subprocess.Popen(
-            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=die_with_parent
-        )
+        self._process = start_process(self._command(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         wait_for("redis-server to answer", self._answers, 15)
 
     def stop(self) -> None:
@@ -52,3 +57,15 @@ class RedisServer:
         with contextlib.suppress(redis.RedisError), self.client() as client:
             return bool(client.ping())
         return False
+
+
+class RedisSentinel(RedisServer):
+    """A sentinel that watches one server by the name `shop`; `folder` is for its configuration, which it writes."""
+
+    def __init__(self, folder: Path, watched: RedisServer) -> None:
+        super().__init__()
+        self._file = folder / "sentinel.conf"
+        self._file.write_text(f"sentinel monitor shop 127.0.0.1 {watched.port} 1\n")
+
+    def _command(self) -> list[str]:
+        return [self._program, str(self._file), "--sentinel", "--port", str(self._port), "--bind", "127.0.0.1"]

@@ -11,11 +11,13 @@ from bench.rig.brokers.base import BrokerMissing
 from bench.rig.brokers.jvm import JvmBroker
 from bench.rig.brokers.process import free_port
 
-__all__ = ["PASSWORD", "USER", "SecureBroker", "make_authority"]
+__all__ = ["GUEST", "PASSWORD", "USER", "SecureBroker", "make_authority"]
 
-USER = "shop"
-PASSWORD = "tell=nobody-4711"  # of the same user by both mechanisms
+USER = "shop"  # may do everything
+GUEST = "guest"  # may do what it is allowed; the same password, by PLAIN only
+PASSWORD = "tell=nobody-4711"  # of a user by both mechanisms
 _PLAIN = "org.apache.kafka.common.security.plain.PlainLoginModule"
+_BEARER = "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule"
 _SCRAM = "org.apache.kafka.common.security.scram.ScramLoginModule"
 
 
@@ -42,9 +44,13 @@ class SecureBroker(JvmBroker):
         }.items():
             settings[name] += f",{value}"
         prefix = "listener.name.secure"
+        users = " ".join(f'user_{name}="{PASSWORD}"' for name in (USER, GUEST))
         return settings | {
-            f"{prefix}.sasl.enabled.mechanisms": "PLAIN,SCRAM-SHA-256",
-            f"{prefix}.plain.sasl.jaas.config": f'{_PLAIN} required user_{USER}="{PASSWORD}";',
+            f"{prefix}.sasl.enabled.mechanisms": "PLAIN,SCRAM-SHA-256,OAUTHBEARER",
+            f"{prefix}.plain.sasl.jaas.config": f"{_PLAIN} required {users};",
+            f"{prefix}.oauthbearer.sasl.jaas.config": f"{_BEARER} required;",  # takes tokens that nobody has signed
+            "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+            "super.users": f"User:{USER};User:ANONYMOUS",
             f"{prefix}.scram-sha-256.sasl.jaas.config": f"{_SCRAM} required;",
             f"{prefix}.ssl.keystore.type": "PEM",
             f"{prefix}.ssl.keystore.location": str(self._certificates / "broker.pem"),

@@ -9,7 +9,7 @@ from model.data.log import SessionLog, gather_ranges
 from model.data.readers.raw import RawLog
 from model.errors import DataError
 
-__all__ = ["build_log", "in_session_order", "long_enough", "new_vocabulary", "supported"]
+__all__ = ["build_log", "in_session_order", "long_enough", "new_vocabulary", "rows_of", "supported"]
 
 Rows = NDArray[np.int64]  # line numbers of the raw log
 
@@ -46,6 +46,12 @@ def build_log(
         vocabulary=vocabulary,
         kinds=(raw.kinds[rows] + 1).astype(np.int8) if raw.typed else None,
     )
+
+
+def rows_of(raw: RawLog, vocabulary: Vocabulary, *, min_length: int = 2) -> Rows:
+    """Return the line of the raw log that each click of `build_log(raw, vocabulary)` comes from: (T,)."""
+    ids = np.array([vocabulary.index(item) for item in raw.item_names()], np.int32)  # (I,)
+    return in_session_order(raw, long_enough(raw, np.flatnonzero(ids[raw.items] != PAD), min_length))[0]
 
 
 def long_enough(raw: RawLog, rows: Rows, min_length: int) -> Rows:

@@ -24,6 +24,7 @@ class Columns:
     item: str | None = None  # None: `item_id`
     ts: str | None = None  # None: `timestamp` or `ts`, whichever the file has
     type: str | None = None  # None: `type` if the file has it, else every line is a click
+    extra: str | None = None  # a further column that is kept as it is, by which figures are broken down
 
     def __post_init__(self) -> None:
         """Raise ConfigError for a name that is empty or absurdly long."""

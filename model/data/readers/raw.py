@@ -15,9 +15,22 @@ from model.data.readers.columns.arrow import Column
 from model.data.readers.columns.kinds import KINDS
 from model.data.readers.report import ReadReport
 
-__all__ = ["RawLog", "iter_clicks"]
+__all__ = ["Extra", "RawLog", "iter_clicks"]
 
 SLICE_CLICKS = 65_536  # clicks turned into Python objects at a time by `iter_clicks`
+
+
+@dataclass(frozen=True, eq=False)
+class Extra:
+    """A further column of a log. E distinct values."""
+
+    name: str
+    codes: NDArray[np.int32]  # (T,) 0..E-1; -1: the line has none
+    values: Column  # (E,) text, by first appearance
+
+    def select(self, rows: NDArray[Any]) -> "Extra":
+        """Return the values of some lines."""
+        return replace(self, codes=self.codes[rows])
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +45,7 @@ class RawLog:
     item_ids: Column  # (I,) int64 or string
     report: ReadReport
     typed: bool = False  # skips and dislikes were kept, so that kinds matter
+    extra: Extra | None = None  # a further column, where one was asked for
 
     @property
     def clicks(self) -> int:
@@ -41,7 +55,12 @@ class RawLog:
     def select(self, rows: NDArray[Any]) -> "RawLog":
         """Return the lines of a boolean mask (T,) or of line numbers; ids and codes stay as they are."""
         return replace(
-            self, sessions=self.sessions[rows], items=self.items[rows], ts=self.ts[rows], kinds=self.kinds[rows]
+            self,
+            sessions=self.sessions[rows],
+            items=self.items[rows],
+            ts=self.ts[rows],
+            kinds=self.kinds[rows],
+            extra=None if self.extra is None else self.extra.select(rows),
         )
 
     def item_names(self) -> list[str]:

@@ -25,7 +25,7 @@ from model.data.readers.formats.retailrocket import VISIT_GAP_MS, read_retailroc
 from model.data.readers.formats.yoochoose import read_yoochoose
 from model.data.readers.gaps import cut_at_gaps
 from model.data.readers.options import Format, ReadOptions
-from model.data.readers.raw import RawLog
+from model.data.readers.raw import Extra, RawLog
 from model.data.readers.report import ReadReport, counts
 from model.errors import BadLines, DataError
 
@@ -40,6 +40,8 @@ READERS: dict[Format, Callable[[Path, ReadOptions, ReadReport], Iterator[Rows]]]
     "parquet": read_parquet,
     "jsonl": read_jsonl,
 }
+BY_NAME: tuple[Format, ...] = ("csv", "parquet", "jsonl")  # whose columns have names of the shop's own
+BY_NAMES = "a log of csv, parquet or jsonl with --by"
 
 
 def read_log(path: str | os.PathLike[str], options: ReadOptions | None = None) -> RawLog:
@@ -59,7 +61,7 @@ def read_log(path: str | os.PathLike[str], options: ReadOptions | None = None) -
             f"{path}: {report.bad_lines:,} of {report.lines:,} lines are bad ({counts(report.bad)}); "
             f"at most {options.max_bad_share:.2%} may be" + "".join(f"\n  {line}" for line in _shown(report))
         )
-    raw = replace(join(chunks, report), typed=not options.kinds <= POSITIVES)
+    raw = replace(join(chunks, report, options.columns.extra), typed=not options.kinds <= POSITIVES)
     if not raw.clicks:
         shown = "".join(f"\n  {line}" for line in _shown(report))
         raise DataError(f"{path} holds no event that can be used: {report.summary()}{shown}")
@@ -81,6 +83,8 @@ def _kinds(report: ReadReport, options: ReadOptions) -> list[str]:
 
 def read_file(file: Path, format: Format, options: ReadOptions, report: ReadReport) -> list[Cleaned]:
     """Return the usable lines of one file; DataError names the file whatever went wrong with it."""
+    if options.columns.extra is not None and format not in BY_NAME:
+        raise DataError(f"{file}: {format} has no column {options.columns.extra!r} that is kept: give {BY_NAMES}")
     try:
         return [
             clean(
@@ -100,8 +104,8 @@ def read_file(file: Path, format: Format, options: ReadOptions, report: ReadRepo
         raise DataError(f"{file} can't be read as {format}: {error}") from error
 
 
-def join(chunks: list[Cleaned], report: ReadReport) -> RawLog:
-    """Return all chunks as one log, and count what is kept."""
+def join(chunks: list[Cleaned], report: ReadReport, extra: str | None = None) -> RawLog:
+    """Return all chunks as one log, and count what is kept; `extra` is the name of a further column they have."""
     session_codes, session_ids = encode([chunk.sessions for chunk in chunks])
     item_codes, item_ids = encode([chunk.items for chunk in chunks])
     order = pc.sort_indices(item_ids).to_numpy()  # place -> code by first appearance
@@ -116,7 +120,20 @@ def join(chunks: list[Cleaned], report: ReadReport) -> RawLog:
         session_ids=session_ids,
         item_ids=item_ids.take(pa.array(order)),
         report=report,
+        extra=None if extra is None else _extra(extra, chunks),
     )
+
+
+def _extra(name: str, chunks: list[Cleaned]) -> Extra:
+    columns = [chunk.extra.cast(pa.string()) for chunk in chunks if chunk.extra is not None]
+    whole = pa.chunked_array(columns, type=pa.string())
+    encoded: Any = pa.array([], pa.string()) if not len(whole) else whole.dictionary_encode().combine_chunks()
+    if not len(whole):
+        return Extra(name, np.zeros(0, np.int32), encoded)
+    codes = pc.fill_null(encoded.indices, -1).to_numpy().astype(np.int32)
+    if (nothing := pc.index(encoded.dictionary, "").as_py()) >= 0:
+        codes[codes == nothing] = -1
+    return Extra(name, codes, encoded.dictionary)
 
 
 def encode(columns: list[Column]) -> tuple[NDArray[np.int32], Column]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from bench.measure.figures import latency_table, ratios, summary, systems_table
+from dataclasses import replace
+
+from bench.measure.figures import latency_table, ratios, spans_tables, summary, systems_table
 from bench.measure.latency import Latency
 from bench.measure.throughput import Throughput
 
@@ -50,6 +52,24 @@ def test_the_summary_has_the_promised_names() -> None:
 def test_what_was_not_measured_is_not_in_the_summary() -> None:
     found = summary({"nextclick": [run(60)]}, [])
     assert not {"of_bare_loop", "x_quix", "x_naive_faust", "no_ranking_clicks_per_s", "p99_ms"} & set(found)
+
+
+def test_latency_is_told_as_a_multiple_of_the_bare_loops_at_the_same_rate_by_medians() -> None:
+    ours = [loop(1_000.0, p99) for p99 in (11.0, 12.0, 90.0)] + [loop(2_000.0, 30.0)]
+    bare = [loop(1_000.0, p99, system="bare_loop") for p99 in (10.0, 10.0, 50.0)]
+    found = summary(
+        {}, [*ours, *bare, loop(1_000.0, 15.0, swap_p99_ms=20.0), loop(1_000.0, 16.0, system="exactly_once")]
+    )
+    assert (found["p99_ms"], found["bare_loop_p99_ms"], found["p50_of_bare_loop"]) == (12.0, 10.0, 1.0)
+    assert (found["p99_of_bare_loop"], found["exactly_once_p99_of_bare_loop"]) == (1.2, 1.6)
+    assert (found["swap_loop_p99_of_bare_loop"], found["swap_p99_of_bare_loop"]) == (1.5, 2.0)
+    assert [one for one in found["of_bare_loop_latency"] if one["rate"] == 2_000.0] == []  # no bare loop was at 2,000
+
+
+def test_spans_have_a_table_a_kind_of_loop_and_none_where_none_are_known() -> None:
+    spans = {"middle 50 %": {"rank": 2.0, "line": 0.5}, "slowest 1 %": {"rank": 9.0, "line": 1.0}}
+    tables = spans_tables([replace(loop(500.0, 3.0), spans=spans), loop(1_000.0, 3.0)])
+    assert [table.row_count for table in tables] == [2]
 
 
 def test_the_rate_that_was_measured_stands_beside_its_latency() -> None:

@@ -44,6 +44,19 @@ def test_items_as_reaches_the_training(tmp_path: Path, monkeypatch: pytest.Monke
     assert (CodesConfig().splits, CodesConfig().bits) == (8, 8)  # as published
 
 
+@pytest.mark.parametrize(("options", "read"), [([], True), (["--no-tower"], False)])
+def test_items_of_a_coded_table_are_read_for_those_without_clicks_unless_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], read: bool
+) -> None:
+    asked: list[TrainRequest] = []
+    monkeypatch.setattr(training_run, "train_to_registry", lambda request, _: asked.append(request))
+    paths = ["--data", str(tmp_path / "log"), "--registry", str(tmp_path / "r"), "--items", str(tmp_path / "items")]
+    found = CliRunner().invoke(app, ["train", *paths, "--items-as", "svd", *options])
+    assert found.exit_code == 0, found.output
+    assert asked[0].preset.tower is None
+    assert (asked[0].items is not None) == read
+
+
 @pytest.mark.parametrize(
     ("options", "what"),
     [
@@ -52,7 +65,6 @@ def test_items_as_reaches_the_training(tmp_path: Path, monkeypatch: pytest.Monke
         (["--items-as", "svd", "--code-bits", "5"], "8 or 4 bits"),
         (["--items-as", "svd", "--splits", "16"], "vectors 200 wide can't be split in 16"),
         (["--items-as", "svd", "--preset", "mtmi"], "several interests"),
-        (["--items-as", "svd", "--items", "items.csv"], "or add --no-tower"),
     ],
 )
 def test_items_as_that_can_not_be_is_refused_before_anything_is_read(

@@ -13,6 +13,7 @@ import pytest
 
 from bench.rig.toy import ITEMS as V
 from bench.rig.toy import toy_manifest, toy_vocabulary
+from export.bundle import bundle as bundle_module
 from export.bundle.bundle import ITEMS, MANIFEST, MODEL, POPULARITY, Bundle, load_bundle, replace_file, write_bundle
 from export.bundle.manifest import FileEntry
 from export.bundle.vocabulary import Vocabulary
@@ -208,3 +209,34 @@ def test_replace_file_that_fails_leaves_the_old_content_and_no_litter(
         replace_file(target, b"new")
     assert target.read_bytes() == b"old"
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_vocabulary_of_another_bundle_in_use_is_taken_where_it_is_the_same(copied: Path, bundle: Bundle) -> None:
+    one = load_bundle(copied)
+    assert one.vocabulary is bundle.vocabulary
+    edit(copied, items=V + 1)
+    assert reason(copied) == "bad_vocabulary"
+    (copied / ITEMS).write_bytes(Vocabulary([*toy_vocabulary().items[:-1], "another"]).to_bytes())
+    rehash(copied, ITEMS)
+    edit(copied, items=V)
+    assert load_bundle(copied).vocabulary.item(V) == "another"
+
+
+def test_popularity_of_a_large_catalogue_stays_in_its_file(
+    copied: Path, monkeypatch: pytest.MonkeyPatch, bundle: Bundle
+) -> None:
+    monkeypatch.setattr(bundle_module, "_MAPPED_FROM", 0)
+    loaded = load_bundle(copied)
+    assert loaded.popularity.tolist() == COUNTS.tolist()
+    with pytest.raises(ValueError, match="read-only"):
+        loaded.popularity[0] = 1
+    written = write_bundle(
+        copied, onnx_file=copied / MODEL, vocabulary=toy_vocabulary(), popularity=COUNTS * 2, manifest=bundle.manifest
+    )
+    assert written.popularity.tolist() == (COUNTS * 2).tolist()
+    assert loaded.popularity.tolist() == COUNTS.tolist()  # whoever mapped it goes on with what it was
+    for damage in (b"", b"\x93NUMPY", (copied / POPULARITY).read_bytes()[:-1]):
+        (copied / POPULARITY).unlink()
+        (copied / POPULARITY).write_bytes(damage)
+        rehash(copied, POPULARITY)
+        assert reason(copied) == "bad_popularity"

@@ -4,9 +4,10 @@ import os
 import socket
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from export.bundle.files import UnusableFile, open_regular, read_small
+from export.bundle.files import UnusableFile, leave_in_file, open_regular, read_small
 
 
 @pytest.fixture(params=["folder", "FIFO", "socket", "device"])
@@ -39,3 +40,11 @@ def test_file_is_read_up_to_its_limit(tmp_path: Path) -> None:
         read_small(tmp_path / "it", 3)
     with pytest.raises(FileNotFoundError):
         read_small(tmp_path / "none", 3)
+
+
+def test_mapped_array_leaves_memory_and_is_read_again(tmp_path: Path) -> None:
+    np.save(tmp_path / "it.npy", np.arange(100_000))
+    for mapped in (np.load(tmp_path / "it.npy", mmap_mode="r"), np.load(tmp_path / "it.npy")):
+        assert int(mapped.sum()) == 4_999_950_000
+        leave_in_file(mapped[5:])
+        assert int(mapped.sum()) == 4_999_950_000

@@ -3,13 +3,16 @@
 import pickle
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from export.bundle import packed, vocabulary
+from export.bundle import packed, plain_json, vocabulary
+from export.bundle.hashing import hash_of, slot_of, slots_of
 from export.bundle.packed import PackedIndex, PackedStrings
+from export.bundle.plain_json import strings_of
 from export.bundle.vocabulary import Vocabulary
 from export.policy.catalogue import Extended
 
@@ -21,6 +24,13 @@ def in_short_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(packed, "_STEP", 3)
     monkeypatch.setattr(packed, "_PAUSE_S", 0.0)
     monkeypatch.setattr(vocabulary, "_PACKED_FROM", 4)
+    monkeypatch.setattr(vocabulary, "_JSON_OF_PACKED", 16)
+    monkeypatch.setattr(packed, "_AT_ONCE", 7)
+    monkeypatch.setattr(plain_json, "_AT_ONCE", 40)
+
+
+def _is_utf8(text: str) -> bool:
+    return not any(0xD800 <= ord(letter) <= 0xDFFF for letter in text)
 
 
 @given(st.lists(texts, max_size=30))
@@ -62,12 +72,65 @@ def test_index_finds_what_is_there_and_counts_repeats(strings: list[str], other:
 
 
 def test_index_tells_strings_of_one_hash_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many as have slots, and more: those that somebody made so must not stand in each other's way."""
     strings = [f"item-{number}" for number in range(40)]
-    monkeypatch.setattr(packed, "hash", lambda string: len(string), raising=False)
-    index = PackedIndex(PackedStrings([*strings, "item-3"]), 1)
-    assert index.repeated == 1
-    assert [index.get(string) for string in strings[4:]] == list(range(5, 41))
-    assert "item-40" not in index
+    monkeypatch.setattr(packed, "hash_of", len)
+    monkeypatch.setattr(packed, "hashes_of", lambda _text, starts, ends: (ends - starts).astype(np.uint64))
+    for most in (64, 5):
+        monkeypatch.setattr(packed, "_MOST_ALIKE", most)
+        index = PackedIndex(PackedStrings([*strings, "item-3", "item-39"]), 1)
+        assert index.repeated == 2
+        assert [index.get(string) for string in strings] == list(range(1, 41))
+        assert "item-40" not in index
+
+
+def test_hundred_thousand_crafted_strings_of_one_hash_are_indexed_as_fast_as_others() -> None:
+    """Their numbers are the modulus apart: one behind the other, each would look at all those before it."""
+    crafted = [(int.from_bytes(b"aaaaaaaaaaaa", "little") + (number << 61) - number) for number in range(100_000)]
+    texts = [text for number in crafted if (text := _ascii(number)) is not None]
+    assert len(texts) > 1_000
+    assert len({hash_of(text.encode()) for text in texts}) == 1
+    index = PackedIndex(PackedStrings(texts), 1)
+    assert len(index._crowded) == len(texts) - packed._MOST_ALIKE
+    assert [index.get(text) for text in texts] == list(range(1, len(texts) + 1))
+
+
+def _ascii(number: int) -> str | None:
+    text = number.to_bytes(12, "little")
+    return text.decode() if max(text) < 128 else None
+
+
+@given(st.lists(texts | st.text(min_size=9, max_size=60).filter(_is_utf8), max_size=30))
+def test_hashes_of_many_strings_are_those_of_each(strings: list[str]) -> None:
+    made = PackedStrings(strings)
+    assert made.hashes(0, len(strings)).tolist() == [hash_of(string.encode()) for string in strings]
+    slots = slots_of(made.hashes(0, len(strings)), 7).tolist()
+    assert slots == [slot_of(hash_of(string.encode()), 7) for string in strings]
+    assert made.hashes(1, len(strings)).tolist() == made.hashes(0, len(strings)).tolist()[1:]
+
+
+@given(st.lists(texts, max_size=30))
+def test_plain_json_is_read_in_parts_as_a_parser_reads_it(strings: list[str]) -> None:
+    content = msgspec.json.encode(strings)
+    found = strings_of(content)
+    if strings and b"\\" not in content:
+        # One that is a comma may end a part where none ends
+        assert "," in strings or (found is not None and tuple(found) == tuple(strings))
+    assert found is None or tuple(found) == tuple(strings)
+
+
+@given(st.lists(st.sampled_from(['"', ",", "[", "]", "a", "é".encode().decode("latin-1"), " ", "\n"]), max_size=12))
+def test_what_plain_json_is_not_is_left_to_the_parser(parts: list[str]) -> None:
+    content = ('["' + "".join(parts) + '"]').encode("latin-1")
+    found = strings_of(content)
+    if found is not None:
+        assert msgspec.json.decode(content, type=list[str]) == list(found)
+
+
+def test_letters_cut_in_two_by_a_quote_are_no_strings() -> None:
+    letter = "é".encode()
+    assert strings_of(b'["a' + letter + b'"]') == PackedStrings(["aé"])
+    assert strings_of(b'["a' + letter[:1] + b'","' + letter[1:] + b'"]') is None
 
 
 def many() -> list[str]:
@@ -115,8 +178,9 @@ def test_empty_bytes_are_no_string() -> None:
     assert np.asarray(PackedStrings(["a", "bc"])._ends).tolist() == [0, 1, 3]
 
 
-def test_one_string_many_times_is_told_as_soon_as_any() -> None:
+def test_one_string_many_times_is_told_as_soon_as_any(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each would look for its slot behind all those before it: the time of a hostile file."""
+    monkeypatch.setattr(packed, "_STEP", 4_096)
     index = PackedIndex(PackedStrings(["a"] * 100_000 + ["b"]), 1)
     assert index.repeated == 99_999
     assert (index["a"], index["b"]) == (1, 100_001)

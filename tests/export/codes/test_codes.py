@@ -70,6 +70,7 @@ CODES_8, BOOKS_8 = np.zeros((4, 2), np.uint8), np.zeros((2, 256, 3), np.float32)
         (CODES_8, BOOKS_8[:, :, :0], "books must be float32"),
         (CODES_8, BOOKS_8[:, :100], "has 100 sub-vectors"),
         (CODES_8, np.full_like(BOOKS_8, np.inf), "not finite"),
+        (CODES_8, np.full_like(BOOKS_8, -3e38), "up to 3.0e\\+38"),
     ],
 )
 def test_codes_and_books_that_are_no_table_are_refused(codes: np.ndarray, books: np.ndarray, what: str) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from export.bundle.bundle import MANIFEST, MODEL, Bundle, load_bundle
+from export.bundle.bundle import CARD, CARD_VALUES, MANIFEST, MODEL, Bundle, load_bundle, write_bundle
 from export.errors import BundleError, ConfigError, RegistryError, RegistryMissing, VersionUnknown
 from export.registry.local_storage import LocalStorage
 from export.registry.registry import Registry, local_bundle
@@ -37,6 +37,30 @@ def local(tmp_path: Path) -> Registry:
     made = Registry(tmp_path / "registry")
     made.create()
     return made
+
+
+def test_card_of_a_version_is_read_by_itself_and_an_altered_one_is_refused(registry: Registry, copied: Path) -> None:
+    registry.publish(copied)
+    assert registry.card("1", CARD) is None  # of an earlier release
+    for name in (CARD, CARD_VALUES):
+        (copied / name).write_text(f"what is in {name}")
+    before = load_bundle(copied)
+    carded = write_bundle(
+        copied,
+        onnx_file=before.onnx_path,
+        vocabulary=before.vocabulary,
+        popularity=before.popularity,
+        manifest=before.manifest,
+        cards_in=copied,
+    )
+    assert (before.has_card, carded.has_card) == (False, True)
+    registry.publish(copied)
+    assert registry.card("2", CARD) == b"what is in card.md"
+    assert registry.card("2", CARD_VALUES) == b"what is in card.json"
+    folder = registry.fetch("2")
+    (folder / CARD).write_text("what is in Card.md")
+    with pytest.raises(BundleError, match=r"card\.md"):
+        load_bundle(folder)
 
 
 def test_publish_numbers_versions_and_leaves_the_staging_directory(registry: Registry, copied: Path) -> None:

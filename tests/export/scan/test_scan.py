@@ -118,6 +118,15 @@ def test_numbers_that_are_none_are_refused(value: float) -> None:
         CodeScan(codes).best(codes.table(vectors), 3)
 
 
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_sums_beyond_fp32_of_finite_partial_scores_are_refused(sign: float) -> None:
+    scan = CodeScan(random_codes(10, splits=2, bits=8))
+    tables = np.full((1, 2, 256), sign * 3e38, np.float32)
+    for made in (lambda: scan.best(tables, 3), lambda: scan.scores(tables, np.array([1], np.int32))):
+        with pytest.raises(ValueError, match="no numbers in fp32"):
+            made()
+
+
 def test_what_would_be_read_beyond_the_tables_is_refused() -> None:
     codes = random_codes(10, splits=2)
     scan, tables = CodeScan(codes), codes.table(np.ones((1, 4), np.float32))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from export.bundle.bundle import load_bundle
+from export.bundle.bundle import CARD_VALUES, load_bundle
 from export.ranking.ranker import Ranker
 from model.cycle import cycle as module
 from model.cycle.config import FreshConfig, GateConfig, RefitConfig
@@ -43,6 +44,12 @@ def test_cycle_publishes_what_passed_refitted_and_says_what_was_judged(tmp_path:
     assert checkpoint.exists(result.checkpoints)
     bundle = load_bundle(asked.registry.fetch("1"))
     assert not Ranker(bundle).rank_items([["item-1"]], 5)[0].fallback
+    card = json.loads((bundle.path / CARD_VALUES).read_bytes())
+    assert card["figures"]["model"] == result.gate.candidate
+    assert card["figures"]["baselines"] == result.gate.baselines
+    assert {"repeats", "length", "frequency"} == set(card["groups"])
+    assert card["model"]["cycle"] == "c1"
+    assert any("learned the held-out sessions too" in line for line in card["limits"])
     stages = list(dict.fromkeys(report.stage for report in seen if report.stage not in ("train", "validate")))
     assert stages == ["export", "parity", "gate", "refit", "publish"] or stages[-1] == "publish"
 

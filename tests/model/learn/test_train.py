@@ -251,7 +251,7 @@ def test_new_encoder_leaves_the_global_random_state_alone() -> None:
 
 
 def test_use_threads_shares_the_cores_among_processes_of_a_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("model.machine.threads.os.sched_getaffinity", lambda _: set(range(8)))
+    monkeypatch.setattr("model.machine.threads.usable_cores", lambda: 8)
     given: list[int] = []
     monkeypatch.setattr("model.machine.threads.torch.set_num_threads", given.append)
     assert use_threads(0) == 8

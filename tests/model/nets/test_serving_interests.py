@@ -113,6 +113,7 @@ def test_graph_with_interests_or_fresh_items_ranks_as_pytorch(name: str, tmp_pat
     assert ("top_interests" in outputs) == (name != "committee")
 
 
+@pytest.mark.slow
 def test_lists_say_which_interest_each_item_came_from_with_and_without_a_policy(tmp_path: Path) -> None:
     encoder = tiny_encoder(**SEVERAL["transformer"])
     export_onnx(ServingModel([encoder]), tmp_path / "graph.onnx", window=encoder.config.window)

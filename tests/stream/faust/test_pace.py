@@ -5,9 +5,10 @@ import inspect
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from aiokafka.consumer.fetcher import Fetcher
 
-from stream.faust.pace import _REST_S, pace
+from stream.faust.pace import _LONGEST_S, _REST_S, pace
 
 RESET = {0: ["clicks-1"]}
 
@@ -34,6 +35,17 @@ def test_after_a_response_no_request_is_sent_until_the_rest_is_over(monkeypatch:
     assert 0 < wait_s <= _REST_S
     now[0] += wait_s
     assert fetcher._get_actions_per_node(None) == ([(0, "request")], RESET, 5.0, False, [])
+
+
+@pytest.mark.parametrize(
+    ("run_s", "rest_s"), [(0.0, _REST_S), (0.001, _REST_S), (0.004, 0.006), (0.007, 0.0105), (1.0, _LONGEST_S)]
+)
+def test_the_rest_is_as_long_as_rankings_take_within_bounds(monkeypatch: Any, run_s: float, rest_s: float) -> None:
+    monkeypatch.setattr("stream.faust.pace.time", SimpleNamespace(monotonic=lambda: 100.0))
+    fetcher = FakeFetcher()
+    pace(fetcher, lambda: run_s)
+    asyncio.run(fetcher._proc_fetch_request(None, 0, "full"))
+    assert fetcher._get_actions_per_node(None)[2] == pytest.approx(rest_s)
 
 
 def test_pacing_twice_is_pacing_once() -> None:

@@ -92,6 +92,11 @@ def test_a_transaction_begins_a_moment_after_the_last_one_and_takes_what_came_me
     scenario(run)
 
 
+@pytest.mark.parametrize(("commit_s", "rest_s"), [(0.001, 0.005), (0.008, 0.008), (2.0, 0.012)])
+def test_the_rest_is_as_long_as_the_commit_took_within_bounds(commit_s: float, rest_s: float) -> None:
+    assert stream.guarantee.transaction_line._rest_s(commit_s) == rest_s
+
+
 def test_a_message_too_large_whose_second_try_fails_is_cut_from_the_start_once_the_partition_is_taken_over() -> None:
     async def run(bench: Bench) -> None:
         large = b"x" * 30_000

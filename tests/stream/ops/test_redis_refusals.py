@@ -1,85 +1,20 @@
 """A Redis that answers, but not with OK: every list refused is counted, and it is said once, with the remedy."""
 
-import contextlib
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
-import redis
 
-from bench.rig.brokers.process import free_port
 from bench.rig.brokers.redis_server import RedisServer
-from stream.ops.metrics import Metrics
-from stream.ops.problems import Problems
-from stream.ops.redis_sink import RedisSink
+from tests.stream.ops.conftest import Eventually, Sunk
 from tests.stream.ops.test_redis_sink import value_of
 
-Eventually = Callable[[Callable[[], bool], str], None]
 LISTS = [(f"s{number}", b"x" * 100) for number in range(200)]
 
 
-class Sunk:
-    """A sink, and what it says."""
-
-    def __init__(self, url: str) -> None:
-        self.metrics = Metrics()
-        self.problems = Problems(self.metrics.problem)
-        self.sink = RedisSink(url, 60, self.metrics, self.problems)
-
-    def refused(self, reason: str) -> float:
-        return self.metrics.registry.get_sample_value("nextclick_redis_refused_total", {"reason": reason}) or 0.0
-
-    def wrong(self) -> dict[str, str]:
-        return {problem.key: str(problem) for problem in self.problems.lasting()}
-
-
-@pytest.fixture
-def sunk() -> Iterator[Callable[[str], Sunk]]:
-    made: list[Sunk] = []
-
-    def make(url: str) -> Sunk:
-        made.append(Sunk(url))
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.sink.close(timeout_s=0.5)
-
-
-def cluster_node(folder: Path) -> RedisServer:
-    folder.mkdir()
-    return RedisServer("--cluster-enabled", "yes", "--cluster-port", str(free_port()), "--dir", str(folder))
-
-
-@pytest.fixture
-def cluster(tmp_path: Path, redis_server: RedisServer, eventually: Eventually) -> Iterator[RedisServer]:
-    """A node of a cluster of two that share the keys."""
-    nodes = [cluster_node(tmp_path / name) for name in ("one", "two")]
-    for epoch, (node, (first, last)) in enumerate(zip(nodes, ((0, 8191), (8192, 16_383)), strict=True), 1):
-        node.start()
-        with node.client() as client:
-            client.execute_command("CLUSTER SET-CONFIG-EPOCH", epoch)
-            client.execute_command("CLUSTER ADDSLOTSRANGE", first, last)
-    ports = [int(node.url.rpartition(":")[2].partition("/")[0]) for node in nodes]
-    with nodes[0].client() as client, nodes[1].client() as other:
-        bus = int(other.config_get("cluster-port")["cluster-port"])
-        client.execute_command("CLUSTER MEET", "127.0.0.1", ports[1], bus)
-
-        def shared() -> bool:
-            with contextlib.suppress(redis.RedisError):
-                return bool(dict(client.execute_command("CLUSTER INFO"))["cluster_state"] == "ok")
-            return False
-
-        eventually(shared, "a cluster")
-    yield nodes[0]
-    for node in nodes:
-        node.stop()
-
-
 def test_redis_node_of_a_cluster_takes_its_own_keys_and_the_others_are_counted(
-    cluster: RedisServer, sunk: Callable[[str], Sunk], eventually: Eventually
+    redis_cluster: list[RedisServer], sunk: Callable[[str], Sunk], eventually: Eventually
 ) -> None:
-    one = sunk(cluster.url)
+    one = sunk(redis_cluster[0].url)
     one.sink.put(LISTS)
     eventually(lambda: value_of(one.metrics, "written") > 0, "the node's own keys")
     eventually(lambda: one.refused("moved") > 0, "the others")
@@ -87,7 +22,7 @@ def test_redis_node_of_a_cluster_takes_its_own_keys_and_the_others_are_counted(
     assert value_of(one.metrics, "written") + one.refused("moved") == len(LISTS)
     assert value_of(one.metrics, "dropped") == one.refused("moved") > 50
     assert "cluster" in one.wrong()["redis_refuses"]
-    with cluster.client() as client:
+    with redis_cluster[0].client() as client:
         assert client.dbsize() == value_of(one.metrics, "written")
 
 

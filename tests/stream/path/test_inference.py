@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Sequence
+from types import SimpleNamespace
 
 import pytest
 
@@ -51,6 +52,62 @@ def test_batches_that_wait_are_ranked_in_one_run_and_keep_their_answers_apart() 
 
     assert asyncio.run(main()) == ["a", "b", "c", "d"]
     assert runs.sizes == [1, 3]
+
+
+def test_batches_of_one_turn_of_the_loop_are_ranked_in_one_run_though_the_thread_is_free() -> None:
+    runs = Runs()
+    runs.go.set()
+
+    async def main() -> None:
+        inference = Inference(runs.rank)
+        inference.start()
+        first = inference.submit(prepared("a"))
+        runs.begun.wait(0.1)  # for as long as that, the thread may begin what it has
+        await asyncio.gather(first, *[inference.submit(prepared(name)) for name in "bcd"])
+        inference.stop()
+
+    asyncio.run(main())
+    assert runs.sizes == [4]
+
+
+def test_how_long_runs_take_is_not_told_by_a_single_slow_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    clock = SimpleNamespace(perf_counter=lambda: now[0], process_time=lambda: 0.0, monotonic=lambda: now[0])
+    monkeypatch.setattr("stream.path.inference.time", clock)
+
+    def rank(batches: Sequence[Prepared]) -> tuple[list[list[Answer]], str]:
+        now[0] += float(batches[0].batch.records[0].key or b"0")
+        return [[] for _ in batches], "7"
+
+    async def main() -> list[float]:
+        inference = Inference(rank)
+        inference.start()
+        said = []
+        for seconds in ("0.25", "0.5", "8", "1", "1", "1"):
+            await inference.submit(prepared(seconds))
+            said.append(inference.run_s)
+        inference.stop()
+        return said
+
+    assert asyncio.run(main()) == [0.0, 0.0, 0.25, 0.5, 1.0, 1.0]
+
+
+def test_enough_for_a_run_is_handed_over_at_once() -> None:
+    runs = Runs()
+
+    async def main() -> None:
+        inference = Inference(runs.rank)
+        inference.start()
+        large = Prepared(batch(*[click(number, "a", "1") for number in range(300)]))
+        first = inference.submit(large)
+        assert runs.begun.wait(10), "the loop has not had a turn meanwhile"
+        second = inference.submit(prepared("b"))
+        runs.go.set()
+        await asyncio.gather(first, second)
+        inference.stop()
+
+    asyncio.run(main())
+    assert runs.sizes == [1, 1]
 
 
 def test_an_error_reaches_every_batch_of_the_run_and_the_thread_goes_on() -> None:

@@ -53,7 +53,9 @@ class Silent:
 class Bench:
     """A pipeline on fakes; one click a batch unless the test says more."""
 
-    def __init__(self, *, in_flight: int = 4, max_batch: int = 1, plan: Experimenting | None = None) -> None:
+    def __init__(
+        self, *, in_flight: int = 4, max_batch: int = 1, gather: int = 1, plan: Experimenting | None = None
+    ) -> None:
         config = StreamConfig(bootstrap_servers="nowhere:1", registry="nowhere")
         self.partitions, self.batcher = Partitions("clicks"), Batcher(max_batch=max_batch, max_queued=100)
         self.clicks, self.other = self.partitions.clicks(0), self.partitions.clicks(1)
@@ -72,6 +74,7 @@ class Bench:
             on_confirmed=lambda partition, receipt: None,
             on_unconfirmed=lambda partition, error: self.failures.append((partition, error)),
             batches_in_flight=in_flight,
+            gather=gather,
             current_plan=lambda: plan,
         )
         self.pipeline.start(self.crashes.append)
@@ -245,6 +248,26 @@ def test_clicks_that_come_while_the_broker_is_slow_gather_into_one_batch() -> No
             receipt.set_result(Receipt(0))
         await bench.settle()
         assert bench.observer.answered == 12
+        await bench.pipeline.stop()
+
+    scenario(run)
+
+
+def test_a_batch_beside_another_waits_for_as_many_clicks_as_it_must_gather() -> None:
+    async def run() -> None:
+        bench = Bench(max_batch=100, gather=3)
+        for number in range(3):
+            bench.batcher.put(bench.clicks, [click(number, f"s{number}", "1")])
+            await bench.settle()
+        assert (len(bench.publisher.receipts), bench.batcher.queued) == (1, 2)
+        bench.batcher.put(bench.clicks, [click(3, "s3", "1")])
+        await bench.published(2)
+        assert (bench.batcher.queued, bench.pipeline.in_flight) == (0, 2)
+        bench.batcher.put(bench.clicks, [click(4, "s4", "1")])
+        for receipt in list(bench.publisher.receipts):
+            receipt.set_result(Receipt(0))
+        await bench.published(3)
+        assert (bench.batcher.queued, bench.pipeline.in_flight) == (0, 1), "none is before it: it is begun alone"
         await bench.pipeline.stop()
 
     scenario(run)

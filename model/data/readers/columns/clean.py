@@ -35,6 +35,7 @@ class Rows(NamedTuple):
     kind: Column | str  # text, or one kind for all
     place: Place
     otto: bool = False  # kinds may be OTTO's numbers
+    extra: Column | None = None  # a further column, kept as it is
     unit: TimeUnit | None = None  # of the times, where the format knows it; None: that of the options
 
 
@@ -45,6 +46,7 @@ class Cleaned(NamedTuple):
     items: Column  # int64 or string
     ts: NDArray[np.int64]  # ms
     kinds: NDArray[np.uint8]  # place in KINDS
+    extra: Column | None = None  # text or numbers, as the file has them
 
 
 def clean(
@@ -72,9 +74,10 @@ def clean(
     known = {**OTTO_NUMBERS, **aliases} if rows.otto else aliases
     codes = kind_codes(rows.kind, good, kinds, report.left_out, known)
     keep = good & (codes != LEFT_OUT)
+    extra = rows.extra if rows.extra is None or keep.all() else rows.extra.filter(pa.array(keep))
     if not keep.all():
         session, item, ts, codes = session.filter(pa.array(keep)), item.filter(pa.array(keep)), ts[keep], codes[keep]
-    return Cleaned(as_integers(session), as_integers(item), ts, codes)
+    return Cleaned(as_integers(session), as_integers(item), ts, codes, extra)
 
 
 def _undecoded(column: Column, faults: Mapping[str, NDArray[np.bool_]]) -> Counter[str]:

@@ -16,7 +16,7 @@ __all__ = ["read_csv"]
 def read_csv(path: Path, options: ReadOptions, report: ReadReport) -> Iterator[Rows]:
     """Yield the lines of one file; DataError if its header lacks a column."""
     names, delimiter, quote, found = header_of(path, options)
-    wanted = [found.session, found.item, found.ts, *([found.type] if found.type else [])]
+    wanted = [found.session, found.item, found.ts, *filter(None, (found.type, found.extra))]
     layout = Layout(
         delimiter=delimiter,
         quote=quote,
@@ -27,4 +27,6 @@ def read_csv(path: Path, options: ReadOptions, report: ReadReport) -> Iterator[R
     )
     for columns, place in csv_batches(path, layout, report, encoding=options.encoding):
         kind = columns[found.type] if found.type else "click"
-        yield Rows(columns[found.session], columns[found.item], columns[found.ts], kind, place, found.otto)
+        extra = columns.get(found.extra or "")
+        session, item, ts = columns[found.session], columns[found.item], columns[found.ts]
+        yield Rows(session, item, ts, kind, place, found.otto, extra=extra)

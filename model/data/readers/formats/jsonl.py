@@ -39,7 +39,9 @@ def read_jsonl(path: Path, options: ReadOptions, report: ReadReport) -> Iterator
             sessions, items, times, kinds = zip(*(click for click, _ in found), strict=True) if found else ((),) * 4
             kind = pa.array([str(kind) for kind in kinds], pa.string()).dictionary_encode()
             place = places([line for _, line in found])
-            yield Rows(ids(list(sessions)), ids(list(items)), times_of(times), kind, place, columns.item == "aid")
+            extra = _extra([line for _, line in found], columns.extra)
+            otto = columns.item == "aid"
+            yield Rows(ids(list(sessions)), ids(list(items)), times_of(times), kind, place, otto, extra=extra)
 
 
 def names_in(lines: list[JsonLine], columns: Columns) -> Columns:
@@ -47,10 +49,16 @@ def names_in(lines: list[JsonLine], columns: Columns) -> Columns:
     first = next((content for line in lines if isinstance(content := decoded(line.content), dict)), {})
     try:
         found = find_columns([*first, *(set(TS) - set(first))], columns)
-        return Columns(session=found.session, item=found.item, ts=columns.ts, type=found.type or columns.type)
+        return Columns(
+            session=found.session, item=found.item, ts=columns.ts, type=found.type or columns.type, extra=columns.extra
+        )
     except DataError:
         return Columns(
-            session=columns.session or "session_id", item=columns.item or "item_id", ts=columns.ts, type=columns.type
+            session=columns.session or "session_id",
+            item=columns.item or "item_id",
+            ts=columns.ts,
+            type=columns.type,
+            extra=columns.extra,
         )
 
 
@@ -77,6 +85,14 @@ def click_of(content: Any, columns: Columns) -> tuple[Click | None, str]:
     if kind is not None and not isinstance(kind, str) and (isinstance(kind, bool) or columns.item != "aid"):
         return None, "bad_type"
     return (cast("int | str", session), cast("int | str", item), ts, "click" if kind in (None, "") else kind), ""
+
+
+def _extra(lines: list[JsonLine], name: str | None) -> Column | None:
+    """Return a further member of each object as text."""
+    if name is None:
+        return None
+    values = [decoded(line.content).get(name) for line in lines]
+    return pa.array([None if value is None else str(value) for value in values], pa.string())
 
 
 def times_of(times: tuple[int | float | str, ...]) -> Column:

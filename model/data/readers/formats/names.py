@@ -9,7 +9,13 @@ from model.errors import DataError
 
 __all__ = ["Found", "find_columns"]
 
-OPTIONS = {"session": "--session-column", "item": "--item-column", "ts": "--time-column", "type": "--type-column"}
+OPTIONS = {
+    "session": "--session-column",
+    "item": "--item-column",
+    "ts": "--time-column",
+    "type": "--type-column",
+    "extra": "--by",
+}
 SESSION, ITEM, TS, TYPE = "session_id", "item_id", ("timestamp", "ts"), "type"  # unless other names are given
 OTTO = ("session", "aid")  # what OTTO's copies in Parquet and CSV call the first two
 BY_NUMBER = ("1", "2", "3")  # of a file without a header
@@ -24,6 +30,7 @@ class Found(NamedTuple):
     ts: str
     type: str | None  # None: every line is a click
     otto: bool = False  # OTTO's own names, with which go its own numbers of kinds
+    extra: str | None = None  # kept beside these
 
 
 def find_columns(names: Sequence[str], columns: Columns) -> Found:
@@ -37,6 +44,8 @@ def find_columns(names: Sequence[str], columns: Columns) -> Found:
     ts = columns.ts or next((name for name in TS if _match(names, name)), TS[0])
     kind = columns.type or (TYPE if _match(names, TYPE) else None)
     wanted = {"session": session, "item": item, "ts": ts, **({"type": kind} if kind else {})}
+    if columns.extra is not None:
+        wanted["extra"] = columns.extra
     absent = {part: name for part, name in wanted.items() if not _match(names, name)}
     if absent:
         there = ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
@@ -46,7 +55,9 @@ def find_columns(names: Sequence[str], columns: Columns) -> Found:
     if twice:
         raise DataError(f"there is more than one column {', '.join(dict.fromkeys(twice))}")
     names_of = {part: _match(names, name)[0] for part, name in wanted.items()}
-    return Found(names_of["session"], names_of["item"], names_of["ts"], names_of.get("type"), otto)
+    return Found(
+        names_of["session"], names_of["item"], names_of["ts"], names_of.get("type"), otto, names_of.get("extra")
+    )
 
 
 def _match(names: Sequence[str], wanted: str) -> list[str]:

@@ -38,7 +38,7 @@ def read_parquet(path: Path, options: ReadOptions, report: ReadReport) -> Iterat
         with pq.ParquetFile(path) as file:
             schema: Any = file.schema_arrow
             found = find_columns(schema.names, options.columns)
-            wanted = list(dict.fromkeys(name for name in found[:4] if isinstance(name, str)))
+            wanted = list(dict.fromkeys(name for name in (*found[:4], found.extra) if isinstance(name, str)))
             lists = [name for name in wanted if is_list(schema.field(name).type)]
             first = 1
             for batch in file.iter_batches(batch_size=BATCH_SESSIONS if lists else BATCH_ROWS, columns=wanted):
@@ -54,14 +54,16 @@ def read_parquet(path: Path, options: ReadOptions, report: ReadReport) -> Iterat
 def _rows(columns: dict[str, Column], found: Found, first: int) -> Rows:
     kind = columns[found.type] if found.type else "click"
     place = _Places(list(columns.values()), first)
-    return Rows(columns[found.session], columns[found.item], columns[found.ts], kind, place, found.otto)
+    extra = columns.get(found.extra or "")
+    session, item, ts = columns[found.session], columns[found.item], columns[found.ts]
+    return Rows(session, item, ts, kind, place, found.otto, extra=extra)
 
 
 def _events(
     path: Path, columns: dict[str, Column], found: Found, lists: list[str], first: int, report: ReadReport
 ) -> dict[str, Column]:
     """Return the events of sessions whose items and times are lists; those with lists of unequal length are bad."""
-    parts = {"session": found.session, "item": found.item, "time": found.ts, "type": found.type}
+    parts = {"session": found.session, "item": found.item, "time": found.ts, "type": found.type, "further": found.extra}
     if found.session in lists or found.item not in lists or found.ts not in lists:
         held = " and ".join(f"the {part} column" for part, name in parts.items() if name in lists)
         raise DataError(

@@ -1,0 +1,1 @@
+"""Dashboards of Grafana, which follow from the metrics that the services define."""
