@@ -1,5 +1,7 @@
 """What is told of the read API: in /health, and as metrics."""
 
+from collections.abc import Callable
+
 import msgspec
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
@@ -29,6 +31,7 @@ class ServeMetrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self._refresh: Callable[[], None] = lambda: None
         ProcessCollector(registry=self.registry)
         self.requests = Counter(_NAME("requests"), "Requests answered.", ("route", "status"), registry=self.registry)
         self.seconds = Histogram(
@@ -61,8 +64,13 @@ class ServeMetrics:
         self.ready = self._gauge("ready", "1 while lists are served as of now.")
         self.problem = self._gauge("problem", "1 while something is wrong, by what it is.", "key")
 
+    def ask(self, refresh: Callable[[], None]) -> None:
+        """Have what is no count of requests brought up to date whenever it is shown."""
+        self._refresh = refresh
+
     def render(self) -> bytes:
-        """The figures as text."""
+        """The figures as text, as of now."""
+        self._refresh()
         return generate_latest(self.registry)
 
     def _gauge(self, name: str, text: str, *labels: str) -> Gauge:

@@ -74,6 +74,7 @@ class ServeService:
         self._store, self._similar = ListStore(config.memory_mb << 20), SimilarStore(max(config.similar_mb, 1) << 20)
         self._hub, self.metrics = Hub(config.max_waiting), ServeMetrics()
         self._problems = Problems(self.metrics.problem)
+        self.metrics.ask(self._show)
         self._redis = None if config.redis_url is None else RedisLists(config.redis_url, topics.prefix)
         lists = self._redis or KeptLists(self._store, self._similar)
         self._keys = None if config.keys is None else ApiKeys(config.keys)
@@ -166,7 +167,6 @@ class ServeService:
         while not stop.is_set():
             self._store.sweep(time.time())
             self._lookout.look(self._feed, self._similar_feed, self._redis, self._keys)
-            self._show()
             if self._feed.caught_up and not frozen:
                 frozen = True
                 gc.collect()
