@@ -18,6 +18,7 @@ from cli.commands import (
     recommend,
     replay,
     scoreboard,
+    serve,
     shop,
     similar,
     status,
@@ -52,6 +53,7 @@ for part in (
     worker,
     status,
     watch,
+    serve,
     scoreboard,
     feedback,
 ):

@@ -26,7 +26,7 @@ from stream.worker import _STOP_S
 ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "deploy"
 DEPLOYED = ("nextclick-worker", "nextclick-trainer", "nextclick-scoreboard")
-SCRAPED = ("worker", "trainer", "scoreboard", "similar", "feedback")  # of the compose file
+SCRAPED = ("worker", "trainer", "scoreboard", "similar", "feedback", "serve")  # of the compose file
 RANKING = DEPLOYED[:2]  # and training: they take threads, and the registry
 RESORT_S = 10  # after which a worker that does not end orderly ends at once
 FUNCTIONS = {
@@ -143,7 +143,7 @@ def test_alerts_tell_of_refused_and_late_items_and_of_problems_of_every_service(
     metrics = Metrics()
     ItemsMetrics(metrics.registry).show(ItemsHealth(topic=False, restored=False))
     assert metrics.registry.get_sample_value("nextclick_items_topic") == 0, "a shop without the topic gets no alert"
-    for service in ("similar", "feedback", "scoreboard", "trainer"):
+    for service in ("similar", "feedback", "scoreboard", "trainer", "serve"):
         assert any(f"nextclick_{service}_problem" in expr for expr in found.values())
 
 

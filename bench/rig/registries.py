@@ -12,6 +12,7 @@ from stream.scoreboard.figures import figures
 from stream.scoreboard.join import Counts
 from stream.scoreboard.lanes import Dropped
 from stream.scoreboard.metrics import ScoreboardMetrics
+from stream.serve.figures import ServeMetrics
 from stream.similar.figures import SimilarMetrics
 
 __all__ = ["registries"]
@@ -28,4 +29,5 @@ def registries() -> dict[str, CollectorRegistry]:
         "scoreboard": scores.registry,
         "similar": SimilarMetrics().registry,
         "feedback": FeedbackMetrics().registry,
+        "serve": ServeMetrics().registry,
     }

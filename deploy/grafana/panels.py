@@ -148,4 +148,5 @@ BOARDS = (
     Board("scoreboard", "nextclick: scoreboard", "nextclick-scoreboard", _SCOREBOARD),
     Board("similar", "nextclick: similar items", "nextclick-similar", ()),
     Board("feedback", "nextclick: feedback", "nextclick-feedback", ()),
+    Board("serve", "nextclick: read API", "nextclick-serve", ()),
 )

@@ -76,6 +76,7 @@ class ItemsReader:
         self._found: Topic | None = None  # as it is read
         self._before: Topic | None = None  # as it was read last
         self._unread: set[int] = set()  # partitions whose end was not reached yet
+        self._ends: dict[int, int] = {}  # where the end was, when it was reached: behind the marks of transactions, too
         self._next_look = 0.0
         self._missed = 0
         self._asked = False
@@ -108,7 +109,7 @@ class ItemsReader:
         if self._found is None:
             time.sleep(max(0.0, min(timeout_s, self._next_look - time.monotonic())))
             return []
-        return [message for message in self._consumer.consume(_AT_ONCE, timeout_s) if self._is_sound(message)]
+        return [message for message in self._take(timeout_s) if self._is_sound(message)]
 
     def lag(self) -> int:
         """Return how many messages are behind the last one taken, as far as the client knows; offsets, so that what was
@@ -119,12 +120,15 @@ class ItemsReader:
         for place in self._consumer.position([TopicPartition(self._topic, n) for n in range(self._found.partitions)]):
             low, high = self._consumer.get_watermark_offsets(place, cached=True)
             if high > 0:
-                total += max(0, high - max(place.offset, low, 0))
+                total += max(0, high - max(place.offset, low, self._ends.get(place.partition, 0)))
         return total
 
     def close(self) -> None:
         """Leave the broker."""
         self._consumer.close()
+
+    def _take(self, timeout_s: float) -> list[Message]:
+        return list(self._consumer.consume(_AT_ONCE, timeout_s))
 
     def _note_heard(self, statistics: str) -> None:
         """The client's own figures: when the brokers that lead the partitions were last heard of."""
@@ -172,8 +176,8 @@ class ItemsReader:
             self._consumer.close()
             self._consumer = build_client(Consumer, self._options)
         self._found, self._before, self.missing = found, None, False
-        self._unread = set(range(found.partitions))
-        self._consumer.assign(self._places(0, found.partitions))
+        self._unread, self._ends = set(range(found.partitions)), {}
+        self._consumer.assign(self._first_places(found.partitions))
 
     def _read_more(self, found: Topic) -> None:
         assert self._found is not None, "it is read already"
@@ -182,6 +186,10 @@ class ItemsReader:
         self._unread |= set(range(had, found.partitions))
         self.repartitioned = f"{self._topic} has {found.partitions} partitions, and had {had}"
         self._found = found
+
+    def _first_places(self, partitions: int) -> list[TopicPartition]:
+        """Where a topic is begun; what was added to it later is read from its beginning."""
+        return self._places(0, partitions)
 
     def _places(self, start: int, end: int) -> list[TopicPartition]:
         return [TopicPartition(self._topic, number, OFFSET_BEGINNING) for number in range(start, end)]
@@ -192,6 +200,7 @@ class ItemsReader:
             return True
         if error.code() == KafkaError._PARTITION_EOF:
             self._unread.discard(message.partition() or 0)
+            self._ends[message.partition() or 0] = message.offset() or 0
         elif error.code() in _GONE:
             self._next_look = min(self._next_look, time.monotonic() + _MISSING_LOOK_S)
         elif error.fatal():

@@ -1,0 +1,1 @@
+"""The read API: newest lists, updates of them and similar items over HTTP, and clicks the other way."""
