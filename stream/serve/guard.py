@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 
 from aiohttp import hdrs, web
+from prometheus_client import Counter
 
 from stream.serve.answers import problem
 from stream.serve.figures import ServeMetrics
@@ -28,7 +29,7 @@ NEEDS = {  # the right that a route asks for; "" where none is asked
     "live": "",
     "openapi": "",
 }
-_UNTIMED = ("updates", "other")
+_UNTIMED = ("updates",)
 _METHODS = "GET, POST, OPTIONS"
 _ASKED_HEADERS = "Authorization, X-API-Key, Content-Type, Last-Event-ID"
 
@@ -38,17 +39,23 @@ class Guard:
 
     def __init__(self, keys: ApiKeys | None, origins: tuple[str, ...], metrics: ServeMetrics) -> None:
         self._keys, self._origins, self._metrics = keys, frozenset(origins), metrics
+        self._timed = {route: metrics.seconds.labels(route) for route in NEEDS if route not in _UNTIMED}
+        self._counted: dict[tuple[str, int], Counter] = {}  # finding a label takes longer than counting
 
     @web.middleware
     async def handle(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Let a request through, or answer it."""
         begun = time.perf_counter()
         route = request.match_info.route.name or "other"
-        answer = self._preflight(request) or self._refusal(request, route) or await self._answered(request, handler)
-        if route not in _UNTIMED:
-            self._metrics.seconds.labels(route).observe(time.perf_counter() - begun)
-        self._metrics.requests.labels(route, str(answer.status)).inc()
-        if not answer.prepared:
+        answer: web.StreamResponse | None = self._preflight(request)
+        if answer is None:  # an answer without items of its own is false to some releases of aiohttp
+            answer = self._refusal(request, route)
+        if answer is None:
+            answer = await self._answered(request, handler)
+        if route in self._timed:
+            self._timed[route].observe(time.perf_counter() - begun)
+        self._count(route, answer.status)
+        if self._origins and not answer.prepared:
             answer.headers.update(self.cors(request))
         return answer
 
@@ -68,6 +75,12 @@ class Guard:
             return True
         key = self._keys.find(_given(request))
         return key is not None and right in key.rights
+
+    def _count(self, route: str, status: int) -> None:
+        counter = self._counted.get((route, status))
+        if counter is None:
+            counter = self._counted[route, status] = self._metrics.requests.labels(route, str(status))
+        counter.inc()
 
     def _preflight(self, request: web.Request) -> web.Response | None:
         """A browser asks before it sends a page's request; without a key, as the standard has it."""

@@ -97,7 +97,7 @@ class RedisLists:
 
     async def close(self) -> None:
         """Leave Redis."""
-        await self._client.aclose(close_connection_pool=True)
+        await self._client.connection_pool.disconnect()
 
     async def _get(self, key: str) -> bytes | None:
         import redis
