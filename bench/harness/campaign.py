@@ -17,7 +17,7 @@ from bench.harness.world import Comparing, Guarantee, World
 from bench.rig.brokers.base import Broker
 from bench.rig.brokers.process import DeadlineExceeded, wait_for
 from stream.messages.contract import decode_recommendation
-from stream.ops.redis_sink import PREFIX
+from stream.redis.sink import PREFIX
 
 __all__ = ["Campaign", "Outcome", "run_campaign"]
 

@@ -7,10 +7,10 @@ import redis
 
 from export.errors import ConfigError
 from stream.check.finding import Finding, error, warning
-from stream.ops.redis_client import RedisClient
-from stream.ops.redis_errors import reason_of, remedy_for
-from stream.ops.redis_newest import NEWEST
-from stream.ops.redis_sink import PREFIX
+from stream.redis.client import RedisClient
+from stream.redis.errors import reason_of, remedy_for
+from stream.redis.newest import NEWEST
+from stream.redis.sink import PREFIX
 
 __all__ = ["check_redis"]
 

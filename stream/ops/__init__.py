@@ -1,1 +1,1 @@
-"""What an operator sees and holds: metrics, health, the watchdog, the supervisor, Redis copies."""
+"""What an operator sees and holds: metrics, health, the watchdog, the supervisor."""

@@ -21,7 +21,7 @@ from stream.path.inference import Ranked
 from stream.topic_names import Topics
 
 if TYPE_CHECKING:
-    from stream.ops.redis_sink import RedisSink
+    from stream.redis.sink import RedisSink
 
 __all__ = ["Reporter", "describe_health", "open_redis"]
 
@@ -33,7 +33,7 @@ def open_redis(config: StreamConfig, metrics: Metrics, problems: Problems) -> "R
     imported there."""
     if not config.redis_url:
         return None
-    from stream.ops.redis_sink import RedisSink
+    from stream.redis.sink import RedisSink
 
     return RedisSink(config.redis_url, config.redis_ttl_s, metrics, problems, prefix=config.topics.prefix)
 

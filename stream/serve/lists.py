@@ -6,8 +6,8 @@ from typing import Any, Protocol
 import msgspec
 
 from export.errors import ConfigError
-from stream.ops.redis_errors import remedy_for
-from stream.ops.redis_sink import PREFIX
+from stream.redis.errors import remedy_for
+from stream.redis.sink import PREFIX
 from stream.serve.errors import SourceAway
 from stream.serve.similar import SimilarStore
 from stream.serve.store import Head, ListStore, Newest

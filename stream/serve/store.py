@@ -1,7 +1,7 @@
 """The newest list of each session and placement, bounded by bytes and time. It belongs to one thread.
 
 A list replaces one of an earlier click, whatever the workers' clocks say, and one of the same click or of another
-partition if it was published later: the rule by which lists go to Redis (stream/ops/redis_newest.py). Those that were
+partition if it was published later: the rule by which lists go to Redis (stream/redis/newest.py). Those that were
 put first go first, by their time or where memory is full.
 """
 

@@ -22,8 +22,8 @@ from stream.kafka.clients import assigned, build_client, consumer_options
 from stream.kafka.sender import Sender
 from stream.messages.contract import encode, recommended
 from stream.messages.similar import SimilarItems
-from stream.ops.redis_client import RedisClient
-from stream.ops.redis_errors import remedy_for
+from stream.redis.client import RedisClient
+from stream.redis.errors import remedy_for
 from stream.topic_names import Topics
 
 __all__ = ["KEY", "Published", "SimilarPublisher"]

@@ -10,7 +10,7 @@ from bench.rig.brokers.redis_server import RedisServer
 from export.errors import ConfigError
 from stream.messages.contract import Recommendation, Source, encode, recommended
 from stream.ops.metrics import Metrics
-from stream.ops.redis_sink import RedisSink
+from stream.redis.sink import RedisSink
 
 Eventually = Callable[[Callable[[], bool], str], None]
 

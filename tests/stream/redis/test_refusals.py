@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from bench.rig.brokers.redis_server import RedisServer
-from tests.stream.ops.conftest import Eventually, Sunk
-from tests.stream.ops.test_redis_sink import value_of
+from tests.stream.redis.conftest import Eventually, Sunk
+from tests.stream.redis.test_sink import value_of
 
 LISTS = [(f"s{number}", b"x" * 100) for number in range(200)]
 
@@ -73,7 +73,7 @@ def test_redis_that_takes_nothing_is_said_and_written_to_again_once_it_is_mended
 def test_redis_that_evicts_lists_is_said(
     redis_server: RedisServer, sunk: Callable[[str], Sunk], eventually: Eventually, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stream.ops.redis_sink._LOOK_S", 0.0)
+    monkeypatch.setattr("stream.redis.sink._LOOK_S", 0.0)
     with redis_server.client() as client:
         client.config_set("maxmemory", str(int(client.info("memory")["used_memory"]) + 1_000_000))
         client.config_set("maxmemory-policy", "allkeys-lru")

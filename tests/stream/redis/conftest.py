@@ -11,7 +11,7 @@ from bench.rig.brokers.process import free_port
 from bench.rig.brokers.redis_server import RedisServer
 from stream.ops.metrics import Metrics
 from stream.ops.problems import Problems
-from stream.ops.redis_sink import RedisSink
+from stream.redis.sink import RedisSink
 
 __all__ = ["Eventually", "Sunk"]
 

@@ -11,9 +11,9 @@ from bench.rig.brokers.redis_server import RedisSentinel, RedisServer
 from bench.rig.brokers.secure import make_authority
 from export.errors import ConfigError
 from stream.check.redis_kind import check_redis
-from stream.ops.redis_client import RedisClient
-from tests.stream.ops.conftest import Eventually, Sunk
-from tests.stream.ops.test_redis_sink import value_of
+from stream.redis.client import RedisClient
+from tests.stream.redis.conftest import Eventually, Sunk
+from tests.stream.redis.test_sink import value_of
 
 LISTS = [(f"s{number}", b"x" * 100) for number in range(200)]
 

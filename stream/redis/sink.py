@@ -18,9 +18,9 @@ import redis
 
 from stream.ops.metrics import Metrics
 from stream.ops.problems import Problems
-from stream.ops.redis_client import RedisClient
-from stream.ops.redis_errors import is_for_good, reason_of, remedy_for
-from stream.ops.redis_newest import NEWEST
+from stream.redis.client import RedisClient
+from stream.redis.errors import is_for_good, reason_of, remedy_for
+from stream.redis.newest import NEWEST
 
 __all__ = ["PREFIX", "RedisSink"]
 
