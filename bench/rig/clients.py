@@ -41,10 +41,11 @@ class Storefront:
         *,
         topic: str = "clicks",
     ) -> None:
-        self._topic = topic
+        self._bootstrap, self._topic = bootstrap, topic
         transactional = {"transactional.id": transactional_id, "transaction.timeout.ms": 120_000}
         self.sent: list[Sent] = []
         self.failed: list[str] = []
+        self._unplaced: list[tuple[Click, int]] = []  # confirmed in a partition, at an offset that was not told
         self._producer = Producer(
             {
                 "bootstrap.servers": bootstrap,
@@ -94,6 +95,26 @@ class Storefront:
         """Return when all that was sent is confirmed."""
         assert self._producer.flush(130) == 0, "the broker did not confirm the clicks"
         assert not self.failed, self.failed[:3]
+        if self._unplaced:
+            self._place()
+
+    def _place(self) -> None:
+        """Find the clicks whose offset the broker did not tell: it had them already when they came again."""
+        known = {(one.partition, one.offset) for one in self.sent}
+        there = [message for message in read_topic(self._bootstrap, self._topic) if message.value() is not None]
+        for click, partition in self._unplaced:
+            found = next(
+                message
+                for message in there
+                if message.partition() == partition
+                and (partition, message.offset()) not in known
+                and message.value() == encode(click)
+            )
+            offset = found.offset()
+            assert offset is not None
+            known.add((partition, offset))
+            self.sent.append(Sent(click, partition, offset, found.timestamp()[1]))
+        self._unplaced.clear()
 
     def _delivered(self, click: Click) -> Callable[[KafkaError | None, Message], None]:
         def report(error: KafkaError | None, message: Message) -> None:
@@ -102,7 +123,9 @@ class Storefront:
                 return
             partition, offset = message.partition(), message.offset()
             assert partition is not None
-            assert offset is not None
+            if offset is None:
+                self._unplaced.append((click, partition))
+                return
             self.sent.append(Sent(click, partition, offset, message.timestamp()[1]))
 
         return report
