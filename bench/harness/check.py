@@ -155,9 +155,13 @@ class Checker:
 
         Then on until nothing has come for a moment: late rows and repeats, if there are any.
         """
-        end = time.monotonic() + deadline_s
+        end, tails = time.monotonic() + deadline_s, (self._clicks, self._lists, self._rejected, self._changelog)
+        for tail in tails:
+            tail.expect()
         self.read()
         while (self.unanswered() or self._stale()) and time.monotonic() < end:
+            for tail in tails:
+                tail.rouse()
             self.read()
         count, since = self._seen(), time.monotonic()
         while time.monotonic() - since < 0.3:

@@ -189,6 +189,7 @@ class Tail:
         self._consumer, self._asker = Consumer(self._options), Consumer(self._options)
         partitions = self._consumer.list_topics(topic, timeout=10).topics[topic].partitions
         self._places = dict.fromkeys(partitions, 0)  # read up to here
+        self._heard = time.monotonic()
         self._assign()
 
     def read(self, timeout_s: float = 0.1) -> list[Message]:
@@ -201,7 +202,22 @@ class Tail:
                 found.append(message)
             elif error.code() == KafkaError._PARTITION_EOF:  # behind the markers of transactions too
                 self._places[partition] = offset
+        if found:
+            self._heard = time.monotonic()
         return found
+
+    def expect(self) -> None:
+        """From now on something should come."""
+        self._heard = time.monotonic()
+
+    def rouse(self, patience_s: float = 10.0) -> None:
+        """Make way for a new client where nothing was read for so long since `expect`: after a restart of the broker
+        one may know of no leader for minutes."""
+        if time.monotonic() - self._heard > patience_s:
+            self._consumer.close()
+            self._consumer = Consumer(self._options)
+            self._assign()
+            self.expect()
 
     def grow(self) -> None:
         """Read partitions that were added, too."""
@@ -213,23 +229,15 @@ class Tail:
         self._consumer.assign([TopicPartition(self.topic, number, place) for number, place in self._places.items()])
 
     def read_to_end(self, deadline_s: float = 60.0, *, patience_s: float = 10.0) -> list[Message]:
-        """All up to the present end. A client that reads nothing for `patience_s` makes way for a new one: after a
-        restart of the broker it may know of no leader for minutes."""
+        """All up to the present end. A client that reads nothing for `patience_s` makes way for a new one."""
         ends = {p: wait_for(f"the end of {self.topic}-{p}", partial(self._end, p), 30) - 1 for p in self._places}
         found: list[Message] = []
-        heard = time.monotonic()
-        end = heard + deadline_s
+        end = time.monotonic() + deadline_s
+        self.expect()
         while behind := [p for p, place in self._places.items() if place < ends[p]]:
-            now = time.monotonic()
-            assert now < end, f"partitions {behind} of {self.topic} were not read to their end"
-            messages = self.read()
-            if messages:
-                heard = now
-            elif now - heard > patience_s:
-                self._consumer.close()
-                self._consumer, heard = Consumer(self._options), now
-                self._assign()
-            found += messages
+            assert time.monotonic() < end, f"partitions {behind} of {self.topic} were not read to their end"
+            found += self.read()
+            self.rouse(patience_s)
         return found
 
     def _end(self, partition: int) -> int | None:
@@ -271,9 +279,11 @@ class Lists:
             return [name for name, one in newest.items() if name not in found or found[name].source.offset < one.offset]
 
         end = time.monotonic() + deadline_s
+        self._tail.expect()
         while left := unanswered():
             assert time.monotonic() < end, f"{len(left)} of {len(newest)} sessions unanswered: {left[:5]}"
             self.poll()
+            self._tail.rouse()
 
     def read_on(self, quiet_s: float = 1.0) -> None:
         """Read until nothing came for `quiet_s`: repeats and late messages, if there are any."""
