@@ -35,6 +35,7 @@ from export.bundle.vocabulary import Vocabulary
 from export.codes.codes import BOOKS, CODES, ItemCodes
 from export.errors import BundleError
 from export.items.features import FeatureVocabulary
+from export.npy import one_at_a_time
 
 __all__ = [
     "CARD",
@@ -333,10 +334,12 @@ def _popularity(directory: Path, manifest: Manifest) -> NDArray[np.int64]:
     path, size = directory / POPULARITY, _expected(POPULARITY, manifest).bytes
     content = _read(path, size) if size < _MAPPED_FROM else b""
     try:
-        counts: NDArray[Any] = (
-            np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
-            if content
-            else np.lib.format.open_memmap(path, mode="r")
+        counts: NDArray[Any] = one_at_a_time(
+            lambda: (
+                np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
+                if content
+                else np.lib.format.open_memmap(path, mode="r")
+            )
         )
     except Exception as error:  # a damaged header raises whatever Python's tokenizer and numpy come across
         raise BundleError("bad_popularity", f"{POPULARITY}: {error}") from error

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from export.bundle.vocabulary import PAD
 from export.errors import BundleError
+from export.npy import one_at_a_time
 
 __all__ = ["BOOKS", "CODES", "CODE_BITS", "ItemCodes"]
 
@@ -144,7 +145,9 @@ def _unpacked(packed: NDArray[Any], *, splits: int) -> NDArray[np.uint8]:
 
 def _read(path: Path, *, mapped: bool) -> NDArray[Any]:
     try:
-        found: NDArray[Any] = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
+        found: NDArray[Any] = one_at_a_time(
+            lambda: np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
+        )
     except Exception as error:  # a damaged header raises whatever Python's tokenizer and numpy come across
         raise BundleError("bad_codes", f"{path} can't be read: {error}") from error
     if not isinstance(found, np.ndarray):  # an archive of arrays

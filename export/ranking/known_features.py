@@ -16,6 +16,7 @@ from export.bundle.bundle import Bundle
 from export.errors import BundleError
 from export.items.columns import joined
 from export.items.features import FeatureRows
+from export.npy import one_at_a_time
 
 __all__ = ["KnownFeatures", "write_known"]
 
@@ -37,8 +38,9 @@ class KnownFeatures:
         """BundleError `bad_known` for a bundle without them, or whose file can't be read."""
         if bundle.known_path is None or bundle.features is None:
             raise BundleError("bad_known", f"model {bundle.version} does not say which features its items had")
+        path = bundle.known_path
         try:
-            found = np.load(bundle.known_path, mmap_mode="r", allow_pickle=False)
+            found = one_at_a_time(lambda: np.load(path, mmap_mode="r", allow_pickle=False))
         except Exception as error:  # a damaged header raises whatever Python's tokenizer and numpy come across
             raise BundleError("bad_known", f"{bundle.known_path}: {error}") from error
         size = len(bundle.vocabulary)

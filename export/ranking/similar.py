@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from export.bundle.bundle import Bundle
 from export.bundle.vocabulary import PAD
 from export.errors import BundleError, ConfigError
+from export.npy import one_at_a_time
 
 __all__ = ["Similar", "write_vectors"]
 
@@ -90,7 +91,7 @@ def _unit(vectors: NDArray[Any]) -> NDArray[Any]:
 def _mapped(path: Path, items: int) -> NDArray[np.float16]:
     """BundleError `bad_vectors` for a file that doesn't hold the vectors of so many items."""
     try:
-        vectors: NDArray[np.float16] = np.load(path, mmap_mode="r", allow_pickle=False)
+        vectors: NDArray[np.float16] = one_at_a_time(lambda: np.load(path, mmap_mode="r", allow_pickle=False))
     except Exception as error:  # a damaged header raises whatever Python's tokenizer and numpy come across
         raise BundleError("bad_vectors", f"{path}: {error}") from error
     if vectors.ndim != 2 or len(vectors) != items or vectors.dtype != np.float16:
