@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.measure.clicks import Click
+from bench.data.clicks import Click
 from bench.measure.cluster import PARTITIONS, broker
 from bench.shift.arm import Arm
 from bench.shift.figures import Judged, first_waits, hit_rates, median_wait, share_of_hits

@@ -2,7 +2,7 @@
 
     python -m bench.experiments [--tests N] [--uplift SHARE] [--sessions N] [--every N] [--plot FILE.svg] [--json]
 
-Sessions are drawn from a simulated population (bench/measure/simulated_sessions.py) and judged by the statistics of
+Sessions are drawn from a simulated population (bench/data/simulated_sessions.py) and judged by the statistics of
 `nextclick experiment replay`. Of A/A tests, in which both variants have the same model, `false_alarms` is the share
 that ever found a difference, over all looks; beside it what a test of a fixed size finds when it is looked at as often.
 Of A/B tests, in which the second model's hit rate is higher by `--uplift`, `sessions_needed` are the sessions until the
@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.measure.simulated_sessions import Population, populate
+from bench.data.simulated_sessions import Population, populate
 from export.experiments.preference import Preference
 from export.experiments.sequence import SequenceConfig, uplift
 from export.experiments.tally import Tally

@@ -15,8 +15,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from bench.data.clicks import Click
 from bench.measure.bundles import publish_random
-from bench.measure.clicks import Click
 from bench.measure.cluster import PARTITIONS, broker
 from bench.measure.load import send
 from bench.memory import Samples, metric, stop

@@ -30,7 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
-from bench.measure.clicks import Click, simulate_clicks
+from bench.data.clicks import Click, simulate_clicks
 from bench.measure.cluster import PARTITIONS, broker, skip_backlog
 from bench.measure.lists import percentiles_ms
 from bench.measure.load import send

@@ -18,8 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.data.clicks import Click, read_clicks
 from bench.measure.answers import Answers, wait_until_answered
-from bench.measure.clicks import Click, read_clicks
 from bench.measure.cluster import PARTITIONS, broker
 from bench.measure.load import send
 from bench.measure.systems import processes

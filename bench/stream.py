@@ -35,13 +35,13 @@ from typing import Any
 
 from rich.console import Console
 
+from bench.data.clicks import Click, in_catalogue, read_clicks, simulate_clicks
+from bench.data.shop_items import POLICY, load_items
 from bench.measure.bundles import publish_random, with_another_item
-from bench.measure.clicks import Click, in_catalogue, read_clicks, simulate_clicks
 from bench.measure.cluster import PARTITIONS, broker, ends
 from bench.measure.figures import SWAP_RATE, latency_table, spans_tables, summary, systems_table
 from bench.measure.latency import Asked, Latency, measure_latency
 from bench.measure.load import Sent, send
-from bench.measure.shop_items import POLICY, load_items
 from bench.measure.systems import Setting, System, nextclick, no_ranking, peer
 from bench.measure.throughput import Throughput, measure_throughput
 from bench.peers.quix_env import quix_python

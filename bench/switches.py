@@ -24,8 +24,8 @@ from pathlib import Path
 
 from confluent_kafka import Producer
 
+from bench.data.shop_items import load_items
 from bench.measure.bundles import publish_random
-from bench.measure.shop_items import load_items
 from bench.rig.brokers.base import Broker
 from bench.rig.brokers.jvm import JvmBroker
 from bench.rig.clients import Flow, Lists, Storefront

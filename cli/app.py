@@ -8,14 +8,10 @@ import typer
 
 from cli.commands import (
     check,
-    evaluate,
     experiment,
     feedback,
     items,
-    log,
     models,
-    presets,
-    recommend,
     replay,
     scoreboard,
     serve,
@@ -23,12 +19,10 @@ from cli.commands import (
     similar,
     status,
     topics,
-    train,
-    trainer,
-    tune,
     watch,
     worker,
 )
+from cli.commands.learn import evaluate, log, presets, recommend, train, trainer, tune
 from cli.options.group import option
 
 __all__ = ["app", "show_version"]

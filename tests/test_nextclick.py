@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import nextclick
-from cli.commands.train import PRESETS as PRESETS_IN_HELP
+from cli.commands.learn.train import PRESETS as PRESETS_IN_HELP
 from cli.options.reading import FORMATS as FORMATS_IN_HELP
 from export.bundle.manifest import Manifest, TrainingWindow
 from model.data.readers import FORMATS

@@ -35,7 +35,7 @@ from export.ranking.ranker import Ranker, RankerConfig
 from model.bundling import export_bundle
 from model.config import Preset
 from model.errors import Interrupted
-from model.evaluate.baselines import make_baseline
+from model.evaluate.baselines.baselines import make_baseline
 from model.evaluate.later import GIVEN, evaluate_later
 from model.evaluate.metrics import CUTOFF
 from model.evaluate.protocol import Scorer, evaluate

@@ -26,10 +26,10 @@ from typing import Any, Literal
 from rich.console import Console
 from rich.table import Table
 
-from bench.measure.datasets import DATASETS, Parts, make_parts, require
+from bench.data.datasets import DATASETS, Parts, make_parts, require
 from export.errors import ConfigError, NextclickError
 from model.data.readers import ReadOptions
-from model.evaluate.baselines import BASELINES
+from model.evaluate.baselines.baselines import BASELINES
 from model.evaluate.metrics import MAIN, SECOND, label
 from model.evaluate.report import evaluate_baseline, evaluate_bundle
 from model.presets import PRESETS

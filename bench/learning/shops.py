@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from bench.measure.datasets import make_parts, require_files, split_by_column
+from bench.data.datasets import make_parts, require_files, split_by_column
 from demo.simulated.interested import Histories, InterestedConfig, histories, items_of
 from demo.simulated.shop import Shop as SimulatedShop
 from demo.simulated.stock import ShopConfig

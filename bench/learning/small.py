@@ -13,8 +13,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from bench.data.datasets import require_files
 from bench.learning.quality import USUAL_DATA
-from bench.measure.datasets import require_files
 from export.errors import NextclickError
 from export.events import KINDS
 from model.config import Preset

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bench.measure.clicks import Click
+from bench.data.clicks import Click
 from bench.measure.cluster import PARTITIONS
 from bench.measure.cpu import cpu_of, peak_mb_of
 from bench.measure.lists import Received, percentiles_ms

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 from confluent_kafka import KafkaError, Message, Producer
 
-from bench.measure.clicks import Click
+from bench.data.clicks import Click
 
 Place = tuple[bytes, int, int]  # key, partition, offset
 Sent = list[tuple[str, int, int, float]]  # session id, partition, offset, time.monotonic() when due (s)

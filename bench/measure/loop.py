@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.data.clicks import Click
 from bench.measure.answers import Answers, wait_until_answered
-from bench.measure.clicks import Click
 from bench.measure.lists import Received, latencies
 from bench.measure.load import Sent, send
 from bench.measure.subscriber import Subscriber

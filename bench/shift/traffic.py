@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from confluent_kafka import KafkaError, Message
 
-from bench.measure.clicks import Click
+from bench.data.clicks import Click
 from bench.measure.load import encode_click, make_producer
 from demo.click_log import session_id
 from demo.simulated.simulator import Shoppers

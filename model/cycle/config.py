@@ -7,7 +7,7 @@ from typing import Literal
 
 from export.checks import require_finite
 from export.errors import ConfigError
-from model.evaluate.baselines import BASELINES
+from model.evaluate.baselines.baselines import BASELINES
 
 __all__ = ["FreshConfig", "GateConfig", "Mode", "RefitConfig"]
 

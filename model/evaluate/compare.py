@@ -23,7 +23,7 @@ from export.ranking.ranker import Ranker, RankerConfig
 from export.registry.registry import local_bundle
 from model.data.log import SessionLog
 from model.data.readers import KINDS, POSITIVES, RawLog, ReadOptions, build_log
-from model.evaluate.baselines import BASELINES, bounded, make_baseline
+from model.evaluate.baselines.baselines import BASELINES, bounded, make_baseline
 from model.evaluate.bootstrap import interval, resampled_means
 from model.evaluate.groups import Grouped, grouped, groups_of_column, standing_groups
 from model.evaluate.metrics import gains

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from export.bundle.vocabulary import PAD, Vocabulary
 from export.ranking.ranker import Ranker
 from model.data.log import SessionLog
-from model.evaluate.baselines import make_baseline
+from model.evaluate.baselines.baselines import make_baseline
 from model.evaluate.bootstrap import interval, resampled_means
 from model.evaluate.compare import session_sums
 from model.evaluate.metrics import CUTOFF, MAIN, Metrics

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from export.bundle.vocabulary import PAD
 from model.data.log import SessionLog, gather_ranges
-from model.evaluate.counts import distinct_items
+from model.evaluate.baselines.counts import distinct_items
 
 __all__ = ["HEAD", "MID", "ListFigures", "bands_by_clicks"]
 

@@ -18,7 +18,7 @@ from export.registry.registry import local_bundle
 from model.data.items.read import read_items
 from model.data.overlap import overlap
 from model.data.readers import KINDS, RawLog, ReadOptions, build_log, read_log
-from model.evaluate.baselines import bounded, make_baseline
+from model.evaluate.baselines.baselines import bounded, make_baseline
 from model.evaluate.by_policy import PolicyScorer, one_list
 from model.evaluate.groups import grouped, groups_of_column, standing_groups
 from model.evaluate.pairwise import pairwise_accuracy, ranker_scores

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from model.data.log import SessionLog
-from model.evaluate.baselines import REACH, make_baseline
-from model.evaluate.counts import LONGEST
+from model.evaluate.baselines.baselines import REACH, make_baseline
+from model.evaluate.baselines.counts import LONGEST
 from model.evaluate.protocol import Scorer, evaluate
 
 __all__ = ["LEAST_S", "SHARE", "SHOWN", "Shown", "allowance", "counting_seconds", "shown_baselines"]

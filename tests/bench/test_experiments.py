@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bench.data.simulated_sessions import Population, populate
 from bench.experiments import (
     Ended,
     Setting,
@@ -22,7 +23,6 @@ from bench.experiments import (
     summary,
     tally_of,
 )
-from bench.measure.simulated_sessions import Population, populate
 from export.experiments.sequence import SequenceConfig
 from export.experiments.tally import Tally
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bench import stream
-from bench.measure.clicks import in_catalogue, simulate_clicks
+from bench.data.clicks import in_catalogue, simulate_clicks
 from bench.measure.systems import Setting, last_words, nextclick, peer, processes
 from bench.stream import SYSTEMS, choose, parse
 

@@ -10,7 +10,7 @@ import pytest
 from export.graph.onnx import export_onnx
 from export.graph.parity import check_parity
 from model.config import Preset
-from model.evaluate.baselines import make_baseline
+from model.evaluate.baselines.baselines import make_baseline
 from model.evaluate.protocol import evaluate
 from model.learn.committee import train_preset
 from model.nets.serving import ServingModel

@@ -16,11 +16,11 @@ import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
+from bench.data.datasets import Parts
 from bench.learning import quality
 from bench.learning.quality import Job, Result, aggregate, jobs_of, measure_all, read_results, table, train_command
-from bench.measure.datasets import Parts
 from export.errors import ConfigError
-from model.evaluate.baselines import BASELINES
+from model.evaluate.baselines.baselines import BASELINES
 from model.presets import PRESETS
 
 PRESET = next(iter(PRESETS))

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from bench.measure.clicks import Click
+from bench.data.clicks import Click
 from bench.rig.brokers.in_process import InProcessBroker
 from bench.rig.clients import read_topic
 from bench.shift.traffic import live_clicks, send_live

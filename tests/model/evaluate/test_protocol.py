@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from export.errors import ConfigError
-from model.evaluate.baselines import make_baseline
+from model.evaluate.baselines.baselines import make_baseline
 from model.evaluate.protocol import evaluate, prefixes
 from tests.model.logs import session_log
 

@@ -2,7 +2,7 @@ import numpy as np
 
 from model.data.log import SessionLog
 from model.evaluate import shown
-from model.evaluate.baselines import make_baseline
+from model.evaluate.baselines.baselines import make_baseline
 from model.evaluate.protocol import evaluate
 from model.evaluate.shown import SHOWN, Shown, allowance, counting_seconds, shown_baselines
 from tests.model.tiny import tiny_log

@@ -17,7 +17,7 @@ from model.codes.make import training_codes
 from model.config import NegativesConfig, Preset
 from model.data.log import SessionLog
 from model.errors import CheckpointError
-from model.evaluate.baselines import make_baseline
+from model.evaluate.baselines.baselines import make_baseline
 from model.evaluate.protocol import evaluate
 from model.learn.committee import train_preset
 from model.learn.distributed import Team

@@ -19,7 +19,7 @@ from demo.simulated.stock import ShopConfig
 from export.registry.registry import Registry
 from model.config import Preset
 from model.errors import TrainingError
-from model.evaluate.baselines import make_baseline
+from model.evaluate.baselines.baselines import make_baseline
 from model.evaluate.protocol import evaluate
 from model.learn.committee import train_preset
 from model.learn.distributed import ALONE, Team, join_team, leave_team

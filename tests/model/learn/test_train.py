@@ -14,7 +14,7 @@ import torch
 from export.bundle.vocabulary import Vocabulary
 from model.data.log import SessionLog
 from model.errors import TrainingError
-from model.evaluate.baselines import make_baseline
+from model.evaluate.baselines.baselines import make_baseline
 from model.evaluate.protocol import evaluate
 from model.learn.negatives import Candidates
 from model.learn.seeds import seed_of

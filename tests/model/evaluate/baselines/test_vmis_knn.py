@@ -1,4 +1,4 @@
-"""Tests of `model.evaluate.vmis_knn`: lists computed by hand, and a slow count by the words of its docstring."""
+"""Tests of `model.evaluate.baselines.vmis_knn`: lists by hand, and a slow count by its docstring."""
 
 import math
 from collections import Counter
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from export.errors import ConfigError
 from model.data.log import SessionLog
-from model.evaluate.vmis_knn import UNIT, VmisConfig, VmisKnn
+from model.evaluate.baselines.vmis_knn import UNIT, VmisConfig, VmisKnn
 from tests.model.logs import session_log
 
 ITEMS = 7
@@ -148,7 +148,7 @@ def test_lists_do_not_depend_on_how_many_sessions_fit_at_a_time(monkeypatch: pyt
     log = session_log([rng.integers(1, 30, rng.integers(1, 9)).tolist() for _ in range(200)], items=30)
     asked = [log.session(n) for n in range(50)]
     whole = VmisKnn(log).rank(asked, 10)
-    monkeypatch.setattr("model.evaluate.vmis_knn.PAIRS", 50_000)
+    monkeypatch.setattr("model.evaluate.baselines.vmis_knn.PAIRS", 50_000)
     parts = VmisKnn(log).rank(asked, 10)
     assert whole[0].tolist() == parts[0].tolist()
     assert whole[1].tolist() == parts[1].tolist()

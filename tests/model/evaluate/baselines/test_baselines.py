@@ -1,4 +1,4 @@
-"""Tests of `model.evaluate.baselines`: each against a slow count in plain Python."""
+"""Tests of `model.evaluate.baselines.baselines`: each against a slow count in plain Python."""
 
 import tracemalloc
 from collections import Counter
@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from export.errors import ConfigError
 from model.data.log import SessionLog
 from model.data.readers import build_log, read_log
-from model.evaluate.baselines import BASELINES, bounded, make_baseline, merged, sum_pairs
-from model.evaluate.counts import distinct_items
+from model.evaluate.baselines.baselines import BASELINES, bounded, make_baseline, merged, sum_pairs
+from model.evaluate.baselines.counts import distinct_items
 from model.evaluate.protocol import evaluate
 from tests.model.logs import SHARED_DATA, session_log
 
@@ -84,7 +84,7 @@ def test_pairs_summed_in_chunks_equal_pairs_summed_at_once(monkeypatch: pytest.M
     rng = np.random.default_rng(0)
     chunks = [(rng.integers(0, 50, 40), rng.integers(1, 9, 40)) for _ in range(9)]
     whole = merged(chunks)
-    monkeypatch.setattr("model.evaluate.baselines.CHUNK_PAIRS", 100)
+    monkeypatch.setattr("model.evaluate.baselines.baselines.CHUNK_PAIRS", 100)
     keys, weights = sum_pairs(iter(chunks))
     assert keys.tolist() == whole[0].tolist()
     assert weights.tolist() == whole[1].tolist()

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from bench.measure.datasets import make_parts, newest_tenth, split_by_column, usable
+from bench.data.datasets import make_parts, newest_tenth, split_by_column, usable
 from export.errors import ConfigError
 
 SPLIT_PROGRAM = """

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from export.bundle.vocabulary import PAD
 from export.errors import ConfigError
 from model.data.log import SessionLog
-from model.evaluate.counts import LONGEST, Popularity, Ranked, distinct_items, long_sessions
-from model.evaluate.vmis_knn import VmisKnn
+from model.evaluate.baselines.counts import LONGEST, Popularity, Ranked, distinct_items, long_sessions
+from model.evaluate.baselines.vmis_knn import VmisKnn
 
 __all__ = [
     "BASELINES",
@@ -161,7 +161,7 @@ def make_baseline(name: str, train: SessionLog) -> Baseline:
 
     `co-occurrence` counts the sessions that hold both the last item and the candidate (never the item itself),
     `next-item` how often the candidate was clicked directly after the last item, `items-after` up to 10 clicks after,
-    each worth 1 / distance, `vmis-knn` what recent sessions like this one hold (`model.evaluate.vmis_knn`).
+    each worth 1 / distance, `vmis-knn` what recent sessions like this one hold (`model.evaluate.baselines.vmis_knn`).
     """
     if name not in BASELINES:
         raise ConfigError(f"no baseline is called {name!r}; there are {', '.join(BASELINES)}")

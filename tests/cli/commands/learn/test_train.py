@@ -19,7 +19,7 @@ import export.graph.onnx as exporter
 import nextclick
 from model.learn import checkpoint
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 
 pytestmark = pytest.mark.slow
 

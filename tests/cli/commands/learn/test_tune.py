@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.app import app
-from cli.commands.train import _preset
+from cli.commands.learn.train import _preset
 from model.preset_files import base_and_settings
 from model.settings import read_settings
 

@@ -1,0 +1,1 @@
+"""What every model is measured beside: popularity, counts of what follows what, nearest sessions."""
