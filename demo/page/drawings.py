@@ -1,7 +1,7 @@
 """Pictures of products, drawn from their attributes: the shape is the category's, the colours are the maker's.
 
-They are SVG of our own, so that the page needs no pictures from elsewhere. A browser that shows them in dark surroundings
-picks other shades by itself.
+They are SVG of our own, so that the page needs no pictures from elsewhere. In dark surroundings a browser picks other
+shades by itself.
 """
 
 from functools import lru_cache

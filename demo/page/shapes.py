@@ -1,7 +1,7 @@
 """The shapes that products are drawn from: one a category, on 120 x 120, in the classes of colour of `drawings`.
 
-Classes fill: a the maker's colour, b its shade, c its tint, x the accent, y flame, k ink, m metal, n bright metal, w paper.
-Those with an s before them draw a line of that colour: sa, sb, sc, sx, sk, sm, sw.
+Classes fill: a the maker's colour, b its shade, c its tint, x the accent, y flame, k ink, m metal, n bright metal, w
+paper. Those with an s before them draw a line of that colour: sa, sb, sc, sx, sk, sm, sw.
 """
 
 from collections.abc import Iterator
