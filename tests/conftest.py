@@ -165,10 +165,10 @@ def real_broker(broker: Broker) -> Broker:
 
 @pytest.fixture
 def restartable_broker(own_session_broker: Broker) -> Iterator[Broker]:
-    """An Apache Kafka that the test may stop; it runs again afterwards. No other test uses it meanwhile."""
+    """An Apache Kafka that the test may stop. No other test uses it meanwhile."""
     own_session_broker.start()
     yield own_session_broker
-    own_session_broker.start()
+    own_session_broker.rest()
 
 
 @pytest.fixture

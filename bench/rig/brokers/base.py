@@ -59,6 +59,10 @@ class Broker(abc.ABC):
         """Let it go on after `pause`."""
         raise BrokerMissing(f"{self.label} cannot be paused")
 
+    def rest(self) -> None:
+        """Nobody needs it until the next `start`. It runs where that costs less than another start."""
+        self.start()
+
     def close(self) -> None:
         """Stop it and remove what it wrote."""
         self.stop()

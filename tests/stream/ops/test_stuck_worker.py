@@ -100,7 +100,8 @@ def test_worker_stuck_ends_by_itself_with_the_reason(
         click("1")
         wait_for("the worker to fall ill", lambda: "ill now" in log.read_text(), 120)
         begun = time.monotonic()
-        click("hang")
+        if illness == "ranker":  # a click that came in before the fetch loop fell ill may be a reason before that is
+            click("hang")
         code = worker.process.wait(90)
     finally:
         worker.stop(grace_s=0)
