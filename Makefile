@@ -13,7 +13,7 @@ SECONDS_OF_DEMO := $(if $(SECONDS),--seconds $(SECONDS))
 .PHONY: help install demo test test-fast lint bench site clean
 
 help:
-	@echo "make demo   a simulated shop, live, in about a minute    (SECONDS=30 ends it by itself)"
+	@echo "make demo   a simulated shop in the browser, live, in about a minute    (SECONDS=30 ends it by itself)"
 	@echo "make test   all tests; the broker tests use what this machine has and say what is missing"
 	@echo "make test-fast   what matters while editing, in a minute on two cores, without a broker"
 	@echo "make lint   ruff and mypy"
@@ -30,7 +30,7 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $@
 
 demo: $(STAMP)
-	$(BIN)/python -m nextclick demo $(SECONDS_OF_DEMO)
+	$(BIN)/python -m nextclick demo --page $(SECONDS_OF_DEMO)
 
 test: $(STAMP)
 	$(PYTEST) $(ARGS)

@@ -1,22 +1,29 @@
 """The whole demo, small: trainer, worker and shoppers as a user gets them."""
 
+import asyncio
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
-from typing import cast
+from queue import Queue
+from typing import Any, cast
 
 import pytest
+from aiohttp import ClientResponse, ClientSession
 from rich.console import Console
 
-from demo.config import DemoConfig
+from demo.config import DemoConfig, PageConfig
 from demo.errors import DemoError
+from demo.page.page import Page
 from demo.process import Stop
 from demo.run import Demo, run_demo
 from demo.trainer import TrainerConfig, TrainerService
@@ -55,13 +62,76 @@ def processes_of(folder: Path) -> list[str]:
     return found
 
 
+class Visitor:
+    """Whoever looks at the page of a demo, from before there is a model, and kills its worker."""
+
+    def __init__(self) -> None:
+        self._pages: Queue[Page] = Queue()
+
+    def page(self, *args: Any, **options: Any) -> Page:
+        """In the place of the class: the same, and this one hears of it."""
+        made = Page(*args, **options)
+        self._pages.put(made)
+        return made
+
+    async def visit(self) -> None:
+        """A click before any worker is there, and one after it was killed: both are answered."""
+        page = await asyncio.to_thread(self._pages.get, True, 60.0)
+        while not page.address:
+            await asyncio.sleep(0.05)
+        async with ClientSession(page.address) as browser:
+            text = await (await browser.get("/")).text()
+            token = re.findall('page-token" content="([^"]+)"', text)[0]
+            session = {"session": "visitor-00000001", "item": "i00003"}
+            async with browser.get("/events", params={"session": session["session"]}) as stream:
+                heard = _events(stream)
+                stages = await self._click(browser, token, session, heard)
+                assert stages[0] == "training", "it waited in the topic for a worker"
+                killed = await (await browser.post("/actions/kill", json={"worker": 0}, headers=_with(token))).json()
+                assert "kill -KILL" in killed["command"]
+                await self._click(browser, token, session | {"item": "i00004"}, heard)
+
+    async def _click(
+        self, browser: ClientSession, token: str, click: dict[str, str], heard: AsyncIterator[tuple[str, Any]]
+    ) -> list[str]:
+        """Click until the broker is there, then wait for the way of the click; the stages that came meanwhile."""
+        while (answer := await browser.post("/clicks", json=click, headers=_with(token))).status == 503:
+            await asyncio.sleep(0.1)
+        place = await answer.json()
+        stages = []
+        async for name, data in heard:
+            stages += [data["stage"]] if name == "stage" and data["stage"] != "log" else []
+            if name == "way" and data["click"]["offset"] == place["offset"]:
+                assert data["click"] == {"topic": "clicks", "partition": place["partition"], "offset": place["offset"]}
+                return stages
+        raise AssertionError(f"the stream ended before the list of {click}")
+
+
+def _with(token: str) -> dict[str, str]:
+    return {"X-Page-Token": token}
+
+
+async def _events(stream: ClientResponse) -> AsyncIterator[tuple[str, Any]]:
+    name = ""
+    async for line in stream.content:
+        if line.startswith(b"event: "):
+            name = line[7:].decode().strip()
+        elif line.startswith(b"data: "):
+            yield name, json.loads(line[6:])
+
+
 @pytest.mark.timeout(240)
 def test_run_demo_answers_every_click_and_serves_two_models(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     before = threading.active_count()
-    result = run_demo(SMALL)
+    visitor = Visitor()
+    monkeypatch.setattr("demo.page.page.Page", visitor.page)
+    with ThreadPoolExecutor(1) as pool:
+        visit = pool.submit(asyncio.run, visitor.visit())
+        result = run_demo(replace(SMALL, page=PageConfig(port=0, open=False)))
+        visit.result(30)
     assert result.clicks == result.answered > 100
     assert result.models[:2] == ["1", "2"]
     assert result.experiment is not None

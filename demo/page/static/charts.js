@@ -19,7 +19,7 @@ function lines() {
   return [
     { title: "Clicks a second", unit: whole, lines: [["sent", (s) => s.clicks_s, "three"], ["answered", (s) => s.answers_s, "one"]] },
     { title: "Click to list, ms", unit: ms, log: true, lines: [["p50", (s) => s.p50, "one"], ["p99", (s) => s.p99, "two"]] },
-    { title: "Next click was in the list", unit: percent, most: 1, lines: [...hits.map(([name, of], at) => [name, of, KINDS[at]]), ["popularity", (s) => s.hits.popularity, "three"]] },
+    { title: "Hit rate of next clicks", unit: percent, most: 1, lines: [...hits.map(([name, of], at) => [name, of, KINDS[at]]), ["popularity", (s) => s.hits.popularity, "three"]] },
     { title: "Clicks that wait for an answer", unit: whole, least: 10, lines: [["waiting", (s) => s.waiting, "two"]] },
   ];
 }

@@ -36,15 +36,25 @@ export function card(id, { place = 0, move = "", tag = "li" } = {}) {
   const open = make("button", { className: "open", type: "button", at: { "data-item": id, "aria-label": `${place ? `${place}. ` : ""}${words(id)}` } },
     make("span", { className: "sight" }, picture(id, 96)),
     make("span", { className: "name", textContent: name }),
-    make("span", { className: "rest", textContent: found ? `${found.brand} · ${euros(found.price)}` : "new in the shop" }));
+    make("span", { className: "rest" }, make("span", { textContent: found ? found.brand : "new in the shop" }), found ? ` · ${euros(found.price)}` : null));
   const toggle = make("button", {
-    className: "switch", type: "button", textContent: gone ? "↺" : "⏻", title: gone ? "Switch on again" : "Switch off: it leaves everybody's lists",
+    className: "switch", type: "button", title: gone ? "Switch on again" : "Switch off: it leaves everybody's lists",
     at: { "data-switch": id, "aria-label": `${gone ? "Switch on again" : "Switch off"}: ${words(id)}` },
-  });
+  }, icon(gone ? "M5 9a6 6 0 1 1 1 5M5 15v-5h5" : "M10 3v7M6 5a6 6 0 1 0 8 0"));
   return make(tag, { className: `card${gone ? " gone" : ""}`, at: { "data-id": id } }, open,
     place ? make("span", { className: "place", textContent: place, at: { "aria-hidden": "true" } }) : null,
     move ? make("span", { className: "move", textContent: move, at: { "aria-hidden": "true" } }) : null,
     toggle);
+}
+
+function icon(path) {
+  const picture = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  picture.setAttribute("viewBox", "0 0 20 20");
+  picture.setAttribute("aria-hidden", "true");
+  const line = document.createElementNS("http://www.w3.org/2000/svg", "path");
+  line.setAttribute("d", path);
+  picture.append(line);
+  return picture;
 }
 
 export const bone = () => make("li", { className: "card bone", at: { "aria-hidden": "true" } }, make("span", { className: "open" }));
