@@ -171,7 +171,7 @@ class ClickStore:
             if not pc.any(hits).as_py():
                 continue
             if part.name in counted:
-                gone.update(found.filter(hits).to_pylist())
+                gone.update(map(str, found.filter(hits).to_pylist()))
             self._replace(part, pq.read_table(io.BytesIO(content), schema=SCHEMA).filter(pc.invert(hits)))
         return dict(gone)
 

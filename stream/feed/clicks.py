@@ -52,8 +52,9 @@ class Clicks:
         """Leave out what was read of a session so far."""
         kept = [place for place, session in enumerate(self.session_id) if session != name]
         self.left_out += len(self.session_id) - len(kept)
-        for column in (self.session_id, self.item_id, self.timestamp, self.type):
-            column[:] = [column[place] for place in kept]  # type: ignore[index,assignment]
+        columns: list[list[Any]] = [self.session_id, self.item_id, self.timestamp, self.type]
+        for column in columns:
+            column[:] = [column[place] for place in kept]
 
 
 class ClicksFeed:
