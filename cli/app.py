@@ -8,6 +8,7 @@ import typer
 
 from cli.commands import (
     check,
+    erase,
     experiment,
     feedback,
     items,
@@ -50,6 +51,7 @@ for part in (
     serve,
     scoreboard,
     feedback,
+    erase,
 ):
     app.add_typer(part.app)
 app.add_typer(presets.app, name="presets", rich_help_panel="Train and measure")

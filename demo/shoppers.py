@@ -153,8 +153,11 @@ class LiveShoppers:
                 forget_at = time.monotonic() + _FORGET_EVERY_S
 
     def _take(self, message: Message, at: float) -> None:
+        value = message.value()
+        if value is None:  # a session was erased
+            return
         try:
-            found = decode_recommendation(message.value() or b"")
+            found = decode_recommendation(value)
         except msgspec.MsgspecError as error:
             raise DemoError(f"a recommendation can't be read: {error}") from error
         partition, offset = message.partition() or 0, message.offset() or 0

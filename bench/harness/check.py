@@ -25,7 +25,7 @@ from export.experiments.experiment import Experiment
 from export.policy.config import ListsConfig
 from export.ranking.ranker import Ranker
 from stream.errors import BadClick
-from stream.messages.contract import Recommendation, decode_click, decode_recommendation
+from stream.messages.contract import Erase, Recommendation, decode_event, decode_recommendation
 from stream.partition.positions import is_reserved
 from stream.partition.session import SessionState, decode_state, fold_click
 from stream.path.lists import ShopLists
@@ -94,7 +94,7 @@ class Checker:
         self._take_rows(rows)
         for message in rejected:
             self._take_rejected(message)
-        self._take_lists([self._decode_list(message) for message in lists])
+        self._take_lists([self._decode_list(message) for message in lists if message.value() is not None])
 
     # -- topics change; no click is sent meanwhile --
 
@@ -122,7 +122,8 @@ class Checker:
         answered is gone with it; what comes out from now on is of the new one."""
         for message in self._rejected.read_to_end():
             self._take_rejected(message)
-        self._take_lists([self._decode_list(message) for message in self._lists.read_to_end()])
+        lists = [message for message in self._lists.read_to_end() if message.value() is not None]
+        self._take_lists([self._decode_list(message) for message in lists])
         sessions: tuple[Any, ...] = (self.states, self.last, self._last, self._touched, self._waiting)
         places: tuple[Any, ...] = (self._history, self._unrejected, self._reasons, self._answered, self._refused)
         for known in (*sessions, *places):
@@ -220,9 +221,12 @@ class Checker:
     def _take_click(self, message: Message) -> None:
         partition, offset = message.partition() or 0, message.offset() or 0
         try:
-            click = decode_click(message.value(), message.key(), message.timestamp()[1])
+            click = decode_event(message.value(), message.key(), message.timestamp()[1])
         except BadClick as error:
             self._expect_rejection(message, (partition, offset), error.reason)
+            return
+        if isinstance(click, Erase):
+            self._erase((partition, click.session_id))
             return
         session = partition, click.session_id
         before, written = self.states.get(session), message.timestamp()[1]
@@ -232,6 +236,13 @@ class Checker:
         self._touched.add(session)
         self._waiting[session].append(offset)
         self.clicks += 1
+
+    def _erase(self, session: Session) -> None:
+        """Its clicks so far need no answer any more, and leave no state."""
+        for known in (self.states, self._last, self._waiting):
+            known.pop(session, None)
+        self.last.pop(session[1], None)
+        self._touched.discard(session)
 
     def _take_rows(self, rows: Iterable[Message]) -> None:
         for message in rows:

@@ -13,6 +13,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Produ
 
 from bench.rig.brokers.process import wait_for
 from stream.messages.contract import Click, Recommendation, decode_recommendation, encode
+from stream.messages.erasures import ErasedLists, decode_erased
 
 __all__ = ["Flow", "Lists", "Sent", "Storefront", "Tail", "now_ms", "read_topic"]
 
@@ -261,11 +262,17 @@ class Lists:
     def __init__(self, bootstrap: str, topic: str = "recommendations", *, committed: bool = False) -> None:
         self.all: list[Recommendation] = []
         self.last: dict[str, Recommendation] = {}
+        self.erased: dict[str, ErasedLists | None] = {}  # sessions whose lists were taken back, and what that said
         self._tail = Tail(bootstrap, topic, committed=committed)
 
     def poll(self, timeout_s: float = 0.1) -> None:
         for message in self._tail.read(timeout_s):
-            found = decode_recommendation(message.value() or b"")
+            value = message.value()
+            if value is None:
+                self.erased[(message.key() or b"").decode()] = decode_erased(message.headers())
+                self.last.pop((message.key() or b"").decode(), None)
+                continue
+            found = decode_recommendation(value)
             assert message.key() == found.session_id.encode(), "the key of a recommendation is its session"
             self.all.append(found)
             self.last[found.session_id] = found

@@ -25,7 +25,8 @@ class Seen:
 def look_back(bootstrap: str, topics: Topics, start_ms: int, newcomers: Collection[str]) -> Seen:
     """Read the clicks and lists of an arm that is over."""
     seen = Seen(judged=judge(bootstrap, topics, start_ms))
-    lists = [decode_recommendation(one.value() or b"") for one in read_topic(bootstrap, topics.recommendations)]
+    values = [one.value() for one in read_topic(bootstrap, topics.recommendations)]
+    lists = [decode_recommendation(value) for value in values if value is not None]  # None: a session was erased
     for one in sorted(lists, key=lambda one: one.published_ts):
         at_s = (one.published_ts - start_ms) / 1_000
         seen.versions.setdefault(one.model, at_s)

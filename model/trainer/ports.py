@@ -8,11 +8,23 @@ from typing import Protocol
 
 from export.items.table import ItemTable
 
-__all__ = ["Announcing", "Feed", "Items", "Leading", "Read"]
+__all__ = ["Announcing", "Feed", "Forgotten", "Items", "Leading", "Read"]
+
+
+class Forgotten(Protocol):
+    """A session whose shopper is to be forgotten, and where that was asked for."""
+
+    @property
+    def session_id(self) -> str: ...
+    @property
+    def partition(self) -> int: ...
+    @property
+    def offset(self) -> int: ...
 
 
 class Read(Protocol):
-    """What was read of the topic: columns of clicks, and what is read next."""
+    """What was read of the topic: columns of clicks, what is read next, and whose clicks of before are to be erased;
+    `left_out` of them were read just now."""
 
     @property
     def session_id(self) -> Sequence[str]: ...
@@ -26,6 +38,10 @@ class Read(Protocol):
     def next_offsets(self) -> Mapping[int, int]: ...
     @property
     def rejected(self) -> Counter[str]: ...
+    @property
+    def erased(self) -> Sequence[Forgotten]: ...
+    @property
+    def left_out(self) -> int: ...
 
 
 class Feed(Protocol):

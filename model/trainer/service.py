@@ -34,7 +34,7 @@ from model.trainer.items_files import ItemsFiles
 from model.trainer.journal import Journal, OpenCycle
 from model.trainer.metrics import TrainerMetrics
 from model.trainer.outcome import Outcomes
-from model.trainer.ports import Announcing, Feed, Items, Leading
+from model.trainer.ports import Announcing, Feed, Forgotten, Items, Leading
 from model.trainer.schedule import due
 from model.trainer.store import ClickStore
 from model.trainer.window import import_log
@@ -81,8 +81,10 @@ class Trainer:
         data: tuple[Path, ReadOptions] | None = None,
         reset_offsets: bool = False,
         new_child: Callable[..., Any] = Child,
+        on_erased: Callable[[Forgotten, int], None] = lambda *_: None,
     ) -> None:
         """`problem` and `solved` hear of what is wrong: a key, what, and the remedy. data: a log to begin with.
+        `on_erased` hears of sessions that were erased from the store, and of how many clicks.
         `new_child` takes the place of the process in tests. Errors of registry and store."""
         self._config, self._feed, self._leading, self._announcing = config, feed, leading, announcing
         self._problem, self._solved = problem, solved
@@ -98,7 +100,7 @@ class Trainer:
         decisions = Decisions(self._work)
         self._outcomes = Outcomes(config, self._registry, self.metrics, decisions, problem=problem, solved=solved)
         self._items = ItemsFiles(self._work, items)
-        self._intake = Intake(config, feed, self._store, self.metrics, log.info)
+        self._intake = Intake(config, feed, self._store, self.metrics, log.info, on_erased)
         self._child: Child | None = None
         self._failures, self._next_look, self._step = 0, 0.0, ""
         self._waiting = ""  # what for: no fault, and nothing to be mended

@@ -13,13 +13,15 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from model.errors import DataError, LeadLost
@@ -152,6 +154,27 @@ class ClickStore:
             self._remove(part)
         return old, many
 
+    def erase(self, sessions: Collection[str]) -> dict[str, int]:
+        """Take all clicks of these sessions out of the parts, those that a wider part covers among them; how many they
+        were, by session. A part is replaced at once: a kill leaves some with them and some without, never half a
+        one."""
+        wanted = pa.array(sorted(sessions), pa.string())
+        counted = {part.name for part in self.parts}
+        gone: Counter[str] = Counter(dict.fromkeys(sessions, 0))
+        for part in list(self._known.values()):
+            try:
+                content = self._files.read(part.name)
+            except FileNotFoundError:  # another trainer's tidying
+                continue
+            found = pq.read_table(io.BytesIO(content), columns=["session_id"]).column(0)
+            hits = pc.is_in(found, value_set=wanted)
+            if not pc.any(hits).as_py():
+                continue
+            if part.name in counted:
+                gone.update(map(str, found.filter(hits).to_pylist()))
+            self._replace(part, pq.read_table(io.BytesIO(content), schema=SCHEMA).filter(pc.invert(hits)))
+        return dict(gone)
+
     def join_small(self) -> int:
         """Join small parts that stand in a row, where they are many; how many were joined."""
         joined = 0
@@ -203,15 +226,26 @@ class ClickStore:
         return run
 
     def _write(self, name: str, table: pa.Table, meta: Meta) -> Part:
-        buffer = io.BytesIO()
-        pq.write_table(table.replace_schema_metadata({_META: msgspec.json.encode(meta)}), buffer, compression="zstd")
-        content = buffer.getvalue()
+        content = _encoded(table, meta)
         if not self._files.take(name, content):
             raise LeadLost(f"part {name} of the clicks was written by another trainer: it leads now")
         first, last = (int(number) for number in name.removesuffix(".parquet").split("-"))
         part = self._known[name] = Part(name, first, last, len(content), meta)
         self._arrange()
         return part
+
+    def _replace(self, part: Part, table: pa.Table) -> None:
+        times = table.column("timestamp")
+        meta = msgspec.structs.replace(
+            part.meta,
+            clicks=table.num_rows,
+            first_ts=pc.min(times).as_py() or 0,
+            last_ts=pc.max(times).as_py() or 0,
+        )
+        content = _encoded(table, meta)
+        self._files.replace(part.name, content)
+        self._known[part.name] = Part(part.name, part.first, part.last, len(content), meta)
+        self._arrange()
 
     def _remove(self, part: Part) -> None:
         self._files.remove(part.name)
@@ -233,3 +267,9 @@ class ClickStore:
         for part in parts:
             if not self.parts or part.first > self.parts[-1].last:
                 self.parts.append(part)
+
+
+def _encoded(table: pa.Table, meta: Meta) -> bytes:
+    buffer = io.BytesIO()
+    pq.write_table(table.replace_schema_metadata({_META: msgspec.json.encode(meta)}), buffer, compression="zstd")
+    return buffer.getvalue()

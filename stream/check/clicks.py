@@ -10,7 +10,7 @@ from stream.check.finding import Finding, error, info, warning
 from stream.check.partitioner import crc32_partition, murmur2_partition
 from stream.errors import BadClick, BrokerUnavailable
 from stream.kafka.clients import build_client, consumer_options
-from stream.messages.contract import decode_click
+from stream.messages.contract import decode_event
 from stream.messages.record_time import sane_record_time_ms
 from stream.partition.split import REMEDY
 
@@ -90,7 +90,7 @@ def _rejected(topic: str, sample: Sequence[SampledClick]) -> Iterator[Finding]:
     reasons: Counter[str] = Counter()
     for one in sample:
         try:
-            decode_click(one.value, one.key, one.timestamp)
+            decode_event(one.value, one.key, one.timestamp)
         except BadClick as bad:
             reasons[bad.reason] += 1
     for reason, count in reasons.most_common():

@@ -19,21 +19,25 @@ from stream.kafka.clients import build_client, producer_options
 from stream.messages.contract import Source, encode
 from stream.messages.erasures import Erasure, digest
 
-__all__ = ["ErasureTeller", "erasure_key", "erasure_words"]
+__all__ = ["PARTS", "ErasureTeller", "erasure_key", "erasure_words"]
 
 log = logging.getLogger(__name__)
 
+PARTS = ("redis", "serve", "trainer", "scoreboard", "feedback")
+
 _SEND_S = 10.0
+_END_S = 2.0
+_POLL_S = 0.2
 
 
 class ErasureTeller:
-    """Of one part: redis, serve, trainer, scoreboard, feedback. `tell` is for any thread. `told` counts sessions."""
+    """Of one of PARTS. `tell` is for any thread. `told` counts sessions."""
 
     def __init__(self, part: str, bootstrap_servers: str, topic: str, extra: Mapping[str, str] | None = None) -> None:
         self._part, self._servers, self._topic, self._extra = part, bootstrap_servers, topic, extra
         self._waiting: queue.SimpleQueue[Erasure | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
-        self._lock = threading.Lock()
+        self._lock, self._closing = threading.Lock(), threading.Event()
         self.told = 0
         self.unsent = 0  # messages that the broker does not have
 
@@ -51,12 +55,13 @@ class ErasureTeller:
         )
 
     def close(self) -> None:
-        """Send what waits, and end. May block for some seconds where the broker is away."""
+        """Send what waits, for a moment at most, and end."""
+        self._closing.set()
         with self._lock:
             thread, self._thread = self._thread, None
         if thread is not None:
             self._waiting.put(None)
-            thread.join(2 * _SEND_S)
+            thread.join(_END_S + 1.0)
 
     def _run(self) -> None:
         try:
@@ -70,17 +75,18 @@ class ErasureTeller:
                 producer.produce(self._topic, encode(one), erasure_key(one.source), on_delivery=self._sent)
             except (BufferError, KafkaException) as error:
                 self._lost(str(error))
-            if self._waiting.empty():
-                producer.flush(_SEND_S)
-        producer.flush(_SEND_S)
+            while self._waiting.empty() and len(producer) and not self._closing.is_set():
+                producer.poll(_POLL_S)
+        if left := producer.flush(_END_S):
+            self._lost("the broker did not answer", left)
 
     def _sent(self, error: KafkaError | None, _message: Message) -> None:
         if error is not None:
             self._lost(error.str())
 
-    def _lost(self, why: str) -> None:
-        self.unsent += 1
-        if self.unsent == 1:
+    def _lost(self, why: str, number: int = 1) -> None:
+        self.unsent += number
+        if self.unsent == number:
             log.warning(
                 "that a session was erased could not be said on the topic %s, and is in this log only: %s. "
                 "`nextclick topics create` makes it",

@@ -2,31 +2,42 @@
 
 import logging
 import time
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicCollection, TopicPartition
 
+from export.events import NEGATIVES
 from stream.errors import BadClick, BrokerUnavailable, TopicError
 from stream.kafka.clients import build_client, consumer_options
 from stream.kafka.in_process import is_in_process
 from stream.kafka.topics import build_admin
-from stream.messages.contract import decode_click
+from stream.messages.contract import Erase, decode_event
 
-__all__ = ["Clicks", "ClicksFeed"]
+__all__ = ["Clicks", "ClicksFeed", "Forgotten"]
 
 log = logging.getLogger(__name__)
 
 _AT_ONCE = 10_000  # messages of one call of the client
 _ANSWER_S = 10.0
+_FORGOTTEN = 10_000  # sessions that were erased last: what is said of them later, of a time before, is left out
 _NO_IDENTITY = "AAAAAAAAAAAAAAAAAAAAAA"  # of a broker that knows of none
+
+
+class Forgotten(NamedTuple):
+    """A session that is to be erased, up to this place."""
+
+    session_id: str
+    partition: int
+    offset: int
 
 
 @dataclass(slots=True)
 class Clicks:
-    """Usable clicks as columns, in the order they were read, and what else there was."""
+    """Usable clicks as columns, in the order they were read, and what else there was. Those of a session before its
+    erase are not among them."""
 
     session_id: list[str] = field(default_factory=list)
     item_id: list[str] = field(default_factory=list)
@@ -34,6 +45,16 @@ class Clicks:
     type: list[str] = field(default_factory=list)
     next_offsets: dict[int, int] = field(default_factory=dict)  # by partition, behind what was read
     rejected: Counter[str] = field(default_factory=Counter)  # reason -> messages that workers reject as well
+    erased: list[Forgotten] = field(default_factory=list)
+    left_out: int = 0  # clicks that were erased as soon as they were read
+
+    def erase(self, name: str) -> None:
+        """Leave out what was read of a session so far."""
+        kept = [place for place, session in enumerate(self.session_id) if session != name]
+        self.left_out += len(self.session_id) - len(kept)
+        columns: list[list[Any]] = [self.session_id, self.item_id, self.timestamp, self.type]
+        for column in columns:
+            column[:] = [column[place] for place in kept]
 
 
 class ClicksFeed:
@@ -47,6 +68,7 @@ class ClicksFeed:
         self._admin: Any = build_admin(bootstrap_servers, extra or {})
         self.lost = 0  # clicks that retention removed before they were read
         self._next: dict[int, int] = {}
+        self._forgotten: OrderedDict[str, int] = OrderedDict()  # session -> when its erase was asked for
 
     def identity(self) -> str | None:
         """The topic's, None where the cluster tells none. TopicError where there is none; BrokerUnavailable."""
@@ -102,9 +124,15 @@ class ClicksFeed:
             number, offset = message.partition() or 0, message.offset() or 0
             self._next[number] = offset + 1
             try:
-                click = decode_click(message.value(), message.key(), message.timestamp()[1])
+                click = decode_event(message.value(), message.key(), message.timestamp()[1])
             except BadClick as reason:
                 found.rejected[reason.reason] += 1
+                continue
+            if isinstance(click, Erase):
+                self._forget(found, Forgotten(click.session_id, number, offset), click.ts)
+                continue
+            if click.type in NEGATIVES and click.ts <= self._forgotten.get(click.session_id, -1):
+                found.left_out += 1  # of a service that was behind: it is about what was erased
                 continue
             sessions.append(click.session_id)
             items.append(click.item_id)
@@ -112,6 +140,14 @@ class ClicksFeed:
             types.append(click.type)
         found.next_offsets = dict(self._next)
         return found
+
+    def _forget(self, found: Clicks, what: Forgotten, ts: int) -> None:
+        found.erase(what.session_id)
+        found.erased.append(what)
+        self._forgotten[what.session_id] = ts
+        self._forgotten.move_to_end(what.session_id)
+        while len(self._forgotten) > _FORGOTTEN:
+            self._forgotten.popitem(last=False)
 
     def ends(self) -> dict[int, int]:
         """The offsets behind the newest click of each partition; BrokerUnavailable."""

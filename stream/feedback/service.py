@@ -15,11 +15,12 @@ import msgspec
 from confluent_kafka import KafkaException, Producer
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
+from stream.erasure.teller import ErasureTeller
 from stream.errors import BadState
 from stream.feedback.shown import ImpressionReader, ShownLists
 from stream.feedback.skips import SkipConfig, Skips
 from stream.kafka.clients import build_client, producer_options
-from stream.messages.contract import Click, encode
+from stream.messages.contract import Click, Erase, encode
 from stream.ops.problems import Problems
 from stream.ops.web import WebServer
 from stream.scoreboard.config import ScoreboardConfig
@@ -167,6 +168,8 @@ class FeedbackService:
             state=self._folder,
             on_judged=self._judged,
             on_click=self._heard,
+            on_erase=self._erase,
+            teller=ErasureTeller("feedback", bootstrap_servers, topics.erasures, extra),
         )
         self._problems = Problems(self.metrics.problem)
         self._looked_at = 0.0
@@ -211,6 +214,9 @@ class FeedbackService:
             seen = self._shown.before(click.session_id, click.ts)
             now_ms = time.time_ns() // 1_000_000
             self._writer.publish(self.skips.shown(click, visit, None if seen is None else seen.items, now_ms))
+
+    def _erase(self, erase: Erase) -> dict[str, int]:
+        return {"items": self.skips.erase(erase.session_id), "shown lists": self._shown.erase(erase.session_id)}
 
     def _judged(self, found: Sequence[Judged]) -> None:
         if self._impressions is not None:

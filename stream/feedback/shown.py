@@ -49,6 +49,11 @@ class ShownLists:
             while len(self._sessions) > self._most:
                 self._sessions.popitem(last=False)
 
+    def erase(self, session: str) -> int:
+        """Forget a session; how many lists were known of it."""
+        with self._lock:
+            return len(self._sessions.pop(session, ()))
+
     def before(self, session: str, ts: int) -> Impression | None:
         """The newest list of a session that was not shown after `ts`, ms since the epoch."""
         with self._lock:

@@ -138,6 +138,11 @@ class Skips:
         session.skipped.update(told)
         return [Click(name, item, ts, "skip", None, {CONTEXT: where}) for item in told]
 
+    def erase(self, name: str) -> int:
+        """Forget a session; how many items were known of it."""
+        found = self._sessions.pop(name, None)
+        return 0 if found is None else len(found.clicked) + len(found.skipped)
+
     def stored(self) -> bytes:
         """What is remembered, for `restore`."""
         return msgspec.msgpack.encode(self._sessions)

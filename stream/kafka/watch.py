@@ -34,8 +34,9 @@ def watch(
     """Yield recommendations until `limit` of them came, none came for `idle_s`, or `stopped` is set.
 
     No group is joined and nothing is committed, so that watching takes nothing from anybody. Messages that are no
-    recommendations are logged and left out. BrokerUnavailable or TopicError where there is nothing to watch within
-    `timeout_s`; BrokerUnavailable on an error of the client that does not go away.
+    recommendations are logged and left out; records without value, of erased sessions, are left out. BrokerUnavailable
+    or TopicError where there is nothing to watch within `timeout_s`; BrokerUnavailable on an error of the client that
+    does not go away.
     """
     wait_for_broker(bootstrap_servers, extra, timeout_s=timeout_s, stopped=stopped)
     consumer: Consumer = build_client(Consumer, consumer_options(bootstrap_servers, extra, group="nextclick-watch"))
@@ -77,8 +78,11 @@ def _next(consumer: Consumer) -> Recommendation | None:
         if error.fatal() or error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
             raise BrokerUnavailable(f"the recommendations can't be read: {error.str()}")
         return None
+    value = message.value()
+    if value is None:  # a session was erased, or its lists were taken back by somebody else
+        return None
     try:
-        return decode_recommendation(message.value() or b"")
+        return decode_recommendation(value)
     except (msgspec.MsgspecError, ValueError, RecursionError) as problem:
         _log.warning(
             "offset %s of partition %s is no recommendation: %s", message.offset(), message.partition(), problem

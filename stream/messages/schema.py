@@ -11,6 +11,7 @@ from export.ids import ID_SCHEMA_PATTERN, MAX_ID_BYTES
 from export.items import rules
 from stream.messages.click_rules import LAST_TS_MS, SECONDS, TYPES
 from stream.messages.contract import Click, Erase, ModelAnnouncement, Recommendation
+from stream.messages.erasures import ErasedLists, Erasure
 from stream.messages.impressions import MAX_ITEMS, Impression
 from stream.messages.items import ItemMessage
 from stream.messages.similar import SimilarItems
@@ -26,6 +27,8 @@ SCHEMAS: dict[str, type[msgspec.Struct]] = {
     "item": ItemMessage,
     "similar-items": SimilarItems,
     "impression": Impression,
+    "erased-lists": ErasedLists,
+    "erasure": Erasure,
 }
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 _ID: dict[str, Any] = {

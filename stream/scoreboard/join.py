@@ -21,6 +21,7 @@ What becomes of a click, each counted once:
     judged       the rest; `older` of them by an older list, as the newest was published after the click
     unanswered   no list with a source at or above its own ever came: the worker refused it, or could not rank it
     before       the same, from before the oldest list of the topic
+    erased       its session was erased before it was answered
     waiting      for its answer still
 
 Not thread-safe.
@@ -34,7 +35,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from stream.messages.contract import Click, Recommendation
+from stream.messages.contract import Click, Erase, Recommendation, Source
 from stream.messages.record_time import sane_record_time_ms
 from stream.scoreboard.config import ScoreboardConfig
 from stream.scoreboard.visit import Shown, Visit, Waiting
@@ -70,6 +71,7 @@ class Counts(msgspec.Struct):
     older: int = 0
     unanswered: int = 0
     before: int = 0
+    erased: int = 0
     untimed: int = 0  # clicks whose records have no time: no list counts as late for them
     lists: int = 0
     repeats: int = 0  # lists that answer nothing new
@@ -80,7 +82,7 @@ class Counts(msgspec.Struct):
     def waiting(self) -> int:
         """Clicks that are not answered yet."""
         known = self.first + self.missing + self.late + self.passed + self.judged + self.unanswered + self.before
-        return self.clicks - known
+        return self.clicks - known - self.erased
 
 
 class LaneState(msgspec.Struct, array_like=True):
@@ -108,6 +110,17 @@ class _Lane:
         self.ended.append((name, visit))
         self.by_name.setdefault(name, []).append(visit)
 
+    def forget(self, name: str, offset: int) -> list[Visit]:
+        """What began before this offset of a session, which is forgotten."""
+        gone = [visit for one, visit in self.ended if one == name]
+        if gone:
+            self.ended = deque((one, visit) for one, visit in self.ended if one != name)
+            del self.by_name[name]
+        visit = self.visits.get(name)
+        if visit is not None and visit.start < offset:
+            gone.append(self.visits.pop(name))
+        return gone
+
     def forget_ended(self) -> Visit:
         """The one that ended first, which is forgotten."""
         name, visit = self.ended.popleft()
@@ -121,7 +134,8 @@ class ListJoin:
     """Takes clicks and lists; what follows from each is returned at once.
 
     row_of: the number of a list's row, and of its teams in it. number_of: an item's number. on_list: hears of each list
-    that counts, with its session and its latency in ms (None where that can't be told); on_click of each click.
+    that counts, with its session and its latency in ms (None where that can't be told); on_click of each click;
+    on_erase of each session that is erased, the place of what asked for it, and how many of its clicks waited.
     """
 
     def __init__(
@@ -132,7 +146,9 @@ class ListJoin:
         teams_of: Callable[[int, Recommendation], tuple[int, ...]] = lambda *_: (),
         on_list: Callable[[Visit, Shown, int | None], None] = lambda *_: None,
         on_click: Callable[[Click, Visit], None] = lambda *_: None,
+        on_erase: Callable[[Erase, Source, int], None] = lambda *_: None,
     ) -> None:
+        self._on_erase = on_erase
         self._config = config or ScoreboardConfig()
         self._idle_ms = int(self._config.idle_s * 1000)
         self._row_of, self._teams_of, self._on_list, self._on_click = row_of, teams_of, on_list, on_click
@@ -195,6 +211,14 @@ class ListJoin:
         visit.waiting.append(Waiting(offset, click.item_id, click.ts, -1 if known_ms is None else known_ms, wanted))
         self._on_click(click, visit)
         return []
+
+    def erase(self, erase: Erase, source: Source) -> None:
+        """Forget a session up to there; what it has added to sums stays, as sums name nobody."""
+        name, lane = erase.session_id, self._lanes.setdefault(source.partition, _Lane())
+        gone = lane.forget(name, source.offset)
+        waiting = sum(len(visit.waiting) for visit in gone)
+        self.counts.erased += waiting
+        self._on_erase(erase, source, waiting)
 
     def listed(self, found: Recommendation) -> list[Judged]:
         """A list of the topic: judges the clicks that it answers by those before it."""

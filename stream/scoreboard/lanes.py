@@ -11,7 +11,8 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from stream.messages.contract import Click, Recommendation
+from stream.messages.contract import Click, Erase, Recommendation, Source
+from stream.messages.erasures import ErasedLists
 from stream.scoreboard.join import Judged, ListJoin
 
 __all__ = ["Dropped", "Lane", "Lanes"]
@@ -26,6 +27,7 @@ class Dropped(msgspec.Struct):
     unreadable: int = 0  # no lists
     other_placements: int = 0  # lists of placements that are not counted
     foreign: int = 0  # lists that answer clicks of another topic, or of one that was made again
+    erased: int = 0  # records without value: lists of erased sessions, taken back
     lost: int = 0  # messages that retention removed before they were read
 
 
@@ -38,8 +40,8 @@ class Lane(Generic[Entry]):
     waiting: deque[Entry] = field(default_factory=deque)  # what was read, and did not yet
 
 
-_Clicks = Lane[tuple[int, Click | None, int]]  # offset, click, record time
-_Lists = Lane[tuple[int, Recommendation | None]]
+_Clicks = Lane[tuple[int, Click | Erase | None, int]]  # offset, click, record time
+_Lists = Lane[tuple[int, Recommendation | ErasedLists | None]]
 
 
 class Lanes:
@@ -57,15 +59,15 @@ class Lanes:
         self.clicks |= {number: _Clicks(offset, offset) for number, offset in clicks.items()}
         self.lists |= {number: _Lists(offset, offset) for number, offset in lists.items()}
 
-    def clicked(self, partition: int, offset: int, click: Click | None, at_ms: int) -> None:
-        """A message of the clicks was read, and its record's time; None where it is no click."""
+    def clicked(self, partition: int, offset: int, click: Click | Erase | None, at_ms: int) -> None:
+        """A message of the clicks was read, and its record's time; None where it is none of theirs."""
         lane = self.clicks[partition]
         if offset >= lane.read_to:
             lane.read_to = offset + 1
             lane.waiting.append((offset, click, at_ms))
 
-    def listed(self, partition: int, offset: int, found: Recommendation | None) -> None:
-        """A message of the lists was read; None where it is no list."""
+    def listed(self, partition: int, offset: int, found: Recommendation | ErasedLists | None) -> None:
+        """A message of the lists was read; None where it is no list, and takes none back."""
         lane = self.lists[partition]
         if offset >= lane.read_to:
             lane.read_to = offset + 1
@@ -89,12 +91,15 @@ class Lanes:
                 offset, found = lane.waiting[0]
                 if found is None:
                     self.dropped.unreadable += 1
-                elif found.placement != self._placement:
+                elif isinstance(found, Recommendation) and found.placement != self._placement:
                     self.dropped.other_placements += 1
                 elif found.source.topic != self._topic:
                     self.dropped.foreign += 1
-                elif self._answered_was_read(found):
-                    judged += self._join.listed(found)
+                elif self._answered_was_read(found.source):
+                    if isinstance(found, Recommendation):
+                        judged += self._join.listed(found)
+                    else:
+                        self.dropped.erased += 1
                 else:
                     break
                 lane.waiting.popleft()
@@ -112,9 +117,9 @@ class Lanes:
         lane.done = lane.waiting.popleft()[0] + 1
         self.dropped.foreign += 1
 
-    def _answered_was_read(self, found: Recommendation) -> bool:
-        """Whether the click that the list answers was read; it is in the join then, with all before it."""
-        partition, offset = found.source.partition, found.source.offset
+    def _answered_was_read(self, source: Source) -> bool:
+        """Whether the click that a list answers was read; it is in the join then, with all before it."""
+        partition, offset = source.partition, source.offset
         lane = self.clicks.get(partition)
         if lane is None:
             return False
@@ -123,6 +128,8 @@ class Lanes:
             lane.done = at + 1
             if click is None:
                 self.dropped.rejected += 1
+            elif isinstance(click, Erase):
+                self._join.erase(click, Source(self._topic, partition, at))
             else:
                 self._join.clicked(click, partition, at, at_ms)
         return lane.read_to > offset

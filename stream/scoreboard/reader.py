@@ -13,10 +13,12 @@ import msgspec
 from confluent_kafka import Consumer, Message
 
 from export.errors import NextclickError
+from stream.erasure.teller import ErasureTeller
 from stream.errors import BadClick, BrokerUnavailable, TopicError
 from stream.kafka.clients import build_client, consumer_options
 from stream.kafka.look import TopicLook
-from stream.messages.contract import Click, Recommendation, decode_click, decode_recommendation
+from stream.messages.contract import Click, Erase, Recommendation, Source, decode_event, decode_recommendation
+from stream.messages.erasures import ErasedLists, decode_erased
 from stream.messages.record_time import sane_record_time_ms
 from stream.scoreboard.board import Board
 from stream.scoreboard.config import ScoreboardConfig
@@ -36,6 +38,7 @@ _AHEAD = 5_000  # messages of a partition that may wait for the other topic (3 K
 _FETCHED_KB = 16_384  # that the client may have read ahead
 _STUCK_S = 5.0  # without progress, until it is asked whether a click exists that is waited for
 _TELL_S = 1.0  # between two countings of what is left
+_ERASED_S = 1.0  # until a state without erased sessions is kept
 _LOOK_S = 30.0  # between two looks for new partitions
 _PARTITIONS, _OFFSETS = 1 << 31, 1 << 62  # Kafka's own bounds, about
 _ITEMS, _NAME = 10_000, 200  # longest list, and characters of a name
@@ -46,7 +49,8 @@ class Scoreboard:
     """Runs from `start` to `close`, or step by step. Look at `board`, `join` and `lanes` within `lock`.
 
     state: where it is kept; None: nowhere. on_judged: hears of judged clicks, in the thread and within the lock;
-    on_click of every click, before it is judged.
+    on_click of every click, before it is judged; on_erase of every session that is erased, and says what else went.
+    `teller` tells of them once the state without them is kept.
     """
 
     def __init__(
@@ -59,7 +63,11 @@ class Scoreboard:
         state: StateFolder | None = None,
         on_judged: Callable[[Sequence[Judged]], None] = lambda _: None,
         on_click: Callable[[Click, Visit], None] = lambda *_: None,
+        on_erase: Callable[[Erase], Mapping[str, int]] = lambda _: {},
+        teller: ErasureTeller | None = None,
     ) -> None:
+        self._on_erase, self._teller = on_erase, teller
+        self._erased: list[tuple[str, Source, dict[str, int]]] = []  # that are not told yet
         self._topics, self._config, self._state = topics, config or ScoreboardConfig(), state
         self._on_judged = on_judged
         self.lock = threading.Lock()
@@ -70,6 +78,7 @@ class Scoreboard:
             teams_of=self.board.teams_of,
             on_list=self.board.listed,
             on_click=on_click,
+            on_erase=self._erase,
         )
         self.lanes = Lanes(self.join, topics.clicks, self._config.placement)
         options = consumer_options(bootstrap_servers, extra, group="nextclick-scoreboard")
@@ -115,6 +124,8 @@ class Scoreboard:
         if self._thread.is_alive():
             self._thread.join()
         self._consumer.close()
+        if self._teller is not None:
+            self._teller.close()
         if self._state is not None:
             self._state.close()
 
@@ -172,12 +183,15 @@ class Scoreboard:
     def save(self) -> None:
         """Write the state; where it can't be, `unsaved` says why, and it is tried again."""
         if self._state is None:
+            self._tell_erased(len(self._erased))
             return
         with self.lock:
+            erased = len(self._erased)
             content = take(self._names, self.join, self.board, self.lanes, self._identities)
         try:
             self._state.write(content)
             self.unsaved = ""
+            self._tell_erased(erased)
         except OSError as error:
             self.unsaved = str(error)
         self._saved_at = time.monotonic()
@@ -190,7 +204,8 @@ class Scoreboard:
         try:
             while not self._stop.is_set():
                 self.step()
-                if time.monotonic() - self._saved_at > self._config.snapshot_s:
+                since = time.monotonic() - self._saved_at
+                if since > self._config.snapshot_s or (self._erased and since > _ERASED_S):
                     self.save()
             self.save()
         except Exception as error:  # handed to `check`: a thread has nobody else to tell
@@ -202,6 +217,15 @@ class Scoreboard:
         return sum(lane.done for lane in self.lanes.lists.values()) + sum(
             lane.read_to for lane in self.lanes.clicks.values()
         )
+
+    def _erase(self, erase: Erase, source: Source, clicks: int) -> None:
+        self._erased.append((erase.session_id, source, {"waiting clicks": clicks, **self._on_erase(erase)}))
+
+    def _tell_erased(self, number: int) -> None:
+        told, self._erased = self._erased[:number], self._erased[number:]
+        if self._teller is not None:
+            for one in told:
+                self._teller.tell(*one)
 
     def _take(self, message: Message) -> None:
         error, number, offset = message.error(), message.partition() or 0, message.offset() or 0
@@ -222,16 +246,20 @@ def _record_ms(message: Message) -> int:
     return -1 if found is None or found > time.time() * 1000 + _FUTURE_MS else found
 
 
-def _click_of(message: Message) -> Click | None:
+def _click_of(message: Message) -> Click | Erase | None:
     try:
-        return decode_click(message.value(), message.key(), message.timestamp()[1])
+        return decode_event(message.value(), message.key(), message.timestamp()[1])
     except BadClick:
         return None
 
 
-def _list_of(message: Message) -> Recommendation | None:
+def _list_of(message: Message) -> Recommendation | ErasedLists | None:
+    value = message.value()
+    if value is None:
+        erased = decode_erased(message.headers())
+        return erased if erased is not None and _is_place(erased.source) else None
     try:
-        found = decode_recommendation(message.value() or b"")
+        found = decode_recommendation(value)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
     return found if _is_possible(found) else None
@@ -239,12 +267,15 @@ def _list_of(message: Message) -> Recommendation | None:
 
 def _is_possible(found: Recommendation) -> bool:
     """Whether a worker may have written it; whatever else can write to the topic must not stop us."""
-    source, items = found.source, found.items
+    items = found.items
     return (
-        0 <= source.partition < _PARTITIONS
-        and 0 <= source.offset < _OFFSETS
+        _is_place(found.source)
         and 0 <= found.published_ts < _OFFSETS
         and len(items) <= _ITEMS
         and len(found.teams) in (0, len(items))
         and max(map(len, (found.experiment, found.variant, found.model, found.placement))) <= _NAME
     )
+
+
+def _is_place(source: Source) -> bool:
+    return 0 <= source.partition < _PARTITIONS and 0 <= source.offset < _OFFSETS

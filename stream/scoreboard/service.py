@@ -12,6 +12,7 @@ import msgspec
 
 from export.checks import require_finite
 from export.errors import ConfigError, NextclickError
+from stream.erasure.teller import ErasureTeller
 from stream.ops.problems import Problems
 from stream.ops.web import WebServer
 from stream.scoreboard.config import ScoreboardConfig
@@ -82,6 +83,7 @@ class ScoreboardService:
             extra,
             config=self._counting,
             state=None if folder is None else StateFolder(folder),
+            teller=ErasureTeller("scoreboard", bootstrap_servers, topics.erasures, extra),
         )
         self._experiments = FollowedExperiments(bootstrap_servers, topics, extra)
         self._history = None if folder is None else History(folder / _HISTORY)

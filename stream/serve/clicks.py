@@ -13,7 +13,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from export.ids import normal_id
 from stream.kafka.clients import build_client, producer_options
-from stream.messages.contract import decode_click
+from stream.messages.contract import decode_event
 from stream.serve.errors import BadBody
 
 __all__ = ["ClickWriter", "Confirmed", "Refused", "Sound", "judge", "split_body"]
@@ -77,7 +77,7 @@ def judge(value: bytes, now_ms: int) -> Sound:
         key = normal_id(said if isinstance(said, str) else str(said)).encode()
     except (msgspec.MsgspecError, ValueError, RecursionError):
         pass  # which the rules have a word for
-    return Sound(decode_click(value, key, now_ms).session_id.encode(), value)
+    return Sound(decode_event(value, key, now_ms).session_id.encode(), value)
 
 
 class ClickWriter:

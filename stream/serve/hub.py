@@ -4,6 +4,7 @@ A subscriber that is slower than the lists come gets the newest one; those betwe
 """
 
 import asyncio
+from collections.abc import Iterable
 from types import TracebackType
 
 from stream.serve.errors import HubFull
@@ -31,6 +32,12 @@ class Hub:
         """Tell those who wait for this list."""
         for one in self._waiting.get(key, ()):
             one.put(newest)
+
+    def erase(self, keys: Iterable[str]) -> None:
+        """Nobody gets a list of these any more that came and was not taken yet."""
+        for key in keys:
+            for one in self._waiting.get(key, ()):
+                one.erase()
 
     def close(self) -> None:
         """Wake everybody: the server ends."""
@@ -73,6 +80,12 @@ class Subscription:
         """A newer list is there."""
         self._newest = newest
         self._changed.set()
+
+    def erase(self) -> None:
+        """What was put is not to be seen."""
+        if self._newest is not None:
+            self._newest = None
+            self._changed.clear()
 
     def wake(self) -> None:
         """Nothing more will come."""

@@ -23,8 +23,10 @@ from aiohttp import web
 from confluent_kafka import Message
 
 from export.errors import ConfigError
+from stream.erasure.teller import ErasureTeller
 from stream.errors import TopicError
 from stream.kafka.topics import partition_counts
+from stream.messages.erasures import ErasedLists, decode_erased
 from stream.messages.record_time import sane_record_time_ms
 from stream.ops.problems import Problems
 from stream.serve.clicks import ClickWriter
@@ -52,7 +54,7 @@ _HEADERS = 64
 _KEEP_ALIVE_S = 75.0
 _FLUSH_S = 5.0
 
-Listed = tuple[str, str, Newest | None]  # key and placement; None: the session of this key is forgotten
+Listed = tuple[str, str, Newest] | tuple[str, ErasedLists | None]  # key, placement; or the session that is forgotten
 
 _decode_head = msgspec.json.Decoder(Head).decode
 
@@ -89,6 +91,7 @@ class ServeService:
         if config.similar_mb and self._redis is None:
             whole = RecentReader(bootstrap_servers, topics.similar, extra)
             self._similar_feed = Feed("similar", whole, _similar, self._take_similar, self._similar.clear)
+        self._teller = ErasureTeller("serve", bootstrap_servers, topics.erasures, extra)
         self._lookout = Lookout(self._problems, topics, self._clicks, self._store, self._similar)
 
     def check(self) -> None:
@@ -184,7 +187,7 @@ class ServeService:
         value = message.value()
         try:
             if value is None:
-                return (message.key() or b"").decode(), "", None
+                return (message.key() or b"").decode(), decode_erased(message.headers())
             head = _decode_head(value)
         except (msgspec.MsgspecError, ValueError, RecursionError):
             return None
@@ -194,11 +197,24 @@ class ServeService:
         return list_key(head.session_id, head.placement), head.placement, newest
 
     def _take(self, found: Sequence[Listed]) -> None:
-        for key, placement, newest in found:
-            if newest is None:
-                self._store.erase(key)
-            elif self._redis is not None or self._store.put(key, placement, newest):
+        for one in found:
+            if len(one) == 2:
+                self._erase(*one)
+                continue
+            key, placement, newest = one
+            if self._redis is not None or self._store.put(key, placement, newest):
                 self._hub.publish(key, newest)
+
+    def _erase(self, session_id: str, erased: ErasedLists | None) -> None:
+        source = None if erased is None else erased.source
+        self._hub.erase(self._store.keys(session_id))
+        if source is None:
+            self._store.erase(session_id)
+            return
+        until = time.time() + self.config.ttl_s
+        lists = self._store.erase(session_id, (source.partition, source.offset), until)
+        if self._feed.caught_up:  # what stands in the topic since before the start was told by the one before
+            self._teller.tell(session_id, source, {"lists": lists})
 
     def _take_similar(self, found: Sequence[tuple[str, bytes | None]]) -> None:
         for item_id, value in found:
@@ -223,6 +239,7 @@ class ServeService:
         for feed in self._feeds().values():
             feed.stop()
         self._clicks.stop(_FLUSH_S)
+        self._teller.close()
 
 
 def _similar(message: Message) -> tuple[str, bytes | None] | None:

@@ -2,7 +2,8 @@
 
 A list replaces one of an earlier click, whatever the workers' clocks say, and one of the same click or of another
 partition if it was published later: the rule by which lists go to Redis (stream/redis/newest.py). Those that were
-put first go first, by their time or where memory is full.
+put first go first, by their time or where memory is full. A session that was erased has no list of before, however late
+one comes.
 """
 
 from collections import OrderedDict
@@ -40,6 +41,10 @@ class Newest(msgspec.Struct, frozen=True, gc=False):
         """Whether it answers a later click of the same partition."""
         return self.partition == partition and self.offset > offset
 
+    def is_of_before(self, partition: int, offset: int) -> bool:
+        """Whether it answers this click of the same partition, or an earlier one."""
+        return self.partition == partition and self.offset <= offset
+
 
 def list_key(session_id: str, placement: str) -> str:
     """One string for both; no id has control characters."""
@@ -53,6 +58,7 @@ class ListStore:
         self._most = most_bytes
         self._lists: OrderedDict[str, Newest] = OrderedDict()
         self._placements: dict[str, None] = {"": None}
+        self._gone: OrderedDict[str, tuple[int, int, float]] = OrderedDict()  # up to a click, and for how long
         self.size = 0
         self.evicted = self.expired = self.outdated = self.erased = 0
 
@@ -70,6 +76,9 @@ class ListStore:
 
     def put(self, key: str, placement: str, new: Newest) -> bool:
         """Whether it is the newest one; else the one before stays."""
+        if self._gone and (gone := self._gone.get(key.partition("\0")[0])) and new.is_of_before(*gone[:2]):
+            self.outdated += 1
+            return False
         held = self._lists.get(key)
         if held is not None:
             if not new.answers_later(held.partition, held.offset) and new.published_ms < held.published_ms:
@@ -86,20 +95,33 @@ class ListStore:
             self.evicted += 1
         return True
 
-    def erase(self, session_id: str) -> int:
-        """Forget all lists of a session; how many these were."""
+    def keys(self, session_id: str) -> list[str]:
+        """Under which keys the lists of a session may be."""
+        return [list_key(session_id, placement) for placement in self._placements]
+
+    def erase(self, session_id: str, up_to: tuple[int, int] | None = None, until: float = 0.0) -> int:
+        """Forget all lists of a session; how many these were.
+
+        up_to: partition and offset of a click: lists for later ones stay, and lists for it and earlier ones that come
+        before `until`, s since the epoch, are left out.
+        """
         gone = 0
-        for placement in self._placements:
-            key = list_key(session_id, placement)
-            held = self._lists.pop(key, None)
-            if held is not None:
+        for key in self.keys(session_id):
+            held = self._lists.get(key)
+            if held is not None and (up_to is None or not held.answers_later(*up_to)):
+                del self._lists[key]
                 self.size -= _size(key, held)
                 gone += 1
         self.erased += gone
+        if up_to is not None:
+            self._gone[session_id] = (*up_to, until)
+            self._gone.move_to_end(session_id)
         return gone
 
     def sweep(self, now: float, most: int = 10_000) -> None:
         """Forget lists whose time is over, the oldest first, `most` at once."""
+        while self._gone and next(iter(self._gone.values()))[2] <= now:
+            self._gone.popitem(last=False)
         for _ in range(most):
             oldest = next(iter(self._lists.values()), None)
             if oldest is None or oldest.until > now:
@@ -110,6 +132,7 @@ class ListStore:
     def clear(self) -> None:
         """Forget everything: the topic is another one now."""
         self._lists.clear()
+        self._gone.clear()
         self.size = 0
 
     def _pop_oldest(self) -> None:

@@ -135,12 +135,14 @@ def trainer(
     from model.trainer.metrics import TrainerMetrics
     from model.trainer.outcome import HARMLESS
     from model.trainer.service import Trainer, TrainerHealth
+    from stream.erasure.teller import ErasureTeller
     from stream.feed.announcer import Announcer
     from stream.feed.clicks import ClicksFeed
     from stream.feed.lead import Lead
     from stream.items.figures import ItemsMetrics
     from stream.items.follower import ItemsFollower
     from stream.kafka.clients import wait_for_broker
+    from stream.messages.contract import Source
     from stream.ops.problems import Problems
     from stream.ops.signals import StopSignal
     from stream.ops.web import WebServer
@@ -212,6 +214,7 @@ def trainer(
         problems=problems,
         metrics=ItemsMetrics(metrics.registry),
     )
+    teller = ErasureTeller("trainer", kafka.bootstrap_servers, topics.erasures, client)
     feed = ClicksFeed(kafka.bootstrap_servers, topics.clicks, client)
     service = Trainer(
         config,
@@ -224,6 +227,9 @@ def trainer(
         metrics=metrics,
         data=None if data is None else (data, read.options()),
         reset_offsets=reset_offsets,
+        on_erased=lambda one, clicks: teller.tell(
+            one.session_id, Source(topics.clicks, one.partition, one.offset), {"clicks": clicks}
+        ),
     )
     signal.signal(signal.SIGUSR1, lambda _number, _frame: service.ask())
     lead.start()
@@ -246,6 +252,7 @@ def trainer(
         service.run(stop.event)
         asyncio.run(web.stop())
     finally:
+        teller.close()
         items.stop()
         lead.stop()
         feed.close()

@@ -32,6 +32,7 @@ class FakeFeed:
         self.identities: list[str | None] = ["one"]
         self.started: list[Mapping[int, int]] = []
         self.error: NextclickError | None = None
+        self.erases: list[Any] = []
 
     def identity(self) -> str | None:
         return self.identities[-1]
@@ -52,6 +53,8 @@ class FakeFeed:
             type=["click" for _ in offsets],
             next_offsets={0: self.at},
             rejected=Counter({"bad_json": 1} if begin == 0 and self.end else {}),
+            erased=[one for one in self.erases if begin <= one.offset < self.at],
+            left_out=0,
         )
 
     def ends(self) -> Mapping[int, int]:
@@ -103,7 +106,7 @@ class Place:
         self.refuse: NextclickError | None = None
         self.trainer = self.new(**options)
 
-    def new(self, *, reset_offsets: bool = False, **options: Any) -> Trainer:
+    def new(self, *, reset_offsets: bool = False, on_erased: Any = lambda *_: None, **options: Any) -> Trainer:
         options = {"min_sessions": 10, "flush_clicks": 120, **options}
         where: dict[str, Any] = {name: str(self.folder / name) for name in ("registry", "store", "work")}
         return Trainer(
@@ -115,6 +118,7 @@ class Place:
             solved=lambda key: self.problems.pop(key, None),  # type: ignore[arg-type]
             new_child=FakeChild,
             reset_offsets=reset_offsets,
+            on_erased=on_erased,
         )
 
     def _make_live(self, version: str, variant: str) -> None:

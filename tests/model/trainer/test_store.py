@@ -153,6 +153,31 @@ def test_small_parts_are_joined_and_nothing_changes_for_who_reads(files: Files) 
     assert again.parts[-1].name == "21-21.parquet"
 
 
+def test_erased_sessions_are_in_no_part_and_nothing_else_changes(files: Files) -> None:
+    store = store_with(files, (0, 2), (1, 4), (2, 6))
+    store.append(rows(("s1", "c", BEGIN), ("t", "c", BEGIN + 9)), topic="clicks", next_offsets={"0": 8})
+    before = store.newest
+    assert store.erase({"s1", "unknown"}) == {"s1": 3, "unknown": 0}
+    again = ClickStore(files)
+    assert (again.clicks, [part.meta.clicks for part in again.parts]) == (5, [2, 0, 2, 1])
+    assert again.newest.total == before.total
+    assert (again.next_offsets, again.newest.first_ts) == ({0: 8}, BEGIN + 9)
+    assert again.names(window_ms=HOUR) == ["1-1.parquet", "3-3.parquet", "4-4.parquet"]
+    assert not any(b"s1" in files.read(name) for name in files.names())
+    assert again.erase({"s1"}) == {"s1": 0}, "read again after a kill"
+
+
+def test_erase_reaches_what_a_joined_part_covers_and_counts_it_once() -> None:
+    files = MemoryFiles()
+    store = store_with(files, *((hour, hour) for hour in range(20)))
+    left = dict(files.content)
+    store.join_small()
+    files.content = {**left, **files.content}  # the kill came before the small ones were removed
+    store = ClickStore(files)
+    assert store.erase({"s3"}) == {"s3": 2}
+    assert not any(b"s3" in content for content in files.content.values())
+
+
 def test_small_parts_are_joined_until_none_are_left_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("model.trainer.store._JOINED", 40)  # clicks; a part has two
     store = store_with(MemoryFiles(), *((hour, hour + 1) for hour in range(61)))

@@ -10,9 +10,9 @@ import pytest
 from confluent_kafka import KafkaError
 
 from stream.errors import TopicError
-from stream.feed.clicks import ClicksFeed
+from stream.feed.clicks import Clicks, ClicksFeed, Forgotten
 from stream.feed.lead import Lead
-from stream.messages.contract import Click, encode
+from stream.messages.contract import Click, Erase, encode
 
 Send = Callable[[str, list[tuple[bytes, bytes | None]]], None]
 
@@ -151,3 +151,32 @@ def test_identity_on_the_in_process_cluster_is_none_at_once(
     monkeypatch.setattr(feed, "_admin", None)  # not asked
     assert feed.identity() is None
     feed.close()
+
+
+def test_feed_leaves_out_what_a_session_did_before_it_was_erased(cluster: str, topic: str, send: Send) -> None:
+    ts = 1_700_000_000_000
+    other = (b"s2", encode(Click(session_id="s2", item_id="x", ts=ts)))
+    late = [(b"s1", encode(Click("s1", "y", ts + when, "skip"))) for when in (5, 50)]
+    send(topic, [*clicks("a", "b"), other, (b"s1", encode(Erase("s1", ts + 9))), *late, *clicks("c")])
+    feed = ClicksFeed(cluster, topic)
+    feed.start({})
+    items: list[str] = []
+    erased: list[Forgotten] = []
+    left_out = 0
+    for _ in range(100):
+        found = feed.read(0.1, most=1)
+        items = [item for item in items if not (found.erased and item in "ab")] + found.item_id
+        erased, left_out = erased + found.erased, left_out + found.left_out
+        if {"c", "x"} <= set(items):
+            break
+    assert sorted(items) == ["c", "x", "y"], "a skip of later counts, one of before does not"
+    assert [(one.session_id, one.offset) for one in erased] == [("s1", 2)]
+    assert left_out == 1
+    feed.close()
+
+
+def test_clicks_of_one_read_before_an_erase_are_left_out() -> None:
+    found = Clicks(["s", "t", "s"], ["a", "b", "c"], [1, 2, 3], ["click", "cart", "skip"])
+    found.erase("s")
+    assert (found.session_id, found.item_id, found.timestamp, found.type) == (["t"], ["b"], [2], ["cart"])
+    assert found.left_out == 2

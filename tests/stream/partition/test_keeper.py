@@ -9,12 +9,13 @@ from faust.types import TP
 
 from stream.errors import PublishFailed
 from stream.guarantee.publisher import Outgoing, Receipt
+from stream.partition.erased import Mark, mark_headers
 from stream.partition.keeper import ChangelogKeeper
 from stream.partition.owned import OwnedPartition
 from stream.partition.reading import Partition
 from stream.partition.recovery import Row
 from tests.stream.partition.test_recovery import row
-from tests.stream.records import FakeRecord
+from tests.stream.records import TS, FakeRecord
 
 TOPIC = "sessions-changelog"
 
@@ -25,6 +26,7 @@ class Topic:
     def __init__(self) -> None:
         self.rows: list[tuple[bytes, bytes]] = []
         self.fails = False
+        self.headers: object = None  # of what was published last
         self.reads = 0
 
     async def publish(self, partition: Partition, messages: Sequence[Outgoing]) -> asyncio.Future[Receipt]:
@@ -32,6 +34,7 @@ class Topic:
         if self.fails:
             receipt.set_exception(PublishFailed("away"))
         else:
+            self.headers = messages[-1].headers
             receipt.set_result(self.append(*((message.key or b"", message.value or b"") for message in messages)))
         return receipt
 
@@ -117,6 +120,18 @@ def test_keeper_zombies_row_behind_the_owners_is_written_over(owner: Owner) -> N
     assert owner.topic.compacted == {b"a": row(7)}
     asyncio.run(owner.turn())
     assert len(owner.topic.rows) == 3, "written once"
+
+
+def test_keeper_zombies_row_behind_an_erase_gets_its_tombstone_again(owner: Owner) -> None:
+    owner.answer(7)
+    del owner.store[b"a"]
+    owner.owned.erased.note(b"a", Mark(8, TS))
+    owner.keeper.confirmed(owner.owned, owner.topic.append((b"a", b"")))
+    owner.topic.append((b"a", row(3)))
+    asyncio.run(owner.turn())
+    asyncio.run(owner.turn())
+    assert (dict(owner.store), owner.topic.compacted) == ({}, {b"a": b""})
+    assert owner.topic.headers == mark_headers(Mark(8, TS))
 
 
 def test_keeper_zombies_row_between_the_owners_is_found_while_the_owner_goes_on(owner: Owner) -> None:

@@ -9,9 +9,11 @@ from typing import Any
 
 import jsonschema  # type: ignore[import-untyped]
 import pytest
-from confluent_kafka import Consumer
+from confluent_kafka import Consumer, Producer
 
 from stream.kafka.clients import assign_all, build_client, consumer_options
+from stream.messages.contract import Source
+from stream.messages.erasures import ErasedLists, erased_headers
 from stream.serve.config import ServeConfig
 from stream.topic_names import Topics
 from tests.stream.serve.server import CALM_S, list_of, serving, until
@@ -76,6 +78,18 @@ def test_newest_lists_by_placement_and_similar_items_are_served_as_they_came(
                 return await status(client, "/recommendations/s") == 404
 
             await until(erased, "a session without lists after a record without value")
+            mark = erased_headers(ErasedLists(Source("clicks", 0, 2), 1))
+            producer = Producer({"bootstrap.servers": cluster})
+            producer.produce(names.recommendations, None, b"t", headers=mark)
+            assert producer.flush(10) == 0
+            send(names.recommendations, [list_of("t", 1, "home"), list_of("t", 3)])
+
+            async def anew() -> bool:
+                return await status(client, "/recommendations/t") == 200
+
+            await until(anew, "a list of a click behind the erase")
+            assert await status(client, "/recommendations/t?placement=home") == 404
+            assert service._teller.told == 1
 
             async def told() -> bool:
                 return any("none of their topic" in reason for reason in service.health().reasons)
@@ -83,7 +97,7 @@ def test_newest_lists_by_placement_and_similar_items_are_served_as_they_came(
             await until(told, "a word about what is no list")
             async with client.get("/metrics") as answer:
                 text = await answer.text()
-            assert 'nextclick_serve_gone_lists{why="erased"} 1.0' in text
+            assert 'nextclick_serve_gone_lists{why="erased"} 2.0' in text
             assert 'nextclick_serve_requests_total{route="recommendations",status="404"}' in text
 
     asyncio.run(run())

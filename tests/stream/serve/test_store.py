@@ -45,6 +45,21 @@ def test_placements_are_kept_apart_told_and_erased_together() -> None:
     assert (len(store), store.erased) == (1, 2)
 
 
+def test_erased_session_has_no_list_of_before_however_late_it_comes() -> None:
+    store = ListStore(MB)
+    store.put("s", "", newest(5))
+    store.put(list_key("s", "home"), "home", newest(9))
+    assert store.erase("s", (0, 7), until=50.0) == 1, "the list of a later click stays"
+    assert store.placements("s", 0.0) == ["home"]
+    assert not store.put("s", "", newest(6, published_ms=999)), "of a worker that has lost the partition"
+    assert not store.put(list_key("s", "new"), "new", newest(7))
+    assert store.put("s", "", newest(8))
+    assert store.put("t", "", newest(1))
+    assert store.outdated == 2
+    store.sweep(51.0)
+    assert store.put("s", "", newest(6, published_ms=999, partition=1))
+
+
 def test_list_whose_time_is_over_is_not_served_and_goes() -> None:
     store = ListStore(MB)
     store.put("s", "", newest(1, until=10.0))

@@ -1,0 +1,31 @@
+"""A session is erased from what a trainer keeps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from model.trainer.files import LocalFiles
+from model.trainer.store import ClickStore
+from tests.model.trainer.test_service import Place
+
+
+class Erase(NamedTuple):
+    session_id: str
+    partition: int
+    offset: int
+
+
+def test_erased_sessions_leave_store_and_memory_before_the_offsets_behind_them_are_stored(tmp_path: Path) -> None:
+    """s10 is clicks 20 and 21, s80 160 and 161: stored before its erase, and waiting when it comes."""
+    place = Place(tmp_path, clicks=250, flush_clicks=150)
+    told: list[tuple[str, int]] = []
+    place.trainer = place.new(flush_clicks=150, on_erased=lambda one, clicks: told.append((one.session_id, clicks)))
+    place.feed.erases = [Erase("s10", 0, 210), Erase("s80", 0, 215), Erase("nobody", 0, 5)]
+    place.once()
+    store = ClickStore(LocalFiles(tmp_path / "store"))
+    assert store.next_offsets == {0: 250}
+    assert store.clicks == 246
+    assert sorted(told) == [("nobody", 0), ("s10", 2), ("s80", 2)]
+    value = place.trainer.metrics.registry.get_sample_value("nextclick_trainer_removed_total", {"why": "erased"})
+    assert value == 4
