@@ -46,7 +46,7 @@ class Child:
         on_line: Callable[[str], None] | None = None,
         nice: int = 0,
     ) -> None:
-        self.name = name
+        self.name, self.args = name, list(args)
         self._on_line = on_line
         self._stdout: list[str] = []
         self._tail: deque[str] = deque(maxlen=_TAIL)
@@ -82,6 +82,11 @@ class Child:
         """Whether the process still lives."""
         return self._process.poll() is None
 
+    @property
+    def pid(self) -> int:
+        """Of the process, as the system knows it."""
+        return self._process.pid
+
     def check_running(self) -> None:
         """Raise DemoError, with what it printed last, if the process has ended."""
         if not self.running:
@@ -105,6 +110,18 @@ class Child:
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
         self._join_readers()
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal; nothing happens to one that has ended."""
+        self._process.send_signal(number)
+
+    def kill(self) -> int:
+        """End it by SIGKILL, with what it may have started; the process that it was."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        self._join_readers()
+        return self._process.pid
 
     def _failed(self) -> DemoError:
         code = self._process.wait()

@@ -4,8 +4,23 @@ from dataclasses import dataclass, field
 
 from demo.trainer import TrainerConfig
 from export.checks import require_finite
+from export.errors import ConfigError
 
-__all__ = ["DemoConfig"]
+__all__ = ["DemoConfig", "PageConfig"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageConfig:
+    """The demo in a browser of this machine."""
+
+    port: int = 8087  # on 127.0.0.1; 0, or one that is taken: any free one, which is said
+    open: bool = True  # in the browser, where there is a display
+
+    def __post_init__(self) -> None:
+        """ConfigError for what is no port."""
+        require_finite(self)
+        if not 0 <= self.port <= 65_535:
+            raise ConfigError(f"the page's port must be 0 to 65535, not {self.port}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +42,8 @@ class DemoConfig:
     refresh_grace_s: float = 120.0  # after `seconds`, for a fresh model that is still on its way
     linger_s: float = 3.0  # shopping goes on for so long after lists of the first and of a fresh model were compared
     drain_s: float = 30.0  # for the last answers
+    page: PageConfig | None = None  # a shop in the browser as well; None: the terminal alone
+    compare: bool = True  # begin the experiment as soon as two models were served; else whoever looks at the page may
 
     def __post_init__(self) -> None:
         """ConfigError for a number that is none."""

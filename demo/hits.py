@@ -36,9 +36,13 @@ class Hits:
 
 
 class HitCounter:
-    """A scoreboard of the demo's own clicks. `popular`: the most clicked items, the list to beat. Safe for threads."""
+    """A scoreboard of the demo's own clicks. `popular`: the most clicked items, the list to beat. Safe for threads.
+
+    `experiment` is the one whose variants are told.
+    """
 
     def __init__(self, popular: Collection[str] = (), topics: Topics = Topics()) -> None:
+        self.experiment = NAME
         self._lock = threading.Lock()
         self._popular = frozenset(popular)
         self._judged = self._popular_hits = 0
@@ -70,7 +74,7 @@ class HitCounter:
     def now(self) -> Hits:
         """What has been judged so far."""
         with self._lock:
-            told = experiment_figures(self._board, NAME, None, self._sequence, len(self._join.items))
+            told = experiment_figures(self._board, self.experiment, None, self._sequence, len(self._join.items))
             variants = {name: row["hit_rate"] for name, row in told["variants"].items()}
             models = {name: row.tally.hit_rate for name, row in self._board.models.items()}
             return Hits(

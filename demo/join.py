@@ -9,6 +9,7 @@ All times are seconds of one monotonic clock. Safe for several threads.
 """
 
 import threading
+import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -52,6 +53,7 @@ class Figures:
     recent_p99_ms: float | None
     models: tuple[str, ...]  # in the order their lists first arrived
     fallbacks: int  # lists of popular items, or empty
+    oldest_s: float = 0.0  # how long the click has waited that waits longest
 
 
 class ClickJoin:
@@ -137,7 +139,12 @@ class ClickJoin:
                 recent_p99_ms=float(np.percentile(recent, 99)) if len(recent) else None,
                 models=tuple(self._models),
                 fallbacks=self._fallbacks,
+                oldest_s=self._oldest_s() if self.pending else 0.0,
             )
+
+    def _oldest_s(self) -> float:
+        sent = [ticket.at for state in self._sessions.values() for ticket in state.pending]
+        return max(time.monotonic() - min(sent), 0.0) if sent else 0.0
 
     def _percentile(self, share: float) -> float | None:
         """The upper edge of the bin that holds this share of the answers: at most 0.6 % too high."""

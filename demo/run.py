@@ -9,6 +9,7 @@ Ctrl-C or SIGTERM at any step goes to 7; a second one goes straight to 8.
 import tempfile
 import textwrap
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
@@ -17,7 +18,7 @@ import numpy as np
 from rich.console import Console
 
 from demo.broker import FETCH_WAIT_MS, LocalCluster
-from demo.children import Child, free_port, wait_ready
+from demo.children import wait_ready
 from demo.click_log import write_click_log
 from demo.comparison import Comparison
 from demo.config import DemoConfig
@@ -32,8 +33,10 @@ from demo.simulated.shop import Shop
 from demo.simulated.simulator import ShopperConfig, Shoppers, recent_log
 from demo.simulated.stock import ShopConfig
 from demo.spotlight import Spotlight
+from demo.system import Guest, System
 from demo.trainer import TrainerService
 from demo.view import LiveView, PlainView, Snapshot, Training, View
+from demo.workers import Workers
 from stream.topic_names import Topics
 
 __all__ = ["Demo", "run_demo"]
@@ -51,17 +54,26 @@ def run_demo(config: DemoConfig) -> DemoResult:
         stop = stack.enter_context(signals())
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nextclick-demo-")))
         topics = Topics()
+        guest = stack.enter_context(_guest(config, console))
+        guest.stage("broker")
         cluster = stack.enter_context(LocalCluster(topics.all(GROUP)))  # 1
-        demo = Demo(config, folder, cluster.bootstrap, stop)
-        view = LiveView(console, demo.describe) if config.live else PlainView(console)
-        stack.enter_context(view)
-        return demo.run(view)
+        demo = Demo(config, folder, cluster.bootstrap, stop, guest)
+        view: View = LiveView(console, demo.describe) if config.live else PlainView(console)
+        return demo.run(guest.beside(stack.enter_context(view)))
+
+
+def _guest(config: DemoConfig, console: Console) -> Guest:
+    if config.page is None:
+        return Guest()
+    from demo.page.page import Page  # a web server, for those who want one
+
+    return Page(config.page, Shop(ShopConfig(items=config.items, seed=config.seed)), say=console.print)
 
 
 class _Shop(NamedTuple):
     """What runs while the shoppers are there."""
 
-    worker: Child
+    workers: Workers
     trainer: TrainerService
     shoppers: LiveShoppers
 
@@ -69,7 +81,10 @@ class _Shop(NamedTuple):
 class Demo:
     """The steps, one method each."""
 
-    def __init__(self, config: DemoConfig, folder: Path, bootstrap: str, stop: Stop) -> None:
+    def __init__(
+        self, config: DemoConfig, folder: Path, bootstrap: str, stop: Stop, guest: Guest | None = None
+    ) -> None:
+        self._guest = guest or Guest()
         self._config, self._folder, self._bootstrap, self._stop = config, folder, bootstrap, stop
         self._shop = Shop(ShopConfig(items=config.items, seed=config.seed))
         shift = self._shift(0)
@@ -81,6 +96,7 @@ class Demo:
         self._waits = False  # for the fresh model, beyond the seconds asked for
         self._spotlight = Spotlight()
         self._join, self._hits = ClickJoin(self._spotlight), HitCounter()
+        self._system = System(bootstrap, self._registry, folder, list(self._catalogue), join=self._join)
 
     def describe(self, item: str) -> str:
         """An item id in words."""
@@ -90,8 +106,12 @@ class Demo:
         """All steps; the figures of what was reached."""
         began = time.monotonic()
         seconds = 0.0
+        self._guest.opened(self._system)
+        self._guest.stage("log")
         self._simulate()  # 2
+        self._guest.stage("training")
         with self._trainer() as trainer:  # 3
+            self._system.trainer = trainer
             if self._first_model(trainer, view, began):
                 seconds = self._serve(trainer, view, began)  # 4 to 8
         return result_of(self._join.figures(), self._hits.now(), seconds)
@@ -102,7 +122,9 @@ class Demo:
         names = self._shop.item_ids()
         write_click_log(self._history, names, log)
         counts = np.bincount(log.item, minlength=config.items)
-        self._hits = HitCounter([names[number] for number in np.argsort(-counts, kind="stable")[: config.k]])
+        self._system.popular = [names[number] for number in np.argsort(-counts, kind="stable")[: config.k]]
+        self._system.hits = self._hits = HitCounter(self._system.popular)
+        self._system.facts = {"items": config.items, "sessions": config.history_sessions, "clicks": len(log.ts)}
         size = f"{config.history_sessions:,} sessions, {len(log.ts):,} clicks"
         self._say(f"a shop of {config.items:,} items and its log: {size}")
 
@@ -129,19 +151,24 @@ class Demo:
 
     def _serve(self, trainer: TrainerService, view: View, began: float) -> float:
         """Worker and shoppers; return how many seconds clicks were sent."""
-        port = free_port()
-        with Child("worker", self._worker_args(port), scratch=self._folder) as worker:  # 4
-            url = f"http://127.0.0.1:{port}/health"
-            if not wait_ready(worker, url, timeout_s=self._config.ready_s, stopped=self._stop.event):
+        self._guest.stage("worker")
+        with Workers(self._worker_args, folder=self._folder) as workers:  # 4
+            self._system.workers, first = workers, workers.add()
+            url = f"http://127.0.0.1:{first.port}/health"
+            if not wait_ready(first.child, url, timeout_s=self._config.ready_s, stopped=self._stop.event):
                 return 0.0
             self._say(f"a worker serves, {time.monotonic() - began:.0f} s after the start; the shoppers come")
-            shoppers = LiveShoppers(self._bootstrap, self._live_shoppers(), self._join, self._hits)
+            shoppers = LiveShoppers(
+                self._bootstrap, self._live_shoppers(), self._join, self._hits, on_list=self._guest.listed
+            )
+            self._guest.stage("shopping")
             try:
                 with switch_interval(_SWITCH_S):
                     shoppers.start()
-                    self._watch(_Shop(worker, trainer, shoppers), view)  # 5, 6
+                    self._watch(_Shop(workers, trainer, shoppers), view)  # 5, 6
+                    self._guest.stage("closing")
                     trainer.child.stop()
-                    self._drain(shoppers, worker, view)  # 7
+                    self._drain(shoppers, workers, view)  # 7
             finally:
                 shoppers.close()  # 8
             return shoppers.seconds
@@ -151,7 +178,7 @@ class Demo:
         shoppers, seen, seen_at = shop.shoppers, 1, None
         with Comparison(self._bootstrap, self._registry, self._folder) as comparison:
             while not self._stop.event.wait(_TICK_S):
-                shop.worker.check_running()
+                shop.workers.check_running()
                 shoppers.check()
                 comparison.check()
                 models = self._join.figures().models
@@ -159,7 +186,7 @@ class Demo:
                     origin = shop.trainer.origin(version)
                     self._say(f"model {version} is in service, swapped in while the clicks flowed: {origin}")
                 seen = max(seen, len(models))
-                if seen_at is None and len(self._hits.now().by_variant) > 1:
+                if seen_at is None and self._has_compared(models):
                     seen_at = shoppers.seconds
                 self._say_shift(shoppers.seconds)
                 for decided in shop.trainer.decisions():
@@ -167,9 +194,13 @@ class Demo:
                 view.show(self._snapshot(shoppers, shop.trainer.training()))
                 if self._is_over(shoppers.seconds, seen_at):
                     break
-                if len(models) > 1 and not comparison.begun:
+                if len(models) > 1 and self._config.compare and not comparison.begun:
                     comparison.begin(models[0])
                     self._say(f"an experiment begins: half of the sessions keep model {models[0]}, half get the newest")
+
+    def _has_compared(self, models: Sequence[str]) -> bool:
+        """Whether lists of the first and of a fresh model were clicked, or both served where none are compared."""
+        return len(self._hits.now().by_variant if self._config.compare else models) > 1
 
     def _say_shift(self, seconds: float) -> None:
         after = self._config.shift_after
@@ -189,9 +220,9 @@ class Demo:
             return seconds >= limit + self._config.refresh_grace_s
         return seconds >= seen_at + self._config.linger_s
 
-    def _drain(self, shoppers: LiveShoppers, worker: Child, view: View) -> None:
+    def _drain(self, shoppers: LiveShoppers, workers: Workers, view: View) -> None:
         def go_on() -> bool:
-            worker.check_running()
+            workers.check_running()
             return not self._stop.hurry.is_set()
 
         left = shoppers.drain(self._config.drain_s, go_on)
@@ -223,6 +254,7 @@ class Demo:
             "web-port": str(port),
             "threads": "1",  # the other core is the shoppers' and the trainer's
             "log-level": "warning",
+            "broker-session-timeout-s": "6",  # the partitions of one that was killed are served soon
             "kafka": f"fetch.wait.max.ms={FETCH_WAIT_MS}",
         }
         return ["worker", *(word for name, value in options.items() for word in (f"--{name}", value))]

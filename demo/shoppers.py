@@ -15,7 +15,7 @@ from demo.hits import HitCounter
 from demo.join import ClickJoin, Ticket
 from demo.simulated.simulator import Shoppers
 from stream.kafka.clients import assign_all, build_client, consumer_options, producer_options
-from stream.messages.contract import Click, decode_recommendation, encode
+from stream.messages.contract import Click, Recommendation, decode_recommendation, encode
 from stream.topic_names import Topics
 
 __all__ = ["LiveShoppers"]
@@ -26,11 +26,23 @@ _FORGET_EVERY_S = 10.0
 
 
 class LiveShoppers:
-    """Two threads, one that clicks and one that reads recommendations. Failures are raised by `check`."""
+    """Two threads, one that clicks and one that reads recommendations. Failures are raised by `check`.
+
+    `on_list` hears of each list and its place in the topic, in the thread that reads: another reader would be one more
+    for the in-process cluster.
+    """
 
     def __init__(
-        self, bootstrap: str, shoppers: Shoppers, join: ClickJoin, hits: HitCounter, topics: Topics = Topics()
+        self,
+        bootstrap: str,
+        shoppers: Shoppers,
+        join: ClickJoin,
+        hits: HitCounter,
+        topics: Topics = Topics(),
+        *,
+        on_list: Callable[[Recommendation, int, int], None] | None = None,
     ) -> None:
+        self._on_list = on_list
         self._shoppers, self._join, self._hits, self._topics = shoppers, join, hits, topics
         self._item_ids = shoppers.later.item_ids()
         self._producer: Producer = build_client(Producer, producer_options(bootstrap, {"linger.ms": "0"}))
@@ -145,6 +157,9 @@ class LiveShoppers:
             found = decode_recommendation(message.value() or b"")
         except msgspec.MsgspecError as error:
             raise DemoError(f"a recommendation can't be read: {error}") from error
-        self._hits.listed(found, message.partition() or 0, message.offset() or 0)
+        partition, offset = message.partition() or 0, message.offset() or 0
+        if self._on_list is not None:
+            self._on_list(found, partition, offset)
+        self._hits.listed(found, partition, offset)
         items = [entry.item_id for entry in found.items]
         self._join.answered(found.session_id, items, found.model, found.fallback, found.source.offset, at)

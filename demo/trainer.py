@@ -87,6 +87,7 @@ class TrainerService:
         where = ["--bootstrap-servers", bootstrap, "--data", str(data), "--registry", str(registry)]
         args = ["trainer", *where, *config.options(), "--web-port", str(port)]
         self.child = Child("trainer", args, scratch=folder)
+        self.config = config
         self._url = f"http://127.0.0.1:{port}/health"
         self._registry = Registry(registry)
         self._folder, self._decided = registry / ".trainer", 0
@@ -112,6 +113,17 @@ class TrainerService:
             return None
         step = textwrap.shorten(str(self._health.get("step", "")), _MAX_DETAIL, placeholder=" …")
         return Training(label=f"version {self._next()}", detail=step or "starts")
+
+    def health(self) -> dict[str, Any] | None:
+        """What its /health says now; None before it answers. For any thread."""
+        try:
+            with urllib.request.urlopen(self._url, timeout=_ANSWER_S) as answer:
+                return dict(json.load(answer))
+        except urllib.error.HTTPError as error:  # not ready: it says so in the same words
+            with error:
+                return dict(json.load(error))
+        except (OSError, ValueError):  # it starts
+            return None
 
     def decisions(self) -> list[str]:
         """What has been decided since the last call, a line for each cycle that published nothing."""
@@ -144,11 +156,4 @@ class TrainerService:
         self._look_at = time.monotonic() + _LOOK_S
         if self._registry.exists():
             self._live = self._registry.live() or ""
-        try:
-            with urllib.request.urlopen(self._url, timeout=_ANSWER_S) as answer:
-                self._health = json.load(answer)
-        except urllib.error.HTTPError as error:  # not ready: it says so in the same words
-            with error:
-                self._health = json.load(error)
-        except OSError:  # it starts
-            self._health = {}
+        self._health = self.health() or {}

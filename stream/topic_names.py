@@ -26,6 +26,7 @@ class Topics:
     items: str = "items"  # optional: what the shop says about its items
     similar: str = "similar"  # optional: the items that are like each one
     impressions: str = "impressions"  # optional: the lists that storefronts showed
+    erasures: str = "erasures"  # optional: what the parts say that they have erased
     state: str | None = None  # of the sessions; None: named after the group, as Faust does
     prefix: str = ""  # stands in the names above already; goes before those of consumer groups as well
 
@@ -37,8 +38,8 @@ class Topics:
     @classmethod
     def named(cls, names: Mapping[str, str] | None = None, prefix: str = "") -> "Topics":
         """The topics of a shop: `names` by the words clicks, recommendations, rejected, models, items, similar,
-        impressions and changelog, those left out as they are by default; `prefix` before each of them. ConfigError for
-        another word."""
+        impressions, erasures and changelog, those left out as they are by default; `prefix` before each of them.
+        ConfigError for another word."""
         given = dict(names or {})
         plain = {field.name: str(field.default) for field in fields(cls) if field.default and field.name != "prefix"}
         words = [*plain, "changelog"]
@@ -72,6 +73,7 @@ class Topics:
             "items": self.items,
             "similar": self.similar,
             "impressions": self.impressions,
+            "erasures": self.erasures,
         }
         return names if self.state is None else {**names, "changelog": self.state}
 

@@ -109,8 +109,8 @@ class Worker:
         self._broker_away = False  # here, as clients may say so from their first moment on
         self._failure: str | None = None
         self._redis = open_redis(config, self.metrics, self.problems)
-        self._reporter = Reporter(self.metrics, config.topics, self._redis, self.problems)
         self._lists = ListService(config, self.metrics, self.problems)
+        self._reporter = Reporter(self.metrics, config.topics, self._redis, self.problems, self._lists.placements)
         self._follower = self._new_follower() if ranker is None else None
         self._app, _ = build_app(config, lambda: self._ownership)
         self._membership = Membership(

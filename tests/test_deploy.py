@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,8 @@ from stream.worker import _STOP_S
 
 ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "deploy"
-DEPLOYED = ("nextclick-worker", "nextclick-trainer", "nextclick-scoreboard")
 SCRAPED = ("worker", "trainer", "scoreboard", "similar", "feedback", "serve")  # of the compose file
+DEPLOYED = tuple(f"nextclick-{service}" for service in SCRAPED)  # on Kubernetes
 RANKING = DEPLOYED[:2]  # and training: they take threads, and the registry
 RESORT_S = 10  # after which a worker that does not end orderly ends at once
 FUNCTIONS = {
@@ -43,9 +44,14 @@ def compose() -> dict[str, Any]:
     return dict(load("compose.yaml")[0]["services"])
 
 
+@cache
+def kubernetes(kind: str) -> list[dict[str, Any]]:
+    texts = [path.read_text() for path in sorted(DEPLOY.glob("kubernetes/**/*.yaml"))]
+    return [part for text in texts for part in yaml.safe_load_all(text) if part["kind"] == kind]
+
+
 def deployment(name: str = "nextclick-worker") -> dict[str, Any]:
-    parts = (part for part in load("kubernetes.yaml") if part["kind"] == "Deployment")
-    return dict(next(part for part in parts if part["metadata"]["name"] == name))
+    return next(part for part in kubernetes("Deployment") if part["metadata"]["name"] == name)
 
 
 def container(name: str = "nextclick-worker") -> dict[str, Any]:
@@ -78,9 +84,10 @@ def options_of(words: list[str]) -> set[str]:
 def commands() -> Iterator[list[str]]:
     yield from (compose()[name]["command"] for name in ("topics", *SCRAPED))
     yield from (container(name)["args"] for name in DEPLOYED)
+    yield from (job["spec"]["template"]["spec"]["containers"][0]["args"] for job in kubernetes("Job"))
 
 
-@pytest.mark.parametrize("path", sorted(DEPLOY.glob("*.yaml")), ids=lambda path: str(path.name))
+@pytest.mark.parametrize("path", sorted(DEPLOY.rglob("*.yaml")), ids=lambda path: str(path.name))
 def test_yaml_is_sound(path: Path) -> None:
     assert all(part for part in yaml.safe_load_all(path.read_text()))
 
@@ -167,7 +174,8 @@ def test_probes_ask_paths_and_ports_that_are_served(name: str) -> None:
     for probe in ("readinessProbe", "livenessProbe", "startupProbe"):
         assert f'"{found[probe]["httpGet"]["path"]}"' in served
         assert ports[found[probe]["httpGet"]["port"]] == 8080
-    assert found["readinessProbe"]["httpGet"]["path"] == "/health"
+    ready = "/health/ready" if name == "nextclick-worker" else "/health"  # one that stands by holds up no rollout
+    assert found["readinessProbe"]["httpGet"]["path"] == ready
     assert found["livenessProbe"]["httpGet"]["path"] == "/health/live", "a worker that recovers must not be killed"
     assert "--web-port=8080" in found["args"]
     assert "--web-host=0.0.0.0" in found["args"], "the default is loopback, which no probe reaches"
@@ -214,7 +222,7 @@ def test_state_of_the_scoreboard_lies_on_a_volume_that_its_user_may_write() -> N
     assert mounted == {"name": "state", "mountPath": "/state"}
     assert "--state=/state" in container("nextclick-scoreboard")["args"]
     claim = deployment("nextclick-scoreboard")["spec"]["template"]["spec"]["volumes"][0]["persistentVolumeClaim"]
-    claims = [part["metadata"]["name"] for part in load("kubernetes.yaml") if part["kind"] == "PersistentVolumeClaim"]
+    claims = [part["metadata"]["name"] for part in kubernetes("PersistentVolumeClaim")]
     assert claim["claimName"] in claims
 
 

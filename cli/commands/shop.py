@@ -1,5 +1,6 @@
 """Commands on the simulated shop."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +15,8 @@ __all__ = ["app"]
 
 app = typer.Typer()
 PANEL = "Try it"
+FIRST_S = 15.0  # of a training beside the page: the first list soon
+PAGE_FRESH_S = 90.0  # between two versions that come by themselves, so that the button matters
 FOR = "Seconds of live shopping after the training; up to 120 s more until a fresh model serves [until Ctrl-C]."
 
 
@@ -25,15 +28,25 @@ def demo(
         float | None,
         option(help="Seconds of shopping after which tastes and a fifth of the items are others [never]."),
     ] = None,
+    page: Annotated[
+        bool, option("--page", help="A shop to click in and an operator's drawer, in the browser of this machine.")
+    ] = False,
+    page_port: Annotated[int, option(metavar="N", help="The page's port on 127.0.0.1; one taken: any.")] = 8087,
     json: Json = False,
 ) -> None:
     """A simulated shop, a trainer, a worker and live shoppers, on an in-process cluster."""
-    from demo.config import DemoConfig
+    from demo.config import DemoConfig, PageConfig
     from demo.run import run_demo
+    from demo.trainer import TrainerConfig
 
-    result = run_demo(
-        DemoConfig(seconds=seconds, seed=seed, shift_after=shift_after, live=not json and stderr.is_terminal)
-    )
+    config = DemoConfig(seconds=seconds, seed=seed, shift_after=shift_after, live=not json and stderr.is_terminal)
+    if page:
+        # Whoever is there trains and compares by the buttons; with --seconds perhaps nobody is
+        unwatched = seconds is not None
+        fresh_every_s = TrainerConfig().fresh_every_s if unwatched else PAGE_FRESH_S
+        trainer = TrainerConfig(max_seconds=FIRST_S, fresh_every_s=fresh_every_s)
+        config = replace(config, page=PageConfig(port=page_port), trainer=trainer, compare=unwatched)
+    result = run_demo(config)
     report(msgspec.to_builtins(result), json)
 
 

@@ -67,7 +67,7 @@ class Announcing:
             envvar="NEXTCLICK_TOPICS",
             metavar="FILE",
             help="Topic names, TOML or lines: clicks=…, recommendations=…, rejected=…, models=…, changelog=…, items=…, "
-            "similar=…, impressions=….",
+            "similar=…, impressions=…, erasures=….",
             rich_help_panel=PANEL,
         ),
     ] = None

@@ -12,17 +12,28 @@ _BACK_MS = (30_000, 3_600_000)  # first and longest pause after a failure
 
 
 def due(
-    config: TrainerConfig, state: State, *, total: int, now_ms: int, failures: int, has_parent: bool, stored: bool
+    config: TrainerConfig,
+    state: State,
+    *,
+    total: int,
+    now_ms: int,
+    failures: int,
+    has_parent: bool,
+    stored: bool,
+    asked: bool = False,
 ) -> tuple[Mode, str] | None:
     """The kind of cycle that is due, and why; None where nothing is.
 
     total: clicks stored so far; failures: cycles that failed in a row, last at state.last_ms; has_parent: the weights
-    of the last version are here; stored: there are enough sessions to learn from.
+    of the last version are here; stored: there are enough sessions to learn from; asked: somebody wants one now.
     """
     if not stored:
         return None
     new = total - state.last_total
     waited_ms = now_ms - state.last_ms
+    if asked:
+        fresh = config.fresh_every_s is not None and has_parent and new > 0
+        return "fresh" if fresh else "full", "asked for"
     if failures and waited_ms < min(_BACK_MS[0] * 2 ** (failures - 1), _BACK_MS[1]):
         return None
     if not state.number:

@@ -102,10 +102,14 @@ class Trainer:
         self._child: Child | None = None
         self._failures, self._next_look, self._step = 0, 0.0, ""
         self._waiting = ""  # what for: no fault, and nothing to be mended
-        self._state = "standby"
+        self._state, self._asked = "standby", False
         self.last: Ended | None = None  # what came of the last cycle here
 
     # -- the life --
+
+    def ask(self) -> None:
+        """Begin a cycle as soon as none is open, whatever the schedule says. For a signal's handler, too."""
+        self._asked = True
 
     def run(self, stop: threading.Event) -> None:
         """Lead or stand by until `stop` is set."""
@@ -196,8 +200,10 @@ class Trainer:
             failures=self._failures,
             has_parent=bool(state.parent) and (self._work / state.parent).is_dir(),
             stored=self._is_enough(),
+            asked=self._asked,
         )
         if found is not None:
+            self._asked = False
             self._intake.flush()
             self._open(*found)
 

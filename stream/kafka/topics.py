@@ -60,6 +60,7 @@ def topic_plans(topics: Topics, *, partitions: int, group: str, impressions: boo
     """
     compact = {"cleanup.policy": "compact"}
     state = {**compact, "segment.ms": str(_DAY_MS // 4), "min.cleanable.dirty.ratio": "0.3"}
+    state |= {"max.compaction.lag.ms": str(_DAY_MS)}  # rows of erased sessions go, however quiet the topic is
     items = {**compact, "delete.retention.ms": str(_GONE_DAYS * _DAY_MS), "segment.ms": str(_DAY_MS)}
     day = {"retention.ms": str(_DAY_MS)}
     shown = [TopicPlan(name=topics.impressions, partitions=partitions, config=day, fixed=False)]
@@ -71,6 +72,7 @@ def topic_plans(topics: Topics, *, partitions: int, group: str, impressions: boo
         TopicPlan(name=topics.items, partitions=1, config=items, fixed=False),
         TopicPlan(name=topics.similar, partitions=1, config=compact, fixed=False),
         TopicPlan(name=topics.changelog(group), partitions=partitions, config=state, fixed=True),
+        TopicPlan(name=topics.erasures, partitions=1, config={"retention.ms": str(_GONE_DAYS * _DAY_MS)}, fixed=False),
         *(shown if impressions else ()),
     ]
 

@@ -17,6 +17,7 @@ from stream.errors import BadClick
 from stream.messages.record_time import FIRST_PLAUSIBLE_MS, sane_record_time_ms
 
 __all__ = [
+    "ERASE",
     "LAST_TS_MS",
     "MAX_DEPTH",
     "MAX_FUTURE_MS",
@@ -28,8 +29,10 @@ __all__ = [
     "TYPES",
     "ClickType",
     "Judged",
+    "JudgedErase",
     "is_too_deep",
     "judge_click",
+    "judge_erase",
     "newest_ts",
 ]
 
@@ -38,6 +41,7 @@ MAX_FUTURE_MS = 24 * 3600 * 1000  # a shop's clock may be wrong by a day, not mo
 LAST_TS_MS = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z
 SECONDS = range(FIRST_PLAUSIBLE_MS // 1000, 2**32)  # 2001 to 2106 in seconds; as milliseconds, weeks of 1970
 RANKING_FAILED = "ranking_failed"
+ERASE = "erase"
 
 ClickType = Literal["click", "cart", "order", "like", "skip", "dislike"]
 
@@ -62,6 +66,13 @@ class Judged(NamedTuple):
     type: ClickType
     user_id: str | None
     context: dict[str, Any] | None
+
+
+class JudgedErase(NamedTuple):
+    """The fields of a sound message that erases a session."""
+
+    session_id: str
+    ts: int
 
 
 class _LooseClick(msgspec.Struct):
@@ -102,17 +113,39 @@ def judge_click(value: bytes | None, key: bytes | None, record_ts_ms: int) -> Ju
         user_id=_optional_id("user_id", fields.user_id),
         context=_context(fields.context),
     )
-    if not key:
-        raise BadClick("key_missing", "the record has no key; it must be the session id")
-    if key != click.session_id.encode() and normal_id(key.decode(errors="replace")) != click.session_id:
-        raise BadClick("key_mismatch", "the key of the record is not its session_id")
+    _check_key(key, click.session_id)
     return click
+
+
+def judge_erase(value: bytes | None, key: bytes | None, record_ts_ms: int) -> JudgedErase | None:
+    """The fields of a message of type erase, None for any other; BadClick with the first rule broken. It needs
+    session_id, ts and key by the rules of a click, and no item."""
+    fields = _parse(value)
+    if isinstance(fields.type, UnsetType) or not _is_erase(fields.type):
+        return None
+    erase = JudgedErase(_required_id("session_id", fields.session_id), _ts(fields.ts, record_ts_ms))
+    _check_key(key, erase.session_id)
+    return erase
 
 
 def newest_ts(record_ts_ms: int) -> int:
     """The greatest ts a click may have, given its record's timestamp; where that is no time, only the year counts."""
     record_ms = sane_record_time_ms(record_ts_ms)
     return LAST_TS_MS if record_ms is None else min(record_ms + MAX_FUTURE_MS, LAST_TS_MS)
+
+
+def _is_erase(type_: msgspec.Raw) -> bool:
+    try:
+        return bool(_value("type", type_) == ERASE)
+    except BadClick:  # its turn comes behind the fields before it
+        return False
+
+
+def _check_key(key: bytes | None, session_id: str) -> None:
+    if not key:
+        raise BadClick("key_missing", "the record has no key; it must be the session id")
+    if key != session_id.encode() and normal_id(key.decode(errors="replace")) != session_id:
+        raise BadClick("key_mismatch", "the key of the record is not its session_id")
 
 
 def _parse(value: bytes | None) -> _LooseClick:

@@ -31,6 +31,9 @@ whatever is in them. Ids are read by the law of `export/ids.py`, as in logs: spa
 key neither, and `7.0` is `7`. A field given twice counts by its last value. A record's own timestamp is a hint, not a
 law: where it is no time in milliseconds (record_time.py), it bounds nothing. `ranking_failed` is the worker's own
 reason: the click was sound, but no list could be made for it.
+
+A message of type `erase` is no click: what its session did before it is erased. It keeps the same rules, but for
+those of item_id, user_id and context, which it need not have.
 """
 
 from collections.abc import Iterable
@@ -55,6 +58,7 @@ from stream.messages.click_rules import (
     ClickType,
     is_too_deep,
     judge_click,
+    judge_erase,
     newest_ts,
 )
 
@@ -67,12 +71,14 @@ __all__ = [
     "REASONS",
     "Click",
     "ClickType",
+    "Erase",
     "ModelAnnouncement",
     "Recommendation",
     "RecommendedItem",
     "Source",
     "decode_announcement",
     "decode_click",
+    "decode_event",
     "decode_model_message",
     "decode_recommendation",
     "encode",
@@ -91,6 +97,13 @@ class Click(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     type: Annotated[ClickType, Meta(description="skip and dislike never stand for interest")] = "click"
     user_id: Annotated[str | None, Meta(description="the shopper, where known")] = None
     context: Annotated[dict[str, Any] | None, Meta(description="free; carried by the click, not used yet")] = None
+
+
+class Erase(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag="erase"):
+    """A shopper's wish to be forgotten, on the topic `clicks`: what came before it of its session is erased."""
+
+    session_id: Annotated[str, Meta(description="the session; also the key of the message")]
+    ts: Annotated[int, Meta(description="when it was asked for, ms since the epoch; by the rules of a click's")]
 
 
 class RecommendedItem(msgspec.Struct, frozen=True, gc=False):
@@ -175,6 +188,18 @@ def decode_click(value: bytes | None, key: bytes | None, record_ts_ms: int) -> C
         ):
             return click
     return Click(*judge_click(value, key, record_ts_ms))
+
+
+def decode_event(value: bytes | None, key: bytes | None, record_ts_ms: int) -> Click | Erase:
+    """What a message of the topic `clicks` is: a click, or the wish to erase its session. BadClick as of
+    `decode_click`; an erase breaks the same rules in the same order, but needs no item."""
+    try:
+        return decode_click(value, key, record_ts_ms)
+    except BadClick:
+        erase = judge_erase(value, key, record_ts_ms)
+        if erase is None:
+            raise
+        return Erase(*erase)
 
 
 def recommended(items: Iterable[tuple[str, float]]) -> list[RecommendedItem]:

@@ -11,7 +11,7 @@ from export.experiments.experiment import Experiment
 from export.ids import ID_SCHEMA_PATTERN, MAX_ID_BYTES
 from export.items import rules
 from stream.messages.click_rules import LAST_TS_MS, SECONDS, TYPES
-from stream.messages.contract import Click, ModelAnnouncement, Recommendation
+from stream.messages.contract import Click, Erase, ModelAnnouncement, Recommendation
 from stream.messages.impressions import MAX_ITEMS, Impression
 from stream.messages.items import ItemMessage
 from stream.messages.similar import SimilarItems
@@ -20,6 +20,7 @@ __all__ = ["SCHEMAS", "schema_components", "schema_text", "write_schemas"]
 
 SCHEMAS: dict[str, type[msgspec.Struct]] = {
     "click": Click,
+    "erase": Erase,
     "recommendation": Recommendation,
     "model-announcement": ModelAnnouncement,
     "experiment-announcement": Experiment,
@@ -70,7 +71,13 @@ _ACCEPTED_IMPRESSION: dict[str, dict[str, Any]] = {
     "items": {"type": "array", "items": _ID, "minItems": 1, "maxItems": MAX_ITEMS},
     "ts": _TS,
 }
-_NARROWED = {"Click": _ACCEPTED, "ItemMessage": _ACCEPTED_ITEM, "Impression": _ACCEPTED_IMPRESSION}
+_ACCEPTED_ERASE: dict[str, dict[str, Any]] = {"session_id": _ID, "ts": _TS}
+_NARROWED = {
+    "Click": _ACCEPTED,
+    "Erase": _ACCEPTED_ERASE,
+    "ItemMessage": _ACCEPTED_ITEM,
+    "Impression": _ACCEPTED_IMPRESSION,
+}
 
 
 def schema_components(names: Iterable[str], place: str) -> tuple[list[Any], dict[str, Any]]:

@@ -90,6 +90,7 @@ class Metrics:
         self.redis_outdated = self._counter("redis_outdated", "Lists not written: a newer one was there.")
         self.redis_refused = self._counter("redis_refused", "Lists that Redis did not take, each try.", ("reason",))
         self.redis_evicted = self._counter("redis_evicted", "Keys that Redis evicted for want of memory, by its count.")
+        self.redis_erased = self._counter("redis_erased", "Lists of erased sessions taken out of Redis.")
         self.redis_errors = self._counter("redis_errors", "Failed attempts to write to Redis.")
         self.lag = self._gauge("lag_clicks", "Clicks behind the end of the partition.", ("partition",))
         self.queue = self._gauge("queue_clicks", "Clicks waiting in the worker.")
@@ -97,6 +98,8 @@ class Metrics:
         self.partitions = self._gauge("partitions", "Partitions of the clicks assigned to this worker.")
         self.sessions = self._gauge("sessions", "Sessions held by this worker.")
         self.expired = self._counter("sessions_expired", "Idle sessions forgotten.")
+        self.erased = self._counter("sessions_erased", "Sessions erased, as their shop asked for.")
+        self.clicks_erased = self._counter("clicks_erased", "Clicks that an erase behind them has left without a list.")
         self.state_bytes = self._gauge("state_bytes", "Bytes of the sessions' keys and rows.")
         self.blocked_unknown = self._gauge("blocked_items_unknown", "Blocked items that the model does not know.")
         self.split_sessions = self._counter(

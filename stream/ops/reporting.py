@@ -1,15 +1,17 @@
 """What a worker tells the outside of its batches: figures, /health, and the lists for Redis."""
 
+import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING
 
 from export.ranking.popularity import PopularityRanker
 from stream.config import StreamConfig
+from stream.erasure.teller import ErasureTeller, erasure_words
 from stream.experiments.keeper import ExperimentHealth
 from stream.guarantee.publisher import Outgoing
 from stream.items.figures import ItemsHealth
-from stream.messages.contract import RANKING_FAILED
+from stream.messages.contract import RANKING_FAILED, Source
 from stream.messages.record_time import sane_record_time_ms
 from stream.ops.metrics import Metrics
 from stream.ops.problems import Problem, Problems
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Reporter", "describe_health", "open_redis"]
 
+log = logging.getLogger(__name__)
+
 _SAID_S = 600.0  # how long /health speaks of what was seen once
 
 
@@ -35,18 +39,29 @@ def open_redis(config: StreamConfig, metrics: Metrics, problems: Problems) -> "R
         return None
     from stream.redis.sink import RedisSink
 
-    return RedisSink(config.redis_url, config.redis_ttl_s, metrics, problems, prefix=config.topics.prefix)
+    teller = ErasureTeller("redis", config.bootstrap_servers, config.topics.erasures, config.kafka)
+    return RedisSink(
+        config.redis_url, config.redis_ttl_s, metrics, problems, prefix=config.topics.prefix, teller=teller
+    )
 
 
 class Reporter:
     """The pipeline's observer. Called on the event loop; nothing here waits."""
 
     def __init__(
-        self, metrics: Metrics, topics: Topics, redis: "RedisSink | None", problems: Problems | None = None
+        self,
+        metrics: Metrics,
+        topics: Topics,
+        redis: "RedisSink | None",
+        problems: Problems | None = None,
+        placements: Callable[[], Collection[str]] = lambda: (),
     ) -> None:
+        """placements: the names of those that lists are made for now."""
         self._metrics, self._redis = metrics, redis
         self._problems = problems or Problems()
         self._topics = topics
+        self._placements = {""}  # that lists were made for
+        self._placements_now = placements
 
     def prepared(self, prepared: Prepared, seconds: float) -> None:
         """Steps 1 and 2 are done."""
@@ -70,7 +85,8 @@ class Reporter:
         metrics.repeats.inc(prepared.repeats)
         metrics.split_sessions.inc(prepared.split)
         metrics.recommendations.inc(lists)
-        metrics.coalesced.inc(len(records) - len(prepared.rejected) - lost - lists)
+        no_clicks = len(prepared.rejected) + prepared.erasures + prepared.left_out
+        metrics.coalesced.inc(len(records) - no_clicks - lost - lists)
         metrics.fallbacks.inc(sum(answer.fallback for answer in ranked.answers))
         self._count_variants(ranked)
         for _, error in prepared.rejected:
@@ -87,9 +103,24 @@ class Reporter:
                 f"`nextclick models rollback --bootstrap-servers HOST{self._topics.as_options()}`",
                 for_s=_SAID_S,
             )
+        self._say_erased(prepared)
         if self._redis is not None:
             mine = (m for m in messages if m.topic == self._topics.recommendations)
-            self._redis.put([(_name(m.key, m.beside), m.value) for m in mine if m.key and m.value])
+            found = [(m.key, m.beside, m.value) for m in mine if m.key and m.value]
+            self._placements.update(placement for _, placement, _ in found)
+            self._redis.put([(_name(key, placement), value) for key, placement, value in found])
+
+    def _say_erased(self, prepared: Prepared) -> None:
+        if not prepared.erased and not prepared.left_out:
+            return
+        partition, placements = prepared.batch.partition, sorted({*self._placements, *self._placements_now()})
+        self._metrics.clicks_erased.inc(prepared.left_out)
+        for session, gone in prepared.erased.items():
+            source = Source(partition.topic, partition.number, gone.mark.offset)
+            self._metrics.erased.inc()
+            log.info("%s", erasure_words(session, source, {"clicks of its state": gone.clicks}))
+            if self._redis is not None:
+                self._redis.erase(session, source, [_name(gone.key, placement) for placement in placements])
 
     def _count_variants(self, ranked: Ranked) -> None:
         by_variant: dict[tuple[str, str], list[bool]] = {}

@@ -1,4 +1,4 @@
-"""The small web server of a service: /health, /health/live and /metrics, and little else.
+"""The small web server of a service: /health, /health/ready, /health/live and /metrics, and little else.
 
 It lives in threads of its own and can't slow the clicks down, whoever asks and however: a connection gets one answer
 and is closed, there are a few of them at a time, for a few seconds at most, some hundred a second, and the figures are
@@ -109,13 +109,18 @@ class WebServer:
             health = self._health()
             status = HTTPStatus.OK if health.ready else HTTPStatus.SERVICE_UNAVAILABLE
             return status, "application/json; charset=utf-8", msgspec.json.encode(health)
+        if path == "/health/ready":  # whether a rollout may go on
+            health = self._health()
+            placed = health.ready or getattr(health, "standby", False)  # of services, only a worker has it
+            status = HTTPStatus.OK if placed else HTTPStatus.SERVICE_UNAVAILABLE
+            return status, "text/plain; charset=utf-8", b"ready\n" if placed else b"not ready: /health says why\n"
         if path == "/health/live":  # that it answers at all is the answer: one not ready must not be started anew
             return HTTPStatus.OK, "text/plain; charset=utf-8", b"alive\n"
         if path == "/metrics":
             return HTTPStatus.OK, CONTENT_TYPE, self._figures()
         if path in self._pages:
             return HTTPStatus.OK, "application/json; charset=utf-8", msgspec.json.encode(self._pages[path]())
-        others = ", ".join(("/health", "/health/live", *self._pages))
+        others = ", ".join(("/health", "/health/ready", "/health/live", *self._pages))
         return HTTPStatus.NOT_FOUND, "text/plain; charset=utf-8", f"{others} or /metrics\n".encode()
 
     def _figures(self) -> bytes:

@@ -25,15 +25,15 @@ not confirmed.
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
+from stream.partition.erased import SOURCE_OFFSET
 from stream.partition.owned import OwnedPartition
 from stream.partition.reading import Record
 from stream.partition.session import SessionConfig, StateHead, decode_head, is_expired
 
-__all__ = ["SOURCE_OFFSET", "Expired", "Expiry", "WithHeaders", "tombstone_headers", "tombstone_offset"]
+__all__ = ["Expired", "Expiry", "tombstone_headers"]
 
-SOURCE_OFFSET = "source_offset"  # header of a tombstone: the newest click the deleted row had applied
 _BUCKETS = 4  # to the length of the silence; a session is forgotten up to one bucket late
 _A_TURN = 256  # rows looked at a batch, and two more for each session of the batch: it never falls behind
 
@@ -44,11 +44,6 @@ class Expired(NamedTuple):
     key: bytes
     offset: int
     row: bytes = b""
-
-
-class WithHeaders(Protocol):
-    @property
-    def headers(self) -> Sequence[tuple[str, bytes | None]]: ...
 
 
 class Expiry:
@@ -127,11 +122,3 @@ class Expiry:
 def tombstone_headers(expired: Expired) -> list[tuple[str, bytes]]:
     """So that a recovery can tell a tombstone of a worker that no longer owned the partition from the owner's."""
     return [(SOURCE_OFFSET, str(expired.offset).encode())]
-
-
-def tombstone_offset(record: WithHeaders) -> int | None:
-    """The source offset that a tombstone names; None where it names none."""
-    for name, value in record.headers:
-        if name == SOURCE_OFFSET and value is not None and value.isdigit():
-            return int(value)
-    return None

@@ -21,6 +21,7 @@ from faust.types import TP
 
 from stream.errors import PublishFailed
 from stream.guarantee.publisher import Outgoing, Receipt
+from stream.partition.erased import mark_headers
 from stream.partition.owned import OwnedPartition
 from stream.partition.positions import split_positions
 from stream.partition.reading import Partition
@@ -118,16 +119,18 @@ class ChangelogKeeper:
 
     async def _write(self, publisher: _Publisher, partition: OwnedPartition, stale: set[bytes]) -> None:
         """Write some rows; those that were not overtaken meanwhile are stale no more."""
-        rows: dict[bytes, bytes] = {}
+        rows: dict[bytes, bytes | None] = {}
+        messages: list[Outgoing] = []
         for key in list(stale)[:_AT_ONCE]:
-            row = partition.rows.get(key)
-            if row is None:
+            row, mark = partition.rows.get(key), partition.erased.get(key)
+            if row is None and mark is None:
                 stale.discard(key)
-            else:
-                rows[key] = row
+                continue
+            rows[key] = row
+            headers = mark_headers(mark) if row is None and mark is not None else None
+            messages.append(Outgoing(self._topic, key, row, headers, partition.number, True))
         if not rows:
             return
-        messages = [Outgoing(self._topic, key, row, None, partition.number, True) for key, row in rows.items()]
         self.confirmed(partition, await (await publisher.publish((self._topic, partition.number), messages)))
         stale.difference_update(key for key, row in rows.items() if partition.rows.get(key) in (row, None))
         log.warning("%d rows of %s-%d stood behind ours and were older", len(rows), self._topic, partition.number)
@@ -141,7 +144,7 @@ def take_rows(
     changelog: TP, recovery: Recovery, partition: OwnedPartition, rows: Sequence[Row], last_offset: int
 ) -> None:
     """Take over the next rows of a partition's changelog, up to `last_offset`."""
-    skipped = restore_rows(partition.rows, rows, partition.stale)
+    skipped = restore_rows(partition.rows, rows, partition.stale, partition.erased)
     if skipped:
         log.info("%d rows of %s-%d were older than the ones at hand", skipped, *changelog)
     recovery.advance(changelog, last_offset)

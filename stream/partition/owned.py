@@ -3,11 +3,11 @@
 of an epoch         positions, the line of waiting records, the batches that are begun and not confirmed. `give_up`
                     ends them: a batch was not confirmed, or the group assigns its partitions anew. What was begun
                     before confirms nothing any more, and the clicks are read again
-of the state here   the sessions' rows, which of them are idle and for how long, the rows of the changelog that are
-                    to be written again, the position that an exactly-once worker left. They are right whenever the
-                    open batches are undone, and so outlive `give_up`: nothing is recovered after a rewind. `lose`
-                    ends them: the partition is no longer ours. `take_over` does where nothing that was known before
-                    may be trusted
+of the state here   the sessions' rows, which of them are idle and for how long, which were erased, the rows of the
+                    changelog that are to be written again, the position that an exactly-once worker left. They are
+                    right whenever the open batches are undone, and so outlive `give_up`: nothing is recovered after a
+                    rewind. `lose` ends them: the partition is no longer ours. `take_over` does where nothing that was
+                    known before may be trusted
 for good            `answered`: below it all was answered, whoever owned the partition in between
 
 confirmed   everything below it was answered, and the broker has the answers; what may be committed
@@ -19,6 +19,7 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING
 
+from stream.partition.erased import ErasedSessions
 from stream.partition.idle import IdleSessions
 from stream.partition.line import Line
 from stream.partition.reading import Partition, Reading
@@ -43,6 +44,7 @@ class OwnedPartition(Reading):
         # of the state here
         self.rows = SessionRows()
         self.idle = IdleSessions()
+        self.erased = ErasedSessions()
         self.stale: set[bytes] = set()  # keys of the changelog whose newest row is not the one at hand
         self.behind: int | None = None  # where the state stood when rows of others were seen behind it
         self.old_position = False  # the changelog has a position that an exactly-once worker left
@@ -86,7 +88,7 @@ class OwnedPartition(Reading):
 
     def _forget_state(self) -> None:
         self.rows.clear()
-        self.idle, self.stale = IdleSessions(), set()
+        self.idle, self.erased, self.stale = IdleSessions(), ErasedSessions(), set()
         self.behind, self.old_position = None, False
         self.origin, self.newest = None, 0
 

@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from typing import Protocol
 
-from stream.partition.expiry import tombstone_offset
+from stream.partition.erased import ErasedSessions, mark_of, tombstone_offset
 from stream.partition.rows import SessionRows
 from stream.partition.session import decode_head
 
@@ -28,14 +28,20 @@ class Row(Protocol):
     def headers(self) -> Sequence[tuple[str, bytes | None]]: ...
 
 
-def restore_rows(state: SessionRows, rows: Sequence[Row], stale: set[bytes]) -> int:
+def restore_rows(
+    state: SessionRows, rows: Sequence[Row], stale: set[bytes], erased: ErasedSessions | None = None
+) -> int:
     """Apply the next rows of one partition to its state in their order; the number of them skipped as older.
 
-    `stale` holds the keys whose newest row so far was skipped. A row without a value deletes the session; one that
-    names no source offset does so at all events. Raises BadState where a row to compare with cannot be read.
+    `stale` holds the keys whose newest row so far was skipped; `erased` the sessions that were erased, among them those
+    of tombstones that are met here. A row without a value deletes the session; one that names no source offset does so
+    at all events. Raises BadState where a row to compare with cannot be read.
     """
+    erased = ErasedSessions() if erased is None else erased
     fresh = {row.key: row.value for row in rows if row.key is not None and row.value is not None}
-    if len(fresh) == len(rows) and state.put_new(fresh):  # most of a compacted changelog is
+    if (
+        len(fresh) == len(rows) and not erased.holds_any(fresh) and state.put_new(fresh)
+    ):  # most of a compacted changelog is
         stale.difference_update(fresh)
         return 0
     skipped = 0
@@ -43,8 +49,11 @@ def restore_rows(state: SessionRows, rows: Sequence[Row], stale: set[bytes]) -> 
         key, value = row.key, row.value
         if key is None:
             continue
+        if value is None and (mark := mark_of(row)) is not None:
+            erased.note(key, mark)
         known = state.get(key)
-        if known is not None and _offset(row) < decode_head(known).offset:
+        is_older = known is not None and _offset(row) < decode_head(known).offset
+        if is_older or (value is not None and erased.covers_row(key, _offset(row))):
             skipped += 1
             stale.add(key)
             continue

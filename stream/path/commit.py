@@ -1,7 +1,8 @@
 """The commit path of one micro-batch, step by step. At least once, in this order:
 
     1. decode and validate; what is unusable becomes a message for the rejected topic
-    2. apply each click to its session's state; an offset applied before changes nothing, but is answered again
+    2. apply each click to its session's state; an offset applied before changes nothing, but is answered again. Where
+       a session is to be erased, its state goes, and its clicks before that are answered no more
     3. one ranking for each distinct session of the batch, by the live model or by its variant's
     4. what the policy excludes is excluded inside the ranking, so that a list still has k items
     5. publish state rows, recommendations and rejected clicks through one producer
@@ -18,21 +19,24 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from stream.config import StreamConfig
-from stream.errors import BadClick
+from stream.errors import BadClick, BadState
 from stream.guarantee.publisher import Outgoing
 from stream.messages.contract import (
     RANKING_FAILED,
+    Erase,
     Recommendation,
     Source,
-    decode_click,
+    decode_event,
     encode,
     recommended,
     rejection_headers,
 )
+from stream.messages.erasures import ErasedLists, erased_headers
 from stream.messages.record_time import sane_record_time_ms
+from stream.partition.erased import Mark, mark_headers
 from stream.partition.expiry import Expired, Expiry, tombstone_headers
 from stream.partition.owned import OwnedPartition
 from stream.partition.reading import Record
@@ -42,7 +46,7 @@ from stream.path.answers import Answer, ItemRanker, Listed
 from stream.path.batcher import Batch
 from stream.path.lists import ShopLists
 
-__all__ = ["CommitPath", "Experimenting", "Prepared", "RankStates", "WithPosition", "Work"]
+__all__ = ["CommitPath", "Erased", "Experimenting", "Prepared", "RankStates", "WithPosition", "Work"]
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +65,16 @@ class Work:
 
     state: SessionState
     records: list[Record]
+    key: bytes = b""
+
+
+class Erased(NamedTuple):
+    """A session that was erased in a batch."""
+
+    key: bytes
+    mark: Mark
+    clicks: int  # that its state had
+    is_repeat: bool  # its state is of later clicks: it was erased before
 
 
 # The answers to sessions by one ranker, in order; who can't be ranked gets an error, and nothing is raised
@@ -87,6 +101,9 @@ class Prepared:
     repeats: int = 0  # clicks whose offsets had been applied before
     split: int = 0  # sessions new in this partition that another one has, too
     expired: list[Expired] = field(default_factory=list)  # idle sessions, forgotten with this batch
+    erased: dict[str, Erased] = field(default_factory=dict)
+    erasures: int = 0  # messages that asked for it
+    left_out: int = 0  # clicks before them, which are answered no more
 
 
 class CommitPath:
@@ -108,32 +125,44 @@ class CommitPath:
     def prepare(self, batch: Batch) -> Prepared:
         """Steps 1 and 2. Raises BadState where a stored session cannot be read; a bad click never raises."""
         prepared = Prepared(batch)
-        stored, session = batch.partition.rows, self._config.session
+        stored, marks, session = batch.partition.rows, batch.partition.erased, self._config.session
         for record in batch.records:
             try:
-                click = decode_click(record.value, record.key, record.timestamp)  # 1.
+                click = decode_event(record.value, record.key, record.timestamp)  # 1.
             except BadClick as error:
                 prepared.rejected.append((record, error))
+                continue
+            if isinstance(click, Erase):
+                _erase(prepared, click, record.offset)
+                continue
+            if marks and (mark := marks.get(click.session_id.encode())) and mark.covers(click, record.offset):
+                prepared.left_out += 1
                 continue
             work = prepared.sessions.get(click.session_id)
             if work is None:
                 key = click.session_id.encode()
-                row = stored.get(key)
+                row = None if _is_gone(prepared, click.session_id) else stored.get(key)
                 prepared.before.append((key, row))
                 before = decode_state(row) if row else None
                 state = fold_click(before, click, record.offset, session, record.timestamp)  # 2.
-                work = prepared.sessions[click.session_id] = Work(state, [record])
+                work = prepared.sessions[click.session_id] = Work(state, [record], key)
             else:
                 before = work.state
                 work.state = fold_click(before, click, record.offset, session, record.timestamp)
                 work.records.append(record)
             prepared.repeats += before is work.state
-        for (key, _), work in zip(prepared.before, prepared.sessions.values(), strict=True):
+        for gone in prepared.erased.values():
+            if not gone.is_repeat:
+                stored.discard(gone.key)
+        for work in prepared.sessions.values():
             row = encode_state(work.state)
-            stored[key] = row
-            prepared.rows.append((key, row))
+            stored[work.key] = row
+            prepared.rows.append((work.key, row))
+        if prepared.erased:
+            marks.sweep(batch.partition.committed_offset)
         if self._split is not None:
-            prepared.split = self._split.look(batch.partition, [key for key, row in prepared.before if row is None])
+            new = [key for key, row in prepared.before if row is None and key in stored]
+            prepared.split = self._split.look(batch.partition, new)
         if self._expiry is not None:
             newest = max((work.state.last_ts for work in prepared.sessions.values()), default=0)
             keys = [key for key, _ in prepared.rows]
@@ -177,17 +206,26 @@ class CommitPath:
         next_offset = prepared.batch.records[-1].offset + 1
         rows = self._guarantee.with_position(partition, prepared.rows, next_offset)
         number = partition.number
-        out = [Outgoing(changelog, key, row, None, number, True) for key, row in rows]
+        gone = prepared.erased.values()
+        out = [
+            Outgoing(changelog, one.key, None, mark_headers(one.mark), number, True)
+            for one in gone
+            if not one.is_repeat
+        ]
+        out += [Outgoing(changelog, key, row, None, number, True) for key, row in rows]
         out += [Outgoing(changelog, x.key, None, tombstone_headers(x), number, True) for x in prepared.expired]
         failed: list[tuple[Record, BadClick]] = []
+        for one in gone:
+            source = Source(partition.topic, number, one.mark.offset)
+            out.append(Outgoing(topics.recommendations, one.key, None, erased_headers(ErasedLists(source, one.clicks))))
         now = int(time.time() * 1000)
         for (session_id, work), (key, _), answer in zip(prepared.sessions.items(), prepared.rows, answers, strict=True):
             if answer.error:
                 failed += [(record, BadClick(RANKING_FAILED, answer.error)) for record in work.records]
                 continue
-            for one in answer.lists:
-                list_ = self._recommendation(session_id, work.state, answer, one, model, partition, now)
-                out.append(Outgoing(topics.recommendations, key, encode(list_), beside=one.placement))
+            for listed in answer.lists:
+                list_ = self._recommendation(session_id, work.state, answer, listed, model, partition, now)
+                out.append(Outgoing(topics.recommendations, key, encode(list_), beside=listed.placement))
         for record, error in (*prepared.rejected, *failed):
             headers = [*record.headers, *rejection_headers(error, partition.topic, number, record.offset)]
             out.append(Outgoing(topics.rejected, record.key, record.value, headers, shrinkable=True))
@@ -233,3 +271,36 @@ class CommitPath:
             placement=listed.placement,
             interests=list(listed.interests),
         )
+
+
+def _erase(prepared: Prepared, erase: Erase, offset: int) -> None:
+    """Forget what a session did up to here. Where its state is of later clicks, the clicks are read again, and this was
+    done before; only its lists are taken back again, as the crash may have come before they were."""
+    name, partition = erase.session_id, prepared.batch.partition
+    key, mark = name.encode(), Mark(offset, erase.ts)
+    before, work = prepared.erased.get(name), prepared.sessions.get(name)
+    row = None if _is_gone(prepared, name) else partition.rows.get(key)
+    newest, clicks = _size(row) if work is None else (work.state.offset, len(work.state.items))
+    prepared.erasures += 1
+    partition.erased.note(key, mark)
+    is_repeat = newest > offset
+    if not is_repeat:
+        prepared.before.append((key, row))
+        if work is not None:
+            prepared.left_out += len(prepared.sessions.pop(name).records)
+    known = 0 if before is None else before.clicks
+    prepared.erased[name] = Erased(key, mark, known if is_repeat else known + clicks, is_repeat)
+
+
+def _is_gone(prepared: Prepared, name: str) -> bool:
+    """Whether the row that is still there was erased in this batch."""
+    return name in prepared.erased and not prepared.erased[name].is_repeat
+
+
+def _size(row: bytes | None) -> tuple[int, int]:
+    """The newest click of a row, and how many it has; one that can't be read goes like any other."""
+    try:
+        state = decode_state(row) if row else None
+    except BadState:
+        state = None
+    return (-1, 0) if state is None else (state.offset, len(state.items))

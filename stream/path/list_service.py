@@ -46,6 +46,10 @@ class ListService:
         steps = [file.look, self.lists.grow, self._look_at_attributes, self._look_at_ids, self._look_at_lengths]
         self._upkeep = Upkeep(steps, problems)
 
+    def placements(self) -> list[str]:
+        """The names of those that lists are made for now."""
+        return [one.name for one in self.lists.config.placements]
+
     def _look_at_attributes(self) -> None:
         if what := self.lists.say_attributes():
             remedy = "spell them as the items do (nextclick items show ID), or say them of the items"

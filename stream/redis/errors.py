@@ -35,7 +35,7 @@ _REMEDIES = {
     "cluster_down": "the cluster serves not all of its keys: `redis-cli cluster info`",
     "out_of_memory": "raise its maxmemory, set maxmemory-policy volatile-ttl, or shorten --redis-ttl",
     "read_only": "it is a replica: give the worker the address of the primary",
-    "no_permission": "check user and password, and that its ACL allows EVAL, GET and SET on the keys",
+    "no_permission": "check user and password, and that its ACL allows EVAL, GET, SET and DEL on the keys",
     "cannot_save": "it can't save to its disk: mend that, or set stop-writes-on-bgsave-error no",
     "no_replicas": "it wants more replicas than it has: min-replicas-to-write",
 }

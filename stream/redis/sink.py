@@ -16,9 +16,12 @@ from typing import NamedTuple
 
 import redis
 
+from stream.erasure.teller import ErasureTeller
+from stream.messages.contract import Source
 from stream.ops.metrics import Metrics
 from stream.ops.problems import Problems
 from stream.redis.client import RedisClient
+from stream.redis.erasing import RedisErasing
 from stream.redis.errors import is_for_good, reason_of, remedy_for
 from stream.redis.newest import NEWEST
 
@@ -43,12 +46,22 @@ class RedisSink:
     """Writes lists to the Redis at `url` (`redis_client.py` has the forms); ConfigError if that is no such URL."""
 
     def __init__(
-        self, url: str, ttl_s: int, metrics: Metrics, problems: Problems | None = None, *, prefix: str = ""
+        self,
+        url: str,
+        ttl_s: int,
+        metrics: Metrics,
+        problems: Problems | None = None,
+        *,
+        prefix: str = "",
+        teller: ErasureTeller | None = None,
     ) -> None:
-        """`prefix`: before the keys, as before the names of the topics: shops may share a Redis."""
+        """`prefix`: before the keys, as before the names of the topics: shops may share a Redis. `teller` hears of
+        sessions whose lists were erased."""
         self._client = RedisClient(url, timeout_s=_TIMEOUT_S)
         self._prefix = prefix + PREFIX
         self._ttl_s, self._metrics, self._problems = ttl_s, metrics, problems or Problems()
+        self._teller = teller
+        self._erasing = RedisErasing(url, ttl_s, metrics, self._problems, self._erased)
         self._evicted: int | None = None  # keys, by Redis' own count, at the last look
         self._next_look = 0.0
         self._waiting: deque[_Batch] = deque()
@@ -71,6 +84,17 @@ class RedisSink:
                 self._drop(self._pop(), f"more than {_MAX_LISTS} waited")
             self._changed.notify()
 
+    def erase(self, session_id: str, source: Source, names: Sequence[str]) -> None:
+        """Erase a session's lists up to a click, those that wait among them; returns at once. names: what `put` had
+        them under."""
+        gone = set(names)
+        with self._changed:
+            for place, batch in enumerate(self._waiting):
+                left = [one for one in batch.lists if one[0] not in gone]
+                self._lists -= len(batch.lists) - len(left)
+                self._waiting[place] = batch._replace(lists=left)
+        self._erasing.put(session_id, source, [self._prefix + name for name in names])
+
     def close(self, timeout_s: float = 2.0) -> None:
         """Write what waits, for at most `timeout_s`, and end; what could not be written is counted as dropped."""
         deadline = time.monotonic() + timeout_s
@@ -83,7 +107,14 @@ class RedisSink:
         with self._changed:
             while self._waiting:
                 self._drop(self._pop(), "the worker ended")
+        self._erasing.close(timeout_s)
+        if self._teller is not None:
+            self._teller.close()
         self._client.close()
+
+    def _erased(self, session_id: str, source: Source, lists: int) -> None:
+        if self._teller is not None:
+            self._teller.tell(session_id, source, {"lists": lists})
 
     def _pop(self) -> int:
         """Forget the oldest batch; the number of its lists."""
@@ -123,6 +154,8 @@ class RedisSink:
 
     def _write(self, lists: Sequence[tuple[str, bytes]]) -> bool:
         """Whether Redis has answered for good; False where all of it is to be tried again."""
+        if not lists:  # all of them were of erased sessions
+            return True
         try:
             answers = self._client.run(
                 [("EVAL", NEWEST, 1, self._prefix + session_id, message, self._ttl_s) for session_id, message in lists]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import urllib.request
 from collections import Counter
 
 import pytest
@@ -248,6 +249,8 @@ def test_more_workers_than_partitions_the_idle_one_says_that_it_stands_by_and_ta
     standby = wait_for("one worker to serve and one to stand by", idle, 45)
     assert "standby: no partition is assigned" in standby.health()["reasons"][0]
     assert (standby.metric("nextclick_standby"), standby.metric("nextclick_ready")) == (1, 0)
+    with urllib.request.urlopen(f"http://127.0.0.1:{standby.port}/health/ready", timeout=10) as answer:
+        assert answer.status == 200, "a rollout would wait for it for ever"
     serving = first if standby is second else second
     assert serving.stop() == 0
     standby.await_ready(1)

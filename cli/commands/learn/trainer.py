@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -124,7 +125,7 @@ def trainer(
     mlflow: Mlflow = None,
     json: Json = False,
 ) -> None:
-    """Read clicks, train, judge, publish and promote, again and again. A second trainer stands by."""
+    """Read clicks, train, judge, publish and promote, again and again; SIGUSR1: now. A second trainer stands by."""
     from export.registry.registry import Registry
     from model.cycle.config import GateConfig, RefitConfig
     from model.preset_files import base_and_settings, merged
@@ -224,6 +225,7 @@ def trainer(
         data=None if data is None else (data, read.options()),
         reset_offsets=reset_offsets,
     )
+    signal.signal(signal.SIGUSR1, lambda _number, _frame: service.ask())
     lead.start()
     items.start()
     try:

@@ -103,7 +103,7 @@ def test_resume_of_a_training_whose_time_is_over_is_the_same_model(tmp_path: Pat
 
 def test_resume_with_more_time_goes_on(tmp_path: Path) -> None:
     first = run(tmp_path, epochs=10_000, max_seconds=0.2)
-    second = run(tmp_path, epochs=10_000, max_seconds=100.0 * first.seconds + 0.5)
+    second = run(tmp_path, epochs=10_000, max_seconds=checkpoint.load(tmp_path)["spent"] + 0.3)
     assert second.epochs > first.epochs
     assert second.seconds > first.seconds
     assert second.history[: len(first.history)] == first.history

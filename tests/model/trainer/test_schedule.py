@@ -54,6 +54,15 @@ def test_fresh_training_is_due_in_between_where_there_are_weights_to_go_on_from(
     assert ask(fresh, after(11, full_minutes=61)) == "full"
 
 
+def test_training_that_is_asked_for_is_due_at_once_after_failures_too() -> None:
+    fresh = config(every_s=3600, fresh_every_s=600)
+    assert ask(fresh, after(1), asked=True) == "fresh"
+    assert ask(fresh, after(1), asked=True, has_parent=False) == "full"
+    assert ask(fresh, after(1, last_total=1000), asked=True) == "full", "there is nothing fresh to learn"
+    assert ask(config(), after(1), asked=True, failures=3) == "full"
+    assert ask(config(), State(), asked=True, stored=False) is None, "there is nothing to learn from"
+
+
 def test_failure_is_tried_again_later_and_later() -> None:
     waits = [0.4, 0.6, 1.1, 59.0, 61.0]
     tried = {failures: [ask(config(every_s=1), after(m), failures=failures) for m in waits] for failures in (1, 2, 20)}

@@ -222,6 +222,15 @@ def test_trainer_killed_between_parts_reads_on_where_the_store_ends(tmp_path: Pa
     assert place.trainer.health([]).clicks == 400
 
 
+def test_service_that_is_asked_trains_once_more_though_nothing_is_due(tmp_path: Path) -> None:
+    place = Place(tmp_path, every_s=3600.0, flush_s=0.05)
+    FakeChild.outcomes = [PUBLISHED, Ended(version="2", gate={"passed": True}, checkpoints="default-000002/refit")]
+    place.run_until(lambda: place.live == ["1"])
+    place.trainer.ask()
+    place.run_until(lambda: place.live == ["1", "2"])
+    assert [task.cycle.why for task in FakeChild.tasks][1:] == ["asked for"]
+
+
 def test_service_trains_as_soon_as_there_is_enough_and_then_only_what_is_new(tmp_path: Path) -> None:
     place = Place(tmp_path, every_s=0.05, flush_s=0.05)
     FakeChild.outcomes = [PUBLISHED]

@@ -11,7 +11,7 @@ from stream.topic_names import Topics
 from tests.stream.kafka.test_clients import NOBODY
 
 GOOD = {"clicks": 3, "recommendations": 3, "clicks.rejected": 3, "models": 1, "shop-sessions-changelog": 3}
-OPTIONAL = {"items": 1, "similar": 1}
+OPTIONAL = {"items": 1, "similar": 1, "erasures": 1}
 
 
 def test_topic_plans_state_and_models_are_compacted() -> None:

@@ -8,11 +8,12 @@ import urllib.request
 from typing import Any
 
 import aiohttp
+import msgspec
 import pytest
 
 from export.errors import ConfigError
 from stream.ops.metrics import Metrics
-from stream.ops.web import Health, WebServer
+from stream.ops.web import Health, Shown, WebServer
 
 
 async def get(port: int, path: str) -> tuple[int, str, Any]:
@@ -21,7 +22,7 @@ async def get(port: int, path: str) -> tuple[int, str, Any]:
         return answer.status, answer.content_type, await (answer.json() if path == "/health" else answer.text())
 
 
-def ask(health: Health, path: str) -> tuple[int, str, Any]:
+def ask(health: Shown, path: str) -> tuple[int, str, Any]:
     async def run() -> tuple[int, str, Any]:
         server = WebServer("127.0.0.1", 0, lambda: health, Metrics())
         try:
@@ -50,6 +51,24 @@ def test_health_live_is_200_also_while_not_ready() -> None:
 def test_health_not_ready_is_503_with_the_reasons() -> None:
     status, _, body = ask(Health(ready=False, reasons=["no model yet"]), "/health")
     assert (status, body["reasons"], body["model"]) == (503, ["no model yet"], None)
+
+
+@pytest.mark.parametrize(
+    ("ready", "standby", "status"), [(True, False, 200), (False, True, 200), (False, False, 503), (True, True, 200)]
+)
+def test_health_ready_lets_a_rollout_go_on_behind_a_worker_that_answers_or_stands_by(
+    ready: bool, standby: bool, status: int
+) -> None:
+    assert ask(Health(ready=ready, standby=standby, reasons=["recovering"]), "/health/ready")[0] == status
+
+
+def test_health_ready_of_a_service_that_knows_no_standby_is_that_of_health() -> None:
+    class Ready(msgspec.Struct, frozen=True):
+        ready: bool
+
+    for ready in (True, False):
+        found = Ready(ready)
+        assert ask(found, "/health/ready")[0] == ask(found, "/health")[0] == (200 if ready else 503)
 
 
 def test_metrics_are_prometheus_text() -> None:
