@@ -1,6 +1,7 @@
 """JSON Schema of the messages, written from their types: `python -m stream.messages.schema docs/schema`."""
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from stream.messages.impressions import MAX_ITEMS, Impression
 from stream.messages.items import ItemMessage
 from stream.messages.similar import SimilarItems
 
-__all__ = ["SCHEMAS", "schema_text", "write_schemas"]
+__all__ = ["SCHEMAS", "schema_components", "schema_text", "write_schemas"]
 
 SCHEMAS: dict[str, type[msgspec.Struct]] = {
     "click": Click,
@@ -82,14 +83,23 @@ _NARROWED = {
 }
 
 
+def schema_components(names: Iterable[str], place: str) -> tuple[list[Any], dict[str, Any]]:
+    """A reference to each of some of SCHEMAS, and what they refer to by name, as the decoders take it; the references
+    have the form `place`, in which `{name}` stands for the name."""
+    types = [SCHEMAS[name] for name in names]
+    references, components = msgspec.json.schema_components(types, ref_template=place)
+    for kind, accepted in _NARROWED.items():
+        for field, rule in accepted.items() if kind in components else ():
+            described = components[kind]["properties"][field]
+            for key in ("anyOf", "additionalProperties"):
+                described.pop(key, None)
+            described.update(rule)
+    return list(references), components
+
+
 def schema_text(name: str) -> str:
     """The schema of one of SCHEMAS, as it is published."""
-    (schema,), components = msgspec.json.schema_components([SCHEMAS[name]], ref_template="#/$defs/{name}")
-    for field, rule in _NARROWED.get(SCHEMAS[name].__name__, {}).items():
-        described = components[SCHEMAS[name].__name__]["properties"][field]
-        for key in ("anyOf", "additionalProperties"):
-            described.pop(key, None)
-        described.update(rule)
+    (schema,), components = schema_components([name], "#/$defs/{name}")
     return _pretty({"$schema": _DRAFT, "title": name, **schema, "$defs": components})
 
 
