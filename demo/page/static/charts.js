@@ -1,6 +1,6 @@
 // Live charts, drawn by hand: a few lines over the last minutes.
 
-import { byId, make, ms, percent, whole } from "./api.js";
+import { byId, make, percent, time, whole } from "./api.js";
 
 const KEPT = 150; // seconds on display
 const HEIGHT = 92, LEFT = 34;
@@ -18,7 +18,7 @@ function lines() {
   const hits = variants.length ? variants.map((name) => [name, (s) => s.hits.by_variant[name] ?? null]) : [["model", (s) => s.hits.model]];
   return [
     { title: "Clicks a second", unit: whole, lines: [["sent", (s) => s.clicks_s, "three"], ["answered", (s) => s.answers_s, "one"]] },
-    { title: "Click to list, ms", unit: ms, log: true, lines: [["p50", (s) => s.p50, "one"], ["p99", (s) => s.p99, "two"]] },
+    { title: "Click to list", unit: time, log: true, lines: [["p50", (s) => s.p50, "one"], ["p99", (s) => s.p99, "two"]] },
     { title: "Hit rate of next clicks", unit: percent, most: 1, lines: [...hits.map(([name, of], at) => [name, of, KINDS[at]]), ["popularity", (s) => s.hits.popularity, "three"]] },
     { title: "Clicks that wait for an answer", unit: whole, least: 10, lines: [["waiting", (s) => s.waiting, "two"]] },
   ];
@@ -59,7 +59,7 @@ function linear(values, { most = 0, least = 1e-9, unit }) {
 
 function logarithmic(values) {
   const high = Math.max(2, Math.ceil(Math.log10(Math.max(10, ...values))));
-  return { y: (value) => down(Math.max(0, Math.log10(Math.max(value, 1))) / high), rules: Array.from({ length: high + 1 }, (_, at) => [10 ** at, at < 3 ? String(10 ** at) : `${10 ** (at - 3)} s`]) };
+  return { y: (value) => down(Math.max(0, Math.log10(Math.max(value, 1))) / high), rules: Array.from({ length: high + 1 }, (_, at) => [10 ** at, at < 3 ? `${10 ** at} ms` : `${10 ** (at - 3)} s`]) };
 }
 
 function nice(value) {

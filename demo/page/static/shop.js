@@ -1,6 +1,6 @@
 // The shop: the list that is next for you, what you clicked, and all products by category.
 
-import { byId, calm, make, ms, post, session, toast } from "./api.js";
+import { byId, calm, make, post, session, time, toast } from "./api.js";
 import { bone, card, off, picture, products, words } from "./products.js";
 
 const SHOWN = 12;
@@ -151,7 +151,7 @@ function why() {
 }
 
 export function took(total) {
-  shop.took = `${ms(total)} ms from click to list`;
+  shop.took = `${time(total)} from click to list`;
   const box = byId("took");
   if (box) box.textContent = shop.took;
 }
