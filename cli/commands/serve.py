@@ -9,6 +9,7 @@ import typer
 
 from cli.options.group import command, option
 from cli.options.kafka import Kafka
+from cli.options.log import LogFormat
 
 __all__ = ["app"]
 
@@ -83,6 +84,7 @@ def serve(
     log_level: Annotated[
         str, option(metavar="NAME", help="debug, info, warning or error.", rich_help_panel=PROCESS)
     ] = "info",
+    log_format: LogFormat = "text",
 ) -> None:
     """Newest lists, updates and similar items over HTTP, and clicks the other way; /openapi.json says how."""
     from stream.kafka.clients import wait_for_broker
