@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import os
 import re
 import subprocess
@@ -52,6 +53,16 @@ def test_metrics_and_schemas_are_there(site: Path) -> None:
     assert "nextclick_lag_clicks" in metrics
     schemas = (site / "reference/schemas.html").read_text()
     assert all(f'id="{path.stem}"' in schemas for path in (ROOT / "docs/schema").glob("*.json"))
+
+
+def test_clients_are_shown_whole(site: Path) -> None:
+    page = re.sub(r"<[^>]*>", "", (site / "clients.html").read_text())
+    files = (ROOT / "docs/clients").rglob("*.*")
+    programs = [one for one in files if one.stem.lower().endswith(("lists", "clicks"))]
+    assert len(programs) == 6
+    for one in programs:
+        longest = max(one.read_text().splitlines(), key=len)
+        assert longest.strip() in html.unescape(page), one
 
 
 def test_nothing_is_fetched_from_elsewhere(site: Path) -> None:

@@ -1,4 +1,4 @@
-"""What the parts say of themselves: /health, /metrics, versions, and the learning curve of a training."""
+"""What the parts say of themselves: /health, /metrics and versions."""
 
 import json
 import urllib.error
@@ -7,17 +7,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from prometheus_client.parser import text_string_to_metric_families
 
 from export.errors import NextclickError
 from export.registry.registry import Registry
 
-__all__ = ["StageMeans", "Sums", "ask_health", "ask_metrics", "progress_of", "versions_of"]
+__all__ = ["StageMeans", "Sums", "ask_health", "ask_metrics", "versions_of"]
 
 _ANSWER_S = 1.5
 _LATENCY = "nextclick_latency_seconds"
-_TAIL = 4096  # bytes of a curve's end that surely hold a line
 
 Sums = dict[str, tuple[float, float]]
 
@@ -76,22 +74,6 @@ def versions_of(registry: Path) -> dict[str, Any]:
         return {"live": None, "versions": [], "back": False, "error": str(error)}
 
 
-def progress_of(registry: Path, limit_s: float | None) -> dict[str, Any] | None:
-    """How far the newest training is, by the last line of its curve; None before it. limit_s: its end, at most."""
-    curves = sorted(registry.glob(".trainer/*/*/metrics.jsonl"), key=_changed)
-    if not curves:
-        return None
-    try:
-        with curves[-1].open("rb") as file:
-            file.seek(max(0, curves[-1].stat().st_size - _TAIL))
-            lines = file.read().splitlines()
-        last: dict[str, Any] = msgspec.json.decode(lines[-1])
-    except (OSError, IndexError, msgspec.MsgspecError):
-        return None
-    shown = {name: last[name] for name in ("epoch", "step", "loss", "sessions_per_s", "seconds") if name in last}
-    return shown | {"cycle": curves[-1].parts[-3], "limit_s": limit_s}
-
-
 def _by_stage(samples: Any) -> dict[str, dict[str, float]]:
     found: dict[str, dict[str, float]] = {"_sum": {}, "_count": {}}
     for sample in samples:
@@ -99,13 +81,6 @@ def _by_stage(samples: Any) -> dict[str, dict[str, float]]:
         if end in found:
             found[end][sample.labels["stage"]] = sample.value
     return found
-
-
-def _changed(path: Path) -> float:
-    try:
-        return path.stat().st_mtime
-    except OSError:
-        return 0.0
 
 
 def _version(store: Registry, version: str) -> dict[str, Any]:

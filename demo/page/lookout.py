@@ -4,7 +4,7 @@ import threading
 import time
 from typing import Any
 
-from demo.page.figures import StageMeans, Sums, ask_health, ask_metrics, progress_of, versions_of
+from demo.page.figures import StageMeans, Sums, ask_health, ask_metrics, versions_of
 from demo.page.hub import Hub
 from demo.system import System
 
@@ -73,9 +73,4 @@ def _training(system: System) -> dict[str, Any] | None:
     health = system.trainer.health()
     if health is None:
         return {"state": "starting"}
-    told = {name: health.get(name, "") for name in ("state", "cycle", "why", "step", "clicks_since")}
-    limit_s = system.trainer.config.max_seconds
-    progress = progress_of(system.registry, limit_s) if told["cycle"] else None
-    if progress is not None and progress["cycle"] != told["cycle"]:
-        progress = None
-    return told | {"progress": progress}
+    return {name: health.get(name) for name in ("state", "cycle", "why", "step", "progress", "clicks_since")}

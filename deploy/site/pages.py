@@ -1,6 +1,7 @@
 """Pages of the site that follow from the code: commands, metrics, alerts, schemas; and those that stand elsewhere.
 
-A hook of MkDocs: `on_files` adds the pages, `on_page_markdown` turns links into the repository into links of the site.
+A hook of MkDocs: `on_files` adds the pages, `on_page_markdown` turns links into the repository into links of the site,
+and shows the programs in docs/clients where a link to one stands alone.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ PLACES = {
     "docs/schema": "reference/schemas.md",
 }
 LINK = re.compile(r"(\[[^\]]*\])\(([^)\s#]+)(#[^)\s]*)?\)")
+PROGRAM = re.compile(r"^\[[^\]]*\]\((clients/[^)\s]+\.(py|java|mjs))\)$", re.MULTILINE)  # a link alone in its line
 SUFFIXES = {"counter": "_total", "info": "_info"}
 SEVERITIES = {"page": "somebody has to look now", "warn": "look today"}
 
@@ -53,7 +55,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Return the text with links that lead somewhere on the site."""
     known = {file.src_uri for file in files}
-    return LINK.sub(lambda link: _link(link, page.file.src_uri, known), markdown)
+    linked = LINK.sub(lambda link: _link(link, page.file.src_uri, known), markdown)
+    return PROGRAM.sub(lambda link: f"{link[0]}\n\n{_program(link[1], link[2])}", linked)
 
 
 def commands_page() -> str:
@@ -128,6 +131,10 @@ def _paragraphs(text: str) -> str:
 
 def _cell(text: str) -> str:
     return re.sub(r"\s+", " ", text).replace("|", "\\|").replace("<", "&lt;")
+
+
+def _program(place: str, suffix: str) -> str:
+    return f"```{suffix.replace('mjs', 'js')}\n{(ROOT / 'docs' / place).read_text().rstrip()}\n```"
 
 
 def _link(link: re.Match[str], page: str, known: set[str]) -> str:

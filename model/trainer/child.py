@@ -2,6 +2,7 @@
 
 Parent and child speak in JSON lines. To the child: the task, then an answer to each question. From it:
     {"say": {"stage": ..., "message": ...}}      what happens
+    {"progress": {"done": .4, "epoch": 1, ...}}  how far the weights are learned, twice a second at most
     {"ask": "may_publish"}                       whether this trainer still leads; {"answer": true}
     {"result": {...}} or {"error": "...", "kind": "DataError", "code": 2}
 """
@@ -28,10 +29,13 @@ from export.errors import NextclickError
 from export.garbage import uncollected
 from export.log_lines import in_json, use_json_lines
 from export.registry.registry import Registry
+from model.evaluate.metrics import MAIN, SECOND, label
+from model.reports.progress import Progress
 from model.trainer.config import TrainerConfig
+from model.trainer.health import TrainingProgress
 from model.trainer.journal import OpenCycle
 
-__all__ = ["Child", "Ended", "Task", "main"]
+__all__ = ["Child", "Ended", "Task", "main", "tell_of"]
 
 _ROOT = Path(__file__).parents[2]
 _DEATH = 1  # PR_SET_PDEATHSIG
@@ -63,12 +67,18 @@ class Ended(msgspec.Struct, frozen=True):
 
 
 class Child:
-    """The process. `say` hears of what happens, in a thread; `may_publish` is asked there too."""
+    """The process. `say` and `progress` hear of what happens, in a thread; `may_publish` is asked there too."""
 
     def __init__(
-        self, task: Task, *, say: Callable[[str, str], None], may_publish: Callable[[], bool], nice: int
+        self,
+        task: Task,
+        *,
+        say: Callable[[str, str], None],
+        may_publish: Callable[[], bool],
+        nice: int,
+        progress: Callable[[TrainingProgress], None] = lambda _: None,
     ) -> None:
-        self._say, self._may_publish = say, may_publish
+        self._say, self._progress, self._may_publish = say, progress, may_publish
         path = os.pathsep.join(part for part in (str(_ROOT), os.environ.get("PYTHONPATH", "")) if part)
         environment = {**os.environ, "PYTHONPATH": path, "OMP_WAIT_POLICY": "PASSIVE"}  # waits without a core
         self._process = subprocess.Popen(
@@ -113,6 +123,8 @@ class Child:
                     continue
                 if "say" in message:
                     self._say(message["say"]["stage"], message["say"]["message"])
+                elif "progress" in message:
+                    self._progress(msgspec.convert(message["progress"], TrainingProgress))
                 elif "ask" in message:
                     self._send({"answer": self._may_publish()})
                 elif "result" in message:
@@ -158,7 +170,6 @@ def _run(task: Task) -> Ended:
         from model.data.readers import KINDS, POSITIVES
         from model.errors import DataError
         from model.presets import preset
-        from model.reports.progress import Progress
         from model.settings import read_settings, with_settings
         from model.trainer.cycle_run import CycleRun
         from model.trainer.files import open_files
@@ -166,10 +177,6 @@ def _run(task: Task) -> Ended:
         from model.trainer.window import read_window, said_of_window
 
     config, cycle = task.config, task.cycle
-
-    def on_progress(report: Progress) -> None:
-        if report.message:
-            _tell({"say": {"stage": report.stage, "message": report.message}})
 
     store = ClickStore(open_files(config.store))
     chosen = with_settings(preset(config.preset), read_settings(config.settings)).override(
@@ -203,7 +210,7 @@ def _run(task: Task) -> Ended:
         may_publish=_ask_parent,
         items=Path(task.items) if task.items else None,
     )
-    run = CycleRun(config, request, on_progress)
+    run = CycleRun(config, request, tell_of)
     with run.ending():
         try:
             result = run_cycle(request, run.on_progress)
@@ -220,6 +227,21 @@ def _run(task: Task) -> Ended:
         mlflow=tracked.error,
         mlflow_lost=tracked.lost,
     )
+
+
+def tell_of(report: Progress) -> None:
+    """Pass on what has words, and how far a training is."""
+    message = report.message or _said_of(report)
+    if message:
+        _tell({"say": {"stage": report.stage, "message": message}})
+    elif report.stage == "train" and report.steps:
+        _tell({"progress": msgspec.to_builtins(TrainingProgress.of(report))})
+
+
+def _said_of(report: Progress) -> str:
+    """The words for a validation's figures."""
+    figures = report.metrics if report.stage == "validate" else {}
+    return ", ".join(f"{label(name)} {figures[name]:.3f}" for name in (MAIN, SECOND) if name in figures)
 
 
 def _ask_parent() -> bool:

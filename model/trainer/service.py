@@ -18,8 +18,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from export.errors import NextclickError
 from export.registry.registry import Registry
 from model.data.readers import ReadOptions
@@ -29,6 +27,7 @@ from model.trainer.child import Child, Ended, Task
 from model.trainer.config import TrainerConfig
 from model.trainer.decisions import Decisions
 from model.trainer.files import open_files
+from model.trainer.health import TrainerHealth, TrainingProgress
 from model.trainer.intake import Intake
 from model.trainer.items_files import ItemsFiles
 from model.trainer.journal import Journal, OpenCycle
@@ -39,29 +38,12 @@ from model.trainer.schedule import due
 from model.trainer.store import ClickStore
 from model.trainer.window import import_log
 
-__all__ = ["Trainer", "TrainerHealth"]
+__all__ = ["Trainer"]
 
 log = logging.getLogger(__name__)
 
 _PAUSE_S = 2.0  # after something failed that may go away
 _LOOK_S = 10.0  # between two looks at lag and disk
-
-
-class TrainerHealth(msgspec.Struct, frozen=True, kw_only=True):
-    """What /health says: 200 while it leads or stands by, 503 while something keeps it from training."""
-
-    ready: bool
-    state: str  # standby, reading, training
-    cycle: str = ""  # that runs
-    why: str = ""  # it does
-    step: str = ""  # what it says
-    waiting: str = ""  # what the first training waits for
-    version: str = ""  # published last
-    gate_passed: bool | None = None
-    gate: list[str] = []  # its reasons
-    clicks: int = 0  # stored
-    clicks_since: int = 0  # the last cycle began
-    reasons: list[str] = []  # what is wrong, with the remedy
 
 
 class Trainer:
@@ -103,6 +85,7 @@ class Trainer:
         self._intake = Intake(config, feed, self._store, self.metrics, log.info, on_erased)
         self._child: Child | None = None
         self._failures, self._next_look, self._step = 0, 0.0, ""
+        self._progress: TrainingProgress | None = None
         self._waiting = ""  # what for: no fault, and nothing to be mended
         self._state, self._asked = "standby", False
         self.last: Ended | None = None  # what came of the last cycle here
@@ -253,13 +236,17 @@ class Trainer:
             self._bounds.look_for_room()
             task = Task(self._config, cycle, items=self._items.of(cycle.cycle))
             self._child = self._new_child(
-                task, say=self._hear, may_publish=self._leading.is_sure, nice=self._config.nice
+                task,
+                say=self._hear,
+                progress=self._learns,
+                may_publish=self._leading.is_sure,
+                nice=self._config.nice,
             )
         ended: Ended | None = self._child.poll()
         if ended is None:
             return None
         self._child.stop()
-        self._child, self._step = None, ""
+        self._child, self._step, self._progress = None, "", None
         self.last = ended
         self._end(cycle, ended)
         return ended
@@ -297,13 +284,16 @@ class Trainer:
                 log.info("old versions were removed: %s", ", ".join(removed))
 
     def _hear(self, stage: str, message: str) -> None:
-        self._step = f"{stage}: {message}"
+        self._step, self._progress = f"{stage}: {message}", None
         log.info("%s", self._step)
+
+    def _learns(self, progress: TrainingProgress) -> None:
+        self._step, self._progress = f"train: {progress.words()}", progress
 
     def _stop_child(self) -> None:
         if self._child is not None:
             self._child.stop()
-            self._child = None
+            self._child, self._progress = None, None
 
     # -- what is shown --
 
@@ -332,6 +322,7 @@ class Trainer:
             cycle=state.open.cycle if state.open else "",
             why=state.open.why if state.open else "",
             step=self._step,
+            progress=self._progress,
             waiting=self._waiting,
             version=state.last_version,
             gate_passed=state.last_passed,

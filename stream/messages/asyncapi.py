@@ -14,6 +14,7 @@ from stream.errors import BadClick
 from stream.kafka.topics import topic_plans
 from stream.messages.click_rules import REASONS
 from stream.messages.contract import rejection_headers
+from stream.messages.erasures import ERASED
 from stream.messages.schema import SCHEMAS, schema_components
 from stream.topic_names import Topics
 
@@ -26,9 +27,10 @@ _CLEANUP = "cleanup.policy"
 
 
 class _Message(NamedTuple):
-    schema: str  # one of SCHEMAS; empty: any bytes
+    schema: str  # one of SCHEMAS; or _ANY, or _NONE
     key: str
     example: dict[str, Any] | None = None
+    headers: str = ""  # which of those that messages may have: _REJECTION or ERASED
 
 
 class _Channel(NamedTuple):
@@ -36,12 +38,24 @@ class _Channel(NamedTuple):
     action: str  # what nextclick does
     summary: str
     messages: dict[str, _Message]
-    headers: bool = False
+
+
+_ANY, _NONE = "any", "none"  # bytes of any form; a record without value
+_WITHOUT_SCHEMA = {_ANY: {"description": "any bytes"}, _NONE: {"type": "null", "description": "there is no value"}}
+_REJECTION = "rejection"
 
 
 _SESSION = "the session id"
 _ITEM = "the item id"
 _CLICK = {"session_id": "4711", "item_id": "98765", "ts": 1661724000278, "type": "click"}
+_ERASE = {"session_id": "4711", "ts": 1661724360000, "type": "erase"}
+_ERASURE = {
+    "source": {"topic": "clicks", "partition": 3, "offset": 816},
+    "part": "redis",
+    "host": "shop-1",
+    "erased": {"lists": 1},
+    "ts": 1661724360009,
+}
 _LIST = {
     "session_id": "4711",
     "items": [{"item_id": "10024", "score": 7.25}, {"item_id": "555", "score": 6.5}],
@@ -53,19 +67,27 @@ _LIST = {
     "published_ts": 1661724000291,
 }
 _CHANNELS = (
-    _Channel("clicks", "receive", "What shoppers do.", {"click": _Message("click", _SESSION, _CLICK)}),
+    _Channel(
+        "clicks",
+        "receive",
+        "What shoppers do, and which sessions are to be erased.",
+        {"click": _Message("click", _SESSION, _CLICK), "erase": _Message("erase", _SESSION, _ERASE)},
+    ),
     _Channel(
         "recommendations",
         "send",
-        "A list for a session after each of its clicks, or after several that came together.",
-        {"recommendation": _Message("recommendation", _SESSION, _LIST)},
+        "A list for a session after each of its clicks, or after several that came together; a record without value "
+        "where the session was erased.",
+        {
+            "recommendation": _Message("recommendation", _SESSION, _LIST),
+            "erasedLists": _Message(_NONE, _SESSION, headers=ERASED),
+        },
     ),
     _Channel(
         "rejected",
         "send",
         "Messages of the clicks that are none, as they came; the headers say why.",
-        {"rejected": _Message("", "as it came")},
-        headers=True,
+        {"rejected": _Message(_ANY, "as it came", headers=_REJECTION)},
     ),
     _Channel(
         "models",
@@ -81,6 +103,12 @@ _CHANNELS = (
         "similar", "send", "The items that are like each one.", {"similarItems": _Message("similar-items", _ITEM)}
     ),
     _Channel("impressions", "receive", "Lists that were shown.", {"impression": _Message("impression", _SESSION)}),
+    _Channel(
+        "erasures",
+        "send",
+        "What each part has erased of a session; it names none.",
+        {"erasure": _Message("erasure", "the message that asked for it, TOPIC-PARTITION@OFFSET", _ERASURE)},
+    ),
 )
 
 
@@ -90,7 +118,7 @@ def asyncapi_document(topics: Topics = Topics()) -> dict[str, Any]:
     settings = {plan.name: _topic_settings(plan.config) for plan in plans}
     names = {one.word: str(getattr(topics, one.word)) for one in _CHANNELS}
     references, schemas = schema_components(SCHEMAS, "#/components/schemas/{name}")
-    payloads = dict(zip(SCHEMAS, references, strict=True))
+    payloads = {**dict(zip(SCHEMAS, references, strict=True)), **_WITHOUT_SCHEMA}
     return {
         "asyncapi": "3.0.0",
         "info": {
@@ -105,9 +133,7 @@ def asyncapi_document(topics: Topics = Topics()) -> dict[str, Any]:
         "operations": {_operation(one): _described(one) for one in _CHANNELS},
         "components": {
             "messages": {
-                name: _message(name, message, payloads, headers=one.headers)
-                for one in _CHANNELS
-                for name, message in one.messages.items()
+                name: _message(name, message, payloads) for one in _CHANNELS for name, message in one.messages.items()
             },
             "schemas": schemas,
         },
@@ -148,17 +174,17 @@ def _described(one: _Channel) -> dict[str, Any]:
     }
 
 
-def _message(name: str, message: _Message, payloads: dict[str, Any], *, headers: bool) -> dict[str, Any]:
+def _message(name: str, message: _Message, payloads: dict[str, Any]) -> dict[str, Any]:
     key = {"type": "string", "description": f"{message.key}; in UTF-8"}
     found: dict[str, Any] = {
         "name": name,
         "bindings": {"kafka": {"key": key, "bindingVersion": _KAFKA}},
-        "payload": payloads.get(message.schema, {"description": "any bytes"}),
+        "payload": payloads[message.schema],
     }
-    if not message.schema:
+    if message.schema == _ANY:
         found["contentType"] = "application/octet-stream"
-    if headers:
-        found["headers"] = _rejection_headers()
+    if message.headers:
+        found["headers"] = _rejection_headers() if message.headers == _REJECTION else _erased_headers(payloads)
     if message.example is not None:
         found["examples"] = [{"name": name, "payload": message.example}]
     return found
@@ -169,6 +195,11 @@ def _rejection_headers() -> dict[str, Any]:
     properties: dict[str, Any] = {name: {"type": "string"} for name in names}
     properties["reason"]["enum"] = sorted(REASONS)
     return {"type": "object", "properties": properties, "required": names}
+
+
+def _erased_headers(payloads: dict[str, Any]) -> dict[str, Any]:
+    """The value of the header is JSON, too."""
+    return {"type": "object", "properties": {ERASED: payloads["erased-lists"]}, "required": [ERASED]}
 
 
 if __name__ == "__main__":

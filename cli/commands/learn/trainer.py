@@ -132,9 +132,10 @@ def trainer(
     from model.presets import preset as named
     from model.settings import read_settings, with_settings
     from model.trainer.config import TrainerConfig, read_span
+    from model.trainer.health import TrainerHealth
     from model.trainer.metrics import TrainerMetrics
     from model.trainer.outcome import HARMLESS
-    from model.trainer.service import Trainer, TrainerHealth
+    from model.trainer.service import Trainer
     from stream.erasure.teller import ErasureTeller
     from stream.feed.announcer import Announcer
     from stream.feed.clicks import ClicksFeed

@@ -57,7 +57,8 @@ export const calm = matchMedia("(prefers-reduced-motion: reduce)");
 export const whole = (number) => Math.round(number).toLocaleString("en");
 export const percent = (share) => (share === null || share === undefined ? "–" : `${(100 * share).toFixed(1)} %`);
 export const signed = (share) => `${share >= 0 ? "+" : "−"}${Math.abs(100 * share).toFixed(1)} %`;
-export const ms = (value) => (value === null || value === undefined ? "–" : value < 10 ? value.toFixed(1) : value < 10000 ? whole(value) : `${(value / 1000).toFixed(0)} s`);
+// A number of milliseconds, with the unit that suits it.
+export const time = (value) => (value === null || value === undefined ? "–" : value < 10 ? `${value.toFixed(1)} ms` : value < 1000 ? `${whole(value)} ms` : `${(value / 1000).toFixed(value < 10000 ? 1 : 0)} s`);
 
 let fading;
 export function toast(text, { command = "", wrong = false } = {}) {

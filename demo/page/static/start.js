@@ -1,14 +1,19 @@
 // How far the demo's start is, and what it is doing now.
 
-import { byId, make, ms, whole } from "./api.js";
+import { byId, make, time, whole } from "./api.js";
 
 const STEPS = [
-  ["broker", "Broker", "Kafka's stand-in, in this process"],
-  ["log", "The shop's log", "simulated: what shoppers did so far"],
-  ["training", "First model", "the trainer learns from the log"],
-  ["worker", "Worker", "loads the model, joins its group"],
-  ["shopping", "Shoppers", "click by themselves; so can you"],
+  ["broker", "Broker", "stands in for Kafka"],
+  ["log", "Shop's log", "what shoppers did so far"],
+  ["training", "First model", "learns from the log"],
+  ["worker", "Worker", "takes clicks, makes lists"],
+  ["shopping", "Shoppers", "click, and so can you"],
 ];
+const DOES = { // steps of a cycle, as the trainer's /health names them
+  read: "reads the clicks", needs: "gets ready to learn", train: "gets ready to learn", validate: "is validated", export: "becomes a graph, which is checked",
+  gate: "is judged beside baselines", refit: "learns what was held out", publish: "is published: workers fetch it",
+};
+const AFTER = new Set(["validate", "export", "gate", "publish"]);
 const state = { stage: "", stages: {}, now: 0, at: performance.now(), facts: {}, training: null, second: null, lost: false };
 
 export function know(more) {
@@ -35,29 +40,29 @@ function row([name, title, words], number, at) {
   const next = STEPS[number + 1]?.[0];
   const begun = state.stages[name];
   const ended = next ? state.stages[next] : undefined;
-  const took = begun !== undefined ? `${Math.max(0, (ended ?? seconds()) - begun).toFixed(kind === "done" ? 1 : 0)} s` : "";
-  const detail = name === "log" && state.facts.clicks ? `${whole(state.facts.clicks)} clicks of ${whole(state.facts.sessions)} sessions`
+  const timed = begun !== undefined && name !== "shopping" && kind !== "later";
+  const took = timed ? `${Math.max(0, (ended ?? seconds()) - begun).toFixed(kind === "done" ? 1 : 0)} s` : "";
+  const detail = name === "log" && state.facts.clicks ? `${whole(state.facts.clicks)} clicks`
     : name === "training" && kind === "now" ? training() : words;
   const share = name === "training" && kind === "now" ? progress() : null;
   return make("li", { className: `step ${kind}`, at: kind === "now" ? { "aria-current": "step" } : {} },
-    make("b", { textContent: title }), [detail, name === "shopping" || kind === "later" ? "" : took].filter(Boolean).join(" · "),
-    share === null ? null : make("progress", { max: 1, value: share, at: { "aria-label": "of the training's time, at most" } }));
+    make("b", { textContent: title }), make("span", { textContent: [took, detail].filter(Boolean).join(" · ") }),
+    share === null ? null : make("progress", { max: 1, value: share, at: { "aria-label": "How far the training is" } }));
 }
 
 export function training() {
   const now = state.training;
-  if (!now) return "the trainer starts";
+  if (!now?.cycle) return "the trainer starts";
   const got = now.progress;
-  const gate = /^(gate|publish|refit): (.*)/s.exec(now.step ?? "");
-  if (gate) return gate[1] === "publish" ? "published: it comes into service" : gate[2].slice(0, 70);
-  if (got?.step) return `step ${whole(got.step)}, loss ${got.loss?.toFixed(2) ?? "–"}, ${whole(got.sessions_per_s ?? 0)} sessions/s`;
-  return now.cycle ? "reads the log and gets ready" : "the trainer starts";
+  if (got?.done >= 1) return "has learned, is validated";
+  if (got) return `${whole(100 * got.done)} %, loss ${got.loss?.toFixed(2) ?? "–"}, ${whole(got.sessions_per_s)} sessions/s`;
+  const step = (now.step ?? "").split(":")[0];
+  return DOES[step] ?? "gets ready to learn";
 }
 
 export function progress() {
-  const got = state.training?.progress;
-  if (/^(gate|publish)/.test(state.training?.step ?? "")) return 1;
-  return got?.limit_s ? Math.min(1, got.seconds / got.limit_s) : 0;
+  const now = state.training;
+  return now?.progress ? now.progress.done : AFTER.has((now?.step ?? "").split(":")[0]) ? 1 : 0;
 }
 
 function status(at) {
@@ -66,6 +71,6 @@ function status(at) {
   const set = (kind, words) => { dot.className = `dot ${kind}`; if (text.textContent !== words) text.textContent = words; };
   if (state.lost) return set("bad", "the demo has ended, or does not answer");
   if (state.stage === "closing") return set("busy", "ends: the last clicks are answered");
-  if (state.stage === "shopping") return set("good", state.second ? `live · ${whole(state.second.clicks_s)} clicks/s · answered in ${ms(state.second.p50)} ms` : "live");
+  if (state.stage === "shopping") return set("good", state.second ? `live · ${whole(state.second.clicks_s)} clicks/s · answered in ${time(state.second.p50)}` : "live");
   return set("busy", at < 0 ? "starts" : `${STEPS[at][1].toLowerCase()}: ${at === 2 ? training() : STEPS[at][2]}`);
 }

@@ -1,7 +1,5 @@
 """What the parts say of themselves, and what is made of it."""
 
-import json
-import os
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -11,7 +9,7 @@ import pytest
 from prometheus_client import CollectorRegistry, Histogram, generate_latest
 
 from demo.children import free_port
-from demo.page.figures import StageMeans, ask_health, ask_metrics, progress_of, versions_of
+from demo.page.figures import StageMeans, ask_health, ask_metrics, versions_of
 
 Serve = Callable[[int, bytes], int]
 
@@ -63,26 +61,6 @@ def test_means_are_of_what_came_between_two_looks_over_all_workers() -> None:
     assert means.look({7: {"rank": (1.0, 100.0)}}) == {"rank": 10.0}
     assert means.look({7: {"rank": (1.5, 110.0)}, 8: {"rank": (0.5, 10.0)}}) == {"rank": 50.0}
     assert means.look({9: {"rank": (0.0, 0.0)}}) == {}, "a process that has done nothing yet"
-
-
-def test_progress_is_the_last_line_of_the_newest_curve(tmp_path: Path) -> None:
-    assert progress_of(tmp_path, 30.0) is None
-    for number, cycle in enumerate(("default-000001", "default-000002")):
-        file = tmp_path / ".trainer" / cycle / "candidate" / "metrics.jsonl"
-        file.parent.mkdir(parents=True)
-        lines = [{"stage": "train", "step": step, "loss": 5.0 - step, "seconds": 1.5 * step} for step in (1, 2)]
-        file.write_text("".join(json.dumps(line) + "\n" for line in lines))
-        os.utime(file, (number + 1, number + 1))
-    assert progress_of(tmp_path, 30.0) == {
-        "step": 2,
-        "loss": 3.0,
-        "seconds": 3.0,
-        "cycle": "default-000002",
-        "limit_s": 30.0,
-    }
-    file.write_text('{"stage": "tra')
-    os.utime(file, (9, 9))
-    assert progress_of(tmp_path, 30.0) is None, "a line that is being written"
 
 
 def test_registry_that_is_not_there_has_no_versions(tmp_path: Path) -> None:

@@ -16,9 +16,11 @@ import pytest
 from export.bundle.bundle import load_bundle
 from export.registry.registry import Registry
 from model.cycle.config import GateConfig
-from model.trainer.child import Child, Ended, Task
+from model.reports.progress import Progress
+from model.trainer.child import Child, Ended, Task, tell_of
 from model.trainer.config import TrainerConfig
 from model.trainer.files import open_files
+from model.trainer.health import TrainingProgress
 from model.trainer.journal import OpenCycle
 from model.trainer.store import ClickStore
 from tests.model.tiny import tiny_log
@@ -94,6 +96,16 @@ def test_cycle_killed_and_then_out_of_lead_shows_no_version_and_is_gone_on_with(
     assert registry.versions() == ["1"]
     load_bundle(registry.fetch("1"))
     assert {"train", "gate", "publish"} <= set(said)
+
+
+def test_reports_go_to_the_parent_as_words_or_as_progress(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    tell_of(Progress(stage="gate", message="the candidate passed"))
+    tell_of(Progress(stage="train", epoch=1, epochs=2, step=3, steps=9, done=0.5, loss=2.0))
+    tell_of(Progress(stage="validate", epoch=2, epochs=2, metrics={"recall@20": 0.5123, "mrr@20": 0.2}))
+    said = [msgspec.json.decode(line) for line in capfdbinary.readouterr().out.splitlines()]
+    assert said[0] == {"say": {"stage": "gate", "message": "the candidate passed"}}
+    assert msgspec.convert(said[1]["progress"], TrainingProgress).done == 0.5
+    assert said[2] == {"say": {"stage": "validate", "message": "Recall@20 0.512, MRR@20 0.200"}}
 
 
 def test_child_that_fails_says_why(tmp_path: Path) -> None:

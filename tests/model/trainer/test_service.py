@@ -17,6 +17,7 @@ from model.errors import LeadLost
 from model.trainer.bounds import Bounds
 from model.trainer.child import Ended, Task
 from model.trainer.config import TrainerConfig
+from model.trainer.health import TrainingProgress
 from model.trainer.service import Trainer
 
 BEGIN = 1_700_000_000_000
@@ -82,10 +83,17 @@ class FakeChild:
     tasks: ClassVar[list[Task]] = []
 
     def __init__(
-        self, task: Task, *, say: Callable[[str, str], None], may_publish: Callable[[], bool], nice: int
+        self,
+        task: Task,
+        *,
+        say: Callable[[str, str], None],
+        may_publish: Callable[[], bool],
+        nice: int,
+        progress: Callable[[TrainingProgress], None],
     ) -> None:
         self.tasks.append(task)
-        say("train", "50 %")
+        say("train", "100 sessions")
+        self.say, self.progress = say, progress
 
     def poll(self, timeout_s: float = 0.0) -> Ended | None:
         return self.outcomes.pop(0) if self.outcomes else Ended(gate={"passed": False, "reasons": ["poorer"]})
@@ -169,6 +177,31 @@ def test_once_stores_all_there_is_trains_on_it_and_makes_it_live(tmp_path: Path)
     assert (
         place.trainer.metrics.registry.get_sample_value("nextclick_trainer_rejected_total", {"reason": "bad_json"}) == 1
     )
+
+
+def test_health_says_how_far_a_training_is_until_another_step_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = Place(tmp_path)
+    seen = []
+
+    def poll(child: FakeChild, timeout_s: float = 0.0) -> Ended:
+        child.progress(TrainingProgress(done=0.25, epoch=1, epochs=2, step=5, steps=10, loss=4.5, sessions_per_s=900.0))
+        seen.append(place.trainer.health([]))
+        child.say("gate", "the candidate passed")
+        seen.append(place.trainer.health([]))
+        return PUBLISHED
+
+    monkeypatch.setattr(FakeChild, "poll", poll)
+    place.once()
+    learning, judged = seen
+    assert learning.progress is not None
+    assert (learning.progress.done, learning.step) == (
+        0.25,
+        "train: 25%, epoch 1 of 2, loss 4.500, 900 sessions/s",
+    )
+    assert (judged.progress, judged.step) == (None, "gate: the candidate passed")
+    assert (place.trainer.health([]).progress, place.trainer.health([]).step) == (None, "")
 
 
 def test_refused_candidate_is_a_decision_with_its_reasons(tmp_path: Path) -> None:

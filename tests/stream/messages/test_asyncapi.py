@@ -11,6 +11,8 @@ import pytest
 from bench.rig.brokers.base import BrokerMissing
 from bench.rig.node import node_folder
 from stream.messages.asyncapi import asyncapi_document, asyncapi_text
+from stream.messages.contract import Source
+from stream.messages.erasures import ErasedLists, erased_headers
 from stream.messages.schema import SCHEMAS
 from stream.topic_names import Topics
 
@@ -30,8 +32,19 @@ def test_every_topic_and_every_message_is_in_it() -> None:
     assert set(document["channels"]) == words
     assert document["channels"]["clicks"]["address"] == "eu.shop.views"
     assert document["channels"]["models"]["bindings"]["kafka"]["topicConfiguration"]["cleanup.policy"] == ["compact"]
-    payloads = {message["payload"].get("$ref", "") for message in document["components"]["messages"].values()}
-    assert payloads == {"", *(f"#/components/schemas/{kind.__name__}" for kind in SCHEMAS.values())}
+    messages = document["components"]["messages"]
+    places = {message["payload"].get("$ref", "") for message in messages.values()}
+    places.add(messages["erasedLists"]["headers"]["properties"]["erased"]["$ref"])
+    assert places == {"", *(f"#/components/schemas/{kind.__name__}" for kind in SCHEMAS.values())}
+
+
+def test_a_session_that_was_erased_has_a_record_without_value_and_says_so_in_a_header() -> None:
+    headers = erased_headers(ErasedLists(Source("clicks", 3, 816), 2))
+    document = asyncapi_document()
+    gone = document["components"]["messages"]["erasedLists"]
+    assert gone["payload"]["type"] == "null"
+    found = {name: json.loads(value) for name, value in headers}
+    jsonschema.validate(found, {**gone["headers"], "components": document["components"]})
 
 
 def test_examples_are_messages() -> None:
@@ -42,7 +55,7 @@ def test_examples_are_messages() -> None:
             schema = {**message["payload"], "components": document["components"]}
             jsonschema.validate(example["payload"], schema)
             checked += 1
-    assert checked >= 2
+    assert checked >= 4
 
 
 @pytest.mark.slow
