@@ -15,6 +15,7 @@ __all__ = ["app"]
 
 app = typer.Typer()
 LISTS = "The lists"
+FALLBACK = "Sessions without a list"
 ACCESS = "Who may ask"
 BOUNDS = "Bounds"
 PROCESS = "The process"
@@ -41,6 +42,18 @@ def serve(
     similar_mb: Annotated[
         int, option(metavar="N", help="Similar items that are kept; 0: none.", rich_help_panel=LISTS)
     ] = 512,
+    fallback: Annotated[
+        str | None,
+        option(metavar="REGISTRY", help="They get its live model's popular items; else 404.", rich_help_panel=FALLBACK),
+    ] = None,
+    policy: Annotated[
+        Path | None,
+        option(metavar="FILE", help="What these leave out, and placements; as for workers.", rich_help_panel=FALLBACK),
+    ] = None,
+    k: Annotated[int, option("--k", metavar="N", help="How many, if it does not say.", rich_help_panel=FALLBACK)] = 20,
+    max_items: Annotated[
+        int, option(metavar="N", help="Items of the topic items that are kept for it.", rich_help_panel=FALLBACK)
+    ] = 2_000_000,
     web_host: Annotated[str, option(metavar="HOST", help="It listens here.", rich_help_panel=ACCESS)] = "127.0.0.1",
     web_port: Annotated[int, option(metavar="N", help="Its port; 0: any.", rich_help_panel=ACCESS)] = 8086,
     api_keys: Annotated[
@@ -90,6 +103,10 @@ def serve(
         window_s=from_s,
         memory_mb=memory_mb,
         similar_mb=similar_mb,
+        fallback=fallback,
+        policy=policy,
+        k=k,
+        max_items=max_items,
         max_waiting=max_waiting,
         longest_wait_s=longest_wait_s,
         max_body_kb=max_body_kb,

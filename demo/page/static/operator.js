@@ -10,6 +10,7 @@ const chosen = { control: "", challenger: "" };
 export function know(more) {
   Object.assign(state, more);
   draw();
+  if (more.events) log();
 }
 
 export function happened(event) {
@@ -119,6 +120,7 @@ function switchedOff() {
 }
 
 function log() {
+  byId("quiet").hidden = state.events.length > 0;
   byId("log").replaceChildren(...state.events.map((one) => make("li", { className: one.kind }, make("time", { textContent: `${one.at.toFixed(0)} s` }), make("span", { textContent: one.text }))));
 }
 
