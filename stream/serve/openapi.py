@@ -83,7 +83,7 @@ def _paths(config: ServeConfig) -> dict[str, Any]:
         "/clicks": {
             "post": _operation(
                 "clicks",
-                f"Send a click, or up to {config.max_clicks:,}; answered when the broker has them. Type erase: that right.",
+                f"Send a click, or up to {config.max_clicks:,}; answered when the broker has them; erasing: a right.",
                 {
                     "200": _json("The broker has all.", _ref("ClicksAnswer")),
                     "207": _json("It has some.", _ref("ClicksAnswer")),
