@@ -146,6 +146,7 @@ def train_to_registry(request: TrainRequest, on_progress: OnProgress = ignore) -
         curves.finish()
         release_memory()
         with tempfile.TemporaryDirectory(prefix="nextclick-") as staging:
+            before = spending.spent()
             bundle = export_bundle(  # 4, 5, 6
                 trained,
                 log,
@@ -158,6 +159,7 @@ def train_to_registry(request: TrainRequest, on_progress: OnProgress = ignore) -
                 items=items,
             )
             bundle, found = with_figures(bundle, valid, request.preset, on_progress, left_out=shown.left_out)  # 7
+            spending.exported(spending.spent() - before)
             lineage = Lineage(code=code_version(), commit=commit())
             if raw is not None:
                 bundle, lineage = refitted(

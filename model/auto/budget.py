@@ -65,6 +65,7 @@ class Spending:
     def __init__(self, budget: Budget | None, clock: Callable[[], float] = time.monotonic) -> None:
         self.budget, self._clock = budget, clock
         self._began = clock()
+        self._export_s = self.EXPORT_S
 
     @property
     def seconds(self) -> float | None:
@@ -79,9 +80,13 @@ class Spending:
         """Return the seconds that are left, 0 at least; None where there is no limit."""
         return None if self.seconds is None else max(0.0, self.seconds - self.spent())
 
+    def exported(self, seconds: float) -> None:
+        """Take in how long it really took to export and judge a bundle here."""
+        self._export_s = max(self.EXPORT_S, seconds)
+
     def kept(self, bundles: int) -> float:
         """Return the seconds that are kept for exporting and judging so many bundles."""
-        return 0.0 if self.seconds is None else bundles * max(self.EXPORT_S, self.SHARE / 2 * self.seconds)
+        return 0.0 if self.seconds is None else bundles * max(self._export_s, self.SHARE / 2 * self.seconds)
 
     def for_training(self, *, bundles: int) -> float | None:
         """Return the seconds that training may take from now on, 1 at least; None where there is no limit."""

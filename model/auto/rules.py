@@ -6,6 +6,7 @@ What a rule is worth on which set stands in docs/training.md (`python -m bench.l
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from model.auto.traits import LogTraits
 from model.config import Preset
@@ -57,7 +58,7 @@ def for_more(choice: Choice, *, pass_s: float, seconds: float | None) -> Choice:
     if seconds is None or seconds < needed or choice.preset.committee:
         return choice
     one = choice.preset.encoder
-    shape = {"dropout": one.dropout, "input_dropout": one.input_dropout, "window": one.window}
+    shape: dict[str, Any] = {"dropout": one.dropout, "input_dropout": one.input_dropout, "window": one.window}
     preset = replace(
         choice.preset,
         encoder=replace(committee.encoder, **shape),

@@ -24,7 +24,8 @@ __all__ = ["AUTO", "Request", "judged_share", "limited", "settled", "timed"]
 
 AUTO = "auto"
 COMMITTEE_FROM_S = 300.0  # budgets for which a committee is thought of at all
-SAFE = 1.1  # a refit must fit into the time that is left by so much
+SAFE = 1.1  # a whole training must fit into the time that is left by so much
+LEAST = 0.5  # of the decay's time: one that is cut shorter loses more than the newest sessions give
 
 
 class Request(Protocol):
@@ -106,11 +107,13 @@ def timed(
         return replace(config, how="decay"), "the decay again, as the budget is in steps"
     if left is None or whole_s * SAFE <= left:
         return replace(config, max_seconds=left), f"the same again, {_about(whole_s)}"
-    if stable:
-        told = f"the decay again, in {left:,.0f} s, as all of it would take {_about(whole_s)}"
+    decay_s = whole_s * config.decay / (1.0 + preset.train.decay)
+    if stable and left >= LEAST * decay_s:
+        told = f"the decay again, in {min(left, decay_s):,.0f} s, as all of it would take {_about(whole_s)}"
         return replace(config, how="decay", max_seconds=left), told
-    why = f"it would take {_about(whole_s)}, and {left:,.0f} s of the budget are left"
-    return None, f"{why}: give a longer --budget, or a preset whose rate is stable (--preset {AUTO})"
+    why = f"it would take {_about(decay_s if stable else whole_s)}, and {left:,.0f} s of the budget are left for it"
+    other = "" if stable else f", or a preset whose rate is stable (--preset {AUTO})"
+    return None, f"{why}: give a longer --budget{other}"
 
 
 def _about(seconds: float) -> str:

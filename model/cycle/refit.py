@@ -65,7 +65,8 @@ def recipe(preset: Preset, trained: Trained, config: RefitConfig) -> Preset:
     stable = train.schedule == "stable"
     if config.how == "scratch" and not train.validate_epochs and not stable:
         return replace(preset, train=train)
-    epochs, changed = best_epoch(trained), {}
+    epochs = best_epoch(trained)
+    changed: dict[str, Any] = {}
     if config.how == "continue":
         epochs *= config.share
     elif config.how == "decay":

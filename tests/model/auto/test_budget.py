@@ -128,6 +128,21 @@ def test_refit_is_the_decay_where_it_is_not() -> None:
     assert "55 s" in why
 
 
+def test_refit_is_left_out_where_its_decay_would_be_cut_short() -> None:
+    found, why = timed(RefitConfig(), STABLE, trained(50), spending("100s", 88), more=1.1)
+    assert found is None
+    assert "longer --budget" in why
+
+
+def test_refit_has_the_time_that_an_export_really_takes_kept() -> None:
+    slow = spending("100s", 60)
+    before = slow.for_training(bundles=1)
+    slow.exported(20.0)
+    after = slow.for_training(bundles=1)
+    assert before is not None
+    assert after == pytest.approx(before - 13.0)
+
+
 def test_refit_in_a_budget_of_steps_is_the_decay() -> None:
     found, _ = timed(RefitConfig(), STABLE, trained(50), spending("100steps"), more=1.1)
     assert found == replace(RefitConfig(), how="decay")
