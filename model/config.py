@@ -33,7 +33,7 @@ Objective = Literal["softmax", "bce", "gbce", "bpr-max"]
 Choice = Literal["best", "target"]
 OwnOf = Literal["session", "before"]
 Rule = Literal["adam", "adagrad"]
-Schedule = Literal["constant", "cosine"]
+Schedule = Literal["constant", "cosine", "stable", "falling"]
 Precision = Literal["auto", "float32", "bfloat16"]
 POSITIVES = frozenset(KINDS) - NEGATIVES
 
@@ -192,7 +192,11 @@ class TrainConfig:
     batch: int = 128  # sessions a step
     rule: Rule = "adam"
     lr: float = 5e-4  # learning rate, at the schedule's top
-    schedule: Schedule = "constant"  # cosine: warmed up, then down to 0 at the last step
+    schedule: Schedule = "constant"  # cosine, falling: down to 0 at the last step; stable: a decay when its time comes
+    decay: float = 0.25  # stable: steps of the decay, as a share of those before it
+    look_every: float = 0.5  # stable: passes between two looks at held-out sessions, at least
+    look_sessions: int = 1_500  # of them
+    patience: int = 2  # stable: looks without a gain, after which the decay begins
     warmup: int = 0  # steps in which the rate rises to `lr`
     ema: float = 0.0  # decay a step of the average of the weights that is validated and exported; 0: the weights
     lazy: bool | None = None  # update only the item rows a step touched; None: where the catalogue is so large it pays
@@ -214,6 +218,9 @@ class TrainConfig:
         _require(0.0 < self.epochs < math.inf, f"epochs must be above 0 and finite, got {self.epochs}")
         _require(self.batch >= 2, f"batch must be at least 2 sessions, got {self.batch}")
         _require(0.0 < self.lr < math.inf, f"lr must be positive and finite, got {self.lr}")
+        _require(0.0 < self.decay <= 1.0, f"decay must be in (0, 1], got {self.decay}")
+        looks = (self.look_every, self.look_sessions, self.patience)
+        _require(min(looks) > 0, f"look_every, look_sessions and patience must be above 0, got {looks}")
         counts = (self.reference, self.min_epochs, self.min_steps, self.warmup)
         _require(min(counts) >= 0, f"reference, min_epochs, min_steps and warmup must not be negative, got {counts}")
         _require(0.0 <= self.ema < 1.0, f"ema must be in [0, 1), got {self.ema}")

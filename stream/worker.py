@@ -156,6 +156,7 @@ class Worker:
             expiry=self._expiry,
             lookout=self._lookout,
             crash=self.crash,
+            on_settled=self._reporter.took_over,
         )
         parts = Parts(
             config=config,

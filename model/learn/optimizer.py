@@ -1,4 +1,4 @@
-"""How weights move: the rule, the schedule of its rate, rows that were not touched left alone, the average of weights.
+"""How weights move: the rule, its rate, rows that were not touched left alone, the average of weights.
 
 Legend: V catalogue ids, H hidden width, U rows touched by a step.
 """
@@ -6,7 +6,6 @@ Legend: V catalogue ids, H hidden width, U rows touched by a step.
 from __future__ import annotations
 
 import contextlib
-import math
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -16,22 +15,12 @@ from torch import Tensor
 from model.config import TrainConfig
 from model.nets.encoder import Encoder
 
-__all__ = ["AVERAGE_EVERY", "Average", "Optimizer", "is_lazy", "rate_factor"]
+__all__ = ["AVERAGE_EVERY", "Average", "Optimizer", "is_lazy"]
 
 BETAS, EPSILON = (0.9, 0.999), 1e-8  # Adam's, as published and as torch has them
 ADAGRAD_EPSILON = 1e-6  # GRU4Rec's
-WARM_AFTER = 10  # one part in so many of a training
 AVERAGE_EVERY = 8  # steps between two updates of the average: it costs a pass over all weights
 LAZY_FROM = 4  # times as many rows in the catalogue as a step touches: below, one dense update is faster
-
-
-def rate_factor(config: TrainConfig, step: int, done: float) -> float:
-    """Return what the learning rate is multiplied with at `step`, where the share `done` of the training is over.
-
-    The warm-up takes a tenth of the training at most.
-    """
-    warm = min(1.0, max((step + 1) / config.warmup, WARM_AFTER * done)) if config.warmup else 1.0
-    return warm if config.schedule == "constant" else warm * 0.5 * (1.0 + math.cos(math.pi * min(done, 1.0)))
 
 
 def is_lazy(config: TrainConfig, *, catalogue: int, touched: int) -> bool:
@@ -62,9 +51,9 @@ class Optimizer:
         """Forget the gradients."""
         self.rule.zero_grad(set_to_none=True)
 
-    def set_rate(self, step: int, done: float) -> float:
-        """Set the learning rate of `step`, where the share `done` of the training is over, and return it."""
-        rate = self.config.lr * rate_factor(self.config, step, done)
+    def set_rate(self, factor: float) -> float:
+        """Set the learning rate to `factor` times the config's, and return it."""
+        rate = self.config.lr * factor
         for group in self.rule.param_groups:
             group["lr"] = rate
         return rate
