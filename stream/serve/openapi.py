@@ -43,9 +43,9 @@ def openapi(config: ServeConfig) -> dict[str, Any]:
 
 def _paths(config: ServeConfig) -> dict[str, Any]:
     session, placement = _in_path("session", "A session id."), _in_query("placement", "string", "Which list.")
-    after = _in_query("after", "integer", "source.offset of the list that the client has.")
+    after = _in_query("after", "integer", "source.offset of the list that the client has; -1: none.")
     wait = _in_query("wait", "number", f"Seconds to wait, {config.longest_wait_s:g} at most.")
-    one_list = _json("The newest list.", _ref("Recommendation"))
+    one_list = _json("The newest list; popular items (source.offset -1) where there is none.", _ref("Recommendation"))
     stream = {_EVENTS: {"schema": {"type": "string", "description": "data: a Recommendation; id: its source.offset"}}}
     update = {"description": "A newer list; a stream of them if asked.", "content": one_list["content"] | stream}
     click = {"anyOf": [_ref("Click"), {"type": "array", "items": _ref("Click"), "maxItems": config.max_clicks}]}

@@ -19,6 +19,7 @@ from stream.serve.figures import ServeHealth, ServeMetrics
 from stream.serve.guard import Guard
 from stream.serve.lists import Lists
 from stream.serve.openapi import openapi
+from stream.serve.popular import PopularLists
 from stream.serve.updates import Updates
 
 __all__ = ["Routes"]
@@ -39,7 +40,10 @@ class Routes:
         guard: Guard,
         metrics: ServeMetrics,
         health: Callable[[], ServeHealth],
+        popular: PopularLists | None = None,
     ) -> None:
+        """popular: what sessions without a list get; None: 404."""
+        self._popular = popular
         self._config, self._lists, self._clicks, self._updates = config, lists, clicks, updates
         self._guard, self._metrics, self._health = guard, metrics, health
         self._openapi = openapi(config)
@@ -62,10 +66,23 @@ class Routes:
         try:
             newest = await self._lists.newest(session, placement)
         except SourceAway as away:
-            return problem(HTTPStatus.SERVICE_UNAVAILABLE, str(away), _AGAIN)
+            return self._popular_items(session, placement, "redis_away") or problem(
+                HTTPStatus.SERVICE_UNAVAILABLE, str(away), _AGAIN
+            )
         if newest is not None:
             return as_json(newest.value)
-        there = [name for name in self._lists.placements(session) if name != placement]
+        return self._popular_items(session, placement, "no_list") or self._no_list(session, placement)
+
+    def _popular_items(self, session: str, placement: str, why: str) -> web.Response | None:
+        found = None if self._popular is None else self._popular.answer(session, placement)
+        if found is None:
+            return None
+        self._metrics.fallbacks.labels(why).inc()
+        return as_json(found)
+
+    def _no_list(self, session: str, placement: str) -> web.Response:
+        known = {*self._lists.placements(session), *(self._popular.placements() if self._popular is not None else ())}
+        there = sorted(known - {placement})
         if there:
             return problem(
                 HTTPStatus.NOT_FOUND, "the session has lists of other placements: ?placement=NAME", placements=there
