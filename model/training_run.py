@@ -235,6 +235,7 @@ def _refitted(
             on_progress,
             scoring=request.scoring,
             items=items,
+            afterwards=judged.manifest.afterwards,
         )
         after: Ranker | NextclickError = Ranker(bundle, RankerConfig(threads=again.train.threads))
     except (TrainingError, ParityError) as error:
@@ -324,6 +325,7 @@ def run_digest(request: TrainRequest, log: SessionLog, valid: SessionLog, items:
         del options["tower"]
     if request.preset.codes is None:
         del options["codes"]
+    del options["after"]  # comes after the training
     start = [checkpoint.digest(folder) for folder in started]
     known = [] if items is None else [items.digest()]
     parts = [log.digest(), valid.digest(), json.dumps(options, sort_keys=True), *start, *known]

@@ -94,6 +94,9 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     libraries: dict[str, str]  # library -> version that trained and exported
     lineage: Lineage | None = None  # None: of a release that kept none
     item_table: Coded | None = None  # None: dense, inside the graph
+    afterwards: dict[
+        str, Any
+    ] = {}  # the layer behind the network (export/graph/after.py), and what it gained; {}: none
     files: dict[str, FileEntry] = {}  # every other file of the bundle
 
     def to_bytes(self) -> bytes:
