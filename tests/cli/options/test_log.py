@@ -2,8 +2,8 @@
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
-import click
 import pytest
 import typer.main
 
@@ -11,7 +11,7 @@ from bench.rig.workers import cli
 from cli.app import app
 
 
-def commands(group: click.Command, words: str = "") -> Iterator[tuple[str, dict[str, click.Parameter]]]:
+def commands(group: Any, words: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
     """Each command with its options by their names."""
     for name, command in getattr(group, "commands", {}).items():
         yield from commands(command, f"{words}{name} ")
