@@ -277,6 +277,7 @@ def run_digest(request: TrainRequest, log: SessionLog, valid: SessionLog, items:
         del options["tower"]
     if request.preset.codes is None:
         del options["codes"]
+    del options["after"]  # comes after the training
     start = [checkpoint.digest(folder) for folder in started]
     known = [] if items is None else [items.digest()]
     parts = [log.digest(), valid.digest(), json.dumps(options, sort_keys=True), *start, *known]
