@@ -15,9 +15,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from export.bundle.bundle import Bundle, write_bundle
-from export.bundle.manifest import Coded, Lineage, Manifest, TrainingWindow
+from export.bundle.bundle import SESSIONS, Bundle, write_bundle
+from export.bundle.manifest import Coded, ItemTable, Lineage, Manifest, TrainingWindow
 from export.bundle.vocabulary import PAD, Vocabulary
+from export.graph.beside import SCANNED_FROM, export_beside
 from export.graph.choice import Scoring, describe, export_chosen, export_vectors
 from export.graph.topk import DEFAULT_K_MAX
 from export.graph.tower import export_tower
@@ -35,6 +36,7 @@ from model.nets.coded import CodedItems
 from model.nets.encoder import Encoder
 from model.nets.plain import plain_all
 from model.nets.serving import ServingModel
+from model.nets.sessions import SessionModel
 from model.nets.vectors import VectorModel, stored
 from model.reports.beside import verdict
 from model.reports.progress import OnProgress, Progress, ignore
@@ -69,9 +71,13 @@ def export_bundle(
     onnx_file, seed = directory / "model.onnx", preset.train.seed
     if preset.codes is not None:
         parity = export_vectors(VectorModel(encoders), onnx_file, window=window, items=count, seed=seed)
+        tables: tuple[ItemTable, ...] = ()
     else:
+        serving = ServingModel(encoders, fresh=tower is not None)
         parity = export_chosen(
-            lambda margin: ServingModel(encoders, margin=margin, fresh=tower is not None),
+            lambda margin: (
+                serving if margin is None else ServingModel(encoders, margin=margin, fresh=tower is not None)
+            ),
             onnx_file,
             window=window,
             items=count,
@@ -80,6 +86,8 @@ def export_bundle(
             scoring=scoring,
             seed=seed,
         )
+        tables = _export_sessions(serving, directory / SESSIONS, onnx_file, count, seed)
+        parity = {**parity, "scanned": bool(tables)}
     on_progress(Progress(stage="export", message=f"{onnx_file.stat().st_size / 2**20:.1f} MiB"))
     on_progress(Progress(stage="parity", message=f"the graph ranks as PyTorch does, {describe(parity)}"))
     manifest = Manifest(
@@ -96,6 +104,7 @@ def export_bundle(
         libraries=library_versions(),
         lineage=lineage,
         item_table=_coded(preset),
+        tables=tables,
     )
     if preset.codes is not None:
         stored(encoders).save(directory)
@@ -113,8 +122,18 @@ def export_bundle(
         if items is None or tower is None
         else _write_known(items, log.vocabulary, directory / "known.npy"),
         vectors_file=None if preset.codes is not None else _write_vectors(encoders, directory / "vectors.npy"),
+        sessions_file=directory / SESSIONS if tables else None,
         codes_in=None if preset.codes is None else directory,
     )
+
+
+def _export_sessions(serving: ServingModel, path: Path, ranking: Path, items: int, seed: int) -> tuple[ItemTable, ...]:
+    """Write the graph of the sessions' vectors, where lists are worth making outside of the graph that ranks."""
+    if serving.several or items < SCANNED_FROM:
+        return ()
+    tables = [encoder.table.detach().cpu().float().numpy() for encoder in serving.encoders]
+    model = SessionModel(serving)
+    return export_beside(model, path, ranking, tables, window=serving.window, items=items, seed=seed)
 
 
 def _coded(preset: Preset) -> Coded | None:
@@ -214,6 +233,7 @@ def with_manifest(bundle: Bundle, manifest: Manifest, *, cards_in: Path | None =
         features=bundle.features,
         known_file=bundle.known_path,
         vectors_file=bundle.vectors_path,
+        sessions_file=bundle.sessions_path,
         codes_in=None if bundle.codes is None else bundle.path,
         cards_in=cards_in or (bundle.path if bundle.has_card else None),
     )

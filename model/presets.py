@@ -17,6 +17,7 @@ from model.config import EncoderConfig, LossConfig, NegativesConfig, Preset, Tra
 
 __all__ = [
     "PRESETS",
+    "auto",
     "bert4rec",
     "comirec_sa",
     "feedback",
@@ -168,6 +169,20 @@ def tron_fast() -> Preset:
     )
 
 
+def auto() -> Preset:
+    """Return what `auto` begins with: what follows from the log and the time, model/auto/rules.py puts in.
+
+    Ours: `tron-fast`'s encoder and negatives, whose rate stays while held-out sessions gain, and then is brought down
+    (model/learn/length.py). docs/training.md has what was tried.
+    """
+    fast = tron_fast()
+    return replace(
+        fast,
+        name="auto",
+        train=replace(fast.train, schedule="stable", epochs=30, reference=0, min_epochs=0.0, min_steps=300, patience=2),
+    )
+
+
 def tron_plus() -> Preset:
     """Return the best lists we know to make: three encoders that rank together, trained longer with more dropout.
 
@@ -274,6 +289,7 @@ def feedback(published: Preset, *, inputs: bool = True, targets: bool = True) ->
 
 
 PRESETS: dict[str, Callable[[], Preset]] = {
+    "auto": auto,
     "tron": tron,
     "tron+": tron_plus,
     "tron-fast": tron_fast,

@@ -157,6 +157,7 @@ class Worker:
             expiry=self._expiry,
             lookout=self._lookout,
             crash=self.crash,
+            on_settled=self._reporter.took_over,
         )
         parts = Parts(
             config=config,

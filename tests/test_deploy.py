@@ -32,7 +32,7 @@ RANKING = DEPLOYED[:2]  # and training: they take threads, and the registry
 RESORT_S = 10  # after which a worker that does not end orderly ends at once
 FUNCTIONS = {
     "absent", "and", "by", "changes", "count", "deriv", "histogram_quantile", "increase", "m", "max", "max_over_time",
-    "min_over_time", "offset", "on", "or", "predict_linear", "rate", "scalar", "sum", "up",
+    "min_over_time", "offset", "on", "or", "predict_linear", "rate", "scalar", "sum", "unless", "up",
 }  # fmt: skip
 
 

@@ -31,6 +31,7 @@ TORCH_FREE = (
     "stream",
     "export.bundle",
     "export.codes",
+    "export.dense",
     "export.experiments",
     "export.items",
     "export.registry",

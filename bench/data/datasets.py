@@ -26,6 +26,9 @@ FILES = {  # what each data set is made of
     "full": ("yoochoose.parquet", "split.py"),
     "yoochoose_100k": ("yoochoose_100k_ts.parquet",),
     "serenade": ("serenade_bolcom.parquet",),
+    "tmall": ("tmall.parquet",),
+    "nowplaying": ("nowplaying.parquet",),
+    "beauty": ("beauty.parquet",),
 }
 DATASETS = tuple(FILES)
 

@@ -62,9 +62,11 @@ class Storefront:
         if transactional_id:
             self._producer.init_transactions(30)
 
-    def click(self, session_id: str, item_id: str, ts: int | None = None, kind: Any = "click") -> None:
+    def click(
+        self, session_id: str, item_id: str, ts: int | None = None, kind: Any = "click", user: str | None = None
+    ) -> None:
         """Send one click; `flush` confirms it."""
-        click = Click(session_id, item_id, now_ms() if ts is None else ts, kind)
+        click = Click(session_id, item_id, now_ms() if ts is None else ts, kind, user)
         self._producer.produce(self._topic, encode(click), session_id.encode(), on_delivery=self._delivered(click))
         self._producer.poll(0)
 

@@ -9,11 +9,13 @@ import typer
 
 from cli.options.group import command, option
 from cli.options.kafka import Kafka
+from cli.options.log import LogFormat
 
 __all__ = ["app"]
 
 app = typer.Typer()
 LISTS = "The lists"
+FALLBACK = "Sessions without a list"
 ACCESS = "Who may ask"
 BOUNDS = "Bounds"
 PROCESS = "The process"
@@ -40,6 +42,18 @@ def serve(
     similar_mb: Annotated[
         int, option(metavar="N", help="Similar items that are kept; 0: none.", rich_help_panel=LISTS)
     ] = 512,
+    fallback: Annotated[
+        str | None,
+        option(metavar="REGISTRY", help="They get its live model's popular items; else 404.", rich_help_panel=FALLBACK),
+    ] = None,
+    policy: Annotated[
+        Path | None,
+        option(metavar="FILE", help="What these leave out, and placements; as for workers.", rich_help_panel=FALLBACK),
+    ] = None,
+    k: Annotated[int, option("--k", metavar="N", help="How many, if it does not say.", rich_help_panel=FALLBACK)] = 20,
+    max_items: Annotated[
+        int, option(metavar="N", help="Items of the topic items that are kept for it.", rich_help_panel=FALLBACK)
+    ] = 2_000_000,
     web_host: Annotated[str, option(metavar="HOST", help="It listens here.", rich_help_panel=ACCESS)] = "127.0.0.1",
     web_port: Annotated[int, option(metavar="N", help="Its port; 0: any.", rich_help_panel=ACCESS)] = 8086,
     api_keys: Annotated[
@@ -47,7 +61,7 @@ def serve(
         option(
             envvar="NEXTCLICK_API_KEYS",
             metavar="FILE",
-            help="Lines of NAME RIGHTS KEY; rights: read, write, or read,write.",
+            help="Lines of NAME RIGHTS KEY; rights: read, write, erase.",
             rich_help_panel=ACCESS,
         ),
     ] = None,
@@ -70,6 +84,7 @@ def serve(
     log_level: Annotated[
         str, option(metavar="NAME", help="debug, info, warning or error.", rich_help_panel=PROCESS)
     ] = "info",
+    log_format: LogFormat = "text",
 ) -> None:
     """Newest lists, updates and similar items over HTTP, and clicks the other way; /openapi.json says how."""
     from stream.kafka.clients import wait_for_broker
@@ -88,6 +103,10 @@ def serve(
         window_s=from_s,
         memory_mb=memory_mb,
         similar_mb=similar_mb,
+        fallback=fallback,
+        policy=policy,
+        k=k,
+        max_items=max_items,
         max_waiting=max_waiting,
         longest_wait_s=longest_wait_s,
         max_body_kb=max_body_kb,

@@ -19,7 +19,7 @@ from grafana_foundation_sdk.models.dashboard import DataSourceRef
 from prometheus_client.metrics_core import Metric
 
 from bench.rig.registries import registries
-from deploy.grafana.panels import BOARDS, Board, Panel, Query
+from deploy.grafana.panels import BOARDS, NOTHING_YET, Board, Panel, Query
 
 __all__ = ["FOLDER", "dashboard", "main", "rows_of"]
 
@@ -74,11 +74,14 @@ def _plain(family: Metric, job: str) -> Panel:
     about, ends = family.documentation, (("_seconds", "s"), ("_bytes", "bytes"), ("_ms", "ms"))
     unit = next((unit for end, unit in ends if end in family.name), "short")
     if family.type == "counter":
-        return Panel(f"{title}, in 5 minutes", (Query(f"increase({family.name}_total{of}[5m])", ""),), unit, about)
+        return Panel(
+            f"{title}, in 5 minutes", (Query(f"increase({family.name}_total{of}[5m]){NOTHING_YET}", ""),), unit, about
+        )
     if family.type == "histogram":
         by_time = f"sum by (le) (rate({family.name}_bucket{of}[5m]))"
         return Panel(title, (Query(f"histogram_quantile(0.99, {by_time})", "p99"),), unit, about)
-    return Panel(title, (Query(f"{family.name}{of}", ""),), unit, about)
+    at_rest = NOTHING_YET if family.name.endswith("_problem") else ""
+    return Panel(title, (Query(f"{family.name}{of}{at_rest}", ""),), unit, about)
 
 
 def _drawn(panel: Panel) -> TimeSeries:

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["BOARDS", "Board", "Panel", "Query"]
+__all__ = ["BOARDS", "NOTHING_YET", "Board", "Panel", "Query"]
+
+# Counters with labels, and problems, have no series before the first of their events: that is none of them, not no data
+NOTHING_YET = " or on () vector(0)"
 
 
 class Query(NamedTuple):
@@ -58,7 +61,7 @@ _WORKER = (
         "Is it well?",
         (
             _one("Workers that answer with a model", "sum(nextclick_ready)", legend="ready"),
-            _one("What is wrong", "sum by (key) (nextclick_problem)", legend="{{key}}"),
+            _one("What is wrong", "sum by (key) (nextclick_problem)" + NOTHING_YET, legend="{{key}}"),
             _one("Clicks behind, by partition", "nextclick_lag_clicks", legend="{{partition}}"),
             _one("Model in service", "count by (version) (nextclick_model_info)", legend="{{version}}"),
         ),
@@ -74,7 +77,12 @@ _WORKER = (
                 "percentunit",
                 "fallback",
             ),
-            _one("Rejected, by reason", "sum by (reason) (rate(nextclick_rejected_total[5m]))", "cps", "{{reason}}"),
+            _one(
+                "Rejected, by reason",
+                "sum by (reason) (rate(nextclick_rejected_total[5m]))" + NOTHING_YET,
+                "cps",
+                "{{reason}}",
+            ),
         ),
     ),
     (
@@ -111,7 +119,7 @@ _TRAINER = (
         (
             _one(
                 "Cycles in a day",
-                "sum by (outcome) (increase(nextclick_trainer_cycles_total[1d]))",
+                "sum by (outcome) (increase(nextclick_trainer_cycles_total[1d]))" + NOTHING_YET,
                 legend="{{outcome}}",
             ),
             _one("Age of what the last version learned", "nextclick_trainer_model_age_seconds", "s"),

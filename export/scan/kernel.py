@@ -8,14 +8,13 @@ tables are: they decide only how many items are added up.
 B sessions, N items, R bytes an item has, m splits, C values of a code, K places, E exclusions.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from export.scan.blocks import LANES
+from export.scan.compiled import compiled
 from export.scan.lookup import (
     HAS_AVX2,
     HAS_VBMI,
@@ -25,7 +24,7 @@ from export.scan.lookup import (
     passing_shuffled,
 )
 
-__all__ = ["WAYS", "add_up", "bounds", "scan", "ways"]
+__all__ = ["WAYS", "add_up", "bounds", "enter", "is_excluded", "put_in_order", "scan", "ways"]
 
 PLAIN, SHUFFLED, PERMUTED, NIBBLES = 0, 1, 2, 3  # how a block is looked up; PLAIN: all are added up in fp32
 WAYS = {"plain": PLAIN, "shuffled": SHUFFLED, "permuted": PERMUTED, "nibbles": NIBBLES}
@@ -44,21 +43,7 @@ def ways(bits: int) -> tuple[str, ...]:
     return *("permuted",) * HAS_VBMI, *("shuffled",) * HAS_AVX2, "plain"
 
 
-def _compiled(signature: str | None = None) -> Callable[[Any], Any]:
-    """Compile, and keep the result beside the source or in the user's cache; where neither can be written, don't."""
-
-    def decorate(function: Any) -> Any:
-        options: dict[str, Any] = {"nogil": True}
-        arguments = () if signature is None else (signature,)
-        try:
-            return njit(*arguments, cache=True, **options)(function)
-        except RuntimeError:  # numba found no place that it may write
-            return njit(*arguments, **options)(function)
-
-    return decorate
-
-
-@_compiled()
+@compiled()
 def _score(blocks: Any, table: Any, block: int, lane: int) -> Any:
     """Return the fp32 sum of one item, split after split."""
     splits = table.shape[0]
@@ -75,7 +60,7 @@ def _score(blocks: Any, table: Any, block: int, lane: int) -> Any:
     return total
 
 
-@_compiled()
+@compiled()
 def _better(rows: Any, table: Any, worst: Any, totals: Any) -> Any:
     """Return the bits of the items of a block (R, 64) whose fp32 sums are better than `worst`."""
     splits = table.shape[0]
@@ -95,8 +80,8 @@ def _better(rows: Any, table: Any, worst: Any, totals: Any) -> Any:
     return bits
 
 
-@_compiled()
-def _enter(scores: Any, places: Any, score: Any, place: int) -> None:
+@compiled()
+def enter(scores: Any, places: Any, score: Any, place: int) -> None:
     """Put an item in the place of the worst: the least score, and of equal ones the greatest place, is at the root."""
     size, at = scores.shape[0], 0
     while 2 * at + 1 < size:
@@ -113,16 +98,16 @@ def _enter(scores: Any, places: Any, score: Any, place: int) -> None:
     scores[at], places[at] = score, place
 
 
-@_compiled()
-def _put_in_order(scores: Any, places: Any) -> None:
+@compiled()
+def put_in_order(scores: Any, places: Any) -> None:
     """Put a list the best first, the worst from the root to its end in turn."""
     for end in range(scores.shape[0] - 1, 0, -1):
         score, place = scores[end], places[end]
         scores[end], places[end] = scores[0], places[0]
-        _enter(scores[:end], places[:end], score, place)
+        enter(scores[:end], places[:end], score, place)
 
 
-@_compiled()
+@compiled()
 def _round_down(table: Any, largest: Any, unit: float, into: Any) -> None:
     """Write the losses of a table (m, C) in bytes."""
     splits, values = table.shape
@@ -133,8 +118,8 @@ def _round_down(table: Any, largest: Any, unit: float, into: Any) -> None:
             into[split * values + value] = np.uint8(min(loss, 255.0))
 
 
-@_compiled()
-def _is_excluded(excluded: Any, first: int, last: int, place: int) -> bool:
+@compiled()
+def is_excluded(excluded: Any, first: int, last: int, place: int) -> bool:
     low, high = first, last
     while low < high:
         middle = (low + high) // 2
@@ -145,7 +130,7 @@ def _is_excluded(excluded: Any, first: int, last: int, place: int) -> bool:
     return low < last and excluded[low] == place
 
 
-@_compiled()
+@compiled()
 def _scan_one(
     blocks: Any, first: int, last: int, items: int, table: Any, way: int, losses: Any, limit: int,
     most: float, unit: float, excluded: Any, begin: int, end: int, scores: Any, places: Any,
@@ -172,13 +157,13 @@ def _scan_one(
             if place >= items:
                 break
             score = _score(blocks, table, block, lane)
-            if score > scores[0] and not _is_excluded(excluded, begin, end, place):
-                _enter(scores, places, score, place)
+            if score > scores[0] and not is_excluded(excluded, begin, end, place):
+                enter(scores, places, score, place)
                 if scores[0] > -np.inf:
                     limit = int(min(_UNITS, (most - np.float64(scores[0])) / unit))
 
 
-@_compiled(
+@compiled(
     "void(uint8[:,:,::1], int64, int64, int64, float32[:,:,::1], float32[:,::1], float64[::1], int64, int32[::1],"
     " int64[::1], float32[:,::1], int32[:,::1])"
 )
@@ -213,7 +198,7 @@ def scan(
             )  # fmt: skip
         block, step = until, min(_MOST, 2 * step)
     for session in range(sessions):
-        _put_in_order(scores[session], places[session])
+        put_in_order(scores[session], places[session])
 
 
 def bounds(tables: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
@@ -224,7 +209,7 @@ def bounds(tables: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np
     return largest, largest.astype(np.float64).sum(axis=1) + rounded
 
 
-@_compiled("void(uint8[:,:,::1], float32[:,:,::1], int32[::1], float32[:,::1])")
+@compiled("void(uint8[:,:,::1], float32[:,:,::1], int32[::1], float32[:,::1])")
 def add_up(blocks: Any, tables: Any, places: Any, scores: Any) -> None:
     """Write the scores (B, C) of some items by their places (C,)."""
     for session in range(tables.shape[0]):

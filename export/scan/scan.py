@@ -22,6 +22,7 @@ from export.codes.codes import ItemCodes
 from export.cores import usable_cores
 from export.ranking.ragged import Ragged
 from export.scan.blocks import in_blocks
+from export.scan.places import places_of
 from export.scan.plain import best_first, sums
 
 __all__ = ["CodeScan"]
@@ -77,7 +78,7 @@ class CodeScan:
         """
         self._check(tables)
         size, items = len(tables), self.codes.items
-        barred = Ragged.empty(size) if excluded is None else _places(excluded)
+        barred = Ragged.empty(size) if excluded is None else places_of(excluded)
         width = min(k, items)
         if self._kernel is None or width > max(_SOME, items // _DEEP):
             found = self._sorted(tables, width, barred)
@@ -175,14 +176,3 @@ def _kernel() -> ModuleType | None:
         )
         return None
     return kernel
-
-
-def _places(excluded: Ragged) -> Ragged:
-    """Return the rows as ascending places, padding left out."""
-    if not excluded.values.any():
-        return Ragged.empty(len(excluded.lengths))
-    row = np.repeat(np.arange(len(excluded.lengths)), excluded.lengths)
-    kept = excluded.values != PAD
-    row, values = row[kept], excluded.values[kept] - np.int32(PAD + 1)
-    order = np.lexsort((values, row))
-    return Ragged(np.ascontiguousarray(values[order]), np.bincount(row, minlength=len(excluded.lengths)))

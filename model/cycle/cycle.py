@@ -175,6 +175,7 @@ class Cycle:
     def _export(self, trained: Trained, log: SessionLog, valid: SessionLog, folder: Path) -> Bundle:
         """log: the whole window's, in either mode, whose items, popularity and times the bundle states."""
         folder.mkdir(parents=True, exist_ok=True)
+        self._say("export", "the graph is written, and checked beside the encoder")
         return export_bundle(
             trained,
             log,

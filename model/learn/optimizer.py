@@ -1,4 +1,4 @@
-"""How weights move: the rule, the schedule of its rate, rows that were not touched left alone, the average of weights.
+"""How weights move: the rule, its rate, rows that were not touched left alone, the average of weights.
 
 Legend: V catalogue ids, H hidden width, U rows touched by a step.
 """
@@ -6,7 +6,6 @@ Legend: V catalogue ids, H hidden width, U rows touched by a step.
 from __future__ import annotations
 
 import contextlib
-import math
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -16,22 +15,12 @@ from torch import Tensor
 from model.config import TrainConfig
 from model.nets.encoder import Encoder
 
-__all__ = ["AVERAGE_EVERY", "Average", "Optimizer", "is_lazy", "rate_factor"]
+__all__ = ["AVERAGE_EVERY", "Average", "Optimizer", "is_lazy"]
 
 BETAS, EPSILON = (0.9, 0.999), 1e-8  # Adam's, as published and as torch has them
 ADAGRAD_EPSILON = 1e-6  # GRU4Rec's
-WARM_AFTER = 10  # one part in so many of a training
 AVERAGE_EVERY = 8  # steps between two updates of the average: it costs a pass over all weights
 LAZY_FROM = 4  # times as many rows in the catalogue as a step touches: below, one dense update is faster
-
-
-def rate_factor(config: TrainConfig, step: int, done: float) -> float:
-    """Return what the learning rate is multiplied with at `step`, where the share `done` of the training is over.
-
-    The warm-up takes a tenth of the training at most.
-    """
-    warm = min(1.0, max((step + 1) / config.warmup, WARM_AFTER * done)) if config.warmup else 1.0
-    return warm if config.schedule == "constant" else warm * 0.5 * (1.0 + math.cos(math.pi * min(done, 1.0)))
 
 
 def is_lazy(config: TrainConfig, *, catalogue: int, touched: int) -> bool:
@@ -48,6 +37,7 @@ class Optimizer:
 
     def __init__(self, encoder: Encoder, config: TrainConfig, *, lazy: bool) -> None:
         self.config, self.lazy = config, lazy
+        self.steps_before = 0  # of another training, whose moments these are
         table = encoder.weight
         weights = [weight for weight in encoder.parameters() if not (lazy and weight is table)]
         self.rule: torch.optim.Optimizer
@@ -62,9 +52,9 @@ class Optimizer:
         """Forget the gradients."""
         self.rule.zero_grad(set_to_none=True)
 
-    def set_rate(self, step: int, done: float) -> float:
-        """Set the learning rate of `step`, where the share `done` of the training is over, and return it."""
-        rate = self.config.lr * rate_factor(self.config, step, done)
+    def set_rate(self, factor: float) -> float:
+        """Set the learning rate to `factor` times the config's, and return it."""
+        rate = self.config.lr * factor
         for group in self.rule.param_groups:
             group["lr"] = rate
         return rate
@@ -87,19 +77,21 @@ class Optimizer:
         square_rows = square[ids].mul_(BETAS[1]).addcmul_(grads, grads, value=1.0 - BETAS[1])
         mean.index_copy_(0, ids, mean_rows)
         square.index_copy_(0, ids, square_rows)
-        unbias, unbias_square = 1.0 - BETAS[0] ** (step + 1), 1.0 - BETAS[1] ** (step + 1)
+        steps = step + 1 + self.steps_before
+        unbias, unbias_square = 1.0 - BETAS[0] ** steps, 1.0 - BETAS[1] ** steps
         spread = square_rows.div_(unbias_square).sqrt_().add_(EPSILON)
         table.index_add_(0, ids, mean_rows.div_(spread), alpha=-rate / unbias)
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a checkpoint needs."""
-        return {"rule": self.rule.state_dict(), "moments": self.moments}
+        return {"rule": self.rule.state_dict(), "moments": self.moments, "steps_before": self.steps_before}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take back what `state_dict` gave. KeyError or ValueError where it is another optimizer's."""
         self.rule.load_state_dict(state["rule"])
         if len(state["moments"]) != len(self.moments):
             raise ValueError("the checkpoint's optimizer updates other rows")
+        self.steps_before = state.get("steps_before", 0)  # checkpoints of 0.2 do not tell
         for moment, saved in zip(self.moments, state["moments"], strict=True):
             moment.copy_(saved)
 

@@ -26,17 +26,16 @@ from model.data.log import SessionLog
 from model.errors import CheckpointError, Interrupted, TrainingError
 from model.evaluate.metrics import MAIN, SECOND
 from model.learn import checkpoint
+from model.learn.batch_loss import batch_loss
 from model.learn.distributed import ALONE, Team
 from model.learn.draws import Draws
-from model.learn.feedback import extra_of
-from model.learn.losses.interest_loss import interest_loss
-from model.learn.losses.loss import candidate_loss, own_negatives_loss
+from model.learn.length import length_of
 from model.learn.losses.matmul import Products
-from model.learn.losses.objectives import RowLoss
 from model.learn.optimizer import Average, Optimizer, is_lazy
-from model.learn.rows import Seen, seen_by, signs_of
-from model.learn.seeds import DROPOUT, IDS, seed_of
+from model.learn.rows import seen_by, signs_of
+from model.learn.seeds import IDS, seed_of
 from model.learn.validation import validate
+from model.learn.warm_optimizer import go_on_with
 from model.learn.warm_start import features_of, start_from
 from model.machine.interrupt import noting_end_signals
 from model.machine.threads import use_threads
@@ -44,10 +43,11 @@ from model.nets.encoder import Encoder
 from model.nets.encoders import new_encoder
 from model.reports.progress import OnProgress, Progress, ignore
 
-__all__ = ["Trained", "Trainer", "train"]
+__all__ = ["STABLE", "Trained", "Trainer", "train"]
 
 REPORT_EVERY = 0.5  # seconds between reports inside an epoch
 SELECT_BY = (MAIN, SECOND)  # the validation metrics that decide which epoch is kept, the first above the next
+STABLE = "stable"  # folder, in a checkpoint's, of the state before the rate was brought down: a refit begins there
 MOST_VALIDATIONS = 50  # of one training; more epochs than that, as a short log has, are validated now and then
 
 
@@ -92,7 +92,8 @@ class Trainer:
         self.device = torch.device(config.device)
         codes = training_codes(log, preset, team, on_progress) if codes is None else codes
         self.encoder = new_encoder(preset, len(log.vocabulary), items, codes).to(self.device)
-        self.steps, self.total = config.steps(log.sessions)  # of an epoch, of the whole training
+        self.steps, self.total = config.steps(log.sessions)  # of an epoch, of the whole training at most
+        self.length = length_of(config, log.sessions, by_time=team.size == 1)  # clocks of several processes differ
         self.draws = Draws(log, preset, device=self.device, team=team)
         self.products = Products(config.precision, self.device)
         may_be_lazy = team.size == 1 and not self.draws.everything and preset.codes is None
@@ -114,8 +115,9 @@ class Trainer:
         self._began, limit = time.monotonic() - self._spent, self.preset.train.max_seconds or float("inf")
         stop = self._spent >= limit
         with noting_end_signals() as signal:
-            while self.step < self.total and not stop:
-                stop = self.train_step(stop=bool(signal) or time.monotonic() - self._began >= limit)
+            while not self.length.over(self.step) and not stop:
+                stop = self.train_step(stop=bool(signal) or self.spent() >= limit)
+                self.consider()
                 if self.validates():
                     self.end_epoch()
                 elif time.monotonic() - self._saved_at >= self.preset.train.checkpoint_every:
@@ -132,18 +134,29 @@ class Trainer:
         epochs = -(-self.total // (self.steps * MOST_VALIDATIONS))
         return self.preset.train.validate_epochs and self.step % (self.steps * epochs) == 0
 
+    def consider(self) -> None:
+        """Begin to bring the rate down where steps, time, or what held-out sessions say ask for it."""
+        stable = self.length.falling
+        self.length.tick(self.step, self.spent())
+        if self.length.looks(self.step):
+            with self._averaged():
+                figures = self.validate(self.preset.train.look_sessions)
+            self.length.note(self.step, self.spent(), figures[MAIN] + figures[SECOND])
+            self.report("look", figures)
+        if self.length.falling != stable:
+            self.save(STABLE)
+
+    def spent(self) -> float:
+        """Return the seconds of this training, those of earlier parts among them."""
+        return time.monotonic() - self._began
+
     def passes(self) -> float:
         """Return the epochs done, a fraction inside one."""
         return round(self.step / self.steps, 4)
 
     def done(self) -> float:
-        """Return the share of the training that is over, by steps or by the time limit: a schedule ends with it.
-
-        Several processes go by steps alone, since their clocks differ.
-        """
-        limit = self.preset.train.max_seconds
-        by_time = (time.monotonic() - self._began) / limit if limit is not None and self.team.size == 1 else 0.0
-        return min(1.0, max(self.step / self.total, by_time))
+        """Return the share of the training that is over, about."""
+        return self.length.done(self.step, self.spent())
 
     def train_step(self, *, stop: bool = False) -> bool:
         """Take one batch, update the weights; return whether any process wants to stop (`stop`: this one does).
@@ -171,12 +184,14 @@ class Trainer:
         """Move the weights by the gradient of the sessions `chosen` (S,); return the loss, and whether to stop."""
         done = self.done()
         comparison = self.draws.comparison(done)
-        rate = self.optimizer.set_rate(self.step, done)
+        rate = self.optimizer.set_rate(self.length.factor(self.step, self.spent()))
         self.optimizer.zero_grad()
         batch, candidates = self.draws.draw(self.team.share(chosen), step=self.step, sampler=comparison.sampler)
         seed = seed_of(self.preset.train.seed, IDS, self.step, self.team.rank)
         seen = seen_by(self.encoder, batch, candidates, lazy=self.lazy, seed=seed)
-        loss = self.batch_loss(seen, comparison.row_loss)
+        loss = batch_loss(
+            self.encoder, seen, self.preset, self.products, comparison.row_loss, step=self.step, rank=self.team.rank
+        )
         loss.backward()  # type: ignore[no-untyped-call]
         grads = [weight.grad for weight in self.encoder.parameters() if weight.grad is not None]
         value, stop = self.team.average_(grads, positions=len(batch.asked()[0]), loss=float(loss.detach()), stop=stop)
@@ -186,37 +201,11 @@ class Trainer:
             self.optimizer.step_rows(self.encoder.table, seen.ids[1:], seen.rows.grad[1:], step=self.step, rate=rate)
         return value, stop
 
-    def batch_loss(self, seen: Seen, row_loss: RowLoss) -> Tensor:
-        """Return the mean loss of what a step sees, with this step's dropout."""
-        seed, encoder = self.preset.train.seed, self.encoder
-        batch, candidates, table = seen.batch, seen.candidates, seen.table
-        encoder.train()
-        rank = self.team.rank
-        for number, dropout in enumerate((encoder.dropout, encoder.input_dropout)):
-            dropout.begin_step(seed_of(seed, DROPOUT, self.step, *([rank, number] if rank or number else [])))
-        with self.products.autocast():
-            hidden = encoder(batch, seen.inputs).float()  # (T, H)
-            pooled = None if encoder.interests is None else encoder.interests.causal(hidden, batch)
-        if batch.read is not None:
-            hidden = hidden.index_select(0, batch.read)  # (Q, H)
-        (targets, sessions), (extra, share) = batch.asked(), extra_of(batch, self.preset)
-        if isinstance(candidates, Tensor):
-            assert isinstance(table, Tensor), "what each position draws for itself is gathered"
-            return own_negatives_loss(hidden, table, targets, candidates, row_loss, extra, share=share)
-        if pooled is not None:  # a preset with interests knows no feedback: every position asks
-            assert isinstance(table, Tensor), "a preset with interests has no codes"
-            args = (table, targets, sessions, candidates, row_loss)
-            return interest_loss(pooled, *args, preset=self.preset, products=self.products)
-        negatives, products = self.preset.negatives, self.products
-        return candidate_loss(
-            hidden, table, targets, sessions, candidates, row_loss, top=negatives.top, products=products, extra=extra
-        )
-
     def end_epoch(self) -> None:
         """Validate, keep the weights if they are the best so far, save. TrainingError where they are not finite."""
         if not all(bool(weight.isfinite().all()) for weight in self.encoder.parameters()):
             raise TrainingError(f"the weights are not finite after step {self.step}: lower the learning rate")
-        with contextlib.nullcontext() if self.average is None else self.average.in_place():
+        with self._averaged():
             figures = self.validate()
             if self.best is None or _quality(figures) >= _quality(self.best["metrics"]):
                 weights = {name: value.detach().cpu().clone() for name, value in self.encoder.state_dict().items()}
@@ -226,9 +215,13 @@ class Trainer:
         self.report("validate", figures)
         self.save()
 
-    def validate(self) -> dict[str, float]:
-        """Return the figures of the weights as they are; those of process 0 on all of them."""
-        state: list[Any] = [validate([self.encoder], self.valid, row=self.preset.train.row) if self.team.leads else {}]
+    def _averaged(self) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext() if self.average is None else self.average.in_place()
+
+    def validate(self, most: int | None = None) -> dict[str, float]:
+        """Return the figures of the weights as they are, on `most` sessions; those of process 0 on all of them."""
+        valid, row = self.valid.thinned(most), self.preset.train.row
+        state: list[Any] = [validate([self.encoder], valid, row=row) if self.team.leads else {}]
         self.team.same_on_all(state)
         figures: dict[str, float] = state[0]
         return figures
@@ -273,8 +266,8 @@ class Trainer:
             history=self.history,
         )
 
-    def save(self) -> None:
-        """Write the checkpoint, if there is a directory for it."""
+    def save(self, part: str = "") -> None:
+        """Write the checkpoint, if there is a directory for it: this, or its folder `part`."""
         self._saved_at = time.monotonic()
         if self.directory is None or not self.team.leads:
             return
@@ -289,8 +282,9 @@ class Trainer:
             "weights": self.encoder.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "average": self.average.state_dict() if self.average is not None else None,
+            "length": self.length.state(),
         }
-        checkpoint.save(self.directory, state | counters)
+        checkpoint.save(self.directory / part, state | counters)
 
     def resume(self) -> bool:
         """Continue from this run's checkpoint, if there is one. CheckpointError for a bad one or another run's."""
@@ -310,6 +304,7 @@ class Trainer:
             self.best, self.history = state["best"], state["history"]
             self.step, self.seconds, self.loss_sum = state["step"], state["seconds"], state["loss_sum"]
             self._spent = state.get("spent", state["seconds"])  # checkpoints of 0.1 do not tell
+            self.length.restore(state.get("length", {}))  # nor those of 0.2
         except (KeyError, RuntimeError, ValueError) as error:
             raise CheckpointError(f"{self.directory} holds an incomplete checkpoint: {error}") from error
         return True
@@ -344,6 +339,8 @@ def train(
     trainer = Trainer(log, valid, preset, run=run, directory=directory, **more)
     if not (resume and trainer.resume()) and init_from is not None:
         start_from(trainer.encoder, log.vocabulary, init_from, log)
+        if preset.train.schedule == "falling":  # the decay of a rate that was stable there
+            go_on_with(trainer.optimizer, trainer.encoder, log.vocabulary, init_from)
     begins_at = trainer.step, *signs_of(trainer.encoder)
     team.check_alike("the step and the weights they begin with (do they share the checkpoint folder?)", begins_at)
     return trainer.run()

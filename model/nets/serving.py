@@ -71,16 +71,21 @@ class ServingModel(nn.Module):
         row_vectors float32 (R, H).
         """
         told = dict(zip(self.inputs[len(_ALWAYS) :], others, strict=True))
-        fresh, wanted = told.pop("fresh", None), told.pop("rows", None)
-        tables = self._tables(fresh)
-        scored, moved = (best_scores_of, all_moved_away) if self.several else (scores_of, moved_away)
-        vectors = moved(self._vectors(ids, tables, **told), _rows(tables, away), away, push)
+        fresh, wanted = told.get("fresh"), told.pop("rows", None)
+        vectors, tables = self.vectors(ids, away, push, **told), self._tables(fresh)
+        scored = best_scores_of if self.several else scores_of
         top_ids, top_scores, *which = self.head(vectors, exclude, k)
         found = (top_ids, top_scores, scored(vectors, _rows(tables, also), also), *which)
         if fresh is None or wanted is None:
             return found
         fresh_scores = vectors @ fresh.T  # (B, X), or (B, I, X)
         return (*found, fresh_scores.amax(dim=1) if self.several else fresh_scores, _rows(self._tables(), wanted))
+
+    def vectors(self, ids: Tensor, away: Tensor, push: Tensor, fresh: Tensor | None = None, **told: Tensor) -> Tensor:
+        """Return what is multiplied with the items, (B, H), or (B, I, H) of I interests; arguments as `forward`'s."""
+        tables = self._tables(fresh)
+        moved = all_moved_away if self.several else moved_away
+        return moved(self._vectors(ids, tables, **told), _rows(tables, away), away, push)
 
     def lists(self, ids: Tensor, exclude: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
         """Return the lists alone, of sessions that dislike nothing."""

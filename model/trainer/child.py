@@ -29,6 +29,7 @@ from export.errors import NextclickError
 from export.garbage import uncollected
 from export.log_lines import in_json, use_json_lines
 from export.registry.registry import Registry
+from model.evaluate.metrics import MAIN, SECOND, label
 from model.reports.progress import Progress
 from model.trainer.config import TrainerConfig
 from model.trainer.health import TrainingProgress
@@ -230,10 +231,17 @@ def _run(task: Task) -> Ended:
 
 def tell_of(report: Progress) -> None:
     """Pass on what has words, and how far a training is."""
-    if report.message:
-        _tell({"say": {"stage": report.stage, "message": report.message}})
+    message = report.message or _said_of(report)
+    if message:
+        _tell({"say": {"stage": report.stage, "message": message}})
     elif report.stage == "train" and report.steps:
         _tell({"progress": msgspec.to_builtins(TrainingProgress.of(report))})
+
+
+def _said_of(report: Progress) -> str:
+    """The words for a validation's figures."""
+    figures = report.metrics if report.stage == "validate" else {}
+    return ", ".join(f"{label(name)} {figures[name]:.3f}" for name in (MAIN, SECOND) if name in figures)
 
 
 def _ask_parent() -> bool:

@@ -113,7 +113,7 @@ class Reporter:
     def _say_erased(self, prepared: Prepared) -> None:
         if not prepared.erased and not prepared.left_out:
             return
-        partition, placements = prepared.batch.partition, sorted({*self._placements, *self._placements_now()})
+        partition, placements = prepared.batch.partition, self._all_placements()
         self._metrics.clicks_erased.inc(prepared.left_out)
         for session, gone in prepared.erased.items():
             source = Source(partition.topic, partition.number, gone.mark.offset)
@@ -121,6 +121,22 @@ class Reporter:
             log.info("%s", erasure_words(session, source, {"clicks of its state": gone.clicks}))
             if self._redis is not None:
                 self._redis.erase(session, source, [_name(gone.key, placement) for placement in placements])
+
+    def took_over(self, partition: OwnedPartition) -> None:
+        """Its state is recovered. Who had it before may have died before lists of erased sessions were out of Redis:
+        that is done again."""
+        restored = partition.erased.take_restored()
+        if self._redis is None or not restored:
+            return
+        log.info("lists of %d erased sessions of %s are looked for in Redis again", len(restored), partition)
+        placements = self._all_placements()
+        for key, mark in restored:
+            source = Source(partition.topic, partition.number, mark.offset)
+            names = [_name(key, placement) for placement in placements]
+            self._redis.erase(key.decode(), source, names, asked_ms=mark.ts)
+
+    def _all_placements(self) -> list[str]:
+        return sorted({*self._placements, *self._placements_now()})
 
     def _count_variants(self, ranked: Ranked) -> None:
         by_variant: dict[tuple[str, str], list[bool]] = {}

@@ -8,6 +8,7 @@ up to which click it erases, and a partition remembers that of each: what is of 
     a row at or below the mark               is skipped, and the owner writes the tombstone again behind it
     a skip or dislike of an earlier time     is left out wherever it stands: services that read the clicks send them
                                              behind what they are about (`nextclick feedback`)
+    a tombstone that names no click          takes the mark back: the offsets are of a topic that was made again
 
 Marks are in memory, and in the changelog for as long as it keeps tombstones. They are let go an hour after the clicks
 they are about can't be read again.
@@ -15,7 +16,7 @@ they are about can't be read again.
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 from export.events import NEGATIVES
@@ -59,9 +60,18 @@ class ErasedSessions:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._marks: OrderedDict[bytes, tuple[Mark, float]] = OrderedDict()  # by when they were noted
+        self._restored: set[bytes] = set()
 
     def __len__(self) -> int:
         return len(self._marks)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._marks)
+
+    @property
+    def newest(self) -> int:
+        """The offset of the latest erase that is known; -1 without one."""
+        return max((mark.offset for mark, _ in self._marks.values()), default=-1)
 
     def note(self, key: bytes, mark: Mark) -> None:
         """A session was erased; the mark of the later click counts."""
@@ -69,6 +79,20 @@ class ErasedSessions:
         if known is None or known.offset < mark.offset:
             self._marks[key] = mark, self._clock()
             self._marks.move_to_end(key)
+
+    def restore(self, key: bytes, mark: Mark) -> None:
+        """The same by the changelog: whoever erased it may have died before all of it was done."""
+        self.note(key, mark)
+        self._restored.add(key)
+
+    def take_restored(self) -> list[tuple[bytes, Mark]]:
+        """What was restored since the last call."""
+        taken, self._restored = self._restored, set()
+        return [(key, self._marks[key][0]) for key in sorted(taken & self._marks.keys())]
+
+    def forget(self, key: bytes) -> None:
+        """The mark counts no more."""
+        self._marks.pop(key, None)
 
     def get(self, key: bytes) -> Mark | None:
         """The mark of a session, if it has one."""

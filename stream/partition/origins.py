@@ -5,7 +5,7 @@ clicks is deleted and made again, or its log is cut, the same offsets are other 
 in silence. Two things tell it, when a partition's state is recovered and none of its clicks is read yet:
 
     the topic's identity    written once into each partition of the changelog, and compared from then on
-    the log's end           a state, or a position, above it is of clicks that are not there
+    the log's end           a state, a position, or an erase, above it is of clicks that are not there
 
 Such a partition is not read. With `reset_state` its sessions are forgotten, in the changelog too, and its clicks are
 read from the oldest that is there.
@@ -19,6 +19,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from stream.config import StreamConfig
 from stream.errors import PublishFailed, TopicError
 from stream.guarantee.publisher import Outgoing
+from stream.partition.erased import ErasedSessions, mark_of
 from stream.partition.owned import OwnedPartition
 from stream.partition.positions import ORIGIN_KEY, POSITION_KEY, is_reserved
 from stream.partition.recovery import Row
@@ -62,6 +63,8 @@ class Origins:
                 partition.recovered(0)  # a reset: the positions before it are of other clicks than the ones behind it
             elif row.value is not None and not is_reserved(row.key):
                 sessions.append(row.value)
+            elif row.value is None and (mark := mark_of(row)) is not None:
+                partition.newest = max(partition.newest, mark.offset + 1)
         partition.newest = max(partition.newest, *(decode_head(row).offset + 1 for row in sessions), 0)
 
     async def settle(
@@ -77,7 +80,10 @@ class Origins:
         for partition, why in other.items():
             await self._drop(partition, why)
         for partition in partitions:  # without states nothing is refused, but what the group knows is of other clicks
-            partition.is_reset |= bool(identity and partition.origin) and partition.origin != identity
+            if identity and partition.origin and partition.origin != identity:
+                partition.is_reset = True
+                await self._delete(partition, partition.erased)
+                partition.erased = ErasedSessions()
         if identity:
             await self._write([one for one in partitions if one.origin != identity], identity)
         return True
@@ -113,18 +119,21 @@ class Origins:
 
     async def _drop(self, partition: OwnedPartition, why: str) -> None:
         """Tombstones for all that is known of a partition, first in the changelog, then here."""
-        topic, number = self._config.changelog_topic, partition.number
-        rows = [*partition.rows, POSITION_KEY]
-        for place in range(0, len(rows), _AT_ONCE):
-            some = rows[place : place + _AT_ONCE]
-            await self._publish(partition, [Outgoing(topic, key, None, None, number, True) for key in some])
+        sessions = len(partition.rows)
+        await self._delete(partition, [*dict.fromkeys([*partition.rows, *partition.erased]), POSITION_KEY])
         partition.take_over()
         partition.is_reset = True
-        self._forgotten(len(rows) - 1)
+        self._forgotten(sessions)
         log.warning(
             "%d sessions of %s-%d are forgotten, and its clicks are read from the oldest on, as --reset-state says: %s",
-            *(len(rows) - 1, topic, number, why),
+            *(sessions, self._config.changelog_topic, partition.number, why),
         )
+
+    async def _delete(self, partition: OwnedPartition, keys: Iterable[bytes]) -> None:
+        topic, number, keys = self._config.changelog_topic, partition.number, list(keys)
+        for place in range(0, len(keys), _AT_ONCE):
+            some = keys[place : place + _AT_ONCE]
+            await self._publish(partition, [Outgoing(topic, key, None, None, number, True) for key in some])
 
     async def _write(self, partitions: Sequence[OwnedPartition], identity: str) -> None:
         """A partition whose identity cannot be written now gets it with the next assignment."""
@@ -153,5 +162,6 @@ def _read_up_to(partition: OwnedPartition) -> int:
 
 
 def _measure(partition: OwnedPartition) -> None:
-    """The newest click that a state is of, of all that are held."""
-    partition.newest = max((decode_head(row).offset + 1 for row in partition.rows.values()), default=0)
+    """The newest click that a state is of, of all that are held, or an erase."""
+    newest = max((decode_head(row).offset for row in partition.rows.values()), default=-1)
+    partition.newest = max(newest, partition.erased.newest) + 1

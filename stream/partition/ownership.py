@@ -50,8 +50,10 @@ class Ownership:
         expiry: Expiry,
         lookout: Lookout,
         crash: Callable[[BaseException], None],
+        on_settled: Callable[[OwnedPartition], None] = lambda _: None,
     ) -> None:
-        """`crash` ends the worker."""
+        """`crash` ends the worker; `on_settled` hears of each partition whose state is ours and recovered."""
+        self._on_settled = on_settled
         self.partitions, self.batcher, self.crash = partitions, batcher, crash
         self.commit_s = max(config.delivery_timeout_s, 1.0)
         self.drain_s = config.delivery_timeout_s + 1.0
@@ -110,6 +112,8 @@ class Ownership:
             return False
         if settled and since == self.partitions.all_since:  # else they are being assigned anew, and settled after that
             self.partitions.release(numbers)
+            for number in numbers:
+                self._on_settled(self.partitions.clicks(number))
         return settled
 
     def moved(self, key: Partition, begin: int, end: int) -> None:

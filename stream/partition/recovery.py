@@ -50,7 +50,9 @@ def restore_rows(
         if key is None:
             continue
         if value is None and (mark := mark_of(row)) is not None:
-            erased.note(key, mark)
+            erased.restore(key, mark)
+        elif value is None and tombstone_offset(row) is None:
+            erased.forget(key)
         known = state.get(key)
         is_older = known is not None and _offset(row) < decode_head(known).offset
         if is_older or (value is not None and erased.covers_row(key, _offset(row))):

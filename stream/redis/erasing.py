@@ -2,7 +2,8 @@
 
 A list that answers a later click of the same partition stays. Whatever Redis says, it is asked until it has answered,
 for as long as such a list can live there. Each erase is repeated once: a worker that has lost the partition may hand
-over a list of before for some seconds more.
+over a list of before for some seconds more. What a worker that died had not done, who takes its partition over does:
+the changelog says which sessions were erased.
 """
 
 import logging
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 import redis
 
 from stream.messages.contract import Source, encode
+from stream.messages.erasures import digest
 from stream.ops.metrics import Metrics
 from stream.ops.problems import Problems
 from stream.redis.client import RedisClient
@@ -49,8 +51,8 @@ class _Erase:
     source: Source
     keys: Sequence[str]
     until: float  # of the monotonic clock, when what may be there has gone by itself
-    due: float
-    told: bool = False
+    quiet: bool
+    due: float = 0.0
 
 
 class RedisErasing:
@@ -68,16 +70,17 @@ class RedisErasing:
         """ConfigError where the URL names no Redis. ttl_s: how long a list stays."""
         self._client = RedisClient(url, timeout_s=_TIMEOUT_S)
         self._ttl_s, self._metrics, self._problems, self._on_erased = ttl_s, metrics, problems, on_erased
-        self._waiting: deque[_Erase] = deque()
+        self._new: deque[_Erase] = deque()
+        self._again: deque[_Erase] = deque()  # told, by when they are due
         self._changed = threading.Condition()
         self._stopped = False
         self._thread: threading.Thread | None = None
 
-    def put(self, session_id: str, source: Source, keys: Sequence[str]) -> None:
-        """Erase the lists of a session under these keys; returns at once."""
+    def put(self, session_id: str, source: Source, keys: Sequence[str], *, quiet: bool = False) -> None:
+        """Erase the lists of a session under these keys; returns at once. quiet: nobody hears where there are none."""
         now = time.monotonic()
         with self._changed:
-            self._waiting.append(_Erase(session_id, source, keys, now + self._ttl_s, now))
+            self._new.append(_Erase(session_id, source, keys, now + self._ttl_s, quiet))
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="redis-erasing", daemon=True)
                 self._thread.start()
@@ -103,47 +106,58 @@ class RedisErasing:
 
     def _untold(self) -> int:
         with self._changed:
-            return sum(not one.told for one in self._waiting)
+            return len(self._new)
 
     def _run(self) -> None:
         pause = 0.0
-        while (one := self._next(pause)) is not None:
-            pause = self._erase(one, pause)
+        while (waiting := self._next(pause)) is not None:
+            pause = self._erase_first(waiting, pause)
 
-    def _next(self, pause: float) -> _Erase | None:
-        """The first one that is due; None once it is over."""
+    def _next(self, pause: float) -> deque[_Erase] | None:
+        """Whose first one is due; None once it is over."""
         with self._changed:
             self._changed.wait_for(lambda: self._stopped, pause)
             while not self._stopped:
                 now = time.monotonic()
-                due = min((one.due for one in self._waiting), default=now + 3600)
-                if due <= now:
-                    return next(one for one in self._waiting if one.due <= now)
-                self._changed.wait(due - now)
+                if self._again and self._again[0].due <= now:
+                    return self._again
+                if self._new:
+                    return self._new
+                self._changed.wait(self._again[0].due - now if self._again else None)
             return None
 
-    def _erase(self, one: _Erase, pause: float) -> float:
+    def _erase_first(self, waiting: deque[_Erase], pause: float) -> float:
         """How long to wait until the next one."""
+        one = waiting[0]
         args = (one.source.partition, one.source.offset, encode(one.session_id))
         try:
             answers = self._client.run([("EVAL", ERASE, 1, key, *args) for key in one.keys])
             if refused := next((answer for answer in answers if isinstance(answer, Exception)), None):
                 raise refused
         except (redis.RedisError, OSError) as error:
-            return self._failed(one, error, pause)
+            return self._failed(waiting, error, pause)
         lists = sum(answer == 1 for answer in answers)
         self._metrics.redis_erased.inc(lists)
         self._problems.clear("redis_erasures")
-        if one.told:
-            self._drop(one)
-        else:
-            one.told, one.due = True, time.monotonic() + _AGAIN_S
-            self._on_erased(one.session_id, one.source, lists)
+        if waiting is self._new:
+            one.due = time.monotonic() + _AGAIN_S
+            self._again.append(one)
+            if lists or not one.quiet:
+                self._on_erased(one.session_id, one.source, lists)
+        self._drop_first(waiting)
         return 0.0
 
-    def _failed(self, one: _Erase, error: Exception, pause: float) -> float:
+    def _failed(self, waiting: deque[_Erase], error: Exception, pause: float) -> float:
+        one = waiting[0]
         if time.monotonic() > one.until:
-            self._drop(one)
+            if waiting is self._new:
+                log.warning(
+                    "lists of erased session %s could not be taken out of Redis: they went by themselves, after %d s",
+                    *(digest(one.session_id), self._ttl_s),
+                )
+            self._drop_first(waiting)
+            if not (self._new or self._again):
+                self._problems.clear("redis_erasures")
             return 0.0
         self._problems.raise_(
             "redis_erasures",
@@ -152,6 +166,6 @@ class RedisErasing:
         )
         return min(max(2 * pause, _BACKOFF_S[0]), _BACKOFF_S[1])
 
-    def _drop(self, one: _Erase) -> None:
+    def _drop_first(self, waiting: deque[_Erase]) -> None:
         with self._changed:
-            self._waiting.remove(one)
+            waiting.popleft()

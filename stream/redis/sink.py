@@ -84,16 +84,13 @@ class RedisSink:
                 self._drop(self._pop(), f"more than {_MAX_LISTS} waited")
             self._changed.notify()
 
-    def erase(self, session_id: str, source: Source, names: Sequence[str]) -> None:
+    def erase(self, session_id: str, source: Source, names: Sequence[str], *, asked_ms: int | None = None) -> None:
         """Erase a session's lists up to a click, those that wait among them; returns at once. names: what `put` had
-        them under."""
-        gone = set(names)
-        with self._changed:
-            for place, batch in enumerate(self._waiting):
-                left = [one for one in batch.lists if one[0] not in gone]
-                self._lists -= len(batch.lists) - len(left)
-                self._waiting[place] = batch._replace(lists=left)
-        self._erasing.put(session_id, source, [self._prefix + name for name in names])
+        them under. asked_ms: it is done again, and was asked for then."""
+        if asked_ms is None:  # else those that wait may answer later clicks
+            self._forget_waiting(set(names))
+        quiet = asked_ms is not None and time.time() - asked_ms / 1000 > self._ttl_s
+        self._erasing.put(session_id, source, [self._prefix + name for name in names], quiet=quiet)
 
     def close(self, timeout_s: float = 2.0) -> None:
         """Write what waits, for at most `timeout_s`, and end; what could not be written is counted as dropped."""
@@ -115,6 +112,13 @@ class RedisSink:
     def _erased(self, session_id: str, source: Source, lists: int) -> None:
         if self._teller is not None:
             self._teller.tell(session_id, source, {"lists": lists})
+
+    def _forget_waiting(self, gone: set[str]) -> None:
+        with self._changed:
+            for place, batch in enumerate(self._waiting):
+                left = [one for one in batch.lists if one[0] not in gone]
+                self._lists -= len(batch.lists) - len(left)
+                self._waiting[place] = batch._replace(lists=left)
 
     def _pop(self) -> int:
         """Forget the oldest batch; the number of its lists."""

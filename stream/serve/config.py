@@ -28,6 +28,11 @@ class ServeConfig:
     memory_mb: int = 512  # lists that are kept; the oldest go
     similar_mb: int = 512  # lists of similar items that are kept; 0: the topic is not read
 
+    fallback: str | None = field(default=None, repr=False)  # a registry: who has no list gets its popular items
+    policy: Path | None = None  # what lists of popular items leave out, and their placements
+    k: int = 20  # items in a list of popular ones, where the policy does not say
+    max_items: int = 2_000_000  # of the topic `items` that are kept for that
+
     max_waiting: int = 10_000  # requests that wait for an update at a time
     longest_wait_s: float = 60.0  # of a long poll
     heartbeat_s: float = 15.0  # between two signs of life on a stream
@@ -55,6 +60,9 @@ class ServeConfig:
         _require(self.window_s is None or self.window_s >= 0, f"--from-s must be 0 or more, not {self.window_s}")
         _require(self.memory_mb >= 1, "lists need at least a megabyte")
         _require(self.similar_mb >= 0, f"--similar-mb must be 0 or more, not {self.similar_mb}")
+        _require(self.fallback is not None or self.policy is None, "--policy is that of --fallback REGISTRY: give both")
+        _require(1 <= self.k <= 1_000, f"a list has 1 to 1000 items, not {self.k}")
+        _require(self.max_items >= 1, "at least one item must be kept (--max-items)")
         _require(self.max_waiting >= 1, "at least one request must be able to wait")
         _require(0 < self.longest_wait_s <= _DAY_S, f"a long poll ends after 0 s to a day, not {self.longest_wait_s} s")
         _require(0 < self.heartbeat_s <= _DAY_S, f"signs of life come every 0 s to a day, not {self.heartbeat_s} s")

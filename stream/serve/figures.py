@@ -22,6 +22,7 @@ class ServeHealth(msgspec.Struct, frozen=True, kw_only=True):
     lag: dict[str, int]  # messages that were not read yet, by topic
     waiting: int  # requests that wait for updates
     keys: int  # API keys; 0: none is asked for
+    fallback: str | None  # the version whose popular items those get who have no list; None: they get 404
     evicted: int  # lists that went for want of memory, since the start
     reasons: list[str]  # what is wrong, with the remedy
 
@@ -46,6 +47,14 @@ class ServeMetrics:
         )
         for why in ("key", "right", "full"):
             self.refused.labels(why)
+        self.fallbacks = Counter(
+            _NAME("fallbacks"),
+            "Requests answered with popular items: the session has no list here, or Redis is away.",
+            ("why",),
+            registry=self.registry,
+        )
+        for why in ("no_list", "redis_away"):
+            self.fallbacks.labels(why)
         self.clicks = Counter(_NAME("clicks"), "Clicks that the broker has.", registry=self.registry)
         self.bad_clicks = Counter(
             _NAME("bad_clicks"), "Clicks refused, by the contract's reason.", ("reason",), registry=self.registry

@@ -19,6 +19,7 @@ from stream.serve.figures import ServeHealth, ServeMetrics
 from stream.serve.guard import Guard
 from stream.serve.lists import Lists
 from stream.serve.openapi import openapi
+from stream.serve.popular import PopularLists
 from stream.serve.updates import Updates
 
 __all__ = ["Routes"]
@@ -39,7 +40,10 @@ class Routes:
         guard: Guard,
         metrics: ServeMetrics,
         health: Callable[[], ServeHealth],
+        popular: PopularLists | None = None,
     ) -> None:
+        """popular: what sessions without a list get; None: 404."""
+        self._popular = popular
         self._config, self._lists, self._clicks, self._updates = config, lists, clicks, updates
         self._guard, self._metrics, self._health = guard, metrics, health
         self._openapi = openapi(config)
@@ -62,10 +66,23 @@ class Routes:
         try:
             newest = await self._lists.newest(session, placement)
         except SourceAway as away:
-            return problem(HTTPStatus.SERVICE_UNAVAILABLE, str(away), _AGAIN)
+            return self._popular_items(session, placement, "redis_away") or problem(
+                HTTPStatus.SERVICE_UNAVAILABLE, str(away), _AGAIN
+            )
         if newest is not None:
             return as_json(newest.value)
-        there = [name for name in self._lists.placements(session) if name != placement]
+        return self._popular_items(session, placement, "no_list") or self._no_list(session, placement)
+
+    def _popular_items(self, session: str, placement: str, why: str) -> web.Response | None:
+        found = None if self._popular is None else self._popular.answer(session, placement)
+        if found is None:
+            return None
+        self._metrics.fallbacks.labels(why).inc()
+        return as_json(found)
+
+    def _no_list(self, session: str, placement: str) -> web.Response:
+        known = {*self._lists.placements(session), *(self._popular.placements() if self._popular is not None else ())}
+        there = sorted(known - {placement})
         if there:
             return problem(
                 HTTPStatus.NOT_FOUND, "the session has lists of other placements: ?placement=NAME", placements=there
@@ -94,7 +111,7 @@ class Routes:
             return problem(HTTPStatus.REQUEST_TIMEOUT, f"the body did not come within {_BODY_S:g} s")
         except BadBody as error:
             return problem(HTTPStatus.BAD_REQUEST, str(error))
-        sound, errors = self._judged(values)
+        sound, errors = self._judged(values, may_erase=self._guard.has_right(request, "erase"))
         confirmed: list[Confirmed] = []
         said = await self._clicks.send([click for _, click in sound]) if sound else []
         for (index, _), outcome in zip(sound, said, strict=True):
@@ -106,16 +123,22 @@ class Routes:
         self._metrics.unconfirmed.inc(len(sound) - len(confirmed))
         return _told(confirmed, errors)
 
-    def _judged(self, values: list[bytes]) -> tuple[list[tuple[int, Sound]], list[Refused]]:
+    def _judged(self, values: list[bytes], *, may_erase: bool) -> tuple[list[tuple[int, Sound]], list[Refused]]:
         sound: list[tuple[int, Sound]] = []
         errors: list[Refused] = []
         now_ms = time.time_ns() // 1_000_000
         for index, value in enumerate(values):
             try:
-                sound.append((index, judge(value, now_ms)))
+                one = judge(value, now_ms)
             except BadClick as error:
                 errors.append(Refused(index, error.reason, error.detail))
                 self._metrics.bad_clicks.labels(error.reason).inc()
+                continue
+            if one.erases and not may_erase:
+                errors.append(Refused(index, "no_right", "this key has not the right to erase sessions"))
+                self._metrics.refused.labels("right").inc()
+                continue
+            sound.append((index, one))
         return sound, errors
 
     async def _describe(self, request: web.Request) -> web.Response:

@@ -9,6 +9,7 @@ similar_evicts      the same of similar items
 redis_away          lists can't be read from Redis: requests get 503
 clicks_unconfirmed  the broker does not confirm clicks: requests get 503
 keys_file           the file of API keys can't be used: those before stay in force
+fallback_missing and others of popular.py: what sessions without a list get
 """
 
 import asyncio
@@ -39,6 +40,7 @@ from stream.serve.hub import Hub
 from stream.serve.keys import ApiKeys
 from stream.serve.lists import KeptLists, RedisLists
 from stream.serve.lookout import Lookout
+from stream.serve.popular import PopularLists
 from stream.serve.routes import Routes
 from stream.serve.similar import SimilarStore
 from stream.serve.store import Head, ListStore, Newest, list_key
@@ -84,7 +86,12 @@ class ServeService:
         self._guard = Guard(self._keys, config.origins, self.metrics)
         self._clicks = ClickWriter(bootstrap_servers, topics.clicks, extra, confirm_s=config.confirm_s)
         updates = Updates(config, lists, self._hub, self._guard, self.metrics)
-        self._routes = Routes(config, lists, self._clicks, updates, self._guard, self.metrics, self.health)
+        self._popular: PopularLists | None = None
+        if config.fallback is not None:
+            self._popular = PopularLists(config, bootstrap_servers, topics, extra, self._problems)
+        self._routes = Routes(
+            config, lists, self._clicks, updates, self._guard, self.metrics, self.health, self._popular
+        )
         self._lists = lists
         reader = RecentReader(bootstrap_servers, topics.recommendations, extra, window_s=config.first_window_s)
         self._feed: Feed[Listed] = Feed("lists", reader, self._decoded, self._take, self._store.clear)
@@ -96,13 +103,16 @@ class ServeService:
         self._lookout = Lookout(self._problems, topics, self._clicks, self._store, self._similar)
 
     def check(self) -> None:
-        """TopicError where there are no topics to read and write, BrokerUnavailable; what `prepare_format` raises."""
+        """TopicError where there are no topics to read and write; BrokerUnavailable, RegistryMissing; what
+        `prepare_format` raises."""
         there = partition_counts(self._servers, self._extra)
         for name in (self._topics.recommendations, self._topics.clicks):
             if name not in there:
                 options = f"--bootstrap-servers HOST{self._topics.as_options()}"
                 raise TopicError(f"there is no topic {name}; `nextclick topics create {options}` makes it")
         prepare_format(self._extra, self._topics.clicks)
+        if self._popular is not None:
+            self._popular.check()
 
     async def run(self, stop: threading.Event, on_ready: asyncio.Future[int] | None = None) -> None:
         """Serve until `stop` is set, then end what is asked already. ConfigError where the port can't be had.
@@ -147,6 +157,7 @@ class ServeService:
             lag={topic: feed.lag for topic, feed in feeds.items()},
             waiting=self._hub.subscribed,
             keys=0 if self._keys is None else len(self._keys),
+            fallback=None if self._popular is None else self._popular.model,
             evicted=self._store.evicted,
             reasons=[
                 *([] if self._feed.caught_up else ["the lists are read that there are already"]),
@@ -164,6 +175,8 @@ class ServeService:
         return int(runner.addresses[0][1])
 
     def _start_feeds(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._popular is not None:
+            self._popular.start()
         for feed in self._feeds().values():
             feed.start(loop)
 
@@ -240,6 +253,8 @@ class ServeService:
     def _end(self) -> None:
         for feed in self._feeds().values():
             feed.stop()
+        if self._popular is not None:
+            self._popular.stop()
         self._clicks.stop(_FLUSH_S)
         self._teller.close()
 

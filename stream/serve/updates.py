@@ -16,6 +16,7 @@ from stream.serve.figures import ServeMetrics
 from stream.serve.guard import Guard
 from stream.serve.hub import Hub, Subscription
 from stream.serve.lists import Lists
+from stream.serve.popular import NO_CLICK
 from stream.serve.store import Newest, list_key
 
 __all__ = ["Updates"]
@@ -86,8 +87,8 @@ def _line(value: bytes) -> bytes:
 def _after(request: web.Request) -> int:
     """The offset that the client has; -1: it has no list."""
     said = request.query.get("after", request.headers.get("Last-Event-ID", ""))
-    if not said:
-        return -1
+    if said in ("", str(NO_CLICK)):
+        return NO_CLICK
     if not said.isascii() or not said.isdecimal() or len(said) > 19 or int(said) > _LAST_OFFSET:
         raise ValueError("after must be the source.offset of a list, a whole number")
     return int(said)

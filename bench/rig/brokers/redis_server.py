@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
@@ -46,8 +47,19 @@ class RedisServer:
     def stop(self) -> None:
         """Stop it; what it held is lost."""
         if self._process is not None:
+            self.resume()
             end_process(self._process)
             self._process = None
+
+    def pause(self) -> None:
+        """SIGSTOP: connections are taken, nothing is answered, and what it holds stays."""
+        assert self._process is not None, "it does not run"
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """SIGCONT."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGCONT)
 
     def client(self) -> redis.Redis:
         """Return a client with short deadlines, answering in bytes."""

@@ -2,8 +2,8 @@
 
 import { byId, make, percent, time, whole } from "./api.js";
 
-const KEPT = 150; // seconds on display
-const HEIGHT = 92, LEFT = 34;
+const KEPT = 150, LEAST = 45; // seconds on display
+const HEIGHT = 104, LEFT = 40, FOOT = 20;
 let WIDTH = 360;
 const KINDS = ["one", "two", "four", "three"];
 const series = [];
@@ -19,7 +19,7 @@ function lines() {
   return [
     { title: "Clicks a second", unit: whole, lines: [["sent", (s) => s.clicks_s, "three"], ["answered", (s) => s.answers_s, "one"]] },
     { title: "Click to list", unit: time, log: true, lines: [["p50", (s) => s.p50, "one"], ["p99", (s) => s.p99, "two"]] },
-    { title: "Hit rate of next clicks", unit: percent, most: 1, lines: [...hits.map(([name, of], at) => [name, of, KINDS[at]]), ["popularity", (s) => s.hits.popularity, "three"]] },
+    { title: "Hit rate", unit: percent, rate: true, lines: [...hits.map(([name, of], at) => [name, of, KINDS[at]]), ["popularity", (s) => s.hits.popularity, "three"]] },
     { title: "Clicks that wait for an answer", unit: whole, least: 10, lines: [["waiting", (s) => s.waiting, "two"]] },
   ];
 }
@@ -46,15 +46,16 @@ function figure(chart, shown) {
   picture.setAttribute("aria-label", `${chart.title}: ${chart.lines.map(([name, of]) => `${name} ${chart.unit(of(last))}`).join(", ")}`);
   const values = chart.lines.flatMap(([, of]) => shown.map(of)).filter((one) => one !== null && one !== undefined);
   const scale = chart.log ? logarithmic(values) : linear(values, chart);
-  picture.append(...scale.rules.flatMap(([value, label]) => rule(scale.y(value), label)), ...chart.lines.map(([, of, kind]) => line(shown, of, kind, scale)));
+  const span = Math.max(LEAST, shown.length);
+  picture.append(...scale.rules.flatMap(([value, label]) => rule(scale.y(value), label)), ...chart.lines.map(([, of, kind]) => line(shown, of, kind, scale, span)), ...ends(span));
   return make("figure", { className: "chart" }, make("figcaption", {}, make("b", { textContent: chart.title }), ...keys), picture);
 }
 
-const down = (share) => HEIGHT - 8 - share * (HEIGHT - 18);
+const down = (share) => HEIGHT - FOOT - share * (HEIGHT - FOOT - 10);
 
-function linear(values, { most = 0, least = 1e-9, unit }) {
-  const high = most || nice(Math.max(least, ...values));
-  return { y: (value) => down(Math.min(1, value / high)), rules: [0, high / 2, high].map((value) => [value, most ? `${100 * value} %` : unit(value)]) };
+function linear(values, { rate = false, least = 1e-9, unit }) {
+  const high = nice(Math.max(rate ? 0.1 : least, ...values));
+  return { y: (value) => down(Math.min(1, value / high)), rules: [0, high / 2, high].map((value) => [value, rate ? `${Math.round(100 * value)} %` : unit(value)]) };
 }
 
 function logarithmic(values) {
@@ -74,9 +75,15 @@ function rule(y, label) {
   return [path, text];
 }
 
-function line(shown, of, kind, scale) {
-  const step = (WIDTH - LEFT) / (KEPT - 1);
-  const from = KEPT - shown.length;
+// What the ends of the axis are: seconds ago, and now.
+function ends(span) {
+  const at = (x, anchor, textContent) => Object.assign(svg("text", { x, y: HEIGHT - 4, "text-anchor": anchor }), { textContent });
+  return [at(LEFT, "start", `${span} s ago`), at(WIDTH, "end", "now")];
+}
+
+function line(shown, of, kind, scale, span) {
+  const step = (WIDTH - LEFT) / (span - 1);
+  const from = span - shown.length;
   let path = "";
   shown.forEach((one, at) => {
     const value = of(one);

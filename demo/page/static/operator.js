@@ -10,6 +10,7 @@ const chosen = { control: "", challenger: "" };
 export function know(more) {
   Object.assign(state, more);
   draw();
+  if (more.events) log();
 }
 
 export function happened(event) {
@@ -109,7 +110,7 @@ function workers(found) {
         make("small", { textContent: `process ${one.pid}, ${words}${one.killed ? `, killed ${one.killed}×` : ""}` })),
       make("span", { className: "parts", title: "partitions", at: { "aria-label": `partitions ${held.join(", ") || "none"}` } }, ...held.map((number) => make("i", { textContent: number }))),
       button("Kill", "kill", { worker: one.number }, { kind: "warn small", key: `kill-${one.number}`, disabled: state.stage !== "shopping", label: `Kill worker ${one.number + 1} by SIGKILL` }));
-  }), make("div", { className: "actions" }, button("Start another worker", "worker", {}, { disabled: state.stage !== "shopping" || found.length >= 4 })), make("p", { className: "note", textContent: "Kill one by SIGKILL: its clicks wait in the topic until another has its partitions, and are answered then. Sent is answered plus waiting, all the while." })];
+  }), make("p", { className: "note", textContent: "Kill it by SIGKILL: clicks wait in the topic until another process has its partitions, and are answered then. Sent is answered plus waiting, all the while: nothing is lost." })];
 }
 
 function switchedOff() {
@@ -119,6 +120,7 @@ function switchedOff() {
 }
 
 function log() {
+  byId("quiet").hidden = state.events.length > 0;
   byId("log").replaceChildren(...state.events.map((one) => make("li", { className: one.kind }, make("time", { textContent: `${one.at.toFixed(0)} s` }), make("span", { textContent: one.text }))));
 }
 

@@ -36,7 +36,8 @@ export function card(id, { place = 0, move = "", tag = "li" } = {}) {
   const open = make("button", { className: "open", type: "button", at: { "data-item": id, "aria-label": `${place ? `${place}. ` : ""}${words(id)}` } },
     make("span", { className: "sight" }, picture(id, 96)),
     make("span", { className: "name", textContent: name }),
-    make("span", { className: "rest" }, make("span", { textContent: found ? found.brand : "new in the shop" }), found ? ` · ${euros(found.price)}` : null));
+    make("span", { className: "rest", textContent: found ? found.brand : "new in the shop" }),
+    make("span", { className: "price", textContent: found ? euros(found.price) : "–" }));
   const toggle = make("button", {
     className: "switch", type: "button", title: gone ? "Switch on again" : "Switch off: it leaves everybody's lists",
     at: { "data-switch": id, "aria-label": `${gone ? "Switch on again" : "Switch off"}: ${words(id)}` },

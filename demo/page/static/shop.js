@@ -3,7 +3,8 @@
 import { byId, calm, make, post, session, time, toast } from "./api.js";
 import { bone, card, off, picture, products, words } from "./products.js";
 
-const SHOWN = 12;
+const SHOWN = 12; // of a list on a phone, where it scrolls; else whole rows
+const NARROW = matchMedia("(max-width: 620px)");
 const STEP = 24;
 const shop = { popular: [], list: null, trail: [], category: -1, count: STEP, clickedAt: 0, waits: 0, stage: "" };
 
@@ -19,9 +20,24 @@ export function start() {
     if (other) toggle(other);
     else if (item) click(item);
   });
+  let columns = room();
+  new ResizeObserver(() => {
+    if (columns === room()) return;
+    columns = room();
+    rail();
+    grid();
+  }).observe(byId("rail"));
   grid();
   rail();
   trail();
+}
+
+const columnsOf = (id) => getComputedStyle(byId(id)).gridTemplateColumns.split(" ").length;
+
+// How many cards are seen: two rows of five or more, or three of fewer.
+function room() {
+  const columns = columnsOf("rail");
+  return NARROW.matches || columns < 3 ? SHOWN : columns * (columns < 5 ? 3 : 2);
 }
 
 function choose(number) {
@@ -36,9 +52,10 @@ function grid() {
   const found = [...shop.popular, ...products.order.filter((id) => !popular.has(id))]
     .filter((id) => products.all.has(id) && (shop.category < 0 || products.all.get(id).category === shop.category));
   const held = document.activeElement?.closest("#grid [data-id]")?.dataset.id;
-  byId("grid").replaceChildren(...found.slice(0, shop.count).map((id) => card(id)));
+  const count = Math.ceil(shop.count / columnsOf("grid")) * columnsOf("grid"); // whole rows
+  byId("grid").replaceChildren(...found.slice(0, count).map((id) => card(id)));
   if (held) byId("grid").querySelector(`[data-id="${CSS.escape(held)}"] .open`)?.focus();
-  byId("more").parentElement.hidden = found.length <= shop.count;
+  byId("more").parentElement.hidden = found.length <= count;
 }
 
 export function know({ popular, stage }) {
@@ -100,9 +117,10 @@ export function listed(list) {
   shop.list = list;
   shop.waits = 0;
   rail(true);
-  const fresh = list.items.slice(0, SHOWN).filter(([, , before]) => !before || before > SHOWN).length;
+  const shown = room();
+  const fresh = list.items.slice(0, shown).filter(([, , before]) => !before || before > shown).length;
   byId("said").textContent = list.items.length
-    ? `New list by model ${list.model || "none"}: first ${words(list.items[0][0])}. ${fresh} of ${Math.min(SHOWN, list.items.length)} are new.`
+    ? `New list by model ${list.model || "none"}: first ${words(list.items[0][0])}. ${fresh} of ${Math.min(shown, list.items.length)} are new.`
     : "The list is empty: no model serves yet.";
 }
 
@@ -119,10 +137,10 @@ function rail(moves = false) {
   const ids = shop.list?.items.length ? shop.list.items : shop.popular.map((id) => [id, 0, 0]);
   byId("next-title").textContent = shop.list?.items.length || !ids.length ? "Next for you" : "Popular now";
   why();
-  if (!ids.length) return box.replaceChildren(...Array.from({ length: SHOWN }, bone));
+  if (!ids.length) return box.replaceChildren(...Array.from({ length: room() }, bone));
   const before = new Map([...box.children].map((one) => [one.dataset.id, one.getBoundingClientRect()]));
   const held = document.activeElement?.closest("#rail [data-id]")?.dataset.id;
-  box.replaceChildren(...ids.slice(0, SHOWN).map(([id, , was], at) => card(id, { place: at + 1, move: moves || shop.list ? moved(was, at + 1) : "" })));
+  box.replaceChildren(...ids.slice(0, room()).map(([id, , was], at) => card(id, { place: at + 1, move: moves || shop.list ? moved(was, at + 1) : "" })));
   if (held) (box.querySelector(`[data-id="${CSS.escape(held)}"] .open`) ?? box.querySelector(".open"))?.focus({ preventScroll: true });
   if (moves && !calm.matches) glide(box, before);
 }
@@ -143,7 +161,7 @@ function glide(box, before) {
 function why() {
   const box = byId("next-why");
   const list = shop.list;
-  if (shop.waits && !list) return box.replaceChildren(shop.stage === "shopping" ? "on its way…" : `${shop.waits} of your clicks wait in the topic; they are answered as soon as a worker serves`);
+  if (shop.waits && !list) return box.replaceChildren(shop.stage === "shopping" ? "on its way…" : `${shop.waits === 1 ? "your click waits in the topic, and is" : `${shop.waits} of your clicks wait in the topic, and are`} answered as soon as a worker serves`);
   if (!list) return box.replaceChildren(shop.popular.length ? "what most shoppers clicked, the same for everybody" : "");
   const variant = list.experiment ? [" · variant ", make("b", { textContent: list.variant })] : [];
   const by = list.fallback ? ["popular items: the model knows none of these"] : ["by model ", make("b", { textContent: list.model })];

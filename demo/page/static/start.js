@@ -10,10 +10,10 @@ const STEPS = [
   ["shopping", "Shoppers", "click, and so can you"],
 ];
 const DOES = { // steps of a cycle, as the trainer's /health names them
-  read: "reads the clicks", needs: "gets ready to learn", train: "gets ready to learn", export: "is written as a graph", parity: "the graph is checked",
+  read: "reads the clicks", needs: "gets ready to learn", train: "gets ready to learn", validate: "is validated", export: "becomes a graph, which is checked",
   gate: "is judged beside baselines", refit: "learns what was held out", publish: "is published: workers fetch it",
 };
-const AFTER = new Set(["export", "parity", "gate", "publish"]);
+const AFTER = new Set(["validate", "export", "gate", "publish"]);
 const state = { stage: "", stages: {}, now: 0, at: performance.now(), facts: {}, training: null, second: null, lost: false };
 
 export function know(more) {
@@ -46,7 +46,7 @@ function row([name, title, words], number, at) {
     : name === "training" && kind === "now" ? training() : words;
   const share = name === "training" && kind === "now" ? progress() : null;
   return make("li", { className: `step ${kind}`, at: kind === "now" ? { "aria-current": "step" } : {} },
-    make("b", {}, title, took ? make("small", { textContent: took }) : null), make("span", { textContent: detail }),
+    make("b", { textContent: title }), make("span", { textContent: [took, detail].filter(Boolean).join(" · ") }),
     share === null ? null : make("progress", { max: 1, value: share, at: { "aria-label": "How far the training is" } }));
 }
 
@@ -54,6 +54,7 @@ export function training() {
   const now = state.training;
   if (!now?.cycle) return "the trainer starts";
   const got = now.progress;
+  if (got?.done >= 1) return "has learned, is validated";
   if (got) return `${whole(100 * got.done)} %, loss ${got.loss?.toFixed(2) ?? "–"}, ${whole(got.sessions_per_s)} sessions/s`;
   const step = (now.step ?? "").split(":")[0];
   return DOES[step] ?? "gets ready to learn";

@@ -1,24 +1,29 @@
 """`--log-format json`: every line on stderr is an object, also of an error that ends the service."""
 
 import json
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
+import typer.main
 
 from bench.rig.workers import cli
 from cli.app import app
 
-SERVICES = ("worker", "trainer", "scoreboard", "feedback", "similar publish")
+
+def commands(group: Any, words: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each command with its options by their names."""
+    for name, command in getattr(group, "commands", {}).items():
+        yield from commands(command, f"{words}{name} ")
+        yield f"{words}{name}", {str(one.name): one for one in command.params}
 
 
-@pytest.mark.parametrize("service", SERVICES)
-def test_service_has_the_option(service: str) -> None:
-    import typer.main
-
-    command = typer.main.get_command(app)
-    for word in service.split():
-        command = command.commands[word]  # type: ignore[attr-defined]
-    (found,) = [one for one in command.params if one.name == "log_format"]
-    assert found.envvar == "NEXTCLICK_LOG_FORMAT"
+def test_every_service_has_the_option() -> None:
+    services = {name: found for name, found in commands(typer.main.get_command(app)) if "web_port" in found}
+    assert set(services) >= {"worker", "trainer", "scoreboard", "feedback", "similar publish", "serve"}
+    for name, found in services.items():
+        assert "log_format" in found, name
+        assert found["log_format"].envvar == "NEXTCLICK_LOG_FORMAT"
 
 
 @pytest.mark.slow

@@ -21,6 +21,7 @@ from model.config import Preset
 from model.errors import TrainingError
 from model.evaluate.baselines.baselines import make_baseline
 from model.evaluate.protocol import evaluate
+from model.learn.batch_loss import batch_loss
 from model.learn.committee import train_preset
 from model.learn.distributed import ALONE, Team, join_team, leave_team
 from model.learn.rows import Seen
@@ -155,7 +156,8 @@ def test_processes_drop_out_and_draw_differently(monkeypatch: pytest.MonkeyPatch
         trainer.team = trainer.draws.team = Team(rank, 2)
         comparison = trainer.draws.comparison(0.0)
         batch, candidates = trainer.draws.draw(torch.arange(4), step=0, sampler=comparison.sampler)
-        trainer.batch_loss(Seen(batch, candidates, trainer.encoder.table, None), comparison.row_loss)
+        seen = Seen(batch, candidates, trainer.encoder.table, None)
+        batch_loss(trainer.encoder, seen, trainer.preset, trainer.products, comparison.row_loss, step=0, rank=rank)
         drawn.append(candidates)
     assert len(set(seeds)) == 4
     assert not torch.equal(drawn[0].ids, drawn[1].ids)  # type: ignore[union-attr, arg-type]

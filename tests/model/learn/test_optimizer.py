@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from itertools import pairwise
 from typing import Any
 
@@ -11,7 +10,7 @@ import torch
 from torch import Tensor
 
 from model.config import Rule, TrainConfig
-from model.learn.optimizer import AVERAGE_EVERY, Average, Optimizer, is_lazy, rate_factor
+from model.learn.optimizer import AVERAGE_EVERY, Average, Optimizer, is_lazy
 from model.learn.train import train
 from model.nets.encoders import new_encoder
 from tests.model.tiny import tiny_encoder, tiny_log, tiny_logq
@@ -19,37 +18,9 @@ from tests.model.tiny import tiny_encoder, tiny_log, tiny_logq
 ITEMS, TOUCHED = 12, torch.tensor([2, 5, 11])
 
 
-def test_rate_warms_up_and_stays() -> None:
-    config = TrainConfig(warmup=4)
-    assert [rate_factor(config, step, step / 100) for step in range(6)] == [0.25, 0.5, 0.75, 1.0, 1.0, 1.0]
-    assert rate_factor(TrainConfig(), 0, 0.0) == 1.0
-
-
-def test_rate_warms_up_in_a_tenth_of_a_short_training() -> None:
-    config = TrainConfig(warmup=50)
-    assert [rate_factor(config, step, step / 20) for step in range(4)] == [0.02, 0.5, 1.0, 1.0]
-
-
-def test_rate_cosine_falls_from_the_whole_rate_to_zero() -> None:
-    config = TrainConfig(schedule="cosine")
-    factors = [rate_factor(config, step, step / 100) for step in range(101)]
-    assert factors[0] == 1.0
-    assert factors[50] == pytest.approx(0.5)
-    assert factors[25] == pytest.approx(0.5 + 0.5 * math.cos(math.pi / 4))
-    assert factors[100] == pytest.approx(0.0)
-    assert all(later < earlier for earlier, later in pairwise(factors))
-
-
-def test_rate_cosine_warms_up_first() -> None:
-    config = TrainConfig(schedule="cosine", warmup=10)
-    factors = [rate_factor(config, step, step / 100) for step in range(100)]
-    assert factors[0] == pytest.approx(0.1)
-    assert max(factors) == max(factors[8:12])
-
-
 def test_optimizer_sets_the_rate_of_a_step() -> None:
     optimizer = Optimizer(tiny_encoder(), TrainConfig(lr=0.2, warmup=4), lazy=False)
-    assert optimizer.set_rate(1, 0.0) == pytest.approx(0.1)
+    assert optimizer.set_rate(0.5) == pytest.approx(0.1)
     assert optimizer.rule.param_groups[0]["lr"] == pytest.approx(0.1)
 
 

@@ -101,11 +101,11 @@ def test_cycle_killed_and_then_out_of_lead_shows_no_version_and_is_gone_on_with(
 def test_reports_go_to_the_parent_as_words_or_as_progress(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     tell_of(Progress(stage="gate", message="the candidate passed"))
     tell_of(Progress(stage="train", epoch=1, epochs=2, step=3, steps=9, done=0.5, loss=2.0))
-    tell_of(Progress(stage="validate", epoch=1, epochs=2, step=9, steps=9, loss=2.0))
+    tell_of(Progress(stage="validate", epoch=2, epochs=2, metrics={"recall@20": 0.5123, "mrr@20": 0.2}))
     said = [msgspec.json.decode(line) for line in capfdbinary.readouterr().out.splitlines()]
     assert said[0] == {"say": {"stage": "gate", "message": "the candidate passed"}}
     assert msgspec.convert(said[1]["progress"], TrainingProgress).done == 0.5
-    assert len(said) == 2, "a validation has no words of its own"
+    assert said[2] == {"say": {"stage": "validate", "message": "Recall@20 0.512, MRR@20 0.200"}}
 
 
 def test_child_that_fails_says_why(tmp_path: Path) -> None:

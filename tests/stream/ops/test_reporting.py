@@ -3,6 +3,7 @@
 import json
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -13,10 +14,13 @@ from export.ranking.popularity import PopularityRanker
 from stream.experiments.keeper import ExperimentHealth
 from stream.experiments.variant import VariantHealth
 from stream.items.figures import ItemsHealth
+from stream.messages.contract import Source
 from stream.ops.metrics import Metrics
 from stream.ops.problems import Problems
 from stream.ops.reporting import Reporter, describe_health
 from stream.ops.web import Health
+from stream.partition.erased import Mark
+from stream.partition.owned import OwnedPartition
 from stream.path.answers import Answer, ServedBy
 from stream.path.commit import Prepared, Work
 from stream.path.inference import Ranked
@@ -206,3 +210,15 @@ def test_worker_that_waits_for_the_items_says_so(restored: bool) -> None:
     )  # fmt: skip
     assert ("the items are being read: 7 so far" in found.reasons) != restored
     assert found.items == items
+
+
+def test_reporter_has_redis_asked_again_for_what_a_worker_before_erased_once() -> None:
+    asked: list[tuple[Any, ...]] = []
+    redis: Any = SimpleNamespace(erase=lambda *given, asked_ms: asked.append((*given, asked_ms)))
+    reporter = Reporter(Metrics(), Topics(), redis, placements=lambda: ["home"])
+    taken = OwnedPartition(("clicks", 1))
+    taken.erased.restore(b"s", Mark(5, 70))
+    taken.erased.note(b"t", Mark(6, 80))  # by this worker, in a batch
+    for _ in range(2):
+        reporter.took_over(taken)
+    assert asked == [("s", Source("clicks", 1, 5), ["s", "s:home"], 70)]

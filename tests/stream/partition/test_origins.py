@@ -11,6 +11,7 @@ from stream.config import StreamConfig
 from stream.errors import PublishFailed, TopicError
 from stream.guarantee.publisher import Outgoing
 from stream.messages.contract import Click
+from stream.partition.erased import Mark, mark_headers
 from stream.partition.origins import Origins
 from stream.partition.owned import OwnedPartition
 from stream.partition.positions import ORIGIN_KEY, POSITION_KEY
@@ -57,6 +58,11 @@ class Place:
         self.origins.restored(self.partitions[number], records)
         held = {key: value for key, value in rows if value is not None and not key.startswith(b"\x00")}
         self.partitions[number].rows.update(held)
+
+    def erased(self, key: bytes, offset: int) -> None:
+        mark = Mark(offset, TS)
+        self.origins.restored(self.partitions[0], [FakeRecord(0, key, None, headers=mark_headers(mark))])
+        self.partitions[0].erased.restore(key, mark)
 
     def settle(self, *ends: int) -> bool:
         """The ends of the partitions from 0 on."""
@@ -200,3 +206,28 @@ def test_settle_after_a_reset_the_rows_before_it_count_no_more(place: Make) -> N
     assert here.partitions[0].answered == 0, "until the newest position is taken"
     assert here.settle(10)
     assert (here.refused, here.published) == ([], [])
+
+
+def test_settle_erase_above_the_end_is_refused_as_a_state_is(place: Make) -> None:
+    here = place(identity=None)
+    here.erased(b"a", 30)
+    assert not here.settle(30)
+    assert here.settle(31)
+    assert list(here.partitions[0].erased) == [b"a"]
+
+
+def test_settle_with_reset_state_takes_back_what_was_erased(place: Make) -> None:
+    here = place(identity=None, reset_state=True)
+    here.erased(b"a", 30)
+    assert here.settle(30)
+    assert here.rows() == [(b"a", None), (POSITION_KEY, None)]
+    assert not here.partitions[0].erased
+
+
+def test_settle_other_topic_without_states_takes_back_what_was_erased_before(place: Make) -> None:
+    here = place()
+    here.restored((ORIGIN_KEY, b"old"))
+    here.erased(b"a", 3)
+    assert here.settle(5)
+    assert here.rows() == [(b"a", None), (ORIGIN_KEY, b"new")]
+    assert not here.partitions[0].erased, "clicks of the new topic, at the same offsets, count"

@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.messages.contract import Click
+from stream.partition.erased import ErasedSessions, Mark, mark_headers
 from stream.partition.expiry import Expired, tombstone_headers
 from stream.partition.recovery import restore_rows
 from stream.partition.rows import SessionRows
@@ -54,6 +55,14 @@ def test_restore_rows_tombstone_of_a_zombie_behind_the_new_owners_row_is_skipped
     assert (dict(store), stale) == ({b"a": row(5)}, {b"a"})
     assert restore_rows(store, [FakeRecord(2, b"a", None, headers=tombstone_headers(Expired(b"a", 5)))], set()) == 0
     assert store == {}
+
+
+def test_restore_rows_tombstone_of_a_reset_takes_the_mark_of_an_erase_back() -> None:
+    store, stale, erased = SessionRows(), set[bytes](), ErasedSessions()
+    erase = FakeRecord(0, b"a", None, headers=mark_headers(Mark(1000, TS)))
+    assert restore_rows(store, [erase, FakeRecord(1, b"a", row(3))], stale, erased) == 1, "it was erased up to there"
+    assert restore_rows(store, [FakeRecord(2, b"a", None), FakeRecord(3, b"a", row(3))], stale, erased) == 0
+    assert (dict(store), list(erased), erased.take_restored()) == ({b"a": row(3)}, [], [])
 
 
 def test_restore_rows_twice_gives_the_same_store() -> None:

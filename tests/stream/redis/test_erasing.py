@@ -2,12 +2,18 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from bench.rig.brokers.redis_server import RedisServer
+from bench.rig.clients import now_ms
 from stream.messages.contract import Recommendation, Source, encode
+from stream.ops.metrics import Metrics
+from stream.ops.problems import Problems
 from stream.redis import erasing
+from stream.redis.sink import RedisSink
 from tests.stream.redis.conftest import Eventually, Sunk
 from tests.stream.redis.test_sink import value_of
 
@@ -57,6 +63,42 @@ def test_erase_waits_until_redis_is_back(
         client.set("rec:s", a_list("s", 4))
         eventually(lambda: not client.exists("rec:s"), "the erase")
     eventually(lambda: "redis_erasures" not in one.wrong(), "nothing to be wrong")
+
+
+def test_erase_that_is_done_again_leaves_what_waits_and_says_nothing_of_nothing(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch, eventually: Eventually
+) -> None:
+    told: list[tuple[str, int]] = []
+    metrics = Metrics()
+    teller: Any = SimpleNamespace(
+        tell=lambda session, _, erased: told.append((session, erased["lists"])), close=lambda: None
+    )
+    sink = RedisSink(redis_server.url, 60, metrics, teller=teller)
+    with redis_server.client() as client:
+        client.set("rec:late", a_list("late", 4))
+        long_ago, now = now_ms() - 61_000, now_ms()
+        sink.put([("back", a_list("back", 6))])
+        sink.erase("back", ERASE, ["back"], asked_ms=now)
+        sink.erase("gone", ERASE, ["gone"], asked_ms=long_ago)
+        sink.erase("late", ERASE, ["late"], asked_ms=long_ago)
+        eventually(lambda: ("late", 1) in told, "the last of them")
+        eventually(lambda: bool(client.exists("rec:back")), "the list of a later click")
+    sink.close()
+    assert told == [("back", 0), ("late", 1)]
+
+
+def test_erase_that_redis_never_takes_ends_with_the_time_of_its_lists(
+    redis_server: RedisServer, eventually: Eventually, caplog: pytest.LogCaptureFixture
+) -> None:
+    metrics = Metrics()
+    problems = Problems(metrics.problem)
+    sink = RedisSink(redis_server.url, 1, metrics, problems)
+    redis_server.stop()
+    sink.erase("s", ERASE, ["s"])
+    eventually(lambda: bool(problems.lasting()), "a word about it")
+    eventually(lambda: "went by themselves, after 1 s" in caplog.text, "an end")
+    eventually(lambda: not problems.lasting(), "nothing to be wrong")
+    sink.close(timeout_s=0.1)
 
 
 def test_erase_in_a_cluster_finds_each_key_in_its_node(

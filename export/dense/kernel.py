@@ -1,0 +1,255 @@
+"""The dense scan, compiled: candidates by products of bytes and a bound, then exact products in fp32.
+
+An item's vector is x = s X + r with bytes X, a session's q = t Q + p with bytes Q. So
+|x q - s t X Q| <= |s X| |p| + |r| |q|, and an item's score lies within that of s t X Q. What scores surely as much as
+the K-th best so far, or may, is kept; in the end those that may still be in the list, some dozens, are multiplied in
+fp32. All bounds hold what fp32 rounds too (`export/dense/rounding.py`). Scores are compared divided by t.
+
+B sessions, N items, H hidden, G = ceil(H / 4) fours of bytes, K places, C room for candidates, P parts of a vector.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from export.dense.products import (
+    BLOCK,
+    HAS_AVX2,
+    HAS_VNNI,
+    TOGETHER,
+    ask_ahead,
+    exact,
+    paired,
+    paired_one,
+    passing,
+    vnni,
+    vnni_one,
+)
+from export.scan.compiled import compiled
+from export.scan.kernel import enter, is_excluded, put_in_order
+from export.scan.lookup import lowest
+
+__all__ = ["BLOCK", "LEVELS", "WAYS", "multiply", "round_items", "scan", "ways"]
+
+VNNI, PAIRED = 0, 1
+WAYS = {"vnni": VNNI, "avx2": PAIRED}
+LEVELS = {"vnni": 127, "avx2": 63}  # the largest byte of a session
+_CENTRE, _LARGEST = 128, 127  # an item's bytes are 1..255 about 128
+_FP32 = 6.0e-8  # a little more than half a unit in the last place
+_UP = 1.000001
+_TINY = 1e-30
+_AHEAD = 4  # candidates whose vectors are asked for before they are multiplied
+_AT_ONCE = 32  # blocks that all sessions are multiplied with in turn
+
+
+def ways() -> tuple[str, ...]:
+    """Return how this processor can multiply bytes, the fastest first; none on one without AVX2."""
+    return *("vnni",) * HAS_VNNI, *("avx2",) * HAS_AVX2
+
+
+@compiled("void(float32[:,::1], int64, uint8[:,:,:,::1], float32[:,:,::1])")
+def round_items(rows: Any, first: int, blocks: Any, factors: Any) -> None:
+    """Write bytes and factors of items (n, H), the places from `first` on, into (N / 64, G, 64, 4) and (N / 64, 3, 64).
+
+    Factors are s, |s X| and |r|, the last with all that fp32 may round wherever the item is scored.
+    """
+    width = rows.shape[1]
+    rounded = (2.0 * width + 64.0) * _FP32
+    for number in range(rows.shape[0]):
+        largest = 0.0
+        for place in range(width):
+            largest = max(largest, abs(np.float64(rows[number, place])))
+        scale = np.float32(max(largest, _TINY) / _LARGEST)
+        unit, kept, lost, whole = np.float64(scale), 0.0, 0.0, 0.0
+        block, lane = (first + number) // BLOCK, (first + number) % BLOCK
+        for place in range(width):
+            value = np.float64(rows[number, place])
+            level = min(max(np.floor(value / unit + 0.5), -_LARGEST), _LARGEST)
+            blocks[block, place // 4, lane, place % 4] = np.uint8(np.int64(level) + _CENTRE)
+            kept += (level * unit) ** 2
+            lost += (value - level * unit) ** 2
+            whole += value**2
+        factors[block, 0, lane] = scale
+        factors[block, 1, lane] = np.sqrt(kept) * _UP
+        factors[block, 2, lane] = (np.sqrt(lost) + np.sqrt(whole) * rounded) * _UP
+
+
+@compiled()
+def _round_session(vector: Any, levels: int, into: Any, zeros: Any, numbers: Any, session: int) -> None:
+    """Write the bytes Q of a vector q (H,), 128 times their sum, and 1 / t, |p| / t and |q| / t."""
+    largest = 0.0
+    for place in range(vector.shape[0]):
+        largest = max(largest, abs(np.float64(vector[place])))
+    unit, lost, whole, total = max(largest, _TINY) / levels, 0.0, 0.0, 0
+    for place in range(vector.shape[0]):
+        value = np.float64(vector[place]) / unit
+        level = min(max(np.floor(value + 0.5), -levels), levels)
+        into[place] = np.int8(level)
+        total += int(level)
+        lost += (value - level) ** 2
+        whole += value**2
+    zeros[session] = _CENTRE * total
+    numbers[session, 0] = np.sqrt(lost) * _UP
+    numbers[session, 1] = np.sqrt(whole) * _UP
+
+
+@compiled()
+def _raise(sure: Any, session: int, score: Any) -> None:
+    """Put a score in the place of the least, which is at the root."""
+    size, at = sure.shape[1], 0
+    while 2 * at + 1 < size:
+        below = 2 * at + 1
+        if below + 1 < size and sure[session, below + 1] < sure[session, below]:
+            below += 1
+        if sure[session, below] >= score:
+            break
+        sure[session, at] = sure[session, below]
+        at = below
+    sure[session, at] = score
+
+
+@compiled()
+def _keep(most: Any, places: Any, session: int, count: int, least: Any) -> int:
+    """Drop the candidates that can't score `least`; how many are left."""
+    kept = 0
+    for at in range(count):
+        if most[session, at] >= least:
+            most[session, kept], places[session, kept] = most[session, at], places[session, at]
+            kept += 1
+    return kept
+
+
+@compiled()
+def score(parts: Any, widths: Any, place: int, address: int) -> Any:
+    """Return the fp32 score of an item: part by part, each as `exact` adds up.
+
+    parts: addresses of tables (V + 1, W); address: of a session's vector (H,).
+    """
+    total = np.float32(0.0)
+    for part in range(parts.shape[0]):
+        bytes_ = 4 * widths[part]
+        total += exact(parts[part] + (place + 1) * bytes_, address, widths[part])
+        address += bytes_
+    return total
+
+
+@compiled()
+def _take(
+    bits: Any, sums: Any, one: int, factors: Any, block: int, items: int, zero: Any, lost: Any, length: Any,
+    excluded: Any, begin: int, end: int, session: int, sure: Any, most: Any, places: Any, count: int,
+) -> int:  # fmt: skip
+    """Take the items of a block that passed among a session's candidates; their number, -1 where there is no room.
+
+    Arrays are given whole: numba counts who holds a slice of one, which takes longer than this does.
+    """
+    while bits != np.uint64(0):
+        lane = lowest(bits)
+        bits &= bits - np.uint64(1)
+        place = block * BLOCK + lane
+        if place >= items:
+            break
+        middle = factors[block, 0, lane] * np.float32(sums[one, lane] - zero)
+        rest = factors[block, 1, lane] * lost + factors[block, 2, lane] * length
+        if middle + rest < sure[session, 0] or is_excluded(excluded, begin, end, place):
+            continue
+        if count == places.shape[1]:
+            count = _keep(most, places, session, count, sure[session, 0])
+            if 2 * count > places.shape[1]:
+                return -1
+        most[session, count], places[session, count] = middle + rest, place
+        count += 1
+        if middle - rest > sure[session, 0]:
+            _raise(sure, session, middle - rest)
+    return count
+
+
+@compiled()
+def _finish(
+    parts: Any, widths: Any, vectors: Any, session: int, first: int, last: int, excluded: Any, begin: int, end: int,
+    sure: Any, most: Any, candidates: Any, count: int, scores: Any, places: Any,
+) -> None:  # fmt: skip
+    """Multiply the candidates, or all items from `first` to `last` where there were too many, and put them in order."""
+    many, address = count < 0, vectors.ctypes.data + 4 * session * vectors.shape[1]
+    some = last - first if many else _keep(most, candidates, session, count, sure[session, 0])
+    for at in range(some):
+        place = first + at if many else candidates[session, at]
+        if not many and at + _AHEAD < some:
+            ahead = candidates[session, at + _AHEAD]
+            for part in range(parts.shape[0]):
+                ask_ahead(parts[part] + (ahead + 1) * 4 * widths[part], 4 * widths[part])
+        if many and is_excluded(excluded, begin, end, place):
+            continue
+        found = score(parts, widths, place, address)
+        if found > scores[0] or (found == scores[0] and place < places[0]):
+            enter(scores, places, found, place)
+    put_in_order(scores, places)
+
+
+@compiled(
+    "void(uint8[:,:,:,::1], float32[:,:,::1], int64, int64, int64, int64[::1], int64[::1], float32[:,::1], int64,"
+    " int64, int32[::1], int64[::1], int64, float32[:,::1], int32[:,::1])"
+)
+def scan(
+    blocks: Any, factors: Any, first: int, last: int, items: int, parts: Any, widths: Any, vectors: Any, way: int,
+    levels: int, excluded: Any, starts: Any, room: int, scores: Any, places: Any,
+) -> None:  # fmt: skip
+    """Bring the best of the items in blocks `first` to `last` into scores and places (B, K), best first.
+
+    vectors (B, H), finite; places count from 0. excluded: ascending places, those of session b at starts[b] to
+    starts[b + 1]. room: candidates a session may have before all items are multiplied. scores are all -inf and places
+    beyond all items before; so are the last of them after, where fewer than K items are left. Of equal scores the lower
+    place comes first.
+    """
+    sessions, fours, k = vectors.shape[0], blocks.shape[1], scores.shape[1]
+    padded = -(-sessions // TOGETHER) * TOGETHER
+    bytes_ = np.zeros((padded, 4 * fours), np.int8)
+    zeros, numbers = np.zeros(padded, np.int32), np.zeros((padded, 2), np.float32)
+    sure = np.full((sessions, k), np.float32(-np.inf))  # what the best are sure to score, the least first
+    most, candidates = np.empty((sessions, room), np.float32), np.empty((sessions, room), np.int32)
+    counts = np.zeros(sessions, np.int64)
+    sums = np.empty((TOGETHER, BLOCK), np.int32)
+    for session in range(sessions):
+        _round_session(vectors[session], levels, bytes_[session], zeros, numbers, session)
+    block_bytes, factor_bytes, session_bytes = fours * 4 * BLOCK, 3 * 4 * BLOCK, 4 * fours
+    for start in range(first, last, _AT_ONCE):
+        for group in range(0, sessions, TOGETHER):
+            several = min(TOGETHER, sessions - group)
+            for block in range(start, min(last, start + _AT_ONCE)):
+                address = blocks.ctypes.data + block * block_bytes
+                own = bytes_.ctypes.data + group * session_bytes
+                if several == 1:
+                    if way == VNNI:
+                        vnni_one(address, own, fours, sums.ctypes.data)
+                    else:
+                        paired_one(address, own, fours, sums.ctypes.data)
+                elif way == VNNI:
+                    vnni(address, own, fours, sums.ctypes.data)
+                else:
+                    paired(address, own, fours, sums.ctypes.data)
+                for one in range(several):
+                    session = group + one
+                    if counts[session] < 0:
+                        continue
+                    lost, length = numbers[session, 0], numbers[session, 1]
+                    bits = passing(
+                        sums.ctypes.data + one * 4 * BLOCK, factors.ctypes.data + block * factor_bytes, zeros[session],
+                        lost, length, sure[session, 0],
+                    )  # fmt: skip
+                    if bits != np.uint64(0):
+                        counts[session] = _take(
+                            bits, sums, one, factors, block, items, zeros[session], lost, length, excluded,
+                            starts[session], starts[session + 1], session, sure, most, candidates, counts[session],
+                        )  # fmt: skip
+    for session in range(sessions):
+        _finish(
+            parts, widths, vectors, session, first * BLOCK, min(items, last * BLOCK), excluded, starts[session],
+            starts[session + 1], sure, most, candidates, counts[session], scores[session], places[session],
+        )  # fmt: skip
+
+
+@compiled("void(int64[::1], int64[::1], float32[:,::1], int32[::1], float32[:,::1])")
+def multiply(parts: Any, widths: Any, vectors: Any, places: Any, scores: Any) -> None:
+    """Write the scores (B, C) of some items by their places (C,)."""
+    for session in range(vectors.shape[0]):
+        for at in range(places.shape[0]):
+            scores[session, at] = score(parts, widths, places[at], vectors.ctypes.data + 4 * session * vectors.shape[1])

@@ -1,0 +1,173 @@
+"""Exact lists from the vectors of items: the best K of N products, exclusions honoured.
+
+    scan = DenseScan([table])
+    ids, scores = scan.best(vectors, 20, excluded)
+
+The order is that of the scores in fp32, added up as `export/dense/products.py` (`exact`) says, and of equal ones the
+lower catalogue id comes first: whatever the processor, the batch, and the bytes that choose which items are multiplied.
+
+B sessions, V items, H hidden, P parts of a vector, W_p their widths, K asked for, C candidates.
+"""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from numpy.typing import NDArray
+
+from export.bundle.files import leave_in_file
+from export.bundle.vocabulary import PAD
+from export.cores import usable_cores
+from export.dense import kernel
+from export.ranking.ragged import Ragged
+from export.scan.places import places_of
+from export.scan.plain import best_first
+
+__all__ = ["ROOM", "DenseScan"]
+
+ROOM = 512  # candidates of a session, of which some hundred are usual; a deep ranking has eight times its places
+_DEEP = 16  # a list of more than one in so many items is made by sorting them all
+_AT_ONCE = 65_536  # items rounded at once
+_BLOCKS = 4_096  # that are worth a thread of their own, for one session: 262,144 items, a millisecond or more
+_SESSIONS = 16  # that are
+_NOWHERE = np.int32(2**31 - 1)
+_LARGEST = float(np.finfo(np.float32).max) / 4  # of a score, as sums are rounded
+
+
+class DenseScan:
+    """Lists of one table of vectors. Its methods may be called from any thread, also at the same time."""
+
+    def __init__(self, tables: Sequence[NDArray[np.float32]], *, threads: int = 1, way: str | None = None) -> None:
+        """Round the items, a byte a number, which are kept beside the tables.
+
+        tables: (V + 1, W_p) each, row 0 padding; side by side they are the items' vectors. They stay where they are, in
+        a file for instance. threads: 0, those the process may use. way: of `kernel.ways()`; None: the fastest.
+        ValueError for a way that this processor has not, and for tables that are not finite.
+        """
+        ways = kernel.ways()
+        if not ways or (way is not None and way not in ways):
+            raise ValueError(f"this processor has {', '.join(ways) or 'no AVX2'}, not {way or 'what is needed'}")
+        self._tables = list(tables)  # kept, as their addresses are
+        self.items, self.hidden, self.way = len(tables[0]) - 1, sum(table.shape[1] for table in tables), way or ways[0]
+        self._parts = np.array([table.ctypes.data for table in tables], dtype=np.int64)
+        self._widths = np.array([table.shape[1] for table in tables], dtype=np.int64)
+        count = -(-self.items // kernel.BLOCK)
+        self._blocks = np.zeros((count, -(-self.hidden // 4), kernel.BLOCK, 4), dtype=np.uint8)
+        self._factors = np.zeros((count, 3, kernel.BLOCK), dtype=np.float32)
+        self._longest = self._round()
+        self._threads = threads or usable_cores()
+        self._pool = ThreadPoolExecutor(self._threads - 1, "dense") if self._threads > 1 else None
+
+    def best(
+        self, vectors: NDArray[np.float32], k: int, excluded: Ragged | None = None
+    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """Return catalogue ids int32 (B, K), best first, and their scores float32 (B, K).
+
+        vectors (B, H); excluded: B rows of catalogue ids that a list must not hold, 0 is none. Where fewer than K items
+        are left, the list ends in id 0 with score -inf. ValueError for vectors of another width, and for such as give
+        scores that are not finite.
+        """
+        vectors = self._checked(vectors)
+        size, width = len(vectors), min(k, self.items)
+        barred = Ragged.empty(size) if excluded is None else places_of(excluded)
+        scores, places = np.full((size, k), -np.inf, dtype=np.float32), np.full((size, k), _NOWHERE)
+        if width > max(ROOM, self.items // _DEEP):
+            self._sort(vectors, barred, scores[:, :width], places[:, :width])
+        else:
+            scores[:, :width], places[:, :width] = self._scanned(vectors, width, barred)
+        ids: NDArray[np.int32] = places + np.int32(PAD + 1)
+        ids[places == _NOWHERE] = PAD
+        return ids, scores
+
+    def scores(self, vectors: NDArray[np.float32], ids: NDArray[np.int32]) -> NDArray[np.float32]:
+        """Return the scores float32 (B, C) of items (C,) by their catalogue ids, as lists have them; -inf where that is
+        0. ValueError for an id outside 0..V, or vectors as above."""
+        vectors = self._checked(vectors)
+        if len(ids) and not PAD <= int(ids.min()) <= int(ids.max()) <= self.items:
+            raise ValueError(f"there are scores of the catalogue ids 1..{self.items}, and of no others")
+        known = ids != PAD
+        found = np.full((len(vectors), len(ids)), -np.inf, dtype=np.float32)
+        found[:, known] = self._multiplied(vectors, np.ascontiguousarray(ids[known] - (PAD + 1), dtype=np.int32))
+        return found
+
+    def _round(self) -> float:
+        """Write bytes and factors of all items; the length of the longest."""
+        longest = 0.0
+        for first in range(0, self.items, _AT_ONCE):
+            rows = np.concatenate([table[PAD + 1 + first :][:_AT_ONCE] for table in self._tables], axis=1)
+            longest = max(longest, float(np.sqrt(np.square(rows, dtype=np.float64).sum(axis=1).max())))
+            if not np.isfinite(longest):
+                raise ValueError("the item table holds numbers that are not finite")
+            kernel.round_items(np.ascontiguousarray(rows, dtype=np.float32), first, self._blocks, self._factors)
+        for table in self._tables:
+            leave_in_file(table)
+        return longest
+
+    def _checked(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Compiled code reads what it is told to read, so that is looked at before."""
+        if vectors.dtype != np.float32 or vectors.shape[1:] != (self.hidden,):
+            raise ValueError(f"vectors must be float32 (B, {self.hidden}), not {vectors.dtype} {vectors.shape}")
+        most = np.sqrt(np.square(vectors, dtype=np.float64).sum(axis=1)) * self._longest  # of a score, (B,)
+        if not np.isfinite(most).all():
+            raise ValueError("scores are not finite: the model gives vectors that are no numbers")
+        if (most > _LARGEST).any():
+            raise ValueError(f"scores up to {most.max():.1e} are no numbers in fp32: the model's vectors are too long")
+        return np.ascontiguousarray(vectors)
+
+    def _scanned(
+        self, vectors: NDArray[np.float32], k: int, barred: Ragged
+    ) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+        """Return scores and places (B, K), by as many threads as the work is worth: some sessions each, or items."""
+        size, count = len(vectors), len(self._blocks)
+        by_session = min(self._threads, size // _SESSIONS)
+        parts = max(1, by_session or min(self._threads, count // _BLOCKS))
+        starts = np.concatenate([[0], np.cumsum(barred.lengths)]).astype(np.int64)
+        shape = (1, size, k) if by_session else (parts, size, k)
+        scores, places = np.full(shape, -np.inf, dtype=np.float32), np.full(shape, _NOWHERE)
+        room = max(ROOM, 8 * k)
+
+        def scan(part: int) -> None:
+            here = _share(size if by_session else count, part, parts)
+            first, last = (0, count) if by_session else (here.start, here.stop)
+            rows, found = (here, 0) if by_session else (slice(None), part)
+            kernel.scan(
+                self._blocks, self._factors, first, last, self.items, self._parts, self._widths, vectors[rows],
+                kernel.WAYS[self.way], kernel.LEVELS[self.way], barred.values,
+                starts[here.start : here.stop + 1] if by_session else starts, room, scores[found, rows],
+                places[found, rows],
+            )  # fmt: skip
+
+        self._each(scan, parts)
+        if len(scores) == 1:
+            return scores[0], places[0]
+        every, where = (np.concatenate(list(some), axis=1) for some in (scores, places))  # (B, parts x K)
+        order = np.lexsort((where, -every), axis=1)[:, :k]
+        return np.take_along_axis(every, order, 1), np.take_along_axis(where, order, 1)
+
+    def _each(self, work: Callable[[int], None], parts: int) -> None:
+        others = [self._pool.submit(work, part) for part in range(1, parts)] if self._pool is not None else []
+        work(0)
+        for other in others:
+            other.result()
+
+    def _sort(
+        self, vectors: NDArray[np.float32], barred: Ragged, scores: NDArray[np.float32], places: NDArray[np.int32]
+    ) -> None:
+        """Write deep rankings, a session at a time."""
+        everything = np.arange(self.items, dtype=np.int32)
+        for row in range(len(vectors)):
+            every = self._multiplied(vectors[row : row + 1], everything)[0]
+            every[barred.rows(np.array([row])).values] = -np.inf
+            order = best_first(every, scores.shape[1])
+            scores[row] = every[order]
+            places[row] = np.where(scores[row] == -np.inf, _NOWHERE, order)
+
+    def _multiplied(self, vectors: NDArray[np.float32], places: NDArray[np.int32]) -> NDArray[np.float32]:
+        found = np.empty((len(vectors), len(places)), dtype=np.float32)
+        kernel.multiply(self._parts, self._widths, vectors, places, found)
+        return found
+
+
+def _share(count: int, part: int, parts: int) -> slice:
+    """Return what one of so many threads takes."""
+    return slice(count * part // parts, count * (part + 1) // parts)
