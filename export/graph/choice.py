@@ -85,6 +85,8 @@ def describe(parity: dict[str, Any]) -> str:
     """Return in words which graph was chosen, and why."""
     if parity["scoring"] == "codes":
         return "scoring by codes, outside it"
+    if parity.get("scanned"):
+        return f"lists outside it where the scan runs, else {describe({**parity, 'scanned': False})}"
     if "identical" not in parity:
         return "scoring exactly"
     counted = f"{parity['identical']:.2%} of {parity['identical_of']:,} lists are those of exact scoring"
