@@ -13,6 +13,7 @@ from export.checks import require_finite
 from export.errors import ConfigError
 from export.events import KINDS, NEGATIVES
 from export.providers import Provider
+from model.after.config import AfterConfig
 from model.codes.config import CodesConfig
 
 __all__ = [
@@ -254,6 +255,7 @@ class Preset:
     train: TrainConfig = field(default_factory=TrainConfig)
     tower: TowerConfig | None = field(default_factory=TowerConfig)  # of a training with items; None: their ids alone
     codes: CodesConfig | None = None  # the item table as codes; None: dense, a row an item
+    after: AfterConfig = field(default_factory=AfterConfig)  # what is put behind the network, in the graph
     committee: tuple[EncoderConfig, ...] = ()  # further encoders, trained alike and ranking together with the first
 
     def __post_init__(self) -> None:
@@ -319,7 +321,9 @@ class Preset:
         no component has.
         """
         given = {name: value for name, value in options.items() if value is not None}
-        parts: dict[str, Any] = {part: getattr(self, part) for part in ("encoder", "negatives", "loss", "train")}
+        parts: dict[str, Any] = {
+            part: getattr(self, part) for part in ("encoder", "negatives", "loss", "train", "after")
+        }
         chosen = {part: _options_of(config, given) for part, config in parts.items()}
         unknown = set(given).difference(*chosen.values())
         if unknown:

@@ -13,6 +13,7 @@ from dataclasses import replace
 from functools import partial
 
 from export.errors import ConfigError
+from model.after.config import AfterConfig
 from model.config import EncoderConfig, LossConfig, NegativesConfig, Preset, TrainConfig
 
 __all__ = [
@@ -166,6 +167,7 @@ def tron_fast() -> Preset:
             validate_epochs=False,
             valid_sessions=10_000,
         ),
+        after=AfterConfig(counts="auto"),
     )
 
 
@@ -201,6 +203,7 @@ def tron_plus() -> Preset:
         train=TrainConfig(
             epochs=4, reference=200_000, min_epochs=2, min_steps=1_000, batch=232, lr=4e-3, schedule="cosine", warmup=50
         ),
+        after=AfterConfig(counts="auto"),
         committee=(replace(first, kind="gru", residual=True), replace(first, positions="rotary")),
     )
 

@@ -102,6 +102,7 @@ def refitted(
             on_progress,
             scoring=request.scoring,
             items=items,
+            afterwards=judged.manifest.afterwards,
         )
         after: Ranker | NextclickError = Ranker(bundle, RankerConfig(threads=request.preset.train.threads))
     except (TrainingError, ParityError) as error:

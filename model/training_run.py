@@ -192,6 +192,7 @@ def train_to_registry(request: TrainRequest, on_progress: OnProgress = ignore) -
         valid=bundle.manifest.valid,
         baselines=baselines,
         left_out=shown.left_out,
+        afterwards=bundle.manifest.afterwards,
         verdict=verdict(bundle.manifest.valid, baselines, shown.left_out),
         estimated_s=None if plan is None else round(plan.seconds, 1),
         checkpoint_dir=directory,
@@ -277,6 +278,7 @@ def run_digest(request: TrainRequest, log: SessionLog, valid: SessionLog, items:
         del options["tower"]
     if request.preset.codes is None:
         del options["codes"]
+    del options["after"]  # comes after the training
     start = [checkpoint.digest(folder) for folder in started]
     known = [] if items is None else [items.digest()]
     parts = [log.digest(), valid.digest(), json.dumps(options, sort_keys=True), *start, *known]

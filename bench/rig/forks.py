@@ -39,9 +39,9 @@ _LOADED = (
     "stream.scoreboard.service",
     "stream.feedback.service",
     "stream.serve.service",
-    "faust.assignor.partition_assignor",
-    "pydantic.type_adapter",  # by Faust and by Typer, when they are needed
+    "faust.assignor.partition_assignor",  # Faust loads it when it is needed
 )
+_PERHAPS = ("pydantic.type_adapter",)  # as newer versions of Typer do
 _PASSED_ON = {"TMPDIR", "PYTEST_CURRENT_TEST"}  # read when they are needed; others may be read by an import
 _SUBREAPER, _PARENT_DEATH = 36, 1  # PR_SET_CHILD_SUBREAPER, PR_SET_PDEATHSIG
 _LARGEST = 200_000  # bytes of a request: one packet
@@ -147,6 +147,9 @@ def _serve(asking: socket.socket) -> dict[str, Any]:
     """Fork for each request until nobody can ask any more. It returns in the forks only: what they were asked for."""
     for module in _LOADED:
         importlib.import_module(module)
+    for module in _PERHAPS:
+        with contextlib.suppress(ModuleNotFoundError):
+            importlib.import_module(module)
     threads = len(os.listdir("/proc/self/task"))
     if threads > 1:
         raise RuntimeError(f"the import of {', '.join(_LOADED)} left {threads - 1} threads: no fork has them")

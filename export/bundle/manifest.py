@@ -103,6 +103,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     libraries: dict[str, str]  # library -> version that trained and exported
     lineage: Lineage | None = None  # None: of a release that kept none
     item_table: Coded | None = None  # None: dense, inside the graph
+    # The layer behind the network (export/graph/after.py), and what it gained; {}: none
+    afterwards: dict[str, Any] = {}
     tables: tuple[ItemTable, ...] = ()  # with `sessions.onnx`: side by side they are the items' vectors
     files: dict[str, FileEntry] = {}  # every other file of the bundle
 

@@ -75,6 +75,14 @@ def train(
         option(metavar="KIND", help="start, end, rotary or none: how positions are told.", rich_help_panel=MODEL),
     ] = None,
     settings: Settings = None,
+    counts: Annotated[
+        str | None,
+        option(
+            metavar="KIND",
+            help="auto, on or off: counts of what follows what behind the network [the preset's].",
+            rich_help_panel=MODEL,
+        ),
+    ] = None,
     tower: Annotated[bool, option(help="Learn what --items says of the items.", rich_help_panel=MODEL)] = True,
     target_weights: Annotated[
         str | None,
@@ -167,6 +175,7 @@ def train(
         target_weights=_weights(target_weights),
         preference=preference or None,
         typed=typed or None,
+        counts=counts,
     )
     codes = item_table.config()
     request = TrainRequest(
