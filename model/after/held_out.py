@@ -122,8 +122,8 @@ def _entries(
     table: Neighbours,
     place: NDArray[np.int64],
 ) -> Entries:
-    """ids (B, L) of the sessions, clicked (B,) what is looked for, share (B, V) logs of probabilities, best (B, M) ids of
-    the network's best."""
+    """ids (B, L) of the sessions, clicked (B,) what is looked for, share (B, V) logs of probabilities, best (B, M) ids
+    of the network's best."""
     base, row = len(place), np.arange(len(ids))[:, None]
     length = (ids != PAD).sum(axis=1)
     counts = [_counts(ids, length, table, place, decay, newest) for decay, newest in DECAYS]
