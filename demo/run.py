@@ -56,7 +56,7 @@ def run_demo(config: DemoConfig) -> DemoResult:
         topics = Topics()
         guest = stack.enter_context(_guest(config, console))
         guest.stage("broker")
-        cluster = stack.enter_context(LocalCluster(topics.all(GROUP)))  # 1
+        cluster = stack.enter_context(LocalCluster((*topics.all(GROUP), topics.items)))  # 1
         demo = Demo(config, folder, cluster.bootstrap, stop, guest)
         view: View = LiveView(console, demo.describe) if config.live else PlainView(console)
         return demo.run(guest.beside(stack.enter_context(view)))

@@ -1,4 +1,4 @@
-"""The workers of the demo: one to begin with, more when asked for, and another in the place of one that was killed."""
+"""The workers of the demo, and another process in the place of one that was killed."""
 
 import threading
 import time

@@ -26,10 +26,12 @@ def foresee(
     *,
     processes: int = 1,
     items: ItemFeatures | None = None,
+    budget_s: float | None = None,
 ) -> tuple[Outlook | None, Shown]:
     """Return how long a training will take (None: a moment), and what the baselines reach that cost little beside it.
 
-    Both are told. ConfigError where memory or disk (at `directory`) won't do for the training.
+    Both are told. budget_s: of the whole command, if it is limited. ConfigError where memory or disk (at `directory`)
+    won't do for the training.
     """
     require_room(preset, log, directory)  # before anything is tried
     plan = outlook(log, valid, preset, processes=processes, items=items)
@@ -40,7 +42,7 @@ def foresee(
         message = f"{name} is left out: {why}" if why else name
         on_progress(Progress(stage="baselines", message=message, metrics=figures))
 
-    most_s = allowance(None if plan is None else plan.seconds)
+    most_s = allowance(None if plan is None else plan.seconds, budget_s)
     window = preset.encoder.window
     return plan, shown_baselines(log, valid, window, most_s=most_s, on_baseline=tell)
 

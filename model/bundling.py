@@ -9,21 +9,26 @@ from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from export.bundle.bundle import Bundle, write_bundle
-from export.bundle.manifest import Coded, Lineage, Manifest, TrainingWindow
+from export.bundle.bundle import SESSIONS, Bundle, write_bundle
+from export.bundle.manifest import Coded, ItemTable, Lineage, Manifest, TrainingWindow
 from export.bundle.vocabulary import PAD, Vocabulary
+from export.graph.after import MIXED_NEAR
+from export.graph.beside import SCANNED_FROM, export_beside
 from export.graph.choice import Scoring, describe, export_chosen, export_vectors
+from export.graph.parity import ROUNDING
 from export.graph.topk import DEFAULT_K_MAX
 from export.graph.tower import export_tower
 from export.items.features import FeatureVocabulary
 from export.ranking.known_features import write_known
 from export.ranking.similar import write_vectors
+from model.after.layer import find_layer, make_layer
 from model.cards.measure import Measured, measured
 from model.codes.newcomers import with_newcomers
 from model.config import Preset
@@ -35,6 +40,7 @@ from model.nets.coded import CodedItems
 from model.nets.encoder import Encoder
 from model.nets.plain import plain_all
 from model.nets.serving import ServingModel
+from model.nets.sessions import SessionModel
 from model.nets.vectors import VectorModel, stored
 from model.reports.beside import verdict
 from model.reports.progress import OnProgress, Progress, ignore
@@ -57,21 +63,32 @@ def export_bundle(
     scoring: Scoring = "auto",
     lineage: Lineage | None = None,
     items: KnownItems | None = None,
+    afterwards: Mapping[str, Any] | None = None,
 ) -> Bundle:
     """Write the graph of the trained encoders and what belongs to it into `directory`. ParityError if they differ.
 
     items: what the encoders were trained with; those that nobody has clicked enter the catalogue behind the others.
+    afterwards: the layer behind the network as a judged training has recorded it, whose held-out sessions are learned
+    now; None: found on `valid`. Its counts are those of `log`.
     `auto` scores in int8 where that gives the lists of exact scoring on validation sessions (`export.graph.choice`).
     """
     encoders, log, tower = _with_newcomers(trained.encoders, log, items, on_progress)
     count, window = len(log.vocabulary), preset.encoder.window
     k_max = min(DEFAULT_K_MAX, count)
     onnx_file, seed = directory / "model.onnx", preset.train.seed
+    record = find_layer(encoders, log, valid, preset, on_progress) if afterwards is None else dict(afterwards)
     if preset.codes is not None:
         parity = export_vectors(VectorModel(encoders), onnx_file, window=window, items=count, seed=seed)
+        tables: tuple[ItemTable, ...] = ()
     else:
+        layer = make_layer(record, log)
+        serving = ServingModel(encoders, fresh=tower is not None, after=layer)
         parity = export_chosen(
-            lambda margin: ServingModel(encoders, margin=margin, fresh=tower is not None),
+            lambda margin: (
+                serving
+                if margin is None
+                else ServingModel(encoders, margin=margin, fresh=tower is not None, after=layer)
+            ),
             onnx_file,
             window=window,
             items=count,
@@ -79,7 +96,10 @@ def export_bundle(
             sessions=sample(valid, window),
             scoring=scoring,
             seed=seed,
+            near=ROUNDING if layer is None else MIXED_NEAR,
         )
+        tables = _export_sessions(serving, directory / SESSIONS, onnx_file, count, seed)
+        parity = {**parity, "scanned": bool(tables)}
     on_progress(Progress(stage="export", message=f"{onnx_file.stat().st_size / 2**20:.1f} MiB"))
     on_progress(Progress(stage="parity", message=f"the graph ranks as PyTorch does, {describe(parity)}"))
     manifest = Manifest(
@@ -96,6 +116,8 @@ def export_bundle(
         libraries=library_versions(),
         lineage=lineage,
         item_table=_coded(preset),
+        afterwards=record,
+        tables=tables,
     )
     if preset.codes is not None:
         stored(encoders).save(directory)
@@ -113,8 +135,19 @@ def export_bundle(
         if items is None or tower is None
         else _write_known(items, log.vocabulary, directory / "known.npy"),
         vectors_file=None if preset.codes is not None else _write_vectors(encoders, directory / "vectors.npy"),
+        sessions_file=directory / SESSIONS if tables else None,
         codes_in=None if preset.codes is None else directory,
     )
+
+
+def _export_sessions(serving: ServingModel, path: Path, ranking: Path, items: int, seed: int) -> tuple[ItemTable, ...]:
+    """Write the graph of the sessions' vectors, where lists are worth making outside of the graph that ranks, and can
+    be: a layer behind the network changes scores inside it."""
+    if serving.several or serving.after is not None or items < SCANNED_FROM:
+        return ()
+    tables = [encoder.table.detach().cpu().float().numpy() for encoder in serving.encoders]
+    model = SessionModel(serving)
+    return export_beside(model, path, ranking, tables, window=serving.window, items=items, seed=seed)
 
 
 def _coded(preset: Preset) -> Coded | None:
@@ -214,6 +247,7 @@ def with_manifest(bundle: Bundle, manifest: Manifest, *, cards_in: Path | None =
         features=bundle.features,
         known_file=bundle.known_path,
         vectors_file=bundle.vectors_path,
+        sessions_file=bundle.sessions_path,
         codes_in=None if bundle.codes is None else bundle.path,
         cards_in=cards_in or (bundle.path if bundle.has_card else None),
     )

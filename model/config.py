@@ -13,6 +13,7 @@ from export.checks import require_finite
 from export.errors import ConfigError
 from export.events import KINDS, NEGATIVES
 from export.providers import Provider
+from model.after.config import AfterConfig
 from model.codes.config import CodesConfig
 
 __all__ = [
@@ -189,6 +190,7 @@ class TrainConfig:
     reference: int = 0  # sessions that `epochs` is meant for: a log n times as large gets 1 / sqrt(n) as many; 0: any
     min_epochs: float = 0.0  # but so many at least, however large the log
     min_steps: int = 0  # and so many steps at least, however small the log
+    max_steps: int | None = None  # but no more than so many, whatever else is said; None: no limit
     batch: int = 128  # sessions a step
     rule: Rule = "adam"
     lr: float = 5e-4  # learning rate, at the schedule's top
@@ -196,7 +198,7 @@ class TrainConfig:
     decay: float = 0.25  # stable: steps of the decay, as a share of those before it
     look_every: float = 0.5  # stable: passes between two looks at held-out sessions, at least
     look_sessions: int = 1_500  # of them
-    patience: int = 2  # stable: looks without a gain, after which the decay begins
+    patience: int = 2  # stable: looks without a gain, after which the decay begins; 0: no looks, by steps alone
     warmup: int = 0  # steps in which the rate rises to `lr`
     ema: float = 0.0  # decay a step of the average of the weights that is validated and exported; 0: the weights
     lazy: bool | None = None  # update only the item rows a step touched; None: where the catalogue is so large it pays
@@ -219,10 +221,13 @@ class TrainConfig:
         _require(self.batch >= 2, f"batch must be at least 2 sessions, got {self.batch}")
         _require(0.0 < self.lr < math.inf, f"lr must be positive and finite, got {self.lr}")
         _require(0.0 < self.decay <= 1.0, f"decay must be in (0, 1], got {self.decay}")
-        looks = (self.look_every, self.look_sessions, self.patience)
-        _require(min(looks) > 0, f"look_every, look_sessions and patience must be above 0, got {looks}")
-        counts = (self.reference, self.min_epochs, self.min_steps, self.warmup)
-        _require(min(counts) >= 0, f"reference, min_epochs, min_steps and warmup must not be negative, got {counts}")
+        looks = (self.look_every, self.look_sessions)
+        _require(min(looks) > 0, f"look_every and look_sessions must be above 0, got {looks}")
+        most = self.max_steps
+        _require(most is None or most > 0, f"max_steps must be above 0, got {most}")
+        counts = (self.reference, self.min_epochs, self.min_steps, self.warmup, self.patience)
+        names = "reference, min_epochs, min_steps, warmup and patience"
+        _require(min(counts) >= 0, f"{names} must not be negative, got {counts}")
         _require(0.0 <= self.ema < 1.0, f"ema must be in [0, 1), got {self.ema}")
         _require(0 <= self.seed < 2**63, f"seed must be in [0, 2^63), got {self.seed}")
         _require(self.threads >= 0, f"threads must not be negative, got {self.threads}")
@@ -235,7 +240,8 @@ class TrainConfig:
         epoch = -(-sessions // self.batch)
         epochs = self.epochs * math.sqrt(self.reference / sessions) if self.reference else self.epochs
         epochs = max(epochs, self.min_epochs)
-        return epoch, max(round(epoch * epochs), self.min_steps, 1)
+        steps = max(round(epoch * epochs), self.min_steps, 1)
+        return epoch, steps if self.max_steps is None else min(steps, self.max_steps)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -249,6 +255,7 @@ class Preset:
     train: TrainConfig = field(default_factory=TrainConfig)
     tower: TowerConfig | None = field(default_factory=TowerConfig)  # of a training with items; None: their ids alone
     codes: CodesConfig | None = None  # the item table as codes; None: dense, a row an item
+    after: AfterConfig = field(default_factory=AfterConfig)  # what is put behind the network, in the graph
     committee: tuple[EncoderConfig, ...] = ()  # further encoders, trained alike and ranking together with the first
 
     def __post_init__(self) -> None:
@@ -314,7 +321,9 @@ class Preset:
         no component has.
         """
         given = {name: value for name, value in options.items() if value is not None}
-        parts: dict[str, Any] = {part: getattr(self, part) for part in ("encoder", "negatives", "loss", "train")}
+        parts: dict[str, Any] = {
+            part: getattr(self, part) for part in ("encoder", "negatives", "loss", "train", "after")
+        }
         chosen = {part: _options_of(config, given) for part, config in parts.items()}
         unknown = set(given).difference(*chosen.values())
         if unknown:

@@ -13,10 +13,12 @@ from dataclasses import replace
 from functools import partial
 
 from export.errors import ConfigError
+from model.after.config import AfterConfig
 from model.config import EncoderConfig, LossConfig, NegativesConfig, Preset, TrainConfig
 
 __all__ = [
     "PRESETS",
+    "auto",
     "bert4rec",
     "comirec_sa",
     "feedback",
@@ -165,6 +167,21 @@ def tron_fast() -> Preset:
             validate_epochs=False,
             valid_sessions=10_000,
         ),
+        after=AfterConfig(counts="auto"),
+    )
+
+
+def auto() -> Preset:
+    """Return what `auto` begins with: what follows from the log and the time, model/auto/rules.py puts in.
+
+    Ours: `tron-fast`'s encoder and negatives, whose rate stays while held-out sessions gain, and then is brought down
+    (model/learn/length.py). docs/training.md has what was tried.
+    """
+    fast = tron_fast()
+    return replace(
+        fast,
+        name="auto",
+        train=replace(fast.train, schedule="stable", epochs=30, reference=0, min_epochs=0.0, min_steps=300, patience=2),
     )
 
 
@@ -186,6 +203,7 @@ def tron_plus() -> Preset:
         train=TrainConfig(
             epochs=4, reference=200_000, min_epochs=2, min_steps=1_000, batch=232, lr=4e-3, schedule="cosine", warmup=50
         ),
+        after=AfterConfig(counts="auto"),
         committee=(replace(first, kind="gru", residual=True), replace(first, positions="rotary")),
     )
 
@@ -274,6 +292,7 @@ def feedback(published: Preset, *, inputs: bool = True, targets: bool = True) ->
 
 
 PRESETS: dict[str, Callable[[], Preset]] = {
+    "auto": auto,
     "tron": tron,
     "tron+": tron_plus,
     "tron-fast": tron_fast,

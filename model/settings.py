@@ -16,6 +16,7 @@ from functools import cache
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from export.errors import ConfigError
+from model.after.config import AfterConfig
 from model.config import EncoderConfig, LossConfig, NegativesConfig, Preset, TowerConfig, TrainConfig
 
 __all__ = ["COMPONENTS", "Setting", "changed", "known_settings", "read_settings", "with_settings"]
@@ -26,6 +27,7 @@ COMPONENTS: dict[str, Any] = {
     "loss": LossConfig,
     "train": TrainConfig,
     "tower": TowerConfig,
+    "after": AfterConfig,
 }
 OPTIONS = {  # fields that the command line has an option for, which says more than the field
     "seed": "--seed",

@@ -13,14 +13,14 @@ from pathlib import Path
 import msgspec
 import torch
 
-from export.bundle.bundle import Bundle
 from export.bundle.manifest import Lineage
-from export.errors import ConfigError, NextclickError, ParityError, ProviderUnavailable
+from export.errors import ConfigError, ProviderUnavailable
 from export.events import is_wanted
 from export.graph.choice import Scoring
 from export.providers import Provider
-from export.ranking.ranker import Ranker, RankerConfig
 from export.registry.registry import Registry
+from model.auto.budget import Budget, Spending
+from model.auto.settle import limited, settled
 from model.beginning import foresee, told_of
 from model.bundling import export_bundle, with_figures, with_manifest
 from model.cards.card import curves_of, model_card
@@ -28,20 +28,16 @@ from model.cards.write import write_card
 from model.config import Preset, TowerConfig
 from model.cycle.config import RefitConfig
 from model.cycle.lineage import code_version, commit
-from model.cycle.refit import guarded, refit
 from model.data.known_items import KnownItems, features_of, read_known_items
 from model.data.log import SessionLog
 from model.data.overlap import overlap
 from model.data.readers import KINDS, RawLog, ReadOptions, build_log, read_log
 from model.data.split import Parts, part
-from model.errors import Interrupted, TrainingError
-from model.evaluate.judge import judge, of_ranker
-from model.evaluate.metrics import MAIN
+from model.errors import Interrupted
 from model.evaluate.shown import Shown
 from model.learn import checkpoint
 from model.learn.committee import checkpoints, train_preset
 from model.learn.distributed import join_team, leave_team
-from model.learn.train import Trained
 from model.machine.memory import peak_memory_mb, release_memory
 from model.machine.threads import use_threads
 from model.reports.beside import Beside, verdict
@@ -49,6 +45,7 @@ from model.reports.curves import Curves, read_entries
 from model.reports.progress import OnProgress, Progress, ignore
 from model.reports.remaining import Remaining
 from model.reports.summary import TrainSummary
+from model.training_refit import refitted
 
 __all__ = [
     "TrainRequest",
@@ -80,6 +77,8 @@ class TrainRequest:
     plots: tuple[str, ...] = ("svg",)  # formats that the learning curves are drawn in: svg, png
     scoring: Scoring = "auto"  # how the graph scores the catalogue; "exact": never in int8
     refit: RefitConfig | None = None  # learn what is held out too, once it has measured; None: it stays unlearned
+    budget: Budget | None = None  # of the whole command, in seconds or steps; None: as long as it takes
+    given: frozenset[str] = frozenset()  # fields of the preset that were given by hand: `auto` leaves them alone
     read: ReadOptions = field(default_factory=ReadOptions)  # format and column names
 
 
@@ -96,6 +95,7 @@ def train_to_registry(request: TrainRequest, on_progress: OnProgress = ignore) -
     check_device(request.preset.train.device)
     if request.checkpoint_dir is not None:
         checkpoint.make_folder(request.checkpoint_dir)
+    spending = Spending(request.budget)
     registry = Registry(str(request.registry))
     registry.create()
     if request.checkpoint_dir is None:
@@ -107,13 +107,24 @@ def train_to_registry(request: TrainRequest, on_progress: OnProgress = ignore) -
         raise ConfigError(f"--refit learns what is held out of --data, in one process: leave out {what}")
     log, valid, raw, unknown = _read_parts(request, on_progress)  # 1
     items = _read_items(request, on_progress)
+    request = replace(request, preset=settled(request, log, valid, spending, on_progress))
     valid = valid.thinned(request.preset.train.valid_sessions)
     features = features_of(items, log.vocabulary, on_progress)
     run = run_digest(request, log, valid, items)
     directory = request.checkpoint_dir or default_checkpoint_dir(request.registry, run)
     plan, shown = None, Shown(figures={}, left_out={})
     if team.leads:
-        plan, shown = foresee(log, valid, request.preset, directory, on_progress, processes=team.size, items=features)
+        plan, shown = foresee(
+            log,
+            valid,
+            limited(request.preset, spending, request.refit),
+            directory,
+            on_progress,
+            processes=team.size,
+            items=features,
+            budget_s=spending.seconds,
+        )
+        request = replace(request, preset=limited(request.preset, spending, request.refit, on_progress))
     baselines, watched = shown.figures, Remaining(on_progress, plan)  # 2
     curves = Curves(directory, watched, baselines=baselines, resume=request.resume, formats=request.plots)
     with _saying_how_to_go_on(directory, request.resume):
@@ -135,6 +146,7 @@ def train_to_registry(request: TrainRequest, on_progress: OnProgress = ignore) -
         curves.finish()
         release_memory()
         with tempfile.TemporaryDirectory(prefix="nextclick-") as staging:
+            before = spending.spent()
             bundle = export_bundle(  # 4, 5, 6
                 trained,
                 log,
@@ -147,10 +159,11 @@ def train_to_registry(request: TrainRequest, on_progress: OnProgress = ignore) -
                 items=items,
             )
             bundle, found = with_figures(bundle, valid, request.preset, on_progress, left_out=shown.left_out)  # 7
+            spending.exported(spending.spent() - before)
             lineage = Lineage(code=code_version(), commit=commit())
             if raw is not None:
-                bundle, lineage = _refitted(
-                    request, trained, bundle, raw, valid, directory, run, lineage, on_progress, items
+                bundle, lineage = refitted(
+                    request, spending, trained, bundle, log, raw, valid, directory, run, lineage, on_progress, items
                 )
             manifest = msgspec.structs.replace(bundle.manifest, lineage=lineage)
             card = model_card(
@@ -179,6 +192,7 @@ def train_to_registry(request: TrainRequest, on_progress: OnProgress = ignore) -
         valid=bundle.manifest.valid,
         baselines=baselines,
         left_out=shown.left_out,
+        afterwards=bundle.manifest.afterwards,
         verdict=verdict(bundle.manifest.valid, baselines, shown.left_out),
         estimated_s=None if plan is None else round(plan.seconds, 1),
         checkpoint_dir=directory,
@@ -186,66 +200,6 @@ def train_to_registry(request: TrainRequest, on_progress: OnProgress = ignore) -
         plot=curves.plot,
         refitted=lineage.refit is not None and lineage.refit.refitted,
     )
-
-
-def _refitted(
-    request: TrainRequest,
-    trained: Trained,
-    judged: Bundle,
-    raw: RawLog,
-    valid: SessionLog,
-    directory: Path,
-    run: str,
-    lineage: Lineage,
-    on_progress: OnProgress,
-    items: KnownItems | None,
-) -> tuple[Bundle, Lineage]:
-    """Step 8: the bundle to be published, and its lineage. The figures stay those of the weights that were judged."""
-    config = request.refit
-    assert config is not None, "raw is kept for a refit only"
-    whole = build_log(raw, min_support=request.min_support)
-    newest = part(raw, min_support=request.min_support).newest
-    again = request.preset
-    ranker = Ranker(judged, RankerConfig(threads=again.train.threads))
-    folder = judged.path / "refit"
-    folder.mkdir()
-    on_progress(Progress(stage="refit", message=f"{whole.sessions:,} sessions, those held out among them"))
-    try:
-        held_out = build_log(newest, whole.vocabulary).thinned(again.train.valid_sessions)
-        encoders = refit(
-            again,
-            trained,
-            whole,
-            held_out,
-            config,
-            run=run,
-            directory=directory / "refit",
-            judged=directory,
-            init_from=request.init_from,
-            on_progress=on_progress,
-            items=features_of(items, whole.vocabulary),
-        )
-        bundle = export_bundle(
-            encoders,
-            whole,
-            held_out,
-            again,
-            judged.manifest.baselines,
-            folder,
-            on_progress,
-            scoring=request.scoring,
-            items=items,
-        )
-        after: Ranker | NextclickError = Ranker(bundle, RankerConfig(threads=again.train.threads))
-    except (TrainingError, ParityError) as error:
-        bundle, after = judged, error
-    recall = judge(of_ranker(ranker), valid).metrics[MAIN]
-    found = guarded(ranker, after, valid, recall, config)
-    lineage = msgspec.structs.replace(lineage, refit=found)
-    if not found.refitted:
-        on_progress(Progress(stage="refit", message=f"warning: it is not published: {found.why}"))
-        return judged, lineage
-    return with_manifest(bundle, msgspec.structs.replace(bundle.manifest, valid=judged.manifest.valid)), lineage
 
 
 @contextmanager
@@ -324,6 +278,7 @@ def run_digest(request: TrainRequest, log: SessionLog, valid: SessionLog, items:
         del options["tower"]
     if request.preset.codes is None:
         del options["codes"]
+    del options["after"]  # comes after the training
     start = [checkpoint.digest(folder) for folder in started]
     known = [] if items is None else [items.digest()]
     parts = [log.digest(), valid.digest(), json.dumps(options, sort_keys=True), *start, *known]

@@ -5,6 +5,8 @@ NextclickError (export.errors)      exit code
 |- BadState                         1   a row of the state changelog cannot be read: the worker stops
 |- BrokerUnavailable                1   no broker answered within the deadline: nothing was acknowledged
 |  |- AccessRefused                 2   a password or a certificate was refused
+|- SchemaRegistryAway               1   the schema registry does not answer: what needs a schema waits
+|  |- SchemaRegistryRefused         2   it knows neither us nor our password
 |- TopicError                       2   a topic is missing, could not be made, or has the wrong shape
 |- PublishFailed                    1   the broker did not confirm a message: nothing was acknowledged
 |  |- Fenced                        1   another worker took over, or a transaction is undecided: nothing more is written
@@ -21,6 +23,8 @@ __all__ = [
     "BrokerUnavailable",
     "Fenced",
     "PublishFailed",
+    "SchemaRegistryAway",
+    "SchemaRegistryRefused",
     "TopicError",
 ]
 
@@ -48,6 +52,16 @@ class BrokerUnavailable(NextclickError):
 
 class AccessRefused(BrokerUnavailable):
     """The broker refused the password, or its certificate is not trusted. Nothing was acknowledged; check both."""
+
+    exit_code = 2
+
+
+class SchemaRegistryAway(NextclickError):
+    """The schema registry does not answer. Messages whose schema is not known yet wait, and it is asked again."""
+
+
+class SchemaRegistryRefused(SchemaRegistryAway):
+    """The schema registry refuses who asks. At the start that ends the program; later it is asked again."""
 
     exit_code = 2
 

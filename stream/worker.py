@@ -26,6 +26,7 @@ from export.registry.registry import Registry
 from stream.config import StreamConfig
 from stream.errors import BrokerUnavailable
 from stream.faust.app import build_app
+from stream.formats.waiting import click_reading
 from stream.guarantee.choose import choose_guarantee
 from stream.guarantee.repair import Repairs
 from stream.kafka.settings import check_settings
@@ -113,12 +114,8 @@ class Worker:
         self._reporter = Reporter(self.metrics, config.topics, self._redis, self.problems, self._lists.placements)
         self._follower = self._new_follower() if ranker is None else None
         self._app, _ = build_app(config, lambda: self._ownership)
-        self._membership = Membership(
-            self._app,
-            self.partitions,
-            session_timeout_s=config.broker_session_timeout_s,
-            has_ended=self._ended.is_set,
-        )
+        timeout_s, has_ended = config.broker_session_timeout_s, self._ended.is_set
+        self._membership = Membership(self._app, self.partitions, session_timeout_s=timeout_s, has_ended=has_ended)
         self._expiry = Expiry(config.session)
         self._split = SplitSessions(self.partitions)
         self._guarantee = choose_guarantee(
@@ -128,11 +125,14 @@ class Worker:
             on_client_error=self._on_client_error,
             found=self._note_found,
         )
-        self._repairs = Repairs(self._guarantee, crash=self.crash, has_ended=self._ended.is_set)
+        self._repairs = Repairs(self._guarantee, crash=self.crash, has_ended=has_ended)
+        self._reading = click_reading(config.kafka, self.problems)
         self._pipeline = Pipeline(
             batcher=self.batcher,
             partitions=self.partitions,
-            path=CommitPath(config, self._guarantee, self._lists.lists, self._expiry, self._split),
+            path=CommitPath(
+                config, self._guarantee, self._lists.lists, self._expiry, self._split, self._reading.decode
+            ),
             publisher=self._guarantee.publisher,
             observer=traced(self._reporter),
             current_ranker=lambda: self.ranker,
@@ -142,6 +142,7 @@ class Worker:
             batches_in_flight=config.batches_in_flight,
             gather=self._guarantee.gather,
             current_plan=lambda: self._follower.experiments.plan if self._follower else None,
+            readable=self._reading.known,
         )
         self._lookout = Lookout(
             config, self.metrics, on_change=self._on_change, on_clear=self._on_clear, on_end=self._crash_soon
@@ -176,6 +177,7 @@ class Worker:
             lookout=self._lookout,
             follower=self._follower,
             items=self._lists.items,
+            reading=self._reading,
         )
         self._condition = Condition(parts, ranker=lambda: self.ranker, ending=self._ending)
         self._watchdog = Watchdog(
@@ -203,9 +205,8 @@ class Worker:
             work = [self._start_app(), self._watch(stop), self._guarantee.keep_changelog()]
             background = [asyncio.create_task(self._crash_on_error(coroutine)) for coroutine in work]
             await self._ended.wait()
-            log.log(
-                logging.ERROR if self._failure else logging.INFO, "the worker ends: %s", self._failure or "asked to"
-            )
+            level = logging.ERROR if self._failure else logging.INFO
+            log.log(level, "the worker ends: %s", self._failure or "asked to")
             await self._stop(background)
         finally:
             await self._web.stop()

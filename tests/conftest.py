@@ -23,8 +23,11 @@ from hypothesis import HealthCheck, settings
 from bench.rig.brokers.base import Broker, BrokerMissing
 from bench.rig.brokers.choose import choose_broker
 from bench.rig.brokers.external import TEST_GROUPS
+from bench.rig.brokers.process import start_process
 from bench.rig.brokers.redis_server import RedisServer
 from bench.rig.brokers.shared import BrokerHost, Shared, SharedBroker, ask_for_broker
+from bench.rig.forks import Forks
+from bench.rig.workers import started_by
 from stream.topic_names import Topics
 
 # A slow, busy machine is no failure
@@ -123,6 +126,22 @@ def translations(run_folder: Path) -> Iterator[None]:
     patch.setattr(exporter, "_translate", Translations(exporter._translate, run_folder / "translations"))
     yield
     patch.undo()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def forks() -> Iterator[Forks]:
+    """What starts the workers and commands of the tests: as forks of a server, which saves their imports."""
+    forks = Forks()
+    with started_by(forks.start):
+        yield forks
+    forks.close()
+
+
+@pytest.fixture
+def real_starts() -> Iterator[None]:
+    """Workers and commands of the test are started as an operator starts them."""
+    with started_by(start_process):
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -157,9 +157,9 @@ def compared(codes: ItemCodes, queries: NDArray[np.float32], count: int, seed: i
     return {"lists": min(count, len(queries)), "wrong": wrong, "way": scan.way, "peak_mb": peak // 1024}
 
 
-def table(rows: list[Row]) -> Table:
+def table(rows: list[Row], title: str = "lists from item codes") -> Table:
     """Return the rows as a table for people."""
-    shown = Table(title="lists from item codes")
+    shown = Table(title=title)
     for column in rows[0]:
         shown.add_column(column, justify="right")
     for row in rows:

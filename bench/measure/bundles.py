@@ -8,14 +8,16 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from export.bundle.bundle import load_bundle, write_bundle
+from export.bundle.bundle import MODEL, SESSIONS, load_bundle, write_bundle
 from export.bundle.manifest import Manifest, TrainingWindow
 from export.bundle.vocabulary import Vocabulary
+from export.graph.beside import SCANNED_FROM, export_beside
 from export.graph.choice import INT8_FROM, MARGINS, Scoring
 from export.graph.onnx import export_onnx
 from export.registry.registry import Registry
 from model.nets.encoders import build_encoder
 from model.nets.serving import ServingModel
+from model.nets.sessions import SessionModel
 from model.presets import preset
 
 
@@ -39,10 +41,15 @@ def publish_random(
     encoders = [build_encoder(member.encoder, len(item_ids)) for member in preset(name).members()]
     margin = MARGINS[0] if scoring == "auto" and len(item_ids) >= INT8_FROM else None
     scratch.mkdir(parents=True, exist_ok=True)
-    export_onnx(ServingModel(encoders, margin=margin, fresh=fresh), scratch / "graph.onnx", window=window)
+    serving, graph, beside = ServingModel(encoders, margin=margin, fresh=fresh), scratch / MODEL, scratch / SESSIONS
+    export_onnx(serving, graph, window=window)
+    parts = [encoder.table.detach().numpy() for encoder in serving.encoders] if _scanned(serving, item_ids) else []
+    model = SessionModel(serving)
+    tables = export_beside(model, beside, graph, parts, window=window, items=len(item_ids)) if parts else ()
     write_bundle(
         scratch / "bundle",
-        onnx_file=scratch / "graph.onnx",
+        onnx_file=graph,
+        sessions_file=beside if tables else None,
         vocabulary=Vocabulary(item_ids),
         popularity=np.ones(len(item_ids), np.int64),
         manifest=Manifest(
@@ -57,11 +64,16 @@ def publish_random(
             baselines={},
             parity={},
             libraries={},
+            tables=tables,
         ),
     )
     store = Registry(str(registry))
     store.create()
     return store.fetch(store.publish(scratch / "bundle"))
+
+
+def _scanned(serving: ServingModel, item_ids: list[str]) -> bool:
+    return len(item_ids) >= SCANNED_FROM and not serving.several
 
 
 def with_another_item(path: Path, folder: Path) -> Path:
@@ -79,6 +91,7 @@ def with_another_item(path: Path, folder: Path) -> Path:
         features=bundle.features,
         known_file=bundle.known_path,
         vectors_file=bundle.vectors_path,
+        sessions_file=bundle.sessions_path,
         codes_in=None if bundle.codes is None else path,
     )
     return folder

@@ -12,28 +12,39 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from bench.rig.brokers.process import DeadlineExceeded, end_process, free_port, start_process, tail, wait_for
 
-__all__ = ["Worker", "cli", "worker_command"]
+__all__ = ["Worker", "cli", "started_by", "worker_command"]
 
 _ROOT = Path(__file__).parents[2]
+_starts: list[Callable[..., subprocess.Popen[bytes]]] = [start_process]  # the last is used
+
+
+@contextlib.contextmanager
+def started_by(start: Callable[..., subprocess.Popen[bytes]]) -> Iterator[None]:
+    """Commands and workers are started so meanwhile: called like `start_process`."""
+    _starts.append(start)
+    try:
+        yield
+    finally:
+        _starts.pop()
 
 
 def cli(*arguments: str, timeout_s: float = 60.0) -> subprocess.CompletedProcess[str]:
     """Run a nextclick command to its end and return its exit code and output."""
-    return subprocess.run(
-        [sys.executable, "-m", "nextclick", *arguments],
-        cwd=_ROOT,
-        env=_environment(),
-        text=True,
-        capture_output=True,
-        timeout=timeout_s,
-        check=False,
-    )
+    command = [sys.executable, "-m", "nextclick", *arguments]
+    pipe = subprocess.PIPE
+    with _starts[-1](command, cwd=_ROOT, env=_environment(), stdout=pipe, stderr=pipe) as process:
+        try:
+            output, errors = process.communicate(timeout=timeout_s)
+        except BaseException:
+            process.kill()
+            raise
+    return subprocess.CompletedProcess(command, process.returncode, output.decode(), errors.decode())
 
 
 def worker_command(
@@ -70,7 +81,7 @@ class Worker:
     def _start(self, command: Sequence[str], log: Path, port: int) -> None:
         self.log, self.port = log, port
         with log.open("ab") as output:
-            self.process = start_process(
+            self.process = _starts[-1](
                 command,
                 cwd=_ROOT,
                 env={**_environment(), "TMPDIR": str(log.parent)},

@@ -61,7 +61,7 @@ def serve(
         option(
             envvar="NEXTCLICK_API_KEYS",
             metavar="FILE",
-            help="Lines of NAME RIGHTS KEY; rights: read, write, or read,write.",
+            help="Lines of NAME RIGHTS KEY; rights: read, write, erase.",
             rich_help_panel=ACCESS,
         ),
     ] = None,

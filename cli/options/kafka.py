@@ -3,12 +3,14 @@
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cli.options.group import option
 
 if TYPE_CHECKING:
     from stream.topic_names import Topics
+
+ValueFormat = Literal["json", "avro", "json-schema"]
 
 __all__ = ["Announcing", "Group", "Kafka"]
 
@@ -102,3 +104,48 @@ class Kafka(Announcing):
     bootstrap_servers: Annotated[
         str, option("--bootstrap-servers", help="Kafka brokers, separated by commas.", **_SERVERS)
     ] = field()  # else it would have the default of the class above
+    schema_registry: Annotated[
+        str | None,
+        option(
+            "--schema-registry",
+            envvar="NEXTCLICK_SCHEMA_REGISTRY",
+            metavar="URL",
+            help="Clicks and lists may be Avro or JSON Schema of this registry (Confluent's API); its password: "
+            "basic.auth.user.info=USER:PASSWORD in --kafka-config.",
+            rich_help_panel=PANEL,
+        ),
+    ] = None
+    click_format: Annotated[
+        ValueFormat,
+        option(
+            "--click-format",
+            envvar="NEXTCLICK_CLICK_FORMAT",
+            metavar="NAME",
+            help="json, avro or json-schema: of what this command itself sends to the clicks.",
+            rich_help_panel=PANEL,
+        ),
+    ] = "json"
+    list_format: Annotated[
+        ValueFormat,
+        option(
+            "--list-format",
+            envvar="NEXTCLICK_LIST_FORMAT",
+            metavar="NAME",
+            help="json, avro or json-schema: of the recommendations.",
+            rich_help_panel=PANEL,
+        ),
+    ] = "json"
+
+    def client(self) -> dict[str, str]:
+        """With what is said of formats."""
+        from stream.formats.config import format_options
+
+        names, options = self.topic_names(), super().client()
+        return format_options(
+            options,
+            registry=self.schema_registry,
+            click_format=self.click_format,
+            list_format=self.list_format,
+            clicks=names.clicks,
+            lists=names.recommendations,
+        )

@@ -23,7 +23,6 @@ __all__ = ["Actions", "Refused", "Run", "run_command"]
 
 _VERSION = re.compile(r"[1-9][0-9]{0,17}")
 CONTROL, CHALLENGER = "control", "challenger"
-MOST_WORKERS = 4  # the partitions of the in-process cluster
 
 Run = Callable[[str, list[str], Path], str]  # name, arguments and folder of a command; its last line
 
@@ -60,7 +59,6 @@ class Actions:
             "experiment-stop": self._stop,
             "item": self._item,
             "kill": self._kill,
-            "worker": self._add,
         }
 
     def do(self, name: str, given: Mapping[str, Any]) -> dict[str, str]:
@@ -128,18 +126,8 @@ class Actions:
         if workers is None or not isinstance(number, int) or not 0 <= number < len(places):
             raise Refused("there is no such worker")
         old, new = workers.kill(number)
-        others = "others take its partitions over, and " if len(places) > 1 else ""
-        return _Done(f"kill -KILL {old}", f"worker {number + 1} is dead; {others}process {new} starts in its place")
-
-    def _add(self, _given: Mapping[str, Any]) -> _Done:
-        workers = self._system().workers
-        if workers is None or not workers.places():
-            raise Refused("the first worker comes as soon as there is a model")
-        if len(workers.places()) >= MOST_WORKERS:
-            raise Refused(f"the clicks have {MOST_WORKERS} partitions: one more worker would stand by")
-        place = workers.add()
-        text = f"process {place.child.pid} starts, and takes its share of the partitions"
-        return _Done(shlex.join(["nextclick", *place.child.args]), text)
+        text = f"process {old} is dead; process {new} starts in its place, from the state in the topics"
+        return _Done(f"kill -KILL {old}", text)
 
     def _version(self, given: Any) -> str:
         if not isinstance(given, str) or not _VERSION.fullmatch(given):

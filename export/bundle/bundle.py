@@ -7,6 +7,7 @@
     features.json   what its features stand for
     known.npy       features that its items had, by which changed ones are found
     vectors.npy     unit vectors of the items, for similar items
+    sessions.onnx   ids -> a session's vector, of a dense model whose lists may be made outside its graph (export/dense)
     codes.npy       codes of the items, where the graph ends at a session's vector (export/codes/codes.py)
     books.npy       what they stand for
     card.md         the model's card: data, figures beside baselines, curves, limits
@@ -29,7 +30,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from export.bundle.files import leave_in_file, open_regular, read_small, sha256_of
+from export.bundle.files import leave_in_file, open_regular, read_small, replace_file, sha256_of
 from export.bundle.manifest import FileEntry, Manifest
 from export.bundle.vocabulary import Vocabulary
 from export.codes.codes import BOOKS, CODES, ItemCodes
@@ -49,12 +50,12 @@ __all__ = [
     "OPTIONAL",
     "POPULARITY",
     "REQUIRED",
+    "SESSIONS",
     "TOWER",
     "VECTORS",
     "Bundle",
     "is_whole",
     "load_bundle",
-    "replace_file",
     "stated_sizes",
     "write_bundle",
 ]
@@ -66,6 +67,7 @@ TOWER = "tower.onnx"
 FEATURES = "features.json"
 KNOWN = "known.npy"
 VECTORS = "vectors.npy"
+SESSIONS = "sessions.onnx"  # whose larger weights lie in model.onnx
 CARD = "card.md"
 CARD_VALUES = "card.json"
 MANIFEST = "manifest.json"
@@ -78,6 +80,7 @@ OPTIONAL = (
     *_OF_TOWER,
     KNOWN,
     VECTORS,
+    SESSIONS,
     *_OF_CODES,
     *_CARDS,
 )  # there if the manifest says so; a release that does not know them serves without
@@ -99,6 +102,7 @@ class Bundle:
     features: FeatureVocabulary | None = None  # what that graph is fed with
     known_path: Path | None = None  # of the features of its items (`export/ranking/known_features.py`)
     vectors_path: Path | None = None  # of the items' unit vectors, for similar items (`export/ranking/similar.py`)
+    sessions_path: Path | None = None  # of the graph that gives a dense model's sessions their vectors
     codes: ItemCodes | None = None  # of a coded model, whose graph ends at a session's vector; None: of a dense one
 
     @property
@@ -123,6 +127,7 @@ def write_bundle(
     features: FeatureVocabulary | None = None,
     known_file: Path | str | None = None,
     vectors_file: Path | str | None = None,
+    sessions_file: Path | str | None = None,
     codes_in: Path | str | None = None,
     cards_in: Path | str | None = None,
 ) -> Bundle:
@@ -130,6 +135,7 @@ def write_bundle(
 
     popularity (V,) int64: clicks of catalogue ids 1..V. tower_file and features: both, or neither. known_file: what
     `export.ranking.known_features.write_known` wrote. vectors_file: what `export.ranking.similar.write_vectors` wrote.
+    sessions_file: what `export.graph.beside.export_beside` wrote beside onnx_file.
     codes_in: the folder that `ItemCodes.save` wrote into, where the manifest has an `item_table`. cards_in: the folder
     with the model's card, two files. The manifest is written last, so that an interrupted write is never a valid
     bundle. ValueError when the parts don't fit each other;
@@ -150,7 +156,7 @@ def write_bundle(
             _copy(Path(tower_file), target / TOWER)
             (target / FEATURES).write_bytes(features.to_bytes())
             names += _OF_TOWER
-        for given, name in ((known_file, KNOWN), (vectors_file, VECTORS)):
+        for given, name in ((known_file, KNOWN), (vectors_file, VECTORS), (sessions_file, SESSIONS)):
             if given is not None:
                 _copy(Path(given), target / name)
                 names += (name,)
@@ -197,6 +203,7 @@ def load_bundle(path: Path | str) -> Bundle:
         features=_features(_read(directory / FEATURES, _expected(FEATURES, manifest).bytes)) if has_tower else None,
         known_path=directory / KNOWN if has_tower and KNOWN in names else None,
         vectors_path=directory / VECTORS if VECTORS in names else None,
+        sessions_path=directory / SESSIONS if SESSIONS in names else None,
         codes=_codes(directory, manifest),
     )
 
@@ -216,19 +223,6 @@ def is_whole(directory: Path) -> bool:
     except BundleError:
         return False
     return True
-
-
-def replace_file(path: Path, content: bytes) -> None:
-    """Write `content` to `path` so that a reader sees the old content or the new, never a part; durable on return."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
-    try:
-        with open(temporary, "xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _files(manifest: Manifest) -> tuple[str, ...]:

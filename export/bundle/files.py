@@ -1,4 +1,5 @@
-"""Files that others wrote, opened so that none of them can hold a reader for ever or fill its memory."""
+"""Files that others wrote, opened so that none of them can hold a reader for ever or fill its memory; and our own,
+written whole or not at all."""
 
 import errno
 import hashlib
@@ -11,7 +12,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["UnusableFile", "leave_in_file", "open_regular", "read_small", "sha256_of"]
+__all__ = ["UnusableFile", "leave_in_file", "open_regular", "read_small", "replace_file", "sha256_of"]
 
 _CHUNK = 1 << 20
 
@@ -48,6 +49,19 @@ def sha256_of(file: BinaryIO, size: int) -> str:
         digest.update(chunk)
         size -= len(chunk)
     return digest.hexdigest()
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write `content` to `path` so that a reader sees the old content or the new, never a part; durable on return."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
+    try:
+        with open(temporary, "xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def leave_in_file(array: NDArray[Any]) -> None:

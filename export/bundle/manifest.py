@@ -13,6 +13,7 @@ __all__ = [
     "UNPUBLISHED",
     "Coded",
     "FileEntry",
+    "ItemTable",
     "Lineage",
     "Manifest",
     "Refit",
@@ -76,6 +77,14 @@ class Coded(msgspec.Struct, frozen=True, kw_only=True):
     form: Literal["codes"] = "codes"  # any other is of a later release
 
 
+class ItemTable(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the vectors of a dense model's items, or a part of their width, lie in `model.onnx`: rows of fp32, row 0
+    padding, for who ranks outside that graph (export/dense)."""
+
+    at: int  # bytes before them
+    width: int  # W_p, numbers of a row
+
+
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """The content of `manifest.json`. Unknown fields are ignored: a newer writer of this format stays readable."""
 
@@ -94,6 +103,9 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     libraries: dict[str, str]  # library -> version that trained and exported
     lineage: Lineage | None = None  # None: of a release that kept none
     item_table: Coded | None = None  # None: dense, inside the graph
+    # The layer behind the network (export/graph/after.py), and what it gained; {}: none
+    afterwards: dict[str, Any] = {}
+    tables: tuple[ItemTable, ...] = ()  # with `sessions.onnx`: side by side they are the items' vectors
     files: dict[str, FileEntry] = {}  # every other file of the bundle
 
     def to_bytes(self) -> bytes:

@@ -85,7 +85,7 @@ def _round_session(vector: Any, levels: int, into: Any, zeros: Any, numbers: Any
         value = np.float64(vector[place]) / unit
         level = min(max(np.floor(value + 0.5), -levels), levels)
         into[place] = np.int8(level)
-        total += np.int64(level)
+        total += int(level)
         lost += (value - level) ** 2
         whole += value**2
     zeros[session] = _CENTRE * total

@@ -25,7 +25,7 @@ from export.scan.plain import best_first
 
 __all__ = ["ROOM", "DenseScan"]
 
-ROOM = 2_048  # candidates of a session, of which some hundred are usual; a deep ranking has four times its places
+ROOM = 512  # candidates of a session, of which some hundred are usual; a deep ranking has eight times its places
 _DEEP = 16  # a list of more than one in so many items is made by sorting them all
 _AT_ONCE = 65_536  # items rounded at once
 _BLOCKS = 4_096  # that are worth a thread of their own, for one session: 262,144 items, a millisecond or more
@@ -71,7 +71,7 @@ class DenseScan:
         size, width = len(vectors), min(k, self.items)
         barred = Ragged.empty(size) if excluded is None else places_of(excluded)
         scores, places = np.full((size, k), -np.inf, dtype=np.float32), np.full((size, k), _NOWHERE)
-        if width > max(ROOM // 4, self.items // _DEEP):
+        if width > max(ROOM, self.items // _DEEP):
             self._sort(vectors, barred, scores[:, :width], places[:, :width])
         else:
             scores[:, :width], places[:, :width] = self._scanned(vectors, width, barred)
@@ -124,7 +124,7 @@ class DenseScan:
         starts = np.concatenate([[0], np.cumsum(barred.lengths)]).astype(np.int64)
         shape = (1, size, k) if by_session else (parts, size, k)
         scores, places = np.full(shape, -np.inf, dtype=np.float32), np.full(shape, _NOWHERE)
-        room = max(ROOM, 4 * k)
+        room = max(ROOM, 8 * k)
 
         def scan(part: int) -> None:
             here = _share(size if by_session else count, part, parts)

@@ -15,7 +15,7 @@ from torch import nn
 
 from export.errors import ParityError
 from export.graph.onnx import export_onnx
-from export.graph.parity import check_parity, identical_share
+from export.graph.parity import ROUNDING, check_parity, identical_share
 
 __all__ = [
     "INT8_FROM",
@@ -48,11 +48,13 @@ def export_chosen(
     sessions: Sequence[NDArray[np.int32]],
     scoring: Scoring = "auto",
     seed: int = 0,
+    near: float = ROUNDING,
 ) -> dict[str, Any]:
     """Write the graph to be served to `path`, and return what its manifest says of its parity.
 
     build: gives the module to export, with exact scoring for None, else with int8 scoring of that margin, as
     `export_onnx` describes it. sessions: real ones, which decide with `auto`; with few of them scoring stays exact.
+    near: scores that differ by less may change places in a list that counts as the same.
     ParityError when a graph doesn't rank as its module does.
     """
     target = Path(path)
@@ -67,7 +69,7 @@ def export_chosen(
                 int8 = _export(build(margin), trial, **checked)
             except ParityError:  # a value rounded the other way by PyTorch can cost a narrow margin an item
                 continue
-            share = identical_share(target, trial, sessions, window=window, k=k)
+            share = identical_share(target, trial, sessions, window=window, k=k, near=near)
             if share >= LEAST_IDENTICAL:
                 os.replace(trial, target)
                 return {**int8, "scoring": "int8", "margin": margin, **_compared(share, sessions)}
@@ -83,6 +85,8 @@ def describe(parity: dict[str, Any]) -> str:
     """Return in words which graph was chosen, and why."""
     if parity["scoring"] == "codes":
         return "scoring by codes, outside it"
+    if parity.get("scanned"):
+        return f"lists outside it where the scan runs, else {describe({**parity, 'scanned': False})}"
     if "identical" not in parity:
         return "scoring exactly"
     counted = f"{parity['identical']:.2%} of {parity['identical_of']:,} lists are those of exact scoring"

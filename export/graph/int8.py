@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from export.bundle.vocabulary import PAD
 from export.errors import ConfigError
+from export.graph.after import Changes
 from export.graph.topk import best_allowed, list_length
 
 __all__ = ["Int8TopK"]
@@ -64,19 +65,30 @@ class Int8TopK(nn.Module):
 
     def forward(self, hidden: Tensor, exclude: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
         """Return catalogue ids int32 (B, K), best first, and their scores float32 (B, K), as `TopK.forward` does."""
-        items = self.table.shape[1]
-        length = list_length(k, items)
-        enough = torch.sym_min(length + exclude.shape[1] + self.margin, items)  # type: ignore[no-untyped-call]
-        places = torch.topk(self._rounded_scores(hidden), enough, dim=1)[1]  # (B, C), best first
-        ids = places + PAD + 1
-        own = length + self.margin + (exclude != PAD).sum(dim=1, keepdim=True)  # (B, 1) a row's own number of them
-        beyond = torch.arange(enough, device=hidden.device) >= own  # (B, C)
+        ids, beyond, length = self._candidates(self._rounded_scores(hidden), exclude, k)
         scores = self._exact_scores(hidden, ids).masked_fill(beyond, -torch.inf)
         return best_allowed(ids.to(torch.int32), scores, exclude, length)
 
+    def after(self, hidden: Tensor, exclude: Tensor, k: Tensor, changes: Changes) -> tuple[Tensor, Tensor, Tensor]:
+        """Return what `TopK.after` does; the norm is that of rounded scores, the same for a session's whole list."""
+        rounded = self._rounded_scores(hidden) * _largest(hidden)
+        norm = changes.norm(rounded)
+        ids, beyond, length = self._candidates(changes.onto(rounded, norm), exclude, k)
+        scores = changes.at(ids, self._exact_scores(hidden, ids), norm).masked_fill(beyond, -torch.inf)
+        return (*best_allowed(ids.to(torch.int32), scores, exclude, length), norm)
+
+    def _candidates(self, rounded: Tensor, exclude: Tensor, k: Tensor) -> tuple[Tensor, Tensor, int]:
+        """Return ids int64 (B, C), best first, which of them a row would not have alone, and K."""
+        items = self.table.shape[1]
+        length = list_length(k, items)
+        enough = torch.sym_min(length + exclude.shape[1] + self.margin, items)  # type: ignore[no-untyped-call]
+        places = torch.topk(rounded, enough, dim=1)[1]  # (B, C), best first
+        own = length + self.margin + (exclude != PAD).sum(dim=1, keepdim=True)  # (B, 1) a row's own number of them
+        return places + PAD + 1, torch.arange(enough, device=rounded.device) >= own, length
+
     def _rounded_scores(self, hidden: Tensor) -> Tensor:
         """Return (B, V) scores of rounded vectors and items, each row divided by its vector's largest value."""
-        unit = hidden / hidden.abs().amax(dim=1, keepdim=True).clamp(min=_LEAST)
+        unit = hidden / _largest(hidden)
         if not torch.compiler.is_exporting():
             whole = (unit / self.step).round() @ self.table.float()  # whole numbers under 2^24: exact in float32
             return whole * (self.scale * self.step)
@@ -92,6 +104,11 @@ class Int8TopK(nn.Module):
             for table, part in zip(self.exact, parts, strict=True)
         ]
         return torch.stack(products).sum(dim=0) if len(products) > 1 else products[0]
+
+
+def _largest(hidden: Tensor) -> Tensor:
+    """Return the largest value of each vector, (B, 1)."""
+    return hidden.abs().amax(dim=1, keepdim=True).clamp(min=_LEAST)
 
 
 def _operator(name: str, x: Tensor, *inputs: Tensor, dtype: torch.dtype = torch.float32, **attrs: int) -> Tensor:

@@ -22,11 +22,11 @@ from export.events import KINDS
 from export.graph.onnx import ports_of
 from export.ranking.ragged import padded
 
-__all__ = ["ParityReport", "check_parity", "identical_share"]
+__all__ = ["ROUNDING", "ParityReport", "check_parity", "identical_share"]
 
 _BATCHES = (1, 2, 7, 33)
 _AT_ONCE = 128  # sessions that two graphs rank in one run
-_ROUNDING = 1e-5  # scores this close, absolute and relative, are a tie: sums in another order differ as much
+ROUNDING = 1e-5  # scores this close, absolute and relative, are a tie: sums in another order differ as much
 _Lists = tuple[NDArray[np.int32], NDArray[np.float32]]  # ids (B, K) and scores (B, K)
 
 
@@ -88,12 +88,18 @@ def check_parity(
 
 
 def identical_share(
-    exact: Path | str, other: Path | str, sessions: Sequence[NDArray[np.int32]], *, window: int, k: int
+    exact: Path | str,
+    other: Path | str,
+    sessions: Sequence[NDArray[np.int32]],
+    *,
+    window: int,
+    k: int,
+    near: float = ROUNDING,
 ) -> float:
     """Return the share of lists of K, 0 to 1, that two graphs agree on; every other list has an exclusion.
 
     sessions: catalogue ids, oldest first, none empty, cut to the newest `window`; those of similar length together rank
-    faster. Where scores tie, the order is free. ValueError without sessions.
+    faster. Where scores tie, or are `near`, absolute and relative, the order is free. ValueError without sessions.
     """
     if not sessions:
         raise ValueError("there are no sessions to compare lists of")
@@ -103,12 +109,12 @@ def identical_share(
         rows = [session[-window:] for session in sessions[start : start + _AT_ONCE]]
         ids = padded(np.concatenate(rows), np.array([len(row) for row in rows]))
         exclude = np.array([[row[-1] if place % 2 else PAD] for place, row in enumerate(rows)], dtype=np.int32)
-        alike += _count_alike(_run(left, ids, exclude, k), _run(right, ids, exclude, k))
+        alike += _count_alike(_run(left, ids, exclude, k), _run(right, ids, exclude, k), near)
     return alike / len(sessions)
 
 
-def _count_alike(left: _Lists, right: _Lists) -> int:
-    allowed = _ROUNDING * np.maximum(1.0, np.where(np.isfinite(left[1]), np.abs(left[1]), 1.0))
+def _count_alike(left: _Lists, right: _Lists, near: float) -> int:
+    allowed = near * np.maximum(1.0, np.where(np.isfinite(left[1]), np.abs(left[1]), 1.0))
     same = (left[0] == right[0]) | (_difference(left[1], right[1]) <= allowed)  # (B, K)
     return int(same.all(axis=1).sum())
 

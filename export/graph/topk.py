@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from export.bundle.vocabulary import PAD
 from export.errors import ConfigError
+from export.graph.after import Changes
 
 __all__ = ["DEFAULT_K_MAX", "TopK", "best_allowed", "list_length"]
 
@@ -43,7 +44,18 @@ class TopK(nn.Module):
         hidden (B, H) float32; exclude (B, E >= 1) int32 catalogue ids, padded with 0; k int64 (), which is 1 <= K <= V.
         Where fewer than K items are left, the list ends in id 0 with score -inf.
         """
-        scores = hidden @ self.item_table[PAD + 1 :].T  # (B, H) x (H, V) -> (B, V)
+        return self._best(self._scores(hidden), exclude, k)
+
+    def after(self, hidden: Tensor, exclude: Tensor, k: Tensor, changes: Changes) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the same of scores that change afterwards, and (B, 1) the norm that they were mixed by."""
+        scores = self._scores(hidden)
+        norm = changes.norm(scores)
+        return (*self._best(changes.onto(scores, norm), exclude, k), norm)
+
+    def _scores(self, hidden: Tensor) -> Tensor:
+        return hidden @ self.item_table[PAD + 1 :].T  # (B, H) x (H, V) -> (B, V)
+
+    def _best(self, scores: Tensor, exclude: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
         length = list_length(k, scores.shape[1])
         enough = torch.sym_min(exclude.shape[1] + length, scores.shape[1])  # type: ignore[no-untyped-call]
         candidate_scores, places = torch.topk(scores, enough, dim=1)  # (B, C) both

@@ -14,6 +14,7 @@ from export.errors import BundleError
 from export.providers import Provider
 from export.ranking.ragged import Ragged
 from export.ranking.runtime import GraphRunner, Ran
+from export.ranking.scanned import ScannedRunner, can_scan
 from export.scan.scan import CodeScan
 
 __all__ = ["CodedRunner", "open_runner"]
@@ -25,6 +26,8 @@ _RANKS = frozenset({"exclude", "k", "also"})  # inputs of a dense graph that the
 def open_runner(bundle: Bundle, *, provider: Provider, threads: int, spin: bool) -> GraphRunner:
     """Return what ranks with a bundle, whichever form its items have; arguments and errors as `GraphRunner`."""
     if bundle.codes is None:
+        if can_scan(bundle, provider):
+            return ScannedRunner(bundle, threads=threads, spin=spin)
         return GraphRunner(bundle, provider=provider, threads=threads, spin=spin)
     return CodedRunner(bundle, provider=provider, threads=threads, spin=spin)
 

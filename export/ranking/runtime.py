@@ -5,6 +5,7 @@ B sessions, L positions, E exclusions a session, C candidates, K asked for. Port
 
 import contextlib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -68,16 +69,20 @@ class Ran(NamedTuple):
 class GraphRunner:
     """One loaded graph. `run` may be called from any thread, also at the same time."""
 
-    def __init__(self, bundle: Bundle, *, provider: Provider, threads: int, spin: bool) -> None:
+    def __init__(
+        self, bundle: Bundle, *, provider: Provider, threads: int, spin: bool, graph: Path | None = None
+    ) -> None:
         """Load the graph of a verified bundle; BundleError `bad_model`, or ProviderUnavailable.
 
         threads: cores one run uses on the CPU, 0 for those this process may use. spin: idle threads busy-wait.
+        graph: another of the bundle than the one that ranks, which ends at the sessions' vectors.
         """
         self._on_cuda = provider == "cuda"
         if self._on_cuda:
             _prepare_cuda()
-        self._session = _open(bundle, provider, _options(threads, spin))
-        self._inputs, self._outputs = _check_interface(self._session, bundle)
+        path, ranks = graph or bundle.onnx_path, graph is None and bundle.codes is None
+        self._session = _open(path, provider, _options(threads, spin))
+        self._inputs, self._outputs = _check_interface(self._session, path, ranks=ranks)
         shapes = {value.name: value.shape for value in self._session.get_inputs()}
         self.hidden = int(shapes["fresh"][1]) if "fresh" in shapes else 0  # H of fresh items; 0: it takes none
         self.takes = frozenset(shapes)  # names of inputs
@@ -149,13 +154,13 @@ def _options(threads: int, spin: bool) -> Any:
     return options
 
 
-def _open(bundle: Bundle, provider: Provider, options: Any) -> Any:
+def _open(path: Path, provider: Provider, options: Any) -> Any:
     try:
-        return _session(str(bundle.onnx_path), provider, options)
+        return _session(str(path), provider, options)
     except ProviderUnavailable:
         raise
     except Exception as error:  # ONNX Runtime's own exceptions have no common type
-        raise BundleError("bad_model", f"ONNX Runtime can't load {bundle.onnx_path}: {error}") from error
+        raise BundleError("bad_model", f"ONNX Runtime can't load {path}: {error}") from error
 
 
 def _session(graph: str | bytes, provider: Provider, options: Any) -> Any:
@@ -168,20 +173,18 @@ def _session(graph: str | bytes, provider: Provider, options: Any) -> Any:
     return session
 
 
-def _check_interface(session: Any, bundle: Bundle) -> tuple[tuple[Port, ...], list[str]]:
+def _check_interface(session: Any, path: Path, *, ranks: bool) -> tuple[tuple[Port, ...], list[str]]:
     """Return the inputs, and the names of the outputs; an earlier release exported lists of one length, without `k`."""
     inputs, outputs = session.get_inputs(), session.get_outputs()
     try:
-        required = tuple(name for name in REQUIRED_INPUTS if name != "k") if bundle.codes is None else VECTOR_INPUTS
+        required = tuple(name for name in REQUIRED_INPUTS if name != "k") if ranks else VECTOR_INPUTS
         ports = in_order([value.name for value in inputs], INPUTS, required)
-        results = in_order(
-            [value.name for value in outputs], OUTPUTS, REQUIRED_OUTPUTS if bundle.codes is None else VECTOR_OUTPUTS
-        )
+        results = in_order([value.name for value in outputs], OUTPUTS, REQUIRED_OUTPUTS if ranks else VECTOR_OUTPUTS)
     except ValueError as error:
-        raise BundleError("bad_model", f"the inputs or outputs of {bundle.onnx_path}: {error}") from error
+        raise BundleError("bad_model", f"the inputs or outputs of {path}: {error}") from error
     for port, value in zip((*ports, *results), (*inputs, *outputs), strict=True):
         if value.type != _ORT_TYPES[port.dtype]:
-            raise BundleError("bad_model", f"{value.name} of {bundle.onnx_path} is a {value.type}, no {port.dtype}")
+            raise BundleError("bad_model", f"{value.name} of {path} is a {value.type}, no {port.dtype}")
         if port.name == "fresh" and not (len(value.shape) == 2 and isinstance(value.shape[1], int)):
-            raise BundleError("bad_model", f"{value.name} of {bundle.onnx_path} has the shape {value.shape}")
+            raise BundleError("bad_model", f"{value.name} of {path} has the shape {value.shape}")
     return ports, [port.name for port in results]

@@ -9,8 +9,8 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-from export.bundle.bundle import MANIFEST, MAX_MANIFEST, replace_file, stated_sizes
-from export.bundle.files import read_small
+from export.bundle.bundle import MANIFEST, MAX_MANIFEST, stated_sizes
+from export.bundle.files import read_small, replace_file
 from export.registry.layout import STAGING, is_number
 
 __all__ = ["LocalStorage"]

@@ -16,7 +16,7 @@ import dataclasses
 import functools
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -172,8 +172,16 @@ class Cycle:
             return log
         return fresh_log(log, request.since_ts, request.fresh, seed=request.preset.train.seed)
 
-    def _export(self, trained: Trained, log: SessionLog, valid: SessionLog, folder: Path) -> Bundle:
-        """log: the whole window's, in either mode, whose items, popularity and times the bundle states."""
+    def _export(
+        self,
+        trained: Trained,
+        log: SessionLog,
+        valid: SessionLog,
+        folder: Path,
+        afterwards: Mapping[str, Any] | None = None,
+    ) -> Bundle:
+        """log: the whole window's, in either mode, whose items, popularity and times the bundle states; afterwards: of
+        the candidate, where its refit is exported."""
         folder.mkdir(parents=True, exist_ok=True)
         self._say("export", "the graph is written, and checked beside the encoder")
         return export_bundle(
@@ -186,6 +194,7 @@ class Cycle:
             self._on_progress,
             scoring=self._request.scoring,
             items=self._items,
+            afterwards=afterwards,
         )
 
     def _judge(self, bundle: Bundle, parts: Parts) -> tuple[GateReport, str]:
@@ -249,7 +258,7 @@ class Cycle:
                 on_progress=self._on_progress,
                 items=features_of(self._items, whole.vocabulary),
             )
-            bundle = self._export(again, whole, newest, folder)
+            bundle = self._export(again, whole, newest, folder, judged.manifest.afterwards)
             after: Ranker | NextclickError = Ranker(bundle, RankerConfig(threads=self._threads))
         except (TrainingError, ParityError) as error:
             bundle, after = judged, error

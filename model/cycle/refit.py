@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from export.bundle.manifest import Refit
-from export.errors import NextclickError
+from export.errors import ConfigError, NextclickError
 from export.ranking.ranker import Ranker
 from model.config import Preset
 from model.cycle.config import RefitConfig
@@ -19,7 +20,7 @@ from model.data.log import SessionLog
 from model.evaluate.judge import judge, of_ranker, overlap_of_lists
 from model.evaluate.metrics import MAIN
 from model.learn.committee import train_preset
-from model.learn.train import Trained
+from model.learn.train import STABLE, Trained
 from model.reports.progress import OnProgress, ignore
 
 __all__ = ["best_epoch", "guarded", "recipe", "refit"]
@@ -41,8 +42,9 @@ def refit(
 ) -> Trained:
     """Train on all of `log`, the newest sessions among them; those only measure what was learned, and choose nothing.
 
-    trained: the judged training, whose best epoch is the length. judged: its checkpoints, to go on from; init_from:
-    what it began with. Raises TrainingError, CheckpointError and Interrupted; resumes like any training.
+    trained: the judged training, whose best epoch is the length. judged: its checkpoints, to go on from, with `decay`
+    from the state before the rate was brought down; init_from: what it began with. Raises TrainingError,
+    CheckpointError and Interrupted; resumes like any training.
     """
     return train_preset(
         log,
@@ -50,7 +52,8 @@ def refit(
         recipe(preset, trained, config),
         run=f"{run}/refit-{config.how}",
         directory=directory,
-        init_from=judged if config.how == "continue" else init_from,
+        init_from=init_from if config.how == "scratch" else judged,
+        init_part=STABLE if config.how == "decay" else "",
         on_progress=on_progress,
         items=items,
     )
@@ -58,15 +61,23 @@ def refit(
 
 def recipe(preset: Preset, trained: Trained, config: RefitConfig) -> Preset:
     """The preset of a refit: as many passes as the best epoch of the judged training has, or a share of them."""
-    config_of = preset.train
+    train = replace(preset.train, max_seconds=config.max_seconds)
+    stable = train.schedule == "stable"
+    if config.how == "scratch" and not train.validate_epochs and not stable:
+        return replace(preset, train=train)
     epochs = best_epoch(trained)
-    if config.how == "scratch" and not config_of.validate_epochs:
-        return preset
-    share = config.share if config.how == "continue" else 1.0
-    length = replace(
-        config_of, epochs=max(epochs * share, 1e-3), reference=0, min_epochs=0.0, min_steps=0, validate_epochs=False
-    )
-    return replace(preset, train=length)
+    changed: dict[str, Any] = {}
+    if config.how == "continue":
+        epochs *= config.share
+    elif config.how == "decay":
+        if not stable:
+            raise ConfigError("refit: decay goes on from a stable rate, which this preset does not have")
+        epochs *= config.decay / (1.0 + train.decay)
+        changed = {"schedule": "falling", "warmup": 0}
+    elif stable:
+        changed = {"patience": 0}  # as long as the judged one was
+    exact: dict[str, Any] = {"reference": 0, "min_epochs": 0.0, "min_steps": 0, "max_steps": None}
+    return replace(preset, train=replace(train, epochs=max(epochs, 1e-3), validate_epochs=False, **exact, **changed))
 
 
 def best_epoch(trained: Trained) -> float:

@@ -22,7 +22,7 @@ from model.data.items.read import read_items
 from model.errors import DataError
 from model.reports.progress import OnProgress, Progress, ignore
 
-__all__ = ["ItemFeatures", "KnownItems", "Newcomers", "features_of", "read_known_items"]
+__all__ = ["ItemFeatures", "KnownItems", "Newcomers", "features_of", "has_feature", "read_known_items"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -55,7 +55,7 @@ class KnownItems:
         self.vocabulary = FeatureVocabulary.learn(
             self._table, most=config.most, least=config.least, shared=config.shared, bands=config.bands
         )
-        if self.vocabulary.size == 1 + config.shared and not any(map(_has_feature, self._table)):
+        if self.vocabulary.size == 1 + config.shared and not any(map(has_feature, self._table)):
             raise DataError(
                 f"none of the {len(self._table):,} items has an attribute or a price: there is nothing to learn from "
                 "them; name columns as docs/items.md says, or leave out --items"
@@ -72,7 +72,7 @@ class KnownItems:
     def newcomers(self, catalogue: Vocabulary) -> Newcomers:
         """Return the available items that are not in the catalogue and have a feature, by their shop id."""
         new = (item for item in self._table if item.item_id not in catalogue)
-        cold = sorted(item.item_id for item in new if item.available and _has_feature(item))
+        cold = sorted(item.item_id for item in new if item.available and has_feature(item))
         return Newcomers(item_ids=tuple(cold), rows=self.vocabulary.encode(map(self._table.get, cold)))
 
     def digest(self) -> str:
@@ -115,5 +115,6 @@ def read_known_items(path: Path, config: TowerConfig, on_progress: OnProgress = 
     return KnownItems(table, config)
 
 
-def _has_feature(item: Item) -> bool:
+def has_feature(item: Item) -> bool:
+    """Return whether there is something to learn from an item beside its clicks."""
     return item.price is not None or any(item.attributes.values())

@@ -23,6 +23,7 @@ __all__ = ["LEAST_S", "SHARE", "SHOWN", "Shown", "allowance", "counting_seconds"
 
 SHOWN = ("popularity", "next-item", "items-after", "co-occurrence", "vmis-knn")
 SHARE = 0.1  # of the training's time that one of them may take
+OF_BUDGET = 0.08  # of the whole command's time, where that is limited
 LEAST_S = 15.0  # seconds that it may take beside a short training
 PAIR_S = 5e-7  # seconds to sum up a pair of clicks, about
 CLICK_S = 1e-6  # seconds to sort a click into an index
@@ -39,9 +40,10 @@ class Shown:
     left_out: dict[str, str]  # why, of the others
 
 
-def allowance(training_s: float | None) -> float:
-    """Return the seconds that one baseline may take beside a training of so many; None: a short one."""
-    return max(LEAST_S, SHARE * (training_s or 0.0))
+def allowance(training_s: float | None, budget_s: float | None = None) -> float:
+    """Return the seconds that one baseline may take beside a training of so many (None: a short one), in a budget."""
+    most = max(LEAST_S, SHARE * (training_s or 0.0))
+    return most if budget_s is None else min(most, OF_BUDGET * budget_s)
 
 
 def counting_seconds(name: str, log: SessionLog) -> float:

@@ -163,8 +163,8 @@ class ByEvidence:
         return self.begun is not None and step >= self.begun + self.falls
 
     def looks(self, step: int) -> bool:
-        """Only before the decay."""
-        return self.begun is None and step >= self.next_look
+        """Only before the decay, and where they can change anything."""
+        return self.begun is None and step >= self.next_look and self.config.patience > 0
 
     def note(self, step: int, spent: float, quality: float) -> None:
         """The decay begins after `patience` looks without a gain, once `min_steps` are done."""

@@ -35,6 +35,7 @@ from model.learn.optimizer import Average, Optimizer, is_lazy
 from model.learn.rows import seen_by, signs_of
 from model.learn.seeds import IDS, seed_of
 from model.learn.validation import validate
+from model.learn.warm_optimizer import go_on_with
 from model.learn.warm_start import features_of, start_from
 from model.machine.interrupt import noting_end_signals
 from model.machine.threads import use_threads
@@ -338,6 +339,8 @@ def train(
     trainer = Trainer(log, valid, preset, run=run, directory=directory, **more)
     if not (resume and trainer.resume()) and init_from is not None:
         start_from(trainer.encoder, log.vocabulary, init_from, log)
+        if preset.train.schedule == "falling":  # the decay of a rate that was stable there
+            go_on_with(trainer.optimizer, trainer.encoder, log.vocabulary, init_from)
     begins_at = trainer.step, *signs_of(trainer.encoder)
     team.check_alike("the step and the weights they begin with (do they share the checkpoint folder?)", begins_at)
     return trainer.run()

@@ -12,6 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from export.bundle.vocabulary import PAD
+from export.errors import ConfigError
+from export.graph.after import Afterwards, Changes
 from export.graph.candidates import moved_away, scores_of
 from export.graph.int8 import Int8TopK
 from export.graph.interests import Int8InterestTopK, InterestTopK, all_moved_away, best_scores_of
@@ -33,10 +36,18 @@ class ServingModel(nn.Module):
     encoder of that width. An encoder of several interests ranks alone, by the best of them.
     """
 
-    def __init__(self, encoders: Sequence[Encoder], *, margin: int | None = None, fresh: bool = False) -> None:
+    def __init__(
+        self,
+        encoders: Sequence[Encoder],
+        *,
+        margin: int | None = None,
+        fresh: bool = False,
+        after: Afterwards | None = None,
+    ) -> None:
         """Rank exactly, or with a margin as `Int8TopK` does.
 
         fresh: the graph takes vectors of items newer than the model or changed since, and gives those that it has.
+        after: what changes in the scores of an encoder of one vector, or several of them together.
         """
         super().__init__()
         self.encoders = encoders = plain_all(encoders)
@@ -57,6 +68,9 @@ class ServingModel(nn.Module):
             self.head: nn.Module = InterestTopK(tables[0]) if exact else Int8InterestTopK(tables[0], margin or 0)
         else:
             self.head = _exact(tables) if margin is None else Int8TopK(tables, margin)
+        if after is not None and self.several:
+            raise ConfigError("a session of several vectors has no layer behind its scores")
+        self.after = after
         self.eval()
 
     def forward(
@@ -71,21 +85,49 @@ class ServingModel(nn.Module):
         row_vectors float32 (R, H).
         """
         told = dict(zip(self.inputs[len(_ALWAYS) :], others, strict=True))
-        fresh, wanted = told.pop("fresh", None), told.pop("rows", None)
-        tables = self._tables(fresh)
-        scored, moved = (best_scores_of, all_moved_away) if self.several else (scores_of, moved_away)
-        vectors = moved(self._vectors(ids, tables, **told), _rows(tables, away), away, push)
-        top_ids, top_scores, *which = self.head(vectors, exclude, k)
-        found = (top_ids, top_scores, scored(vectors, _rows(tables, also), also), *which)
+        fresh, wanted = told.get("fresh"), told.pop("rows", None)
+        vectors, tables = self.vectors(ids, away, push, **told), self._tables(fresh)
+        scored = best_scores_of if self.several else scores_of
+        changes = None if self.after is None else self.after(ids, 0 if fresh is None else fresh.shape[0])
+        if changes is None:
+            top_ids, top_scores, *which = self.head(vectors, exclude, k)
+            also_scores = scored(vectors, _rows(tables, also), also)
+        else:
+            (top_ids, top_scores, norm), which = self._changed(vectors, exclude, k, changes), []
+            also_scores = changes.of(also, scored(vectors, _rows(tables, also), also), norm)
+        found = (top_ids, top_scores, also_scores, *which)
         if fresh is None or wanted is None:
             return found
         fresh_scores = vectors @ fresh.T  # (B, X), or (B, I, X)
-        return (*found, fresh_scores.amax(dim=1) if self.several else fresh_scores, _rows(self._tables(), wanted))
+        fresh_scores = fresh_scores.amax(dim=1) if self.several else fresh_scores
+        fresh_scores = fresh_scores if changes is None else changes.fresh(fresh_scores)
+        return (*found, fresh_scores, _rows(self._tables(), wanted))
+
+    def vectors(self, ids: Tensor, away: Tensor, push: Tensor, fresh: Tensor | None = None, **told: Tensor) -> Tensor:
+        """Return what is multiplied with the items, (B, H), or (B, I, H) of I interests; arguments as `forward`'s."""
+        tables = self._tables(fresh)
+        moved = all_moved_away if self.several else moved_away
+        return moved(self._vectors(ids, tables, **told), _rows(tables, away), away, push)
 
     def lists(self, ids: Tensor, exclude: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
         """Return the lists alone, of sessions that dislike nothing."""
-        top_ids, top_scores = self.head(self._vectors(ids, self._tables()), exclude, k)[:2]
+        vectors = self._vectors(ids, self._tables())
+        if self.after is None:
+            top_ids, top_scores = self.head(vectors, exclude, k)[:2]
+        else:
+            top_ids, top_scores, _ = self._changed(vectors, exclude, k, self.after(ids))
         return top_ids, top_scores
+
+    def _changed(self, vectors: Tensor, exclude: Tensor, k: Tensor, changes: Changes) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the lists of changed scores, and the norm (B, 1)."""
+        assert isinstance(self.head, TopK | Int8TopK), "several vectors have no layer"
+        return self.head.after(vectors, exclude, k, changes)
+
+    def scores(self, ids: Tensor) -> Tensor:
+        """Return the scores (B, V) of the encoders together, before anything changes in them."""
+        vectors = self._vectors(ids, self._tables())
+        catalogue = torch.cat([encoder.table[PAD + 1 :] for encoder in self.encoders], dim=1)  # (V, H)
+        return vectors @ catalogue.T
 
     def _tables(self, fresh: Tensor | None = None) -> list[Tensor | WithFresh]:
         tables: list[Tensor | WithFresh] = [encoder.table for encoder in self.encoders]

@@ -6,6 +6,7 @@ import logging
 from pathlib import Path
 
 from model.data.items.write import write_items
+from model.data.known_items import has_feature
 from model.trainer.ports import Items
 
 __all__ = ["ItemsFiles"]
@@ -23,7 +24,8 @@ class ItemsFiles:
         self._work, self._items = work, items
 
     def of(self, cycle: str) -> str:
-        """Return the path of a cycle's file, written unless it is there; "" where nothing is known of items."""
+        """Return the path of a cycle's file, written unless it is there; "" where nothing is known of items, or only
+        whether they are available: there is nothing to learn from that."""
         if self._items is None:
             return ""
         path = self._work / f"items-{cycle}.jsonl"
@@ -32,7 +34,11 @@ class ItemsFiles:
                 other.unlink(missing_ok=True)
         if not path.exists():
             self._items.wait(_WAIT_S)
-            if not len(self._items.table):
+            table = self._items.table
+            if not any(map(has_feature, table)):
+                if len(table):
+                    said = "%s items are known, none by an attribute or a price: cycle %s learns from clicks alone"
+                    log.info(said, f"{len(table):,}", cycle)
                 return ""
-            log.info("%s items are known to cycle %s", f"{write_items(self._items.table, path):,}", cycle)
+            log.info("%s items are known to cycle %s", f"{write_items(table, path):,}", cycle)
         return str(path)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +22,8 @@ from model.trainer.store import SCHEMA, ClickStore
 
 __all__ = ["digest_of", "import_log", "read_window", "said_of_window"]
 
+_FOLDER = "nextclick-window-"  # in the temporary folder: clicks, for as long as they are read
+_LEFT_S = 3600.0  # after which no reading goes on
 _SLICE = 500_000  # clicks of one part of an import
 
 
@@ -32,13 +37,22 @@ def read_window(
     """
     if not names:
         raise DataError("the trainer has no clicks yet")
-    with tempfile.TemporaryDirectory(prefix="nextclick-window-") as folder:
+    _remove_left_behind()
+    with tempfile.TemporaryDirectory(prefix=_FOLDER) as folder:
         store.place(names, Path(folder))
         read = ReadOptions(format="parquet", session_gap_ms=gap_ms, max_bad_share=1.0, kinds=kinds)
         raw = read_log(Path(folder), read)
     last = np.zeros(len(raw.session_ids), np.int64)  # (S,) ms since the epoch
     np.maximum.at(last, raw.sessions, raw.ts)
     return raw.select(last[raw.sessions] >= int(raw.ts.max()) - window_ms)
+
+
+def _remove_left_behind() -> None:
+    """Clicks of cycles that were killed while they read them: sessions that were erased since may be among them."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_FOLDER}*"):
+        with contextlib.suppress(OSError):  # another's, who removes it as well
+            if time.time() - folder.stat().st_mtime > _LEFT_S:
+                shutil.rmtree(folder)
 
 
 def said_of_window(clicks: int, stored: int, window_ms: int) -> str:

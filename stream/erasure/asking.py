@@ -14,7 +14,7 @@ import msgspec
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from stream.errors import BrokerUnavailable, PublishFailed, TopicError
-from stream.kafka.clients import build_client, consumer_options, producer_options
+from stream.kafka.clients import build_client, consumer_options, prepare_format, producer_options
 from stream.messages.contract import Erase, encode
 from stream.messages.erasures import decode_erased, decode_erasure
 from stream.topic_names import Topics
@@ -67,6 +67,7 @@ class Asking:
     def begin(self) -> None:
         """Hear what is said from now on. TopicError where there are no topics to ask and to listen on;
         BrokerUnavailable."""
+        prepare_format(self._extra, self._topics.clicks)
         try:
             there = self._consumer.list_topics(timeout=_ANSWER_S).topics
             for name in (self._topics.clicks, self._topics.recommendations):

@@ -20,6 +20,7 @@ __all__ = ["Kept", "kept", "words_of"]
 
 _ANSWER_S = 10.0
 _ENDLESS = 2**63 - 1
+_HOUR_MS = 3_600_000
 _UNITS = ((86_400_000, "days"), (3_600_000, "hours"), (60_000, "minutes"), (1_000, "s"))
 
 
@@ -29,7 +30,7 @@ class Kept(msgspec.Struct, frozen=True):
     topic: str
     what: str
     until: str  # in words
-    remedy: str = ""  # where that is for ever, or not known
+    remedy: str = ""  # where that is for ever, longer than it seems, or not known
 
 
 def kept(bootstrap_servers: str, topics: Topics, group: str, extra: Mapping[str, str] | None = None) -> list[Kept]:
@@ -65,7 +66,8 @@ def kept(bootstrap_servers: str, topics: Topics, group: str, extra: Mapping[str,
 
 
 def words_of(topic: str, config: Mapping[str, str | None]) -> tuple[str, str]:
-    """Until when a topic with these settings keeps a message, and what to do where that is for ever."""
+    """Until when a topic with these settings keeps a message; and what to do where that is for ever, or more than twice
+    as long as it seems."""
     alter = f"kafka-configs --alter --entity-type topics --entity-name {topic} --add-config"
     if "compact" in (config.get("cleanup.policy") or ""):
         lag = _ms(config.get("max.compaction.lag.ms"))
@@ -77,7 +79,8 @@ def words_of(topic: str, config: Mapping[str, str | None]) -> tuple[str, str]:
         return "for ever", f"{alter} retention.ms=604800000"
     segment = _ms(config.get("segment.ms"))
     late = f", and up to {_span(segment)} more for the segment they are in" if segment < _ENDLESS else ""
-    return f"{_span(retention)} (retention.ms){late}", ""
+    remedy = f"{alter} segment.ms={max(retention // 4, _HOUR_MS)}" if late and segment > retention else ""
+    return f"{_span(retention)} (retention.ms){late}", remedy
 
 
 def _ms(value: str | None) -> int:
@@ -89,4 +92,5 @@ def _ms(value: str | None) -> int:
 
 def _span(ms: int) -> str:
     unit, name = next(((unit, name) for unit, name in _UNITS if ms >= unit), (1, "ms"))
-    return f"{math.ceil(10 * ms / unit) / 10:g} {name}"
+    number = math.ceil(10 * ms / unit) / 10
+    return f"{number:g} {name.removesuffix('s') if number == 1 and len(name) > 2 else name}"

@@ -19,7 +19,7 @@ from stream.erasure.teller import ErasureTeller
 from stream.errors import BadState
 from stream.feedback.shown import ImpressionReader, ShownLists
 from stream.feedback.skips import SkipConfig, Skips
-from stream.kafka.clients import build_client, producer_options
+from stream.kafka.clients import build_client, prepare_format, producer_options
 from stream.messages.contract import Click, Erase, encode
 from stream.ops.problems import Problems
 from stream.ops.web import WebServer
@@ -147,7 +147,7 @@ class FeedbackService:
         config: SkipConfig | None = None,
         impressions: bool = False,
     ) -> None:
-        """state: folder of what was read and skipped. ConfigError where another one has it.
+        """state: folder of what was read and skipped. ConfigError where another one has it, or skips have no format.
 
         impressions: clicks are judged by the topic of lists that storefronts showed, and not by ours.
         """
@@ -157,6 +157,7 @@ class FeedbackService:
         self._impressions: ImpressionReader | None = None
         if impressions:
             self._impressions = ImpressionReader(bootstrap_servers, topics, self._shown, extra)
+        prepare_format(extra, topics.clicks)
         producer: Producer = build_client(Producer, producer_options(bootstrap_servers, extra))
         self._writer = SkipWriter(producer, topics.clicks)
         self._folder = _Folder(state, self.skips, self._writer)

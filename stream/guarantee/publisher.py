@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, Protocol
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from stream.errors import PublishFailed
+from stream.kafka.clients import formatted
 from stream.ops.futures import fail
 from stream.partition.reading import Partition
 
@@ -141,7 +142,7 @@ class IdempotentPublisher:
     """At least once. `settings` are librdkafka's, as `stream.kafka.clients.producer_options` gives them."""
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
-        self._producer = Producer(dict(settings))
+        self._producer = formatted(Producer, settings)
         self._stopping = threading.Event()
         self._poller = threading.Thread(target=self._poll, name="delivery-reports", daemon=True)
         self._poller.start()

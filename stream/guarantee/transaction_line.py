@@ -17,6 +17,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 
 from stream.errors import Fenced, PublishFailed
 from stream.guarantee.publisher import Outgoing, Receipt, produce, shrink, shrink_large
+from stream.kafka.clients import formatted
 from stream.ops.futures import fail
 from stream.partition.positions import OWNER_KEY
 
@@ -144,7 +145,7 @@ class TransactionLine:
 
     def _start(self) -> None:
         try:
-            producer = Producer(dict(self._settings))  # where tokens are shown, it waits for the first one
+            producer = formatted(Producer, self._settings)  # where tokens are shown, it waits for the first one
             self._repeat(producer.init_transactions)
         except (KafkaException, _Stuck) as error:
             raise PublishFailed(f"the broker allows no transactions to {self._name}: {_words(error)}") from error

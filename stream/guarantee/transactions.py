@@ -27,6 +27,7 @@ from confluent_kafka.admin import AdminClient
 from stream.errors import Fenced
 from stream.guarantee.publisher import Outgoing, Receipt, broker_answers
 from stream.guarantee.transaction_line import TransactionLine, TransactionObserver
+from stream.kafka.clients import formatted
 from stream.ops.futures import fail
 from stream.partition.reading import Partition
 
@@ -48,7 +49,9 @@ class TransactionalPublisher:
         """`changelog` is the topic that the first row after each taking over goes to."""
         self._settings, self._group, self._changelog, self._observer = dict(settings), group, changelog, observer
         self._lines: dict[Partition, TransactionLine] = {}
-        self._admin = AdminClient({**settings, "enable.idempotence": False})  # else it asks for an identity, too
+        self._admin = formatted(
+            AdminClient, {**settings, "enable.idempotence": False}
+        )  # else it asks for an identity, too
 
     async def publish(self, partition: Partition, messages: Sequence[Outgoing]) -> "asyncio.Future[Receipt]":
         """The future raises PublishFailed where nothing of the batch was committed, Fenced where that is not known."""

@@ -6,12 +6,21 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    OFFSET_END,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Producer,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient
 
 from export.errors import ConfigError
 from export.id_lists import read_lines
 from stream.errors import AccessRefused, BrokerUnavailable
+from stream.formats.config import split_formats
 from stream.kafka.sasl import librdkafka_options
 
 __all__ = [
@@ -21,7 +30,9 @@ __all__ = [
     "assigned",
     "build_client",
     "consumer_options",
+    "formatted",
     "parse_options",
+    "prepare_format",
     "producer_options",
     "read_options",
     "transactional_options",
@@ -35,6 +46,7 @@ _TRANSACTION_S = 30.0  # for a broker to be restarted; Kafka's own default is a 
 _REFUSED_S = 3.0  # of nothing but refusals; a broker that is starting may refuse whom it knows later
 _VARIABLES, _FILE_VARIABLE = "NEXTCLICK_KAFKA_", "NEXTCLICK_KAFKA_CONFIG"  # the latter names the file
 _NO_TOPIC = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError.TOPIC_AUTHORIZATION_FAILED)
+_FORMATS = "nextclick.formats"  # among the options of a client that is built here: what its values are translated by
 _RESERVED = frozenset({"bootstrap.servers", "partitioner", "enable.idempotence", "group.id", "transactional.id"})
 
 
@@ -84,7 +96,10 @@ def admin_options(bootstrap_servers: str, extra: Mapping[str, str] | None = None
 
 
 def _common(bootstrap_servers: str, extra: Mapping[str, str] | None) -> Options:
+    extra, formats = split_formats(extra or {})
+    found = {} if formats is None else {_FORMATS: formats}
     return {
+        **found,
         "bootstrap.servers": bootstrap_servers,
         "client.id": "nextclick",
         "socket.timeout.ms": 10_000,  # the default of a minute hides a dead broker
@@ -147,9 +162,33 @@ def build_client(kind: Callable[[Options], Client], options: Options) -> Client:
     if ask is not None and ask("")[1] < time.time():  # the client would wait for ten seconds, and fail in other words
         raise BrokerUnavailable("no token can be had to show to the brokers: see the warning before")
     try:
-        return kind(options)
+        return formatted(kind, options) if kind in (Consumer, Producer, AdminClient) else kind(options)
     except (KafkaException, TypeError, ValueError) as error:
         raise ConfigError(f"a Kafka client option is wrong: {_words(error)}") from error
+
+
+def formatted(kind: Callable[[Options], Client], options: Mapping[str, Any]) -> Client:
+    """One of confluent's clients, by options of this module: where they say so, one whose values are the contract's
+    JSON while the topic has another format. ConfigError where a format can't be used."""
+    rest = dict(options)
+    formats = rest.pop(_FORMATS, None)
+    if formats is None or kind not in (Consumer, Producer):
+        return kind(rest)
+    from stream.formats.clients import FormattedConsumer, FormattedProducer
+    from stream.formats.values import values_of
+
+    wrapped: Any = FormattedProducer if kind is Producer else FormattedConsumer
+    found: Client = wrapped(rest, values_of(formats))
+    return found
+
+
+def prepare_format(extra: Mapping[str, str] | None, topic: str) -> None:
+    """Before anything is written to a topic: ConfigError or SchemaRegistryAway where its format can't be written."""
+    _, formats = split_formats(extra or {})
+    if formats is not None:
+        from stream.formats.values import values_of
+
+        values_of(formats).prepare(topic)
 
 
 def wait_for_broker(

@@ -62,12 +62,12 @@ def topic_plans(topics: Topics, *, partitions: int, group: str, impressions: boo
     state = {**compact, "segment.ms": str(_DAY_MS // 4), "min.cleanable.dirty.ratio": "0.3"}
     state |= {"max.compaction.lag.ms": str(_DAY_MS)}  # rows of erased sessions go, however quiet the topic is
     items = {**compact, "delete.retention.ms": str(_GONE_DAYS * _DAY_MS), "segment.ms": str(_DAY_MS)}
-    day = {"retention.ms": str(_DAY_MS)}
+    day, week, month = (_of_time(days) for days in (1, 7, 30))
     shown = [TopicPlan(name=topics.impressions, partitions=partitions, config=day, fixed=False)]
     return [
-        TopicPlan(name=topics.clicks, partitions=partitions, config={"retention.ms": str(7 * _DAY_MS)}, fixed=True),
+        TopicPlan(name=topics.clicks, partitions=partitions, config=week, fixed=True),
         TopicPlan(name=topics.recommendations, partitions=partitions, config=day, fixed=False),
-        TopicPlan(name=topics.rejected, partitions=partitions, config={"retention.ms": str(30 * _DAY_MS)}, fixed=False),
+        TopicPlan(name=topics.rejected, partitions=partitions, config=month, fixed=False),
         TopicPlan(name=topics.models, partitions=1, config=compact, fixed=False),
         TopicPlan(name=topics.items, partitions=1, config=items, fixed=False),
         TopicPlan(name=topics.similar, partitions=1, config=compact, fixed=False),
@@ -75,6 +75,11 @@ def topic_plans(topics: Topics, *, partitions: int, group: str, impressions: boo
         TopicPlan(name=topics.erasures, partitions=1, config={"retention.ms": str(_GONE_DAYS * _DAY_MS)}, fixed=False),
         *(shown if impressions else ()),
     ]
+
+
+def _of_time(days: int) -> dict[str, str]:
+    """A topic whose messages go after so many days, and a quarter of a day to a day: a segment goes as one."""
+    return {"retention.ms": str(days * _DAY_MS), "segment.ms": str(min(days * _DAY_MS // 4, _DAY_MS))}
 
 
 def create_topics(

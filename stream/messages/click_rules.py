@@ -27,6 +27,7 @@ __all__ = [
     "REASONS",
     "SECONDS",
     "TYPES",
+    "UNDECODABLE",
     "ClickType",
     "Judged",
     "JudgedErase",
@@ -41,13 +42,25 @@ MAX_FUTURE_MS = 24 * 3600 * 1000  # a shop's clock may be wrong by a day, not mo
 LAST_TS_MS = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z
 SECONDS = range(FIRST_PLAUSIBLE_MS // 1000, 2**32)  # 2001 to 2106 in seconds; as milliseconds, weeks of 1970
 RANKING_FAILED = "ranking_failed"
+UNDECODABLE = "undecodable"
 ERASE = "erase"
 
 ClickType = Literal["click", "cart", "order", "like", "skip", "dislike"]
 
+_MAGIC = b"\0"  # of Confluent's wire format; no JSON begins with it
 _ID_FIELDS = ("session_id", "item_id", "user_id")
 REASONS = frozenset(
-    {"value_missing", "too_large", "not_utf8", "too_deep", "not_json", "not_object", "ts_negative", "ts_future"}
+    {
+        "value_missing",
+        "too_large",
+        UNDECODABLE,
+        "not_utf8",
+        "too_deep",
+        "not_json",
+        "not_object",
+        "ts_negative",
+        "ts_future",
+    }
     | {"ts_seconds"}
     | {"missing_session_id", "missing_item_id", "missing_ts", "unknown_type", "key_missing", "key_mismatch"}
     | {f"{rule}_{field}" for field in _ID_FIELDS for rule in ("empty", "too_long", "control_characters")}
@@ -153,6 +166,8 @@ def _parse(value: bytes | None) -> _LooseClick:
         raise BadClick("value_missing", "the record has no value")
     if len(value) > MAX_VALUE_BYTES:
         raise BadClick("too_large", f"{len(value)} bytes, at most {MAX_VALUE_BYTES} are allowed")
+    if value.startswith(_MAGIC):
+        raise BadClick(UNDECODABLE, "it begins as values in a schema registry's formats do, and is not read as one")
     try:
         value.decode()
     except UnicodeDecodeError as error:

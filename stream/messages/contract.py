@@ -6,6 +6,8 @@ the reason with which the message goes to the rejected topic.
     reason                      rule
     value_missing               a message has a value
     too_large                   the value has at most 64 KiB (checked before anything is parsed)
+    undecodable                 a value that begins with the byte 0 is in a schema registry's format, of a schema that
+                                is known, and fits it (stream/formats; without a registry every one breaks this rule)
     not_utf8                    the value is UTF-8
     too_deep                    objects and arrays are nested at most 500 levels deep
     not_json                    the value is JSON (NaN and Infinity are not, nor is a byte order mark)

@@ -13,6 +13,7 @@ from faust.types import TP
 
 from stream.config import StreamConfig
 from stream.faust.app import LeanApp
+from stream.formats.waiting import ClickReading
 from stream.guarantee.guarantee import Guarantee
 from stream.guarantee.repair import Repairs
 from stream.items.follower import ItemsFollower
@@ -59,6 +60,7 @@ class Parts:
     lookout: Lookout
     follower: ModelFollower | None
     items: ItemsFollower
+    reading: ClickReading
 
 
 class Condition:
@@ -128,16 +130,17 @@ class Condition:
         return msgspec.structs.replace(self._health, ready=False, reasons=[*self._health.reasons, reason])
 
     def vitals(self) -> Vitals:
-        """In the watchdog's thread."""
+        """In the watchdog's thread. Clicks that wait for a schema registry do not wait in vain."""
         parts = self._parts
         waiting = self._waiting or parts.batcher.queued > 0 or parts.pipeline.in_flight > 0
+        waiting = waiting and not parts.reading.is_waiting
         may_join = parts.items.awaited.is_set() and (parts.follower is None or parts.follower.looked.is_set())
         return Vitals(
             loop_at=self.loop_at,
             fetched_at=parts.ownership.fetched_at,
             finished=parts.pipeline.finished + parts.ownership.restored,
             waiting=waiting or (may_join and not parts.membership.joined()),
-            partitions=self._progress,
+            partitions={} if parts.reading.is_waiting else self._progress,
             restored=parts.ownership.restored,
             broker_at=self._broker_at,
             trouble=parts.membership.recovery.trouble or parts.repairs.last,

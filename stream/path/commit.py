@@ -26,6 +26,7 @@ from stream.errors import BadClick, BadState
 from stream.guarantee.publisher import Outgoing
 from stream.messages.contract import (
     RANKING_FAILED,
+    Click,
     Erase,
     Recommendation,
     Source,
@@ -46,7 +47,7 @@ from stream.path.answers import Answer, ItemRanker, Listed
 from stream.path.batcher import Batch
 from stream.path.lists import ShopLists
 
-__all__ = ["CommitPath", "Erased", "Experimenting", "Prepared", "RankStates", "WithPosition", "Work"]
+__all__ = ["CommitPath", "DecodeEvent", "Erased", "Experimenting", "Prepared", "RankStates", "WithPosition", "Work"]
 
 log = logging.getLogger(__name__)
 
@@ -76,6 +77,9 @@ class Erased(NamedTuple):
     clicks: int  # that its state had
     is_repeat: bool  # its state is of later clicks: it was erased before
 
+
+# As `contract.decode_event`: value, key and the record's timestamp -> what the message is, or BadClick
+DecodeEvent = Callable[[bytes | None, bytes | None, int], Click | Erase]
 
 # The answers to sessions by one ranker, in order; who can't be ranked gets an error, and nothing is raised
 RankStates = Callable[[Sequence[SessionState], ItemRanker | None], list[Answer]]
@@ -116,11 +120,13 @@ class CommitPath:
         lists: ShopLists,
         expiry: Expiry | None = None,
         split: SplitSessions | None = None,
+        decode: DecodeEvent = decode_event,
     ) -> None:
+        """decode: of the clicks; their topic may have another format than JSON."""
         self._config = config
         self._guarantee = guarantee
         self._lists = lists
-        self._expiry, self._split = expiry, split
+        self._expiry, self._split, self._decode = expiry, split, decode
 
     def prepare(self, batch: Batch) -> Prepared:
         """Steps 1 and 2. Raises BadState where a stored session cannot be read; a bad click never raises."""
@@ -128,7 +134,7 @@ class CommitPath:
         stored, marks, session = batch.partition.rows, batch.partition.erased, self._config.session
         for record in batch.records:
             try:
-                click = decode_event(record.value, record.key, record.timestamp)  # 1.
+                click = self._decode(record.value, record.key, record.timestamp)  # 1.
             except BadClick as error:
                 prepared.rejected.append((record, error))
                 continue

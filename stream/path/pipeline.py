@@ -27,8 +27,9 @@ from stream.errors import PublishFailed
 from stream.guarantee.publisher import Outgoing, Publisher, Receipt
 from stream.partition.owned import OwnedPartition
 from stream.partition.partitions import Partitions
+from stream.partition.reading import Record
 from stream.path.answers import Answer, ItemRanker
-from stream.path.batcher import Batcher
+from stream.path.batcher import Batch, Batcher
 from stream.path.commit import CommitPath, Experimenting, Prepared
 from stream.path.inference import Inference, Ranked
 
@@ -65,8 +66,10 @@ class Pipeline:
         batches_in_flight: int,
         gather: int = 1,
         current_plan: Callable[[], Experimenting | None] = lambda: None,
+        readable: Callable[[Sequence[Record]], Awaitable[None]] | None = None,
     ) -> None:
-        """`on_confirmed` hears what the broker has, `on_unconfirmed` of partitions that were given up for a batch."""
+        """`on_confirmed` hears what the broker has, `on_unconfirmed` of partitions that were given up for a batch.
+        `readable` returns once the clicks of a batch can be decoded; None: they always can."""
         self._batcher, self._partitions, self._path = batcher, partitions, path
         self._publisher, self._observer = publisher, observer
         self._current_ranker, self._current_plan, self._may_publish = current_ranker, current_plan, may_publish
@@ -77,7 +80,7 @@ class Pipeline:
         self._clicks_ahead = 0  # prepared and not yet ranked
         self._room_ahead = asyncio.Event()
         self._room_ahead.set()
-        self._most, self._gather = batches_in_flight, gather
+        self._most, self._gather, self._readable = batches_in_flight, gather, readable
         self.in_flight = 0  # batches begun and not yet over
         self._broken = False  # a stage has ended: what is in flight stays so
         self._idle = asyncio.Event()
@@ -127,6 +130,11 @@ class Pipeline:
             batch.partition.begun += 1
             self.in_flight += 1
             self._idle.clear()
+            if self._readable is not None:
+                await self._readable(batch.records)
+                if not batch.partition.is_current(batch.epoch):
+                    self._over(batch)
+                    continue
             started = time.perf_counter()
             prepared = self._path.prepare(batch)  # 1. 2.
             batch.partition.begin(prepared)
@@ -161,7 +169,7 @@ class Pipeline:
             if self._is_current(prepared) and time.monotonic() - ranked.at > _OLD_S:
                 ranked = await self._inference.submit(prepared)
             if not self._is_current(prepared):
-                self._over(prepared)
+                self._over(prepared.batch)
                 continue
             messages = self._path.messages(prepared, ranked.answers, ranked.model)
             receipt = await self._publisher.publish(prepared.batch.partition.key, messages)  # 5.
@@ -180,7 +188,7 @@ class Pipeline:
                     self._on_unconfirmed(partition, error)
             else:
                 self._confirm(published, receipt)  # 7.
-            self._over(published.prepared)
+            self._over(published.prepared.batch)
 
     def _confirm(self, published: "_Published", receipt: Receipt) -> None:
         batch = published.prepared.batch
@@ -218,8 +226,8 @@ class Pipeline:
     def _may_begin(self, partition: OwnedPartition) -> bool:
         return partition.begun == 0 or (partition.begun < self._most and len(partition.line) >= self._gather)
 
-    def _over(self, prepared: Prepared) -> None:
-        prepared.batch.partition.begun -= 1
+    def _over(self, batch: Batch) -> None:
+        batch.partition.begun -= 1
         self.in_flight -= 1
         if not self.in_flight:
             self._idle.set()

@@ -13,7 +13,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from export.ids import normal_id
 from stream.kafka.clients import build_client, producer_options
-from stream.messages.contract import decode_event
+from stream.messages.contract import Erase, decode_event
 from stream.serve.errors import BadBody
 
 __all__ = ["ClickWriter", "Confirmed", "Refused", "Sound", "judge", "split_body"]
@@ -23,17 +23,18 @@ _SLACK_S = 1.0  # of the client's own clock, after which a click counts as not c
 
 
 class Sound(NamedTuple):
-    """A click that may go to the topic."""
+    """A click, or a wish to erase a session, that may go to the topic."""
 
     key: bytes
     value: bytes
+    erases: bool = False
 
 
 class Refused(msgspec.Struct, frozen=True):
     """A click that did not get there."""
 
     index: int  # its place in the request, from 0
-    reason: str  # of the contract, or not_confirmed
+    reason: str  # of the contract, not_confirmed, or no_right
     detail: str
 
 
@@ -77,7 +78,8 @@ def judge(value: bytes, now_ms: int) -> Sound:
         key = normal_id(said if isinstance(said, str) else str(said)).encode()
     except (msgspec.MsgspecError, ValueError, RecursionError):
         pass  # which the rules have a word for
-    return Sound(decode_event(value, key, now_ms).session_id.encode(), value)
+    event = decode_event(value, key, now_ms)
+    return Sound(event.session_id.encode(), value, isinstance(event, Erase))
 
 
 class ClickWriter:

@@ -3,6 +3,7 @@
     # name  rights      key
     shop    read        sha256:2f6c...      the SHA-256 of the key in hexadecimal, or the key itself (16 characters
     gateway read,write  uPq0...             at least); empty lines and those that start with # are left out
+    privacy erase,write 9cKx...             erase: messages that erase a session, which is no shopper's business
 
 Keys are compared as hashes and in constant time, with all there are: how long it takes tells nothing.
 """
@@ -19,7 +20,7 @@ from export.id_lists import read_lines
 __all__ = ["ApiKeys", "Key", "read_keys"]
 
 _SHORTEST = 16
-_RIGHTS = frozenset({"read", "write"})
+_RIGHTS = frozenset({"read", "write", "erase"})
 _HASH = re.compile(r"sha256:([0-9a-f]{64})")
 
 
@@ -84,7 +85,7 @@ def _key(words: list[str], place: str) -> Key:
     name, said, secret = words
     rights = frozenset(said.split(","))
     if not rights <= _RIGHTS:
-        raise ConfigError(f"{place}: rights are read, write, or read,write")
+        raise ConfigError(f"{place}: rights are read, write and erase, with commas between them")
     hashed = _HASH.fullmatch(secret)
     if hashed is None and (len(secret) < _SHORTEST or secret.startswith("sha256:")):
         raise ConfigError(

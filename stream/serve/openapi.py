@@ -23,7 +23,7 @@ def openapi(config: ServeConfig) -> dict[str, Any]:
     """The document, OpenAPI 3.1."""
     _, schemas = msgspec.json.schema_components(_TYPES, ref_template=_REF)
     accepted = json.loads(schema_text("click").replace("#/$defs/", "#/components/schemas/"))["$defs"]
-    schemas |= accepted
+    schemas |= accepted | json.loads(schema_text("erase").replace("#/$defs/", "#/components/schemas/"))["$defs"]
     schemas["ClicksAnswer"] = _clicks_answer()
     schemas["Problem"]["properties"]["errors"] = {"type": "array", "items": _ref("Refused")}
     return {
@@ -48,7 +48,8 @@ def _paths(config: ServeConfig) -> dict[str, Any]:
     one_list = _json("The newest list; popular items (source.offset -1) where there is none.", _ref("Recommendation"))
     stream = {_EVENTS: {"schema": {"type": "string", "description": "data: a Recommendation; id: its source.offset"}}}
     update = {"description": "A newer list; a stream of them if asked.", "content": one_list["content"] | stream}
-    click = {"anyOf": [_ref("Click"), {"type": "array", "items": _ref("Click"), "maxItems": config.max_clicks}]}
+    one = {"anyOf": [_ref("Click"), _ref("Erase")]}
+    click = {"anyOf": [*one["anyOf"], {"type": "array", "items": one, "maxItems": config.max_clicks}]}
     body = {"required": True, "content": {"application/json": {"schema": click}}}
     return {
         "/recommendations/{session}": {
@@ -82,7 +83,7 @@ def _paths(config: ServeConfig) -> dict[str, Any]:
         "/clicks": {
             "post": _operation(
                 "clicks",
-                f"Send a click, or up to {config.max_clicks:,}; answered when the broker has them.",
+                f"Send a click, or up to {config.max_clicks:,}; answered when the broker has them; erasing: a right.",
                 {
                     "200": _json("The broker has all.", _ref("ClicksAnswer")),
                     "207": _json("It has some.", _ref("ClicksAnswer")),

@@ -111,7 +111,7 @@ class Routes:
             return problem(HTTPStatus.REQUEST_TIMEOUT, f"the body did not come within {_BODY_S:g} s")
         except BadBody as error:
             return problem(HTTPStatus.BAD_REQUEST, str(error))
-        sound, errors = self._judged(values)
+        sound, errors = self._judged(values, may_erase=self._guard.has_right(request, "erase"))
         confirmed: list[Confirmed] = []
         said = await self._clicks.send([click for _, click in sound]) if sound else []
         for (index, _), outcome in zip(sound, said, strict=True):
@@ -123,16 +123,22 @@ class Routes:
         self._metrics.unconfirmed.inc(len(sound) - len(confirmed))
         return _told(confirmed, errors)
 
-    def _judged(self, values: list[bytes]) -> tuple[list[tuple[int, Sound]], list[Refused]]:
+    def _judged(self, values: list[bytes], *, may_erase: bool) -> tuple[list[tuple[int, Sound]], list[Refused]]:
         sound: list[tuple[int, Sound]] = []
         errors: list[Refused] = []
         now_ms = time.time_ns() // 1_000_000
         for index, value in enumerate(values):
             try:
-                sound.append((index, judge(value, now_ms)))
+                one = judge(value, now_ms)
             except BadClick as error:
                 errors.append(Refused(index, error.reason, error.detail))
                 self._metrics.bad_clicks.labels(error.reason).inc()
+                continue
+            if one.erases and not may_erase:
+                errors.append(Refused(index, "no_right", "this key has not the right to erase sessions"))
+                self._metrics.refused.labels("right").inc()
+                continue
+            sound.append((index, one))
         return sound, errors
 
     async def _describe(self, request: web.Request) -> web.Response:

@@ -26,6 +26,7 @@ from confluent_kafka import Message
 from export.errors import ConfigError
 from stream.erasure.teller import ErasureTeller
 from stream.errors import TopicError
+from stream.kafka.clients import prepare_format
 from stream.kafka.topics import partition_counts
 from stream.messages.erasures import ErasedLists, decode_erased
 from stream.messages.record_time import sane_record_time_ms
@@ -102,12 +103,14 @@ class ServeService:
         self._lookout = Lookout(self._problems, topics, self._clicks, self._store, self._similar)
 
     def check(self) -> None:
-        """TopicError where there are no topics to read and write, BrokerUnavailable; RegistryMissing."""
+        """TopicError where there are no topics to read and write; BrokerUnavailable, RegistryMissing; what
+        `prepare_format` raises."""
         there = partition_counts(self._servers, self._extra)
         for name in (self._topics.recommendations, self._topics.clicks):
             if name not in there:
                 options = f"--bootstrap-servers HOST{self._topics.as_options()}"
                 raise TopicError(f"there is no topic {name}; `nextclick topics create {options}` makes it")
+        prepare_format(self._extra, self._topics.clicks)
         if self._popular is not None:
             self._popular.check()
 

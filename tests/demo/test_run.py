@@ -63,10 +63,11 @@ def processes_of(folder: Path) -> list[str]:
 
 
 class Visitor:
-    """Whoever looks at the page of a demo, from before there is a model, and kills its worker."""
+    """Whoever looks at the page of a demo, from before there is a model, switches an item off, and kills the worker."""
 
     def __init__(self) -> None:
         self._pages: Queue[Page] = Queue()
+        self._list: list[str] = []  # that was heard last
 
     def page(self, *args: Any, **options: Any) -> Page:
         """In the place of the class: the same, and this one hears of it."""
@@ -87,9 +88,25 @@ class Visitor:
                 heard = _events(stream)
                 stages = await self._click(browser, token, session, heard)
                 assert stages[0] == "training", "it waited in the topic for a worker"
+                assert await self._is_switched_off(browser, token, session, heard)
                 killed = await (await browser.post("/actions/kill", json={"worker": 0}, headers=_with(token))).json()
                 assert "kill -KILL" in killed["command"]
                 await self._click(browser, token, session | {"item": "i00004"}, heard)
+
+    async def _is_switched_off(
+        self, browser: ClientSession, token: str, click: dict[str, str], heard: AsyncIterator[tuple[str, Any]]
+    ) -> bool:
+        """Switch the first item of the list off; whether lists come to be without it, click by click."""
+        item = self._list[0]
+        given = {"item": item, "available": False}
+        done = await (await browser.post("/actions/item", json=given, headers=_with(token))).json()
+        assert "items set" in done["command"], done
+        for _ in range(40):
+            await self._click(browser, token, click, heard)
+            if item not in self._list:
+                return True
+            await asyncio.sleep(0.1)
+        return False
 
     async def _click(
         self, browser: ClientSession, token: str, click: dict[str, str], heard: AsyncIterator[tuple[str, Any]]
@@ -101,6 +118,7 @@ class Visitor:
         stages = []
         async for name, data in heard:
             stages += [data["stage"]] if name == "stage" and data["stage"] != "log" else []
+            self._list = [one[0] for one in data["items"]] if name == "list" else self._list
             if name == "way" and data["click"]["offset"] == place["offset"]:
                 assert data["click"] == {"topic": "clicks", "partition": place["partition"], "offset": place["offset"]}
                 return stages

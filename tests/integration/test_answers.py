@@ -22,6 +22,7 @@ from tests.integration.promises import ranker_of
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(150)]
 
 
+@pytest.mark.usefixtures("real_starts")
 @pytest.mark.container
 def test_worker_clicks_flow_answers_equal_the_oracle(
     topics: str,
@@ -159,6 +160,7 @@ def test_kcat_reads_recommendations_and_sends_plain_json(topics: str, names: Top
     assert (key, found["session_id"], found["model"], len(found["items"])) == ("k", "k", "1", 20)
 
 
+@pytest.mark.usefixtures("real_starts")
 @pytest.mark.container
 def test_topics_created_have_partitions_and_compaction(
     real_broker: Broker, names: Topics, naming: tuple[str, ...], group: str, prefix: str

@@ -72,6 +72,7 @@ def test_worker_that_its_settings_forbid_to_serve_ends_with_2_and_takes_no_click
     assert len(lists.last["shopper"].items) == 20
 
 
+@pytest.mark.usefixtures("real_starts")
 def test_model_promoted_with_lists_too_short_for_the_worker_leaves_the_current_in_service(
     topics: str,
     names: Topics,

@@ -49,7 +49,7 @@ _FOLDS: dict[str, Callable[..., NDArray[Any]]] = {
 
 class Translations:
     """In the place of the exporter's translation, `real`: in all processes that share `folder`, the first of each shape
-    is real. So is every one with int8 scoring, whose constants are computed from the weights."""
+    is real. So is every one with int8 scoring or a layer behind it, whose constants are computed, or are no weights."""
 
     def __init__(self, real: Callable[..., onnx.ModelProto], folder: Path) -> None:
         self._real, self._folder = real, folder
@@ -58,7 +58,9 @@ class Translations:
     def __call__(self, serving: nn.Module, window: int) -> onnx.ModelProto:
         """The graph of a module."""
         weights = {name: tensor.detach().cpu().numpy() for name, tensor in serving.state_dict().items()}
-        if not isinstance(serving, ServingModel) or getattr(serving.head, "margin", None) is not None:
+        if not isinstance(serving, ServingModel):
+            return self._real(serving, window)
+        if serving.after is not None or getattr(serving.head, "margin", None) is not None:
             return self._real(serving, window)
         path = self._folder / hashlib.sha256(_shape(serving, window, weights).encode()).hexdigest()[:16]
         with FileLock(f"{path}.lock"):

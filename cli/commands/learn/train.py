@@ -1,5 +1,6 @@
 """`train`: from a click log to a version in the registry."""
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -29,7 +30,7 @@ app = typer.Typer()
 MODEL = "The model"
 RUN = "The run"
 PRESETS = (  # importing them is slow
-    "tron, tron+, tron-fast, sasrec, sasrec-ssm, gru4rec+, gru4rec+bpr-max, bert4rec, mtmi, mtmi-anchored, "
+    "auto, tron, tron+, tron-fast, sasrec, sasrec-ssm, gru4rec+, gru4rec+bpr-max, bert4rec, mtmi, mtmi-anchored, "
     "comirec-sa, remi, tron-feedback, tron-feedback-inputs, tron-feedback-targets, sasrec-feedback, "
     "sasrec-feedback-inputs, sasrec-feedback-targets"
 )
@@ -50,7 +51,15 @@ def train(
     ] = None,
     preset: Annotated[
         str, option(metavar="NAME", help=f"Named model, or a preset file: {PRESETS}.", rich_help_panel=MODEL)
-    ] = "tron",
+    ] = "auto",
+    budget: Annotated[
+        str | None,
+        option(
+            metavar="TIME",
+            help="60s, 10m, 2h of the whole command, or 5000steps [until held-out sessions gain no more].",
+            rich_help_panel=MODEL,
+        ),
+    ] = None,
     epochs: Annotated[float | None, option(help="Passes over the log [the preset's].", rich_help_panel=MODEL)] = None,
     seed: Annotated[
         int, option(metavar="N", help="The same seed gives the same model.", min=0, rich_help_panel=MODEL)
@@ -66,6 +75,14 @@ def train(
         option(metavar="KIND", help="start, end, rotary or none: how positions are told.", rich_help_panel=MODEL),
     ] = None,
     settings: Settings = None,
+    counts: Annotated[
+        str | None,
+        option(
+            metavar="KIND",
+            help="auto, on or off: counts of what follows what behind the network [the preset's].",
+            rich_help_panel=MODEL,
+        ),
+    ] = None,
     tower: Annotated[bool, option(help="Learn what --items says of the items.", rich_help_panel=MODEL)] = True,
     target_weights: Annotated[
         str | None,
@@ -91,13 +108,12 @@ def train(
         int, option(metavar="N", help="Leave out items with fewer clicks.", min=1, rich_help_panel=MODEL)
     ] = 1,
     refit: Annotated[
-        bool,
+        bool | None,
         option(
-            "--refit",
-            help="Then learn what is held out, too: what is published has seen the newest clicks.",
+            help="Then learn what is held out, too: what is published has seen the newest clicks [auto: yes].",
             rich_help_panel=MODEL,
         ),
-    ] = False,
+    ] = None,
     exact: Annotated[
         bool,
         option("--exact", help="Never score in int8, even where that gives the same lists.", rich_help_panel=MODEL),
@@ -136,11 +152,14 @@ def train(
 
     spin_briefly()
     with uncollected(stays=True):
+        from model.auto.budget import Budget
+        from model.auto.settle import AUTO
         from model.cycle.config import RefitConfig
         from model.tracked_training import tracked_training
         from model.training_run import TrainRequest, train_to_registry
 
-    chosen = _preset(
+    limit = None if budget is None else Budget.parse(budget)
+    chosen, given = _preset(
         preset,
         negatives,
         settings or (),
@@ -156,6 +175,7 @@ def train(
         target_weights=_weights(target_weights),
         preference=preference or None,
         typed=typed or None,
+        counts=counts,
     )
     codes = item_table.config()
     request = TrainRequest(
@@ -169,7 +189,9 @@ def train(
         checkpoint_dir=checkpoint_dir,
         init_from=init_from,
         scoring="exact" if exact else "auto",
-        refit=RefitConfig() if refit else None,
+        refit=RefitConfig() if _refits(refit, auto=chosen.name == AUTO, valid=valid) else None,
+        budget=limit,
+        given=given,
         read=read.options(),
     )
     with _progress() as on_progress, tracked_training(uri, request, on_progress) as run:
@@ -187,8 +209,8 @@ def _preset(
     epochs: float | None,
     positions: str | None,
     **chosen: object,
-) -> "Preset":
-    """The named preset with the options that were given put in."""
+) -> tuple["Preset", frozenset[str]]:
+    """The named preset with the options that were given put in, and their names."""
     from model.preset_files import base_and_settings
     from model.presets import preset as named
     from model.settings import read_settings, with_settings
@@ -212,7 +234,15 @@ def _preset(
         **chosen,
         **sampling,
     )
-    return with_settings(whole, fields)
+    by_hand = {name for name, value in given.items() if value is not None} | set(read_settings(filed)) | set(fields)
+    return with_settings(whole, fields), frozenset(by_hand)
+
+
+def _refits(asked: bool | None, *, auto: bool, valid: Path | None) -> bool:
+    """Whether a refit follows: as asked, else `auto`'s does, where it may."""
+    if asked is not None:
+        return asked
+    return auto and valid is None and int(os.environ.get("WORLD_SIZE", "1")) == 1
 
 
 def _weights(text: str | None) -> tuple[tuple[str, float], ...] | None:

@@ -75,6 +75,12 @@ def trainer(
     ] = 30.0,
     preset: Annotated[str, option(metavar="NAME", help="Named model.", rich_help_panel=MODEL)] = "tron-fast",
     settings: Settings = None,
+    counts: Annotated[
+        str | None,
+        option(
+            metavar="KIND", help="auto, on or off: counts behind the network [the preset's].", rich_help_panel=MODEL
+        ),
+    ] = None,
     warm: Annotated[
         bool, option("--warm/--scratch", help="Start a full training from the last version.", rich_help_panel=MODEL)
     ] = False,
@@ -149,7 +155,8 @@ def trainer(
     from stream.ops.web import WebServer
 
     preset, filed = base_and_settings(preset)
-    fields = tuple(merged(filed, settings or ()))
+    given = [*(settings or ()), *([] if counts is None else [f"counts={counts}"])]
+    fields = tuple(merged(filed, given))
     replace(
         with_settings(named(preset), read_settings(fields)), codes=item_table.config()
     )  # refused before anything is waited for

@@ -110,7 +110,7 @@ function workers(found) {
         make("small", { textContent: `process ${one.pid}, ${words}${one.killed ? `, killed ${one.killed}×` : ""}` })),
       make("span", { className: "parts", title: "partitions", at: { "aria-label": `partitions ${held.join(", ") || "none"}` } }, ...held.map((number) => make("i", { textContent: number }))),
       button("Kill", "kill", { worker: one.number }, { kind: "warn small", key: `kill-${one.number}`, disabled: state.stage !== "shopping", label: `Kill worker ${one.number + 1} by SIGKILL` }));
-  }), make("div", { className: "actions" }, button("Start another worker", "worker", {}, { disabled: state.stage !== "shopping" || found.length >= 4 })), make("p", { className: "note", textContent: "Kill one by SIGKILL: its clicks wait in the topic until another has its partitions, and are answered then. Sent is answered plus waiting, all the while." })];
+  }), make("p", { className: "note", textContent: "Kill it by SIGKILL: clicks wait in the topic until another process has its partitions, and are answered then. Sent is answered plus waiting, all the while: nothing is lost." })];
 }
 
 function switchedOff() {

@@ -24,7 +24,7 @@ function draw() {
   const box = byId("way");
   if (!way) {
     box.replaceChildren(make("p", { className: `note${waiting ? " waits" : ""}`, textContent: waiting
-      ? `${waiting} of your clicks ${waiting === 1 ? "is" : "are"} in the topic, and wait for a worker`
+      ? waiting === 1 ? "Your click is in the topic, and waits for a worker." : `${waiting} of your clicks are in the topic, and wait for a worker.`
       : "Click a product: here you see where the click goes, and how long each part takes." }));
     return;
   }

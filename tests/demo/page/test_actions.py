@@ -81,7 +81,6 @@ def test_experiment_compares_two_versions_and_is_the_one_whose_hits_are_told(ben
         ("item", {"item": ["i1"]}),
         ("kill", {"worker": 0}),
         ("train", {}),
-        ("worker", {}),
         ("reformat", {}),
     ],
 )
@@ -110,23 +109,16 @@ def test_train_now_is_a_signal_to_the_trainer(bench: Bench) -> None:
     assert sent == [signal.SIGUSR1]
 
 
-def test_kill_and_another_worker_say_which_processes(bench: Bench) -> None:
-    child = SimpleNamespace(pid=9, args=["worker", "--k", "20"])
-    place = SimpleNamespace(child=child)
-    places = [place]
-    workers = SimpleNamespace(places=lambda: places, kill=lambda number: (7 + number, 8), add=lambda: place)
+def test_kill_says_which_processes(bench: Bench) -> None:
+    workers = SimpleNamespace(places=lambda: [SimpleNamespace()], kill=lambda number: (7 + number, 8))
     bench.system.workers = cast("Workers", workers)
     assert bench.do("kill", worker=0) == {
         "command": "kill -KILL 7",
-        "text": "worker 1 is dead; process 8 starts in its place",
+        "text": "process 7 is dead; process 8 starts in its place, from the state in the topics",
     }
-    assert bench.do("worker")["command"] == "nextclick worker --k 20"
     for number in (1, -1, "0", None):
         with pytest.raises(Refused):
             bench.do("kill", worker=number)
-    places.extend([place] * 3)
-    with pytest.raises(Refused, match="4 partitions"):
-        bench.do("worker")
 
 
 def test_command_that_fails_says_why(bench: Bench) -> None:

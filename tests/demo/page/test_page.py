@@ -95,13 +95,13 @@ async def _by_keyboard(tab: Tab) -> None:
 
 
 async def _refused_button(tab: Tab) -> None:
-    """A button's refusal is said in words. Workers there are none, so that there is nobody to add one to."""
+    """A button's refusal is said in words. A trainer there is none."""
     unnamed = (
         "[...document.querySelectorAll('button')].filter((one) => !(one.ariaLabel || one.textContent.trim())).length"
     )
     assert await tab.value(unnamed) == 0, "every button has a name"
     said = await tab.value(
-        "import('/static/api.js').then((api) => api.post('/actions/worker', {}).catch((error) => error.message))"
+        "import('/static/api.js').then((api) => api.post('/actions/train', {}).catch((error) => error.message))"
     )
-    assert said == "the first worker comes as soon as there is a model"
+    assert said == "the trainer does not run yet"
     tab.errors[:] = [one for one in tab.errors if "409" not in one]

@@ -14,7 +14,8 @@ import pytest
 from bench.rig.toy import ITEMS as V
 from bench.rig.toy import toy_manifest, toy_vocabulary
 from export.bundle import bundle as bundle_module
-from export.bundle.bundle import ITEMS, MANIFEST, MODEL, POPULARITY, Bundle, load_bundle, replace_file, write_bundle
+from export.bundle.bundle import ITEMS, MANIFEST, MODEL, POPULARITY, Bundle, load_bundle, write_bundle
+from export.bundle.files import replace_file
 from export.bundle.manifest import FileEntry
 from export.bundle.vocabulary import Vocabulary
 from export.errors import BundleError

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
+import time
 from pathlib import Path
 from typing import NamedTuple
 
+import pytest
+
 from model.trainer.files import LocalFiles
 from model.trainer.store import ClickStore
+from model.trainer.window import read_window
 from tests.model.trainer.test_service import Place
 
 
@@ -29,3 +35,19 @@ def test_erased_sessions_leave_store_and_memory_before_the_offsets_behind_them_a
     assert sorted(told) == [("nobody", 0), ("s10", 2), ("s80", 2)]
     value = place.trainer.metrics.registry.get_sample_value("nextclick_trainer_removed_total", {"why": "erased"})
     assert value == 4
+
+
+def test_clicks_that_a_killed_cycle_left_behind_go_with_the_next_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    left, read_now = tmp_path / "nextclick-window-left", tmp_path / "nextclick-window-now"
+    for folder in (left, read_now):
+        folder.mkdir()
+        (folder / "1-1.parquet").touch()
+    two_hours_ago = time.time() - 7200
+    os.utime(left, (two_hours_ago, two_hours_ago))
+    store = ClickStore(LocalFiles(tmp_path / "store"))
+    store.append({"session_id": ["a"], "item_id": ["x"], "timestamp": [1_700_000_000_000], "type": ["click"]})
+    read_window(store, store.names(window_ms=1000), window_ms=1000, gap_ms=1000)
+    assert [one.name for one in tmp_path.glob("nextclick-window-*")] == [read_now.name]

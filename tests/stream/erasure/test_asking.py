@@ -176,19 +176,24 @@ def test_teller_without_a_broker_says_so_once_and_ends(
         ({"cleanup.policy": "delete", "retention.ms": "604800000"}, "7 days (retention.ms)", ""),
         (
             {"cleanup.policy": "delete", "retention.ms": "5400000", "segment.ms": "3600000"},
-            "1.5 hours (retention.ms), and up to 1 hours more for the segment they are in",
+            "1.5 hours (retention.ms), and up to 1 hour more for the segment they are in",
             "",
+        ),
+        (
+            {"cleanup.policy": "delete", "retention.ms": "86400000", "segment.ms": "604800000"},
+            "1 day (retention.ms), and up to 7 days more for the segment they are in",
+            "segment.ms=21600000",
         ),
         ({"cleanup.policy": "delete", "retention.ms": "-1"}, "for ever", "retention.ms=604800000"),
         ({"cleanup.policy": "compact"}, "until it is compacted, which no time bounds", "max.compaction.lag.ms"),
         (
             {"cleanup.policy": "compact,delete", "max.compaction.lag.ms": "86400000", "retention.ms": "1"},
-            "until it is compacted: 1 days at most, and what its cleaner takes",
+            "until it is compacted: 1 day at most, and what its cleaner takes",
             "",
         ),
     ],
 )
-def test_kept_says_until_when_and_what_to_do_where_it_is_for_ever(
+def test_kept_says_until_when_and_what_to_do_where_it_is_for_ever_or_much_longer(
     config: dict[str, str], until: str, remedy: str
 ) -> None:
     found, said = words_of("clicks", config)

@@ -23,6 +23,14 @@ def test_topic_plans_state_and_models_are_compacted() -> None:
     assert compacted == {"models", "items", "similar", "shop-sessions-changelog"}
 
 
+def test_topics_that_are_cleaned_by_time_keep_nothing_much_longer() -> None:
+    """Kafka removes a segment once its newest message is old: by default it holds a week of them."""
+    plans = {one.name: one.config for one in topic_plans(Topics(), partitions=1, group="g", impressions=True)}
+    for name in ("clicks", "recommendations", "clicks.rejected", "impressions"):
+        retention, segment = int(plans[name]["retention.ms"]), int(plans[name]["segment.ms"])
+        assert segment <= min(retention / 4, 86_400_000), name
+
+
 def test_check_topics_complete_gives_the_partitions() -> None:
     assert check_topics(GOOD, group="shop") == 3
 

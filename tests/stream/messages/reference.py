@@ -155,6 +155,8 @@ def judge(value: bytes | None, key: bytes | None, record: int) -> Outcome:
         return "value_missing"
     if len(value) > MAX_VALUE_BYTES:
         return "too_large"
+    if value[:1] == b"\0":
+        return "undecodable"
     try:
         text = value.decode()
     except UnicodeDecodeError:

@@ -176,9 +176,13 @@ def test_click_json_that_is_no_object_is_rejected(value: bytes) -> None:
     assert reason_of(value) == "not_object"
 
 
-@pytest.mark.parametrize("value", [b"", b"{", b"hello", b"\xef\xbb\xbf{}", b'{"a":1}{', b"\x00\x00\x00\x00\x05"])
+@pytest.mark.parametrize("value", [b"", b"{", b"hello", b"\xef\xbb\xbf{}", b'{"a":1}{'])
 def test_click_that_is_no_json_is_rejected(value: bytes) -> None:
     assert reason_of(value) == "not_json"
+
+
+def test_click_in_a_registrys_format_is_told_from_broken_json() -> None:
+    assert reason_of(b"\x00\x00\x00\x00\x05\xff") == "undecodable"
 
 
 @pytest.mark.parametrize("place", ["session_id", "unknown"])

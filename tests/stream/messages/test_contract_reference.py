@@ -91,6 +91,7 @@ SEEN_BY_NO_SCHEMA = {
     "key_missing",
     "key_mismatch",
     "too_large",
+    "undecodable",
     "not_utf8",
     "too_deep",
     "not_json",

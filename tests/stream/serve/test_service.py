@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import jsonschema  # type: ignore[import-untyped]
+import jsonschema
 import pytest
 from confluent_kafka import Consumer, Producer
 
@@ -20,7 +20,7 @@ from tests.stream.serve.server import CALM_S, list_of, serving, until
 
 Send = Callable[[str, list[tuple[bytes, bytes | None]]], None]
 Ask = Callable[..., Any]
-READ, WRITE = "key-of-who-only-reads", "key-of-who-only-writes"
+READ, WRITE, ERASER = "key-of-who-only-reads", "key-of-who-only-writes", "key-of-who-may-erase"
 
 
 @pytest.fixture
@@ -181,6 +181,30 @@ def test_clicks_are_judged_sent_as_they_came_and_answered_when_confirmed(
     assert clicks_of(cluster, names.clicks, 2) == [(b"7", sound.encode())] * 2
 
 
+def test_erase_by_http_wants_a_right_of_its_own(cluster: str, names: Topics, send: Send, tmp_path: Path) -> None:
+    file = tmp_path / "keys"
+    file.write_text(f"shop write {WRITE}\nprivacy write,erase {ERASER}\n")
+    now = time.time_ns() // 1_000_000
+    wish = f'{{"session_id": "s", "type": "erase", "ts": {now}}}'
+    click = f'{{"session_id": "s", "item_id": "a", "ts": {now}}}'
+
+    async def run() -> None:
+        async with serving(cluster, names, config(keys=file)) as (client, _):
+
+            async def post(key: str) -> tuple[int, list[tuple[int, str]]]:
+                async with client.post("/clicks", data=f"[{click}, {wish}]", headers={"X-API-Key": key}) as answer:
+                    said = await answer.json(content_type=None)
+                return answer.status, [(one["index"], one["reason"]) for one in said["errors"]]
+
+            assert await post(WRITE) == (207, [(1, "no_right")])
+            assert await post(ERASER) == (200, [])
+
+    send(names.recommendations, [])
+    asyncio.run(run())
+    sent = [click.encode(), click.encode(), wish.encode()]
+    assert clicks_of(cluster, names.clicks, 3) == [(b"s", value) for value in sent]
+
+
 def test_keys_rights_and_origins_are_kept_to(cluster: str, names: Topics, send: Send, tmp_path: Path) -> None:
     file = tmp_path / "keys"
     file.write_text(f"a read {READ}\nb write {WRITE}\n")
@@ -242,6 +266,8 @@ def test_openapi_has_every_route_and_its_schemas_are_those_of_the_messages(
                 assert name in schemas
             schema = {"$ref": "#/components/schemas/Recommendation", "components": document["components"]}
             jsonschema.validate(body, schema)
+            schema["$ref"] = "#/components/schemas/Erase"
+            jsonschema.validate({"session_id": 7, "type": "erase", "ts": 1_700_000_000_000}, schema)
             schema["$ref"] = "#/components/schemas/Click"
             jsonschema.validate({"session_id": 7, "item_id": "a", "ts": 1_700_000_000_000}, schema)
             with pytest.raises(jsonschema.ValidationError):

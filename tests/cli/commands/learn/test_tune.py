@@ -40,5 +40,5 @@ def test_tune_writes_the_best_as_a_preset_and_goes_on_from_its_study(tmp_path: P
     assert settings.items() >= {"min_steps": 2, **found["trials"][0]["settings"]}.items()
     second = CliRunner().invoke(app, arguments)
     assert "2 trials, 0 ended early" in second.stdout, second.output
-    chosen = _preset(str(out), None, ["dropout=.45"], epochs=None, positions=None)
+    chosen, _ = _preset(str(out), None, ["dropout=.45"], epochs=None, positions=None)
     assert (chosen.encoder.dropout, chosen.train.min_steps) == (0.45, 2)

@@ -1,0 +1,120 @@
+"""What follows what in the sessions of a log, counted in bounded memory: the best neighbours of every item.
+
+Two clicks of a session that are d <= 10 apart count 1 / d for the earlier one's row, and `backward` / d for the later
+one's. A row is divided by its sum and 2 more, so that what was seen rarely says little.
+
+Legend: T clicks, V catalogue items, N neighbours, R rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from export.bundle.vocabulary import PAD
+from export.graph.after import NEIGHBOURS
+from model.data.log import SessionLog
+
+__all__ = ["Neighbours", "best_neighbours", "every_neighbour", "table_bytes"]
+
+APART = 10  # clicks, at most
+PRIOR = 2.0  # added to the sum of a row
+CLICKS = 1 << 21  # looked at in one go
+PAIRS = 1 << 24  # of one block of rows, about: some 400 MB while they are sorted
+
+_Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbours:
+    """Of R rows, best first, padded with 0."""
+
+    ids: NDArray[np.int32]  # (R, N)
+    weights: NDArray[np.float32]  # (R, N)
+
+
+def table_bytes(items: int) -> int:
+    """Return what the table of a catalogue takes."""
+    return (items + 1) * NEIGHBOURS * 8
+
+
+def best_neighbours(log: SessionLog, rows: NDArray[np.integer], backward: tuple[float, ...]) -> list[Neighbours]:
+    """Return the neighbours of the catalogue ids `rows`, R of them, ascending, for each weight of what came before."""
+    wanted = np.zeros(len(log.vocabulary) + 1, dtype=np.bool_)
+    wanted[rows] = True
+    place = np.full(len(wanted), -1, dtype=np.int64)
+    place[rows] = np.arange(len(rows))
+    before = _counted(log, wanted, place, len(rows), turned=True) if any(backward) else None
+    after = _counted(log, wanted, place, len(rows), turned=False)
+    return [_best(after if before is None or not weight else after + weight * before) for weight in backward]
+
+
+def every_neighbour(log: SessionLog, backward: float) -> Neighbours:
+    """Return the table (V + 1, N') of the whole catalogue, N' <= N as wide as the longest row, row 0 padding."""
+    size = len(log.vocabulary) + 1
+    table = Neighbours(np.zeros((size, NEIGHBOURS), np.int32), np.zeros((size, NEIGHBOURS), np.float32))
+    log = log.wanted()
+    for rows in _blocks(log):
+        (found,) = best_neighbours(log, rows, (backward,))
+        table.ids[rows], table.weights[rows] = found.ids, found.weights
+    width = max(1, int((table.ids != PAD).sum(axis=1).max()))
+    return Neighbours(np.ascontiguousarray(table.ids[:, :width]), np.ascontiguousarray(table.weights[:, :width]))
+
+
+def _blocks(log: SessionLog) -> Iterator[NDArray[np.int64]]:
+    """Yield all catalogue ids in parts that have about as many pairs."""
+    pairs = np.cumsum(log.popularity()) * (2 * APART)
+    block = pairs // PAIRS
+    for number in np.unique(block):
+        yield np.flatnonzero(block == number) + PAD + 1
+
+
+def _counted(log: SessionLog, wanted: _Mask, place: NDArray[np.int64], rows: int, *, turned: bool) -> sparse.csr_array:
+    """Return counts (R, V + 1) of pairs whose earlier item is wanted, or with `turned` the later one."""
+    log, shape = log.wanted(), (rows, len(wanted))
+    total = sparse.csr_array(shape, dtype=np.float32)
+    for items, session in _parts(log):
+        found: list[tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]] = []
+        for apart in range(1, min(APART, len(items) - 1) + 1):
+            first, second = items[:-apart], items[apart:]
+            own, other = (second, first) if turned else (first, second)
+            kept = np.flatnonzero((session[:-apart] == session[apart:]) & wanted[own])
+            found.append((place[own[kept]], other[kept], np.full(len(kept), 1 / apart, np.float32)))
+        if found:
+            row, column, value = (np.concatenate(parts) for parts in zip(*found, strict=True))
+            total = total + sparse.coo_array((value, (row, column)), shape=shape).tocsr()
+    return total
+
+
+def _parts(log: SessionLog) -> Iterator[tuple[NDArray[np.int32], NDArray[np.int64]]]:
+    """Yield the items of whole sessions, and the session of each click."""
+    first = 0
+    while first < log.sessions:
+        last = int(np.searchsorted(log.offsets, log.offsets[first] + CLICKS, side="right")) - 1
+        last = max(last, first + 1)
+        yield (
+            log.items[log.offsets[first] : log.offsets[last]],
+            np.repeat(np.arange(first, last), log.lengths[first:last]),
+        )
+        first = last
+
+
+def _best(counts: sparse.csr_array) -> Neighbours:
+    """Return the largest entries of each row, ties by id."""
+    counts.sum_duplicates()
+    rows = counts.shape[0]
+    row = np.repeat(np.arange(rows), np.diff(counts.indptr))
+    share = (counts.data / (np.bincount(row, counts.data, rows) + PRIOR)[row]).astype(np.float32)
+    order = np.argsort(
+        (row.astype(np.uint64) << np.uint64(32)) | (~share.view(np.uint32)).astype(np.uint64), kind="stable"
+    )
+    rank = np.arange(len(row)) - counts.indptr[row]  # rows stay where they are
+    kept = rank < NEIGHBOURS
+    ids, weights = np.zeros((rows, NEIGHBOURS), np.int32), np.zeros((rows, NEIGHBOURS), np.float32)
+    ids[row[kept], rank[kept]] = counts.indices[order][kept]
+    weights[row[kept], rank[kept]] = share[order][kept]
+    return Neighbours(ids, weights)

@@ -1,0 +1,120 @@
+"""From a request to what is trained: the rules of `auto`, and how the time or the steps of a budget are shared out.
+
+A refit with the time of the whole training from scratch would halve what a short budget learns. A training whose rate
+was stable needs less: from the state before its decay, the decay again on all sessions. It is taken where the time is
+short, and the whole training again where that fits, or where there is no limit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Protocol
+
+from model.auto.budget import Budget, Spending
+from model.auto.rules import Choice, choose, for_more
+from model.auto.traits import traits_of
+from model.config import Preset
+from model.cycle.config import RefitConfig
+from model.data.log import SessionLog
+from model.learn.train import Trained
+from model.reports.outlook import outlook
+from model.reports.progress import OnProgress, Progress, ignore
+
+__all__ = ["AUTO", "Request", "judged_share", "limited", "settled", "timed"]
+
+AUTO = "auto"
+COMMITTEE_FROM_S = 300.0  # budgets for which a committee is thought of at all
+SAFE = 1.1  # a whole training must fit into the time that is left by so much
+LEAST = 0.5  # of the decay's time: one that is cut shorter loses more than the newest sessions give
+
+
+class Request(Protocol):
+    """What is asked of a training."""
+
+    @property
+    def preset(self) -> Preset: ...
+    @property
+    def refit(self) -> RefitConfig | None: ...
+    @property
+    def budget(self) -> Budget | None: ...
+    @property
+    def given(self) -> frozenset[str]: ...
+
+
+def settled(
+    request: Request, log: SessionLog, valid: SessionLog, spending: Spending, on_progress: OnProgress = ignore
+) -> Preset:
+    """Return the preset that is trained on `log`: `auto`'s by its rules, which are told, another as it is."""
+    preset = request.preset
+    if preset.name != AUTO:
+        return preset
+    choice = choose(preset, traits_of(log), seconds=spending.seconds, given=request.given)
+    by_hand = {"hidden", "layers", "feed_forward", "positions"} & request.given
+    if spending.seconds is not None and spending.seconds >= COMMITTEE_FROM_S and not by_hand:
+        choice = _for_more(choice, log, valid, spending, request)
+    for why in choice.because:
+        on_progress(Progress(stage=AUTO, message=why))
+    return choice.preset
+
+
+def _for_more(choice: Choice, log: SessionLog, valid: SessionLog, spending: Spending, request: Request) -> Choice:
+    plan = outlook(log, valid, choice.preset)
+    pass_s = 0.0 if plan is None else plan.members[0].step_s * choice.preset.train.steps(log.sessions)[0]
+    whole = spending.for_training(bundles=1 + (request.refit is not None))
+    return for_more(choice, pass_s=pass_s, seconds=None if whole is None else whole * judged_share(choice.preset, True))
+
+
+def judged_share(preset: Preset, refit: bool) -> float:
+    """Return the share of the training's time that the judged weights get, where a refit follows."""
+    if not refit:
+        return 1.0
+    if preset.train.schedule != "stable":
+        return 0.47  # a refit is the same again, on a little more
+    stable, decay = 1.0, preset.train.decay
+    return (stable + decay) / (stable + decay + RefitConfig().decay)
+
+
+def limited(preset: Preset, spending: Spending, refit: RefitConfig | None, on_progress: OnProgress = ignore) -> Preset:
+    """Return the preset with the time, or the steps, that its training gets from now on; a shorter limit stays."""
+    budget, share = spending.budget, judged_share(preset, refit is not None)
+    if budget is None:
+        return preset
+    if budget.steps is not None:
+        steps = max(1, round(budget.steps * share / len(preset.members())))
+        most = steps if preset.train.max_steps is None else min(steps, preset.train.max_steps)
+        return replace(preset, train=replace(preset.train, max_steps=most))
+    bundles = 1 + (refit is not None)
+    whole = spending.for_training(bundles=bundles)
+    assert whole is not None, "a budget without steps has seconds"
+    seconds = min(whole * share, preset.train.max_seconds or float("inf"))
+    after = "" if refit is None else f", {whole * (1 - share):,.0f} s for the refit"
+    told = f"of {spending.seconds:,.0f} s {spending.spent():,.0f} s are over; {seconds:,.0f} s to train at most{after}"
+    kept = f"{spending.kept(bundles):,.0f} s kept to export and to judge"
+    on_progress(Progress(stage="budget", message=f"{told}, {kept}"))
+    return replace(preset, train=replace(preset.train, max_seconds=seconds))
+
+
+def timed(
+    config: RefitConfig, preset: Preset, trained: Trained, spending: Spending, *, more: float
+) -> tuple[RefitConfig | None, str]:
+    """Return how the refit is done in the time that is left, and why; None: there is no time for any.
+
+    more: how many times as many sessions it learns.
+    """
+    left, stable = spending.for_training(bundles=1), preset.train.schedule == "stable"
+    whole_s = trained.seconds * more
+    if spending.budget is not None and spending.budget.steps is not None and stable:
+        return replace(config, how="decay"), "the decay again, as the budget is in steps"
+    if left is None or whole_s * SAFE <= left:
+        return replace(config, max_seconds=left), f"the same again, {_about(whole_s)}"
+    decay_s = whole_s * config.decay / (1.0 + preset.train.decay)
+    if stable and left >= LEAST * decay_s:
+        told = f"the decay again, in {min(left, decay_s):,.0f} s, as all of it would take {_about(whole_s)}"
+        return replace(config, how="decay", max_seconds=left), told
+    why = f"it would take {_about(decay_s if stable else whole_s)}, and {left:,.0f} s of the budget are left for it"
+    other = "" if stable else f", or a preset whose rate is stable (--preset {AUTO})"
+    return None, f"{why}: give a longer --budget{other}"
+
+
+def _about(seconds: float) -> str:
+    return f"about {seconds:,.0f} s"

@@ -1,0 +1,116 @@
+"""The refit at the end of a training: what was held out is learned too, in the time that is left, and guarded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from export.bundle.bundle import Bundle
+from export.bundle.manifest import Lineage, Refit
+from export.errors import NextclickError, ParityError
+from export.graph.choice import Scoring
+from export.ranking.ranker import Ranker, RankerConfig
+from model.auto.budget import Spending
+from model.auto.settle import timed
+from model.bundling import export_bundle, with_manifest
+from model.config import Preset
+from model.cycle.config import RefitConfig
+from model.cycle.refit import guarded, refit
+from model.data.known_items import KnownItems, features_of
+from model.data.log import SessionLog
+from model.data.readers import RawLog, build_log
+from model.data.split import part
+from model.errors import TrainingError
+from model.evaluate.judge import judge, of_ranker
+from model.evaluate.metrics import MAIN
+from model.learn.train import Trained
+from model.reports.progress import OnProgress, Progress
+
+__all__ = ["Request", "refitted"]
+
+
+class Request(Protocol):
+    """What a refit needs of a training's request."""
+
+    @property
+    def preset(self) -> Preset: ...
+    @property
+    def min_support(self) -> int: ...
+    @property
+    def scoring(self) -> Scoring: ...
+    @property
+    def init_from(self) -> Path | None: ...
+    @property
+    def refit(self) -> RefitConfig | None: ...
+
+
+def refitted(
+    request: Request,
+    spending: Spending,
+    trained: Trained,
+    judged: Bundle,
+    log: SessionLog,
+    raw: RawLog,
+    valid: SessionLog,
+    directory: Path,
+    run: str,
+    lineage: Lineage,
+    on_progress: OnProgress,
+    items: KnownItems | None,
+) -> tuple[Bundle, Lineage]:
+    """Return the bundle to be published, and its lineage. The figures stay those of the weights that were judged.
+
+    log: what was learned so far; raw: all that was read. Errors of the training, but those that the guard notes.
+    """
+    assert request.refit is not None, "raw is kept for a refit only"
+    whole = build_log(raw, min_support=request.min_support)
+    again, why = timed(request.refit, request.preset, trained, spending, more=whole.sessions / log.sessions)
+    if again is None:
+        on_progress(Progress(stage="refit", message=f"warning: not refitted: {why}"))
+        found = Refit(refitted=False, how=request.refit.how, why=why)
+        return judged, msgspec.structs.replace(lineage, refit=found)
+    config = again
+    newest = part(raw, min_support=request.min_support).newest
+    ranker = Ranker(judged, RankerConfig(threads=request.preset.train.threads))
+    folder = judged.path / "refit"
+    folder.mkdir()
+    on_progress(Progress(stage="refit", message=f"{whole.sessions:,} sessions, those held out among them; {why}"))
+    try:
+        held_out = build_log(newest, whole.vocabulary).thinned(request.preset.train.valid_sessions)
+        encoders = refit(
+            request.preset,
+            trained,
+            whole,
+            held_out,
+            config,
+            run=run,
+            directory=directory / "refit",
+            judged=directory,
+            init_from=request.init_from,
+            on_progress=on_progress,
+            items=features_of(items, whole.vocabulary),
+        )
+        bundle = export_bundle(
+            encoders,
+            whole,
+            held_out,
+            request.preset,
+            judged.manifest.baselines,
+            folder,
+            on_progress,
+            scoring=request.scoring,
+            items=items,
+            afterwards=judged.manifest.afterwards,
+        )
+        after: Ranker | NextclickError = Ranker(bundle, RankerConfig(threads=request.preset.train.threads))
+    except (TrainingError, ParityError) as error:
+        bundle, after = judged, error
+    recall = judge(of_ranker(ranker), valid).metrics[MAIN]
+    found = guarded(ranker, after, valid, recall, config)
+    lineage = msgspec.structs.replace(lineage, refit=found)
+    if not found.refitted:
+        on_progress(Progress(stage="refit", message=f"warning: it is not published: {found.why}"))
+        return judged, lineage
+    return with_manifest(bundle, msgspec.structs.replace(bundle.manifest, valid=judged.manifest.valid)), lineage

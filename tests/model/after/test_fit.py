@@ -1,0 +1,140 @@
+"""Tests of model/after: a layer is found where held-out sessions gain by it, by figures that are those of its lists."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+
+import numpy as np
+import pytest
+import torch
+
+from export.graph.after import BARRED, AfterwardsConfig
+from model.after.config import AfterConfig
+from model.after.fit import fit
+from model.after.held_out import HeldOut, held_out
+from model.after.layer import find_layer, make_layer
+from model.after.record import config_of, described
+from model.codes.config import CodesConfig
+from model.config import EncoderConfig, Preset
+from model.data.log import SessionLog
+from model.evaluate.protocol import prefixes
+from model.nets.serving import ServingModel
+from model.reports.progress import Progress
+from tests.model.tiny import ITEMS, padded, tiny_encoder, tiny_log, tiny_preset
+
+LOG, VALID = tiny_log(400, seed=1), tiny_log(150, seed=2)
+LAYERS = [
+    AfterwardsConfig(),
+    AfterwardsConfig(last=BARRED, seen=1.0),
+    AfterwardsConfig(share=0.3, decay=0.5, newest=4, backward=0.3),
+    AfterwardsConfig(share=0.1, decay=0.8, newest=8, backward=1.0, last=-1.0),
+]
+
+
+@pytest.fixture(scope="module")
+def held() -> HeldOut:
+    """What an untrained network and counts say."""
+    found = held_out(ServingModel([tiny_encoder()]), LOG, VALID)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("config", LAYERS, ids=str)
+def test_gains_are_those_of_the_lists(held: HeldOut, config: AfterwardsConfig) -> None:
+    layer = make_layer(asdict(config), LOG)
+    serving = ServingModel([tiny_encoder()], after=layer)
+    starts, targets = prefixes(VALID, serving.window)
+    with torch.no_grad():
+        ids = padded([VALID.items[start:end] for start, end in zip(starts, targets, strict=True)])
+        lists = serving.lists(ids, torch.zeros(len(ids), 1, dtype=torch.int32), torch.tensor(20))[0].numpy()
+    places = lists == VALID.items[targets][:, None]
+    rank = places.argmax(axis=1) + 1
+    expected = np.where(places.any(axis=1), 1 + 1 / rank, 0.0)
+    np.testing.assert_allclose(held.gains(config), expected)
+
+
+def test_a_network_that_knows_nothing_gets_the_counts(held: HeldOut) -> None:
+    found = fit(held, AfterConfig(counts="auto"))
+    assert found.config.share == 0.7
+    assert found.counts_gain > 0.3
+    alone = found.before
+    assert float(held.gains(found.config).mean()) > alone + 0.3
+    assert fit(held, AfterConfig(counts="auto")) == found
+
+
+def test_what_gains_too_little_is_not_taken_unless_asked_for(held: HeldOut) -> None:
+    asked = AfterConfig(counts="auto", least_bias=5.0, least_counts=5.0)
+    assert fit(held, asked).config == AfterwardsConfig()
+    assert fit(held, replace(asked, counts="on")).config.counts
+    assert not fit(held, AfterConfig(counts="on"), counted=False).config.counts
+
+
+def test_noise_is_not_taken_for_a_gain() -> None:
+    random = np.random.default_rng(0)
+    lengths = random.integers(2, 6, 300)
+    noise = replace(
+        LOG,
+        items=random.integers(1, ITEMS + 1, lengths.sum()).astype(np.int32),
+        offsets=np.concatenate(([0], np.cumsum(lengths))).astype(np.int64),
+        ts=np.arange(lengths.sum(), dtype=np.int64),
+    )
+    found = held_out(ServingModel([tiny_encoder()]), noise.select(np.arange(150)), noise.select(np.arange(150, 300)))
+    assert found is not None
+    assert not fit(found, AfterConfig(counts="auto", least_counts=0.02, least_bias=0.02)).config.counts
+
+
+def auto(preset: Preset | None = None) -> Preset:
+    return replace(preset or tiny_preset(), after=AfterConfig(counts="auto"))
+
+
+def told(preset: Preset, valid: SessionLog = VALID) -> tuple[dict[str, object], list[str]]:
+    said: list[Progress] = []
+    record = find_layer([tiny_encoder()], LOG, valid, preset, said.append)
+    return record, [one.message for one in said]
+
+
+def test_a_layer_is_recorded_and_made_again_of_its_record() -> None:
+    record, said = told(auto())
+    layer = make_layer(record, LOG)
+    assert layer is not None
+    assert layer.config == config_of(record)
+    assert "counts of" in described(record)
+    assert described(record) in said[0]
+
+
+def test_presets_without_counts_say_nothing() -> None:
+    assert told(tiny_preset()) == ({}, [])
+    assert make_layer({}, LOG) is None
+
+
+@pytest.mark.parametrize(
+    ("preset", "why"),
+    [
+        (auto(replace(tiny_preset(), codes=CodesConfig(splits=4), tower=None)), "codes"),
+        (auto(tiny_preset(typed=True)), "more than clicks"),
+        (
+            auto(replace(tiny_preset(top=0), encoder=EncoderConfig(hidden=16, window=10, interests=2))),
+            "several vectors",
+        ),
+    ],
+    ids=["codes", "feedback", "interests"],
+)
+def test_networks_that_can_have_no_layer_say_why(preset: Preset, why: str) -> None:
+    record, said = told(preset)
+    assert why in str(record["left_out"])
+    assert why in said[0]
+    assert make_layer(record, LOG) is None
+
+
+def test_too_few_held_out_sessions_are_said() -> None:
+    record, said = told(auto(), VALID.select(np.arange(5)))
+    assert "held-out predictions" in str(record["left_out"])
+    assert "the network alone" in said[0]
+
+
+def test_a_table_that_is_too_large_is_left_out_and_said() -> None:
+    record, said = told(replace(tiny_preset(), after=AfterConfig(counts="on", most_mb=0)))
+    layer = make_layer(record, LOG)
+    assert layer is not None
+    assert not layer.config.counts
+    assert "most_mb" in said[-1]

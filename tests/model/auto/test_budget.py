@@ -1,0 +1,154 @@
+"""A budget is a time of the whole command or a number of steps, and is shared out so that it is kept."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from export.errors import ConfigError
+from model.auto.budget import Budget, Spending
+from model.auto.settle import judged_share, limited, timed
+from model.cycle.config import RefitConfig
+from model.learn.train import Trained
+from model.presets import preset
+from model.reports.progress import Progress
+from tests.model.tiny import tiny_committee, tiny_preset
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def spending(text: str | None, spent: float = 0.0) -> Spending:
+    clock = Clock()
+    found = Spending(None if text is None else Budget.parse(text), clock)
+    clock.now += spent
+    return found
+
+
+def trained(seconds: float, epochs: float = 5.0) -> Trained:
+    return Trained(encoders=(), epochs=epochs, seconds=seconds, sessions_per_s=1.0, valid={}, history=[])
+
+
+STABLE = preset("auto")
+FIXED = preset("tron-fast")
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("60s", 60), ("10m", 600), ("10 min", 600), ("2h", 7_200), ("1.5H", 5_400), ("1d", 86_400)]
+)
+def test_budget_of_time(text: str, seconds: float) -> None:
+    assert Budget.parse(text) == Budget(seconds=seconds)
+
+
+@pytest.mark.parametrize("text", ["500steps", "500 steps"])
+def test_budget_of_steps(text: str) -> None:
+    assert Budget.parse(text) == Budget(steps=500)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "60", "s", "-60s", "60 s 3", "1e3s", "nan s", "1.5steps", "0s", "9s", "3steps", "inf", "60s; rm"]
+)
+def test_budget_that_is_none_is_refused_with_what_one_looks_like(text: str) -> None:
+    with pytest.raises(ConfigError, match="--budget"):
+        Budget.parse(text)
+
+
+def test_spending_without_a_budget_has_no_limit() -> None:
+    assert spending(None).left() is None
+    assert spending(None).for_training(bundles=2) is None
+
+
+def test_spending_keeps_time_to_export_and_judge() -> None:
+    one, two = (spending("60s", 10).for_training(bundles=count) for count in (1, 2))
+    assert one is not None
+    assert two is not None
+    assert 25 < two < one < 50
+    assert spending("60s", 70).for_training(bundles=1) == 1.0, "a training still ends well"
+
+
+def test_limited_without_a_budget_is_the_same() -> None:
+    assert limited(STABLE, spending(None), RefitConfig()) == STABLE
+
+
+def test_limited_time_is_shared_with_the_refit_and_told() -> None:
+    told: list[Progress] = []
+    found = limited(STABLE, spending("100s", 10), RefitConfig(), told.append).train.max_seconds
+    alone = limited(STABLE, spending("100s", 10), None).train.max_seconds
+    assert found is not None
+    assert alone is not None
+    assert found < alone < 90
+    assert found / alone > 0.6, "the decay again is no second training"
+    assert "10 s are over" in told[0].message
+    assert "for the refit" in told[0].message
+
+
+def test_limited_time_of_a_preset_whose_rate_is_not_stable_is_for_two_trainings() -> None:
+    assert judged_share(FIXED, refit=True) < 0.5
+    assert judged_share(FIXED, refit=False) == 1.0
+
+
+def test_limited_time_does_not_lengthen_what_was_asked() -> None:
+    assert limited(STABLE.override(max_seconds=5.0), spending("100s"), None).train.max_seconds == 5.0
+
+
+def test_limited_steps_are_shared_by_the_encoders() -> None:
+    alone, both = tiny_preset(), tiny_committee()
+    assert limited(alone, spending("500steps"), None).train.max_steps == 500
+    assert limited(both, spending("500steps"), None).train.max_steps == 250
+    assert limited(alone, spending("500steps"), None).train.max_seconds is None
+    assert limited(STABLE, spending("1000steps"), RefitConfig()).train.max_steps == round(
+        1000 * judged_share(STABLE, refit=True)
+    )
+
+
+def test_refit_without_a_budget_is_the_whole_training_again() -> None:
+    found, why = timed(RefitConfig(), STABLE, trained(600), spending(None), more=1.1)
+    assert found == RefitConfig()
+    assert "660 s" in why
+
+
+def test_refit_is_the_whole_training_where_the_time_is_enough() -> None:
+    found, _ = timed(RefitConfig(), STABLE, trained(10), spending("100s", 30), more=1.1)
+    assert found is not None
+    assert found.how == "scratch"
+    assert found.max_seconds is not None
+    assert found.max_seconds < 70
+
+
+def test_refit_is_the_decay_where_it_is_not() -> None:
+    found, why = timed(RefitConfig(), STABLE, trained(50), spending("100s", 60), more=1.1)
+    assert found is not None
+    assert found.how == "decay"
+    assert "55 s" in why
+
+
+def test_refit_is_left_out_where_its_decay_would_be_cut_short() -> None:
+    found, why = timed(RefitConfig(), STABLE, trained(50), spending("100s", 88), more=1.1)
+    assert found is None
+    assert "longer --budget" in why
+
+
+def test_refit_has_the_time_that_an_export_really_takes_kept() -> None:
+    slow = spending("100s", 60)
+    before = slow.for_training(bundles=1)
+    slow.exported(20.0)
+    after = slow.for_training(bundles=1)
+    assert before is not None
+    assert after == pytest.approx(before - 13.0)
+
+
+def test_refit_in_a_budget_of_steps_is_the_decay() -> None:
+    found, _ = timed(RefitConfig(), STABLE, trained(50), spending("100steps"), more=1.1)
+    assert found == replace(RefitConfig(), how="decay")
+
+
+def test_refit_for_which_no_time_is_left_is_left_out_with_the_remedy() -> None:
+    found, why = timed(RefitConfig(), FIXED, trained(50), spending("100s", 60), more=1.1)
+    assert found is None
+    assert "longer --budget" in why

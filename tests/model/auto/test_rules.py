@@ -1,0 +1,85 @@
+"""What `auto` picks follows from the log and the time, and is said."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from export.bundle.vocabulary import Vocabulary
+from model.auto.rules import PASSES, Choice, choose, for_more
+from model.auto.traits import LogTraits, traits_of
+from model.data.log import SessionLog
+from model.presets import preset
+from tests.model.tiny import tiny_log
+
+AUTO = preset("auto")
+
+
+def traits(sessions: int = 200_000, clicks_an_item: float = 80.0) -> LogTraits:
+    items = round(4 * sessions / clicks_an_item)
+    return LogTraits(sessions=sessions, clicks=4 * sessions, items=items, clicks_an_item=clicks_an_item, repeats=0.1)
+
+
+def test_traits_count_repeats_within_sessions_alone() -> None:
+    log = SessionLog(
+        items=np.array([1, 1, 2, 2, 2, 3], np.int32),
+        offsets=np.array([0, 3, 6], np.int64),
+        ts=np.zeros(6, np.int64),
+        vocabulary=Vocabulary(["a", "b", "c", "d"]),
+    )
+    found = traits_of(log)
+    assert (found.sessions, found.clicks, found.items) == (2, 6, 4)
+    assert found.clicks_an_item == 1.5
+    assert found.repeats == pytest.approx(2 / 4)
+    assert "2 sessions, 4 items of 1.5 clicks each, 50%" in found.told()
+
+
+def test_choose_a_large_log_keeps_the_preset() -> None:
+    choice = choose(AUTO, traits(), seconds=None)
+    assert choice.preset == AUTO
+    assert choice.because == (traits().told(),)
+
+
+def test_choose_a_small_log_takes_smaller_batches_and_says_so() -> None:
+    choice = choose(AUTO, traits(sessions=12_000), seconds=None)
+    assert choice.preset.train.batch == 100
+    assert "batches of 100 sessions" in choice.because[1]
+    assert choose(AUTO, traits(sessions=50), seconds=None).preset.train.batch == 64
+
+
+def test_choose_a_log_of_few_clicks_an_item_drops_more() -> None:
+    found = choose(AUTO, traits(clicks_an_item=8.0), seconds=None)
+    assert (found.preset.encoder.input_dropout, found.preset.encoder.dropout) == (0.5, 0.2)
+    assert "under 30 clicks" in found.because[1]
+    given = frozenset({"dropout"})
+    mine = choose(AUTO.override(dropout=0.1), traits(clicks_an_item=8.0), seconds=None, given=given)
+    assert (mine.preset.encoder.input_dropout, mine.preset.encoder.dropout) == (0.5, 0.1)
+
+
+def test_choose_leaves_alone_what_was_given_by_hand() -> None:
+    given = frozenset({"batch"})
+    assert (
+        choose(AUTO.override(batch=200), traits(sessions=12_000), seconds=None, given=given).preset.train.batch == 200
+    )
+
+
+def test_choose_a_short_budget_judges_on_fewer_sessions() -> None:
+    assert choose(AUTO, traits(), seconds=60).preset.train.valid_sessions == 3_000
+    assert choose(AUTO, traits(), seconds=600).preset.train.valid_sessions == AUTO.train.valid_sessions
+
+
+def test_for_more_takes_a_committee_where_the_time_is_enough() -> None:
+    choice = Choice(AUTO.override(dropout=0.3), ("why",))
+    enough = 10 * PASSES * 9
+    assert for_more(choice, pass_s=10, seconds=None) is choice
+    assert for_more(choice, pass_s=10, seconds=enough - 1) is choice
+    found = for_more(choice, pass_s=10, seconds=enough)
+    assert len(found.preset.members()) == 3
+    assert {one.encoder.dropout for one in found.preset.members()} == {0.3}
+    assert found.preset.train == choice.preset.train
+    assert "three encoders" in found.because[-1]
+    assert for_more(found, pass_s=0, seconds=enough) is found
+
+
+def test_traits_of_a_log_of_single_clicks() -> None:
+    assert traits_of(tiny_log(1, longest=2)).repeats in (0.0, 1.0)
