@@ -77,10 +77,10 @@ class Visit:
     async def press(self, selector: str) -> None:
         """A button, once it can be pressed."""
         found = f"document.querySelector(`{selector}`)"
-        await self._tab.until(f"{found} && !{found}.disabled")
+        await self._tab.until(f"{found} && !{found}.disabled", 120.0)
         await self._tab.value(f"{found}.click()")
 
-    async def wait(self, expression: str, timeout_s: float = 60.0) -> None:
+    async def wait(self, expression: str, timeout_s: float = 120.0) -> None:
         """Until the page shows it."""
         await self._tab.until(expression, timeout_s)
 
@@ -103,7 +103,7 @@ async def operate(visit: Visit) -> None:
     await visit.press("#rail .switch")
     await visit.wait("document.querySelectorAll('#off .row').length === 1")
     await visit.press("#models [data-key^=train]")
-    await visit.wait("document.querySelectorAll('#models .row').length === 2", 180.0)
+    await visit.wait("document.querySelectorAll('#models .row').length === 2", 300.0)
     for button, live in (("rollback", "1"), ("promote-2", "2")):
         await visit.press(f"#models [data-key^={button}]")
         await visit.wait(f"document.querySelector('#models .row:has(.badge)').textContent.startsWith('Model {live}')")
@@ -143,10 +143,19 @@ async def demo() -> AsyncIterator[tuple[str, float, dict[str, Any]]]:
         await reads
         result.update(json.loads(out.splitlines()[-1]))
     finally:
-        if process.returncode is None:
-            process.kill()
+        await _ended(process)
         if not result:
             print("\n".join(said[-15:]), file=sys.stderr)
+
+
+async def _ended(process: asyncio.subprocess.Process) -> None:
+    """Ended in order, with its trainer and worker, where it runs still."""
+    if process.returncode is None:
+        process.terminate()
+        try:
+            await asyncio.wait_for(process.wait(), END_S)
+        except TimeoutError:
+            process.kill()
 
 
 async def _address(lines: asyncio.StreamReader, said: list[str]) -> str:

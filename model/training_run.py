@@ -192,6 +192,7 @@ def train_to_registry(request: TrainRequest, on_progress: OnProgress = ignore) -
         valid=bundle.manifest.valid,
         baselines=baselines,
         left_out=shown.left_out,
+        afterwards=bundle.manifest.afterwards,
         verdict=verdict(bundle.manifest.valid, baselines, shown.left_out),
         estimated_s=None if plan is None else round(plan.seconds, 1),
         checkpoint_dir=directory,

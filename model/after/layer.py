@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
-from export.graph.after import BARRED, Afterwards, AfterwardsConfig
+from export.graph.after import Afterwards
 from model.after.config import AfterConfig
-from model.after.fit import Fit, fit
+from model.after.fit import fit
 from model.after.held_out import held_out
 from model.after.pairs import every_neighbour, table_bytes
+from model.after.record import config_of, described, recorded
 from model.config import Preset
 from model.data.log import SessionLog
 from model.nets.encoder import Encoder
 from model.nets.serving import ServingModel
 from model.reports.progress import OnProgress, Progress, ignore
 
-__all__ = ["LEAST", "config_of", "described", "find_layer", "make_layer", "recorded"]
+__all__ = ["LEAST", "find_layer", "make_layer"]
 
 LEAST = 500  # predictions; of fewer, a gain of .002 says little
 STAGE = "afterwards"
@@ -44,7 +44,7 @@ def find_layer(
     too_large = _too_large(len(log.vocabulary), config)
     found = fit(held, config, counted=not too_large)
     took = f"{time.monotonic() - began:.1f} s"
-    on_progress(Progress(stage=STAGE, message=f"{described(asdict(found.config) | _measured(found))}; {took}"))
+    on_progress(Progress(stage=STAGE, message=f"{described(recorded(found))}; {took}"))
     if too_large:
         on_progress(Progress(stage=STAGE, message=f"warning: without counts: {too_large}"))
     return recorded(found) | ({"without_counts": too_large} if too_large else {})
@@ -57,42 +57,6 @@ def make_layer(record: Mapping[str, Any], log: SessionLog) -> Afterwards | None:
         return Afterwards(config, len(log.vocabulary)) if config.biased else None
     table = every_neighbour(log, config.backward)
     return Afterwards(config, len(log.vocabulary), table.ids, table.weights)
-
-
-def config_of(record: Mapping[str, Any]) -> AfterwardsConfig:
-    """Return the layer of a manifest's record; one that changes nothing where there is none."""
-    names = asdict(AfterwardsConfig())
-    return AfterwardsConfig(**{name: value for name, value in record.items() if name in names})
-
-
-def recorded(found: Fit) -> dict[str, Any]:
-    """Return a fit as plain values."""
-    return {**asdict(found.config), **_measured(found)}
-
-
-def described(record: Mapping[str, Any]) -> str:
-    """Return a record in words."""
-    if "left_out" in record:
-        return f"the network alone: {record['left_out']}"
-    config, parts = config_of(record), []
-    if config.biased:
-        gain = f" ({record['bias_gain']:+.4f})" if record["bias_gain"] else ""
-        parts.append(f"last item {_bias(config.last)}, the session's others {_bias(config.seen)}{gain}")
-    if config.counts:
-        parts.append(
-            f"counts of {config.newest} click{'s' if config.newest > 1 else ''} weigh {config.share:g} "
-            f"({record['counts_gain']:+.4f})"
-        )
-    of = f"Recall@20 + MRR@20 of {record['before']:.4f} on {record['predictions']:,} held-out predictions"
-    return f"{'; '.join(parts) or 'the network alone: nothing gains enough'}; {of}"
-
-
-def _measured(found: Fit) -> dict[str, Any]:
-    return {name: value for name, value in asdict(found).items() if name != "config"}
-
-
-def _bias(value: float) -> str:
-    return "barred" if value == BARRED else f"{value:+g}"
 
 
 def _unfit(preset: Preset) -> str:

@@ -14,6 +14,8 @@ from model.presets import tron_plus
 
 __all__ = ["Choice", "choose", "for_more"]
 
+SPARSE = 30.0  # clicks an item; of fewer, an encoder knows its sessions by heart before it knows their items
+SPARSE_INPUT, SPARSE_INNER = 0.5, 0.2
 SMALL_STEPS = 120  # steps of a pass: a log with fewer takes smaller batches
 LEAST_BATCH = 64
 QUICK_S = 300.0  # a shorter budget judges on fewer held-out sessions
@@ -37,6 +39,11 @@ class Choice:
 def choose(preset: Preset, traits: LogTraits, *, seconds: float | None, given: frozenset[str] = frozenset()) -> Choice:
     """Return what to train on a log like this. seconds: of the whole command; given: options that stay as they are."""
     choice = Choice(preset, (f"{traits.told()}",))
+    if traits.clicks_an_item < SPARSE:
+        why = (
+            f"dropout of {SPARSE_INPUT:g} on items and {SPARSE_INNER:g} inside, as an item has under {SPARSE:g} clicks"
+        )
+        choice = choice.but(why, given, input_dropout=SPARSE_INPUT, dropout=SPARSE_INNER)
     steps = traits.sessions / preset.train.batch
     if steps < SMALL_STEPS:
         batch = max(LEAST_BATCH, round(traits.sessions / SMALL_STEPS))

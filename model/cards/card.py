@@ -110,6 +110,7 @@ def model_card(
         },
         "settings": {"preset": manifest.preset, "changed": _changed(manifest), "config": manifest.config},
         "training": training or {},
+        "afterwards": manifest.afterwards,
         "figures": {
             "model": measured.figures,
             "intervals": {name: list(bounds) for name, bounds in measured.intervals.items()},

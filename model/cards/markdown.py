@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from model.after.record import described
 from model.evaluate.metrics import MAIN, SECOND, label
 
 __all__ = ["markdown", "sparkline"]
@@ -123,6 +124,8 @@ def _settings(card: Mapping[str, Any]) -> str:
         lines.append(
             "Training: " + ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in training.items()) + "."
         )
+    if card.get("afterwards"):
+        lines.append(f"Behind the network: {described(card['afterwards'])}.")
     return "\n\n".join(lines)
 
 

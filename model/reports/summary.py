@@ -25,6 +25,7 @@ class TrainSummary:
     metrics_file: Path  # JSON lines of losses and validations (model/reports/curves.py)
     plot: Path | None  # the learning curves drawn; None where they could not be
     left_out: dict[str, str] = field(default_factory=dict)  # baseline -> why it was not asked
+    afterwards: dict[str, Any] = field(default_factory=dict)  # the layer behind the network, and what it gained
     verdict: str = ""  # whether the model beat them, in words
     estimated_s: float | None = None  # seconds of training, as told before it; None: it was too short for that
     refitted: bool = False  # the published weights learned what was held out, too; `valid` is of those before that

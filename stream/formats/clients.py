@@ -57,10 +57,25 @@ class FormattedConsumer(Consumer):
         self._kept.clear()
         super().assign(partitions)
 
-    def seek(self, partition: Any) -> None:
-        """As ever; what was kept is of another place."""
+    def unassign(self) -> None:
+        """As ever; nothing is kept."""
         self._kept.clear()
+        super().unassign()
+
+    def seek(self, partition: Any) -> None:
+        """As ever; what was kept of the partition is of another place."""
+        place = partition.topic, partition.partition
+        self._kept = deque(one for one in self._kept if (one.topic(), one.partition()) != place)
         super().seek(partition)
+
+    def position(self, partitions: Any) -> Any:
+        """As ever; what is kept was not read yet."""
+        found = super().position(partitions)
+        for one in found:
+            kept = (it for it in self._kept if (it.topic(), it.partition()) == (one.topic, one.partition))
+            if (first := next(kept, None)) is not None:
+                one.offset = first.offset()
+        return found
 
     def _readable(self, timeout: float, most: int = -1) -> list[Message]:
         found: list[Message] = []

@@ -12,7 +12,8 @@ from export.graph.after import BARRED, AfterwardsConfig
 from model.after.config import AfterConfig
 from model.after.fit import fit
 from model.after.held_out import HeldOut, held_out
-from model.after.layer import config_of, described, find_layer, make_layer
+from model.after.layer import find_layer, make_layer
+from model.after.record import config_of, described
 from model.codes.config import CodesConfig
 from model.config import EncoderConfig, Preset
 from model.data.log import SessionLog

@@ -15,8 +15,9 @@ from tests.model.tiny import tiny_log
 AUTO = preset("auto")
 
 
-def traits(sessions: int = 200_000) -> LogTraits:
-    return LogTraits(sessions=sessions, clicks=4 * sessions, items=10_000, clicks_an_item=20.0, repeats=0.1)
+def traits(sessions: int = 200_000, clicks_an_item: float = 80.0) -> LogTraits:
+    items = round(4 * sessions / clicks_an_item)
+    return LogTraits(sessions=sessions, clicks=4 * sessions, items=items, clicks_an_item=clicks_an_item, repeats=0.1)
 
 
 def test_traits_count_repeats_within_sessions_alone() -> None:
@@ -44,6 +45,15 @@ def test_choose_a_small_log_takes_smaller_batches_and_says_so() -> None:
     assert choice.preset.train.batch == 100
     assert "batches of 100 sessions" in choice.because[1]
     assert choose(AUTO, traits(sessions=50), seconds=None).preset.train.batch == 64
+
+
+def test_choose_a_log_of_few_clicks_an_item_drops_more() -> None:
+    found = choose(AUTO, traits(clicks_an_item=8.0), seconds=None)
+    assert (found.preset.encoder.input_dropout, found.preset.encoder.dropout) == (0.5, 0.2)
+    assert "under 30 clicks" in found.because[1]
+    given = frozenset({"dropout"})
+    mine = choose(AUTO.override(dropout=0.1), traits(clicks_an_item=8.0), seconds=None, given=given)
+    assert (mine.preset.encoder.input_dropout, mine.preset.encoder.dropout) == (0.5, 0.1)
 
 
 def test_choose_leaves_alone_what_was_given_by_hand() -> None:

@@ -123,3 +123,11 @@ def test_sparkline_goes_from_low_to_high() -> None:
     assert sparkline([1, 1]) == "▁▁"
     assert sparkline([1]) == ""
     assert len(sparkline(list(range(1000)))) <= 60
+
+
+def test_card_tells_what_stands_behind_the_network() -> None:
+    record = {"share": 0.3, "newest": 4, "predictions": 900, "before": 0.5, "bias_gain": 0.0, "counts_gain": 0.01}
+    card = card_of(msgspec.structs.replace(manifest(), afterwards=record))
+    assert card["afterwards"] == record
+    assert "Behind the network: counts of 4 clicks weigh 0.3 (+0.0100)" in markdown(card)
+    assert "Behind the network" not in markdown(card_of(manifest()))

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from confluent_kafka import Consumer, KafkaException, Message, Producer
+from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
 
 from bench.rig.clients import read_topic
 from bench.rig.schema_registry import RegistryServer
@@ -42,6 +42,12 @@ def read(consumer: Consumer, number: int, take: Callable[[Consumer], list[Messag
         assert time.monotonic() < end, f"{len(found)} of {number}"
         found += take(consumer)
     return [one.value() for one in found]
+
+
+def position(consumer: Consumer, topic: str) -> int:
+    """How far all partitions are read."""
+    places = consumer.position([TopicPartition(topic, number) for number in range(4)])
+    return sum(max(place.offset, 0) for place in places)
 
 
 def polled(consumer: Consumer) -> list[Message]:
@@ -84,6 +90,7 @@ def test_readers_wait_for_a_registry_that_is_away_and_lose_nothing(
     consumer = reader(cluster, topic, options)
     assert read(consumer, 1, take) == [CLICK]
     assert [message for _ in range(3) for message in take(consumer)] == []
+    assert position(consumer, topic) == 1
     registry.away = False
     assert [decode_event(one, b"s", NOW) for one in read(consumer, 2, take)] == [Click("s", "i", NOW)] * 2
     consumer.close()

@@ -1,0 +1,45 @@
+"""What a manifest records of a layer, and how people are told of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from export.graph.after import BARRED, AfterwardsConfig
+from model.after.fit import Fit
+
+__all__ = ["config_of", "described", "recorded"]
+
+
+def config_of(record: Mapping[str, Any]) -> AfterwardsConfig:
+    """Return the layer of a manifest's record; one that changes nothing where there is none."""
+    names = asdict(AfterwardsConfig())
+    return AfterwardsConfig(**{name: value for name, value in record.items() if name in names})
+
+
+def recorded(found: Fit) -> dict[str, Any]:
+    """Return a fit as plain values."""
+    measured = {name: value for name, value in asdict(found).items() if name != "config"}
+    return {**asdict(found.config), **measured}
+
+
+def described(record: Mapping[str, Any]) -> str:
+    """Return a record in words."""
+    if "left_out" in record:
+        return f"the network alone: {record['left_out']}"
+    config, parts = config_of(record), []
+    if config.biased:
+        gain = f" ({record['bias_gain']:+.4f})" if record["bias_gain"] else ""
+        parts.append(f"last item {_bias(config.last)}, the session's others {_bias(config.seen)}{gain}")
+    if config.counts:
+        parts.append(
+            f"counts of {config.newest} click{'s' if config.newest > 1 else ''} weigh {config.share:g} "
+            f"({record['counts_gain']:+.4f})"
+        )
+    of = f"Recall@20 + MRR@20 of {record['before']:.4f} on {record['predictions']:,} held-out predictions"
+    return f"{'; '.join(parts) or 'the network alone: nothing gains enough'}; {of}"
+
+
+def _bias(value: float) -> str:
+    return "barred" if value == BARRED else f"{value:+g}"
