@@ -154,8 +154,8 @@ def measure_preset(job: Job, parts: Parts) -> Result:
 def train_command(job: Job, parts: Parts, registry: Path) -> list[str]:
     """Return the command line that trains a job's preset."""
     valid = None if job.system == AUTO else parts.valid
-    options = {"data": parts.train, "valid": valid, "registry": registry, "preset": job.system, "seed": job.seed}
-    options |= {"budget": job.budget}
+    options: dict[str, object] = {"data": parts.train, "valid": valid, "registry": registry, "preset": job.system}
+    options |= {"seed": job.seed, "budget": job.budget}
     options |= {"epochs": job.epochs_asked, "max-seconds": job.max_seconds}
     given = [word for name, value in options.items() if value is not None for word in (f"--{name}", text_of(value))]
     return [sys.executable, "-m", "nextclick", "train", *given, "--json"]
