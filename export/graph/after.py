@@ -31,7 +31,7 @@ from export.errors import ConfigError
 __all__ = ["BARRED", "MIXED_NEAR", "NEIGHBOURS", "Afterwards", "AfterwardsConfig", "Changes", "reads"]
 
 NEIGHBOURS = 100  # N
-MIXED_NEAR = 0.005  # rounded scores have a norm that is as much off, and mixed scores move with it: half a percent
+MIXED_NEAR = 0.02  # rounded scores have a norm that is as much off, and mixed scores move with it: two percent
 _HELD = 1e-6  # marks an item that the session holds, and is subtracted again; smaller ones the exporter takes for 0
 _LARGEST = 80.0  # exp of more does not fit float32
 BARRED = -1_000.0  # a bias no score makes up for: such items come when all others are listed, as no list is cut short
