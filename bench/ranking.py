@@ -1,7 +1,7 @@
 """Lists a second of the ranker by preset, one process, no broker: what a model costs to serve, and to load.
 
 python -m bench.ranking [--preset NAME ...] [--items V] [--batch B ...] [--threads N ...] [--seconds S] [--exact]
-                        [--bundle DIR ...] [--loading] [--json]
+                        [--counts N ...] [--bundle DIR ...] [--loading] [--json]
 
 `ms` is the median of one call for B sessions; `python_us` what of it, for each session, is not the graph's.
 With `--loading` the same model is loaded again while a thread wakes each millisecond: `gap_ms` is the longest time in
@@ -18,6 +18,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=5.0, help="of ranking, for each row")
     parser.add_argument("--threads", nargs="+", type=int, default=[0], help="CPU threads; 0: one a core")
     parser.add_argument("--exact", action="store_true", help="never score in int8")
+    parser.add_argument(
+        "--counts", nargs="+", type=int, choices=[0, 1, 4, 8], default=[0], help="clicks whose counts are read"
+    )
     parser.add_argument("--loading", action="store_true", help="measure loading in place of ranking")
     parser.add_argument("--json", action="store_true")
     return parser.parse_args()
@@ -66,12 +70,14 @@ def bundles(args: argparse.Namespace) -> Iterator[tuple[Bundle, str]]:
     """Yield what is measured: the bundles given, or untrained ones of the presets, which are as fast."""
     for path in args.bundle:
         yield load_bundle(path), str(path)
-    for name in [] if args.bundle else args.preset:
+    for name, counted in [] if args.bundle else product(args.preset, args.counts):
         with tempfile.TemporaryDirectory(prefix="nextclick-bench-") as scratch:
             items = [f"item-{number}" for number in range(args.items)]
             scoring: Scoring = "exact" if args.exact else "auto"
-            made = publish_random(Path(scratch) / "registry", items, Path(scratch), name=name, scoring=scoring)
-            yield load_bundle(made), name
+            made = publish_random(
+                Path(scratch) / "registry", items, Path(scratch), name=name, scoring=scoring, counted=counted
+            )
+            yield load_bundle(made), f"{name}, counts of {counted}" if counted else name
 
 
 def measure(bundle: Bundle, name: str, args: argparse.Namespace) -> Iterator[Row]:

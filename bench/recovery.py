@@ -16,7 +16,6 @@ import platform
 import random
 import re
 import signal
-import subprocess
 import sys
 import tempfile
 import threading
@@ -31,6 +30,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 
 from bench.measure.bundles import publish_random
 from bench.measure.cluster import broker
+from bench.rig.brokers.process import start_process
 from stream.kafka.topics import create_topics
 from stream.messages.contract import encode
 from stream.partition.session import SessionState, encode_state
@@ -166,7 +166,7 @@ class Worker:
         command += ["--registry", str(registry), "--group", group, "--web-port", "0", "--threads", "1"]
         command += ["--broker-session-timeout-s", str(session_timeout_s), *options]
         with log.open("wb") as out:
-            self.process = subprocess.Popen(command, stdout=out, stderr=out)
+            self.process = start_process(command, stdout=out, stderr=out)
 
     def line(self, pattern: str | re.Pattern[str], since: float = 0.0, deadline_s: float = 120.0) -> re.Match[str]:
         """The first line after `since` in which the pattern is found; its first group is the time."""

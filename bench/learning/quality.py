@@ -1,11 +1,13 @@
 """The quality table: every preset trained on every data set and judged on its test part, beside the baselines.
 
-    python -m bench.learning.quality [--data-dir DIR] [--datasets recent full yoochoose_100k serenade]
+    python -m bench.learning.quality [--data-dir DIR] [--datasets recent full yoochoose_100k serenade tmall ...]
         [--presets tron ...] [--baselines popularity ...] [--seeds 0 1 2] [--epochs N] [--max-seconds S]
-        [--out FILE] [--json]
+        [--budget 60s] [--out FILE] [--json]
 
 A training is `nextclick train` in a process of its own, so its time and peak memory are its own; its bundle is judged
-as `nextclick evaluate` does. With --out each result is kept as it comes, and what FILE has is not measured again.
+as `nextclick evaluate` does. `auto` is given the train part alone: it holds out a tenth of that by itself, and learns
+it too in the end; the baselines count the same part. With --out each result is kept as it comes, and what FILE has is
+not measured again.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from rich.table import Table
 
 from bench.data.datasets import DATASETS, Parts, make_parts, require
 from export.errors import ConfigError, NextclickError
+from model.auto.settle import AUTO
 from model.data.readers import ReadOptions
 from model.evaluate.baselines.baselines import BASELINES
 from model.evaluate.metrics import MAIN, SECOND, label
@@ -53,6 +56,12 @@ class Job:
     seed: int | None = None  # None: baselines have none
     epochs_asked: float | None = None  # None: the preset's
     max_seconds: float | None = None  # None: no limit
+    budget: str | None = None  # of the whole command; None: as long as it takes
+
+    @property
+    def name(self) -> str:
+        """Return the system as the table calls it."""
+        return self.system if self.budget is None else f"{self.system} {self.budget}"
 
 
 def main() -> None:
@@ -64,6 +73,7 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--epochs", type=float, help="[the preset's]")
     parser.add_argument("--max-seconds", type=float, help="of each training")
+    parser.add_argument("--budget", metavar="TIME", help="of each training, all of it: 60s, 10m")
     parser.add_argument("--out", type=Path, help="JSON lines: one a result, kept as it comes")
     parser.add_argument("--json", action="store_true", help="the last line is one JSON object")
     args = parser.parse_args()
@@ -86,7 +96,7 @@ def jobs_of(args: argparse.Namespace) -> list[Job]:
     """Return what the options ask for, data set by data set; all systems where none is named."""
     every = not args.presets and not args.baselines
     presets, baselines = args.presets or (PRESETS if every else ()), args.baselines or (BASELINES if every else ())
-    limits = {"epochs_asked": args.epochs, "max_seconds": args.max_seconds}
+    limits = {"epochs_asked": args.epochs, "max_seconds": args.max_seconds, "budget": args.budget}
     jobs = []
     for dataset in args.datasets:
         jobs += [Job(dataset=dataset, system=name, kind="baseline") for name in baselines]
@@ -116,7 +126,7 @@ def measure_all(jobs: Sequence[Job], data_dir: Path, out: Path | None) -> tuple[
 
 def try_measure(job: Job, parts: Parts) -> Result | None:
     """Return the result of a job, None where it failed; either is said on stderr."""
-    name = f"{job.dataset} {job.system}" + ("" if job.seed is None else f" seed {job.seed}")
+    name = f"{job.dataset} {job.name}" + ("" if job.seed is None else f" seed {job.seed}")
     try:
         figures = measure_preset(job, parts) if job.kind == "preset" else measure_baseline(job.system, parts)
     except (NextclickError, subprocess.CalledProcessError) as error:
@@ -143,7 +153,9 @@ def measure_preset(job: Job, parts: Parts) -> Result:
 
 def train_command(job: Job, parts: Parts, registry: Path) -> list[str]:
     """Return the command line that trains a job's preset."""
-    options = {"data": parts.train, "valid": parts.valid, "registry": registry, "preset": job.system, "seed": job.seed}
+    valid = None if job.system == AUTO else parts.valid
+    options: dict[str, object] = {"data": parts.train, "valid": valid, "registry": registry, "preset": job.system}
+    options |= {"seed": job.seed, "budget": job.budget}
     options |= {"epochs": job.epochs_asked, "max-seconds": job.max_seconds}
     given = [word for name, value in options.items() if value is not None for word in (f"--{name}", text_of(value))]
     return [sys.executable, "-m", "nextclick", "train", *given, "--json"]
@@ -208,13 +220,14 @@ def aggregate(results: Iterable[Result]) -> list[Result]:
     """Return one row a data set and system: means over the seeds, standard deviations, and the largest memory."""
     groups: dict[tuple[str, str], list[Result]] = {}
     for result in results:
-        groups.setdefault((result["dataset"], result["system"]), []).append(result)
+        groups.setdefault((result["dataset"], job_of(result).name), []).append(result)
     return [row_of(group) for group in groups.values()]
 
 
 def row_of(group: Sequence[Result]) -> Result:
     """Return the row of one system on one data set; `NAME_std` is null for a single seed."""
-    row: Result = {name: group[0][name] for name in ("dataset", "system", "kind")}
+    row: Result = {name: group[0][name] for name in ("dataset", "kind")}
+    row["system"] = job_of(group[0]).name
     row["seeds"] = [result["seed"] for result in group if result["seed"] is not None]
     for name in METRICS:
         values = [result[name] for result in group]

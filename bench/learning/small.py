@@ -122,9 +122,9 @@ class Watched(Trainer):
         super().__init__(data.train, data.valid, one, run="")
         self.watch = watch
 
-    def validate(self) -> dict[str, float]:
+    def validate(self, most: int | None = None) -> dict[str, float]:
         """Return the figures of the weights as they are."""
-        return self.watch(self, super().validate())
+        return self.watch(self, super().validate(most))
 
     @property
     def judged(self) -> Encoder:

@@ -11,10 +11,12 @@ import torch
 from export.bundle.bundle import MODEL, SESSIONS, load_bundle, write_bundle
 from export.bundle.manifest import Manifest, TrainingWindow
 from export.bundle.vocabulary import Vocabulary
+from export.graph.after import BARRED, NEIGHBOURS, Afterwards, AfterwardsConfig
 from export.graph.beside import SCANNED_FROM, export_beside
 from export.graph.choice import INT8_FROM, MARGINS, Scoring
 from export.graph.onnx import export_onnx
 from export.registry.registry import Registry
+from model.after.held_out import DECAYS
 from model.nets.encoders import build_encoder
 from model.nets.serving import ServingModel
 from model.nets.sessions import SessionModel
@@ -30,18 +32,22 @@ def publish_random(
     seed: int = 0,
     scoring: Scoring = "auto",
     fresh: bool = False,
+    counted: int = 0,
 ) -> Path:
     """Publish an untrained model of the preset `name` over `item_ids`; return the bundle's folder in the registry.
 
     With `auto` it gets the graph that a trained one of this size gets: how alike lists are plays no part here.
-    fresh: one that takes newer vectors, as of a model with a tower.
+    fresh: one that takes newer vectors, as of a model with a tower. counted: clicks whose counts a layer behind the
+    network reads (1, 4 or 8), beside biases of the session's items; 0: no layer.
     """
     torch.manual_seed(seed)
     window, k_max = preset(name).encoder.window, min(50, len(item_ids))
     encoders = [build_encoder(member.encoder, len(item_ids)) for member in preset(name).members()]
     margin = MARGINS[0] if scoring == "auto" and len(item_ids) >= INT8_FROM else None
     scratch.mkdir(parents=True, exist_ok=True)
-    serving, graph, beside = ServingModel(encoders, margin=margin, fresh=fresh), scratch / MODEL, scratch / SESSIONS
+    graph, beside = scratch / MODEL, scratch / SESSIONS
+    layer = _layer(len(item_ids), counted, seed)
+    serving = ServingModel(encoders, margin=margin, fresh=fresh, after=layer)
     export_onnx(serving, graph, window=window)
     parts = [encoder.table.detach().numpy() for encoder in serving.encoders] if _scanned(serving, item_ids) else []
     model = SessionModel(serving)
@@ -73,7 +79,21 @@ def publish_random(
 
 
 def _scanned(serving: ServingModel, item_ids: list[str]) -> bool:
-    return len(item_ids) >= SCANNED_FROM and not serving.several
+    return len(item_ids) >= SCANNED_FROM and not serving.several and serving.after is None
+
+
+def _layer(items: int, counted: int, seed: int) -> Afterwards | None:
+    """A layer of random neighbours, as many as there can be."""
+    if not counted:
+        return None
+    decay = {newest: decay for decay, newest in DECAYS}[counted]
+    random, width = np.random.default_rng(seed), min(NEIGHBOURS, items)
+    first = random.integers(0, items, (items + 1, 1))
+    ids = ((first + 1 + np.arange(width) * (items // width)) % items + 1).astype(np.int32)  # different ones in a row
+    weights = np.sort(random.random(ids.shape, dtype=np.float32))[:, ::-1] / width
+    ids[0], weights[0] = 0, 0.0
+    config = AfterwardsConfig(last=BARRED, seen=-1.0, share=0.2, decay=decay, newest=counted)
+    return Afterwards(config, items, ids, np.ascontiguousarray(weights))
 
 
 def with_another_item(path: Path, folder: Path) -> Path:

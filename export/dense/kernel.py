@@ -55,20 +55,24 @@ def round_items(rows: Any, first: int, blocks: Any, factors: Any) -> None:
     """
     width = rows.shape[1]
     rounded = (2.0 * width + 64.0) * _FP32
+    levels = np.empty(width, np.float64)
     for number in range(rows.shape[0]):
-        largest = 0.0
+        largest = np.float32(_TINY)
         for place in range(width):
-            largest = max(largest, abs(np.float64(rows[number, place])))
-        scale = np.float32(max(largest, _TINY) / _LARGEST)
+            largest = max(largest, abs(rows[number, place]))
+        scale = np.float32(largest / np.float32(_LARGEST))
         unit, kept, lost, whole = np.float64(scale), 0.0, 0.0, 0.0
+        inverse = 1.0 / unit
+        for place in range(width):
+            levels[place] = min(max(np.floor(rows[number, place] * inverse + 0.5), -_LARGEST), _LARGEST)
+        for place in range(width):
+            value, near = np.float64(rows[number, place]), levels[place] * unit
+            kept += near * near
+            lost += (value - near) * (value - near)
+            whole += value * value
         block, lane = (first + number) // BLOCK, (first + number) % BLOCK
         for place in range(width):
-            value = np.float64(rows[number, place])
-            level = min(max(np.floor(value / unit + 0.5), -_LARGEST), _LARGEST)
-            blocks[block, place // 4, lane, place % 4] = np.uint8(np.int64(level) + _CENTRE)
-            kept += (level * unit) ** 2
-            lost += (value - level * unit) ** 2
-            whole += value**2
+            blocks[block, place >> 2, lane, place & 3] = np.uint8(int(levels[place]) + _CENTRE)
         factors[block, 0, lane] = scale
         factors[block, 1, lane] = np.sqrt(kept) * _UP
         factors[block, 2, lane] = (np.sqrt(lost) + np.sqrt(whole) * rounded) * _UP

@@ -27,7 +27,7 @@ __all__ = ["ROOM", "DenseScan"]
 
 ROOM = 512  # candidates of a session, of which some hundred are usual; a deep ranking has eight times its places
 _DEEP = 16  # a list of more than one in so many items is made by sorting them all
-_AT_ONCE = 65_536  # items rounded at once
+_AT_ONCE = 8_192  # items rounded at once
 _BLOCKS = 4_096  # that are worth a thread of their own, for one session: 262,144 items, a millisecond or more
 _SESSIONS = 16  # that are
 _NOWHERE = np.int32(2**31 - 1)
@@ -91,16 +91,15 @@ class DenseScan:
         return found
 
     def _round(self) -> float:
-        """Write bytes and factors of all items; the length of the longest."""
-        longest = 0.0
+        """Write bytes and factors of all items; what none is longer than."""
         for first in range(0, self.items, _AT_ONCE):
             rows = np.concatenate([table[PAD + 1 + first :][:_AT_ONCE] for table in self._tables], axis=1)
-            longest = max(longest, float(np.sqrt(np.square(rows, dtype=np.float64).sum(axis=1).max())))
-            if not np.isfinite(longest):
-                raise ValueError("the item table holds numbers that are not finite")
             kernel.round_items(np.ascontiguousarray(rows, dtype=np.float32), first, self._blocks, self._factors)
         for table in self._tables:
             leave_in_file(table)
+        longest = float((self._factors[:, 1] + self._factors[:, 2]).max())  # |x| <= |s X| + |r|
+        if not np.isfinite(longest):
+            raise ValueError("the item table holds numbers that are not finite, or as large as fp32 has them")
         return longest
 
     def _checked(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -42,7 +42,7 @@ def export_beside(
     the graph gives other vectors than the module.
     """
     with open(ranking, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        places = [_place(content, memoryview(np.ascontiguousarray(table, "<f4")).cast("B")) for table in tables]
+        places = [_place(content, np.ascontiguousarray(table, "<f4").ravel().view(np.uint8).data) for table in tables]
         if -1 in places:
             return ()
         export_onnx(module, path, window=window)

@@ -92,15 +92,10 @@ def held_out(serving: ServingModel, log: SessionLog, valid: SessionLog) -> HeldO
     parts: dict[float, list[Entries]] = {weight: [] for weight in BACKWARD}
     for first, ids, scores in _scored(serving, valid, starts, targets):
         clicked = valid.items[targets[first : first + len(ids)]]
-        probability = torch.softmax(scores.double(), dim=1).float().numpy()
-        most = min(CUTOFF + ids.shape[1], probability.shape[1])
-        best = (
-            np.argpartition(-probability, most - 1, axis=1)[:, :most] + PAD + 1
-            if most < probability.shape[1]
-            else (np.broadcast_to(np.arange(most) + PAD + 1, probability.shape))
-        )
+        best = torch.topk(scores, min(CUTOFF + ids.shape[1], scores.shape[1]), dim=1)[1].numpy() + PAD + 1
+        share = (scores - scores.logsumexp(dim=1, keepdim=True)).numpy()
         for weight, table in tables.items():
-            parts[weight].append(_entries(first, ids, clicked, probability, best, table, place))
+            parts[weight].append(_entries(first, ids, clicked, share, best, table, place))
     session = np.searchsorted(valid.offsets, targets, side="right")
     return HeldOut({weight: _joined(some) for weight, some in parts.items()}, session % 2 == 1)
 
@@ -122,12 +117,13 @@ def _entries(
     first: int,
     ids: NDArray[np.int32],
     clicked: NDArray[np.int32],
-    probability: NDArray[np.float32],
+    share: NDArray[np.float32],
     best: NDArray[np.integer],
     table: Neighbours,
     place: NDArray[np.int64],
 ) -> Entries:
-    """ids (B, L) of the sessions, clicked (B,) what is looked for, best (B, M) ids of the network's best."""
+    """ids (B, L) of the sessions, clicked (B,) what is looked for, share (B, V) logs of probabilities, best (B, M) ids
+    of the network's best."""
     base, row = len(place), np.arange(len(ids))[:, None]
     length = (ids != PAD).sum(axis=1)
     counts = [_counts(ids, length, table, place, decay, newest) for decay, newest in DECAYS]
@@ -145,7 +141,7 @@ def _entries(
     target = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
     return Entries(
         of=first + keys // base,
-        probability=probability[keys // base, keys % base - (PAD + 1)],
+        probability=np.exp(share[keys // base, keys % base - (PAD + 1)]),
         counted=counted,
         kind=kind,
         target=np.where(keys[target] == wanted, target, -1),

@@ -26,6 +26,7 @@ _REMEDIES = {
     "key_mismatch": "the key of a message must be its session_id",
     "ts_seconds": "ts is in milliseconds since the epoch: multiply by 1000",
     "ts_future": "set the clock of the shop's server (NTP); ts is in milliseconds",
+    "undecodable": "give --schema-registry URL; see whether it has the schemas of all producers: docs/formats.md",
     "not_json": "values are JSON objects: docs/contract.md",
 }
 

@@ -13,6 +13,7 @@ from stream.check.facts import Cluster, read_cluster
 from stream.check.finding import Finding, error, info, sorted_findings
 from stream.check.models import check_announced, check_policy, check_provider, check_registry, read_announced
 from stream.check.rights import check_rights, check_transactions
+from stream.check.schema_registry import check_schemas
 from stream.check.topics import check_broker, check_topics_of
 from stream.config import StreamConfig
 from stream.errors import AccessRefused, BrokerUnavailable
@@ -74,6 +75,7 @@ class Checker:
             ("policy", lambda: check_policy(worker)),
             ("registry", lambda: check_registry(worker)),
             ("redis", self._redis),
+            ("schemas", lambda: check_schemas(self.config.worker.kafka)),
             ("kafka", self._find_cluster),
         ]
 

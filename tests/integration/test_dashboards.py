@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 import sys
-import urllib.parse
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
 from bench.rig.brokers.process import free_port, wait_for
 from bench.rig.clients import Flow, Lists, Storefront
@@ -20,10 +14,10 @@ from bench.rig.workers import Worker
 from deploy.grafana.dashboards import rows_of
 from deploy.grafana.panels import BOARDS
 from tests.integration.conftest import ITEMS, StartWorker
+from tests.integration.prometheus import Prometheus
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(150)]
 
-ALERTS = Path(__file__).parents[2] / "deploy" / "alerts.yaml"
 AT_REST = {"What is wrong"}  # shows nothing while nothing is
 
 
@@ -32,52 +26,6 @@ def prometheus(tmp_path: Path) -> Iterator[Prometheus]:
     found = Prometheus(tmp_path)
     yield found
     found.stop()
-
-
-class Prometheus:
-    """A server of the test's own; `scrape` starts it."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder, self._port = folder, free_port()
-        self._process: Worker | None = None
-
-    def scrape(self, **ports: int) -> None:
-        """Scrape these jobs, `_` in whose names stands for `-`, once a second."""
-        jobs = [
-            {"job_name": job.replace("_", "-"), "static_configs": [{"targets": [f"127.0.0.1:{port}"]}]}
-            for job, port in ports.items()
-        ]
-        told = {
-            "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
-            "rule_files": [str(ALERTS)],
-            "scrape_configs": jobs,
-        }
-        (self._folder / "prometheus.yaml").write_text(yaml.safe_dump(told))
-        program = shutil.which("prometheus")
-        if program is None:
-            pytest.skip("there is no prometheus: apt-get install prometheus")
-        where = [
-            "--config.file",
-            str(self._folder / "prometheus.yaml"),
-            "--storage.tsdb.path",
-            str(self._folder / "tsdb"),
-        ]
-        listens = f"--web.listen-address=127.0.0.1:{self._port}"
-        self._process = Worker.of([program, *where, listens], self._folder / "prometheus.log")
-
-    def ask(self, path: str, **query: str) -> dict[str, Any]:
-        url = f"http://127.0.0.1:{self._port}/api/v1/{path}?{urllib.parse.urlencode(query)}"
-        with urllib.request.urlopen(url, timeout=10) as answer:
-            found: dict[str, Any] = json.loads(answer.read())
-        assert found["status"] == "success", (query, found)
-        return dict(found["data"])
-
-    def values(self, expr: str) -> list[float]:
-        return [float(one["value"][1]) for one in self.ask("query", query=expr)["result"]]
-
-    def stop(self) -> None:
-        if self._process:
-            self._process.stop(grace_s=5)
 
 
 def test_every_panel_is_answered_and_those_of_a_worker_at_work_have_data(

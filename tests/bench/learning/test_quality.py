@@ -23,7 +23,7 @@ from export.errors import ConfigError
 from model.evaluate.baselines.baselines import BASELINES
 from model.presets import PRESETS
 
-PRESET = next(iter(PRESETS))
+PRESET = "tron-fast"
 COUNTED = Job(dataset="serenade", system="next-item", kind="baseline")
 TRAINED = [Job(dataset="serenade", system=PRESET, kind="preset", seed=seed) for seed in (0, 1, 2)]
 
@@ -69,7 +69,7 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[Job]:
 
 def asked(**options: Any) -> argparse.Namespace:
     usual = {"datasets": ["recent"], "presets": None, "baselines": None, "seeds": [0], "epochs": None}
-    return argparse.Namespace(**{**usual, "max_seconds": None, **options})
+    return argparse.Namespace(**{**usual, "max_seconds": None, "budget": None, **options})
 
 
 def test_jobs_of_nothing_named_is_everything() -> None:
@@ -90,6 +90,14 @@ def test_train_command_gives_what_was_asked_for_only() -> None:
     assert command == f"-m nextclick train --data a --valid b --registry r --preset {PRESET} --seed 1 --json"
     limited = dataclasses.replace(TRAINED[1], epochs_asked=3.0, max_seconds=0.5)
     assert "--epochs 3 --max-seconds 0.5" in " ".join(train_command(limited, parts, Path("r")))
+
+
+def test_train_command_of_auto_holds_out_by_itself_and_takes_the_budget() -> None:
+    job = Job(dataset="beauty", system="auto", kind="preset", seed=0, budget="60s")
+    command = " ".join(train_command(job, Parts(train=Path("a"), valid=Path("b"), test=Path("c")), Path("r")))
+    assert "--preset auto --seed 0 --budget 60s" in command
+    assert "--valid" not in command
+    assert job.name == "auto 60s"
 
 
 def test_measure_all_baseline_is_judged_on_both_parts(data: Path) -> None:

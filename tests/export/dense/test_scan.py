@@ -28,7 +28,9 @@ def random_tables(items: int, *widths: int, seed: int = 0, kinds: int = 0) -> li
 
 def check(scan: DenseScan, tables: list[NDArray[np.float32]], vectors: Any, k: int, excluded: list[Any]) -> None:
     ids, scores = scan.best(vectors, k, Ragged.of([np.array(row, np.int32) for row in excluded]))
-    assert (ids.dtype, scores.dtype, ids.shape) == (np.int32, np.float32, scores.shape)
+    assert ids.dtype == np.int32
+    assert scores.dtype == np.float32
+    assert ids.shape == scores.shape == (len(vectors), k)
     for row, vector in enumerate(vectors):
         places, expected = best_of(products(tables, vector), k, excluded[row])
         assert ids[row].tolist() == (places + 1).tolist()

@@ -29,6 +29,8 @@ from model.nets.serving import ServingModel
 from model.nets.sessions import SessionModel
 from model.presets import preset
 
+pytestmark = pytest.mark.slow  # exporting takes seconds
+
 V = 4_200
 CONFIG = RankerConfig(threads=1, warm_up=False)
 

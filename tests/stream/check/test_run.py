@@ -52,7 +52,7 @@ def test_unreachable_broker_and_missing_registry_are_findings_within_the_limit(t
     checker = Checker(CheckConfig(worker=config, limit_s=2.0))
     found = checker.run()
     assert {one.check for one in found} == {"registry_missing", "broker_unreachable"}
-    assert checker.done == ["provider", "policy", "registry", "redis", "kafka"]
+    assert checker.done == ["provider", "policy", "registry", "redis", "schemas", "kafka"]
     assert time.monotonic() - begun < 20
 
 
