@@ -25,7 +25,7 @@ from model.evaluate.metrics import CUTOFF
 from model.evaluate.protocol import prefixes
 from model.nets.serving import ServingModel
 
-__all__ = ["BACKWARD", "DECAYS", "HeldOut", "held_out"]
+__all__ = ["BACKWARD", "DECAYS", "Entries", "HeldOut", "held_out"]
 
 BACKWARD = (0.0, 0.3, 1.0)  # what an item that came before counts
 DECAYS = ((0.0, 1), (0.5, 4), (0.8, 8))  # what older clicks' counts count, and of how many clicks
