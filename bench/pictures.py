@@ -27,7 +27,7 @@ from bench.rig.browser import Tab, chromium, open_tab
 DESKTOP, TALL, PHONE = (1280, 860), (1280, 1460), (390, 844)
 MOMENTS = (0, 10, 30, 60)  # seconds
 FIRST_CLICK_S, THINK_S, CLICKS = 4.0, 1.5, 5
-LIVE = "document.getElementById('next-title').textContent === 'Next for you'"
+LIVE = "document.getElementById('took') !== null"  # the list of a worker: it says whose
 SETTLE_S = 0.6  # until what moves has come to rest
 END_S = 90.0
 
@@ -82,7 +82,7 @@ class Visit:
 
     async def wait(self, expression: str, timeout_s: float = 120.0) -> None:
         """Until the page shows it."""
-        await self._tab.until(expression, timeout_s)
+        await self._tab.until(f"Boolean({expression})", timeout_s)
 
 
 async def begin(visit: Visit, address: str) -> None:

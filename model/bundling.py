@@ -64,19 +64,23 @@ def export_bundle(
     lineage: Lineage | None = None,
     items: KnownItems | None = None,
     afterwards: Mapping[str, Any] | None = None,
+    before: Mapping[str, Any] | None = None,
 ) -> Bundle:
     """Write the graph of the trained encoders and what belongs to it into `directory`. ParityError if they differ.
 
     items: what the encoders were trained with; those that nobody has clicked enter the catalogue behind the others.
     afterwards: the layer behind the network as a judged training has recorded it, whose held-out sessions are learned
-    now; None: found on `valid`. Its counts are those of `log`.
+    now; None: found on `valid`. Its counts are those of `log`. before: the layer of the version that the training goes
+    on from, which is kept where `valid` holds too little to find one by.
     `auto` scores in int8 where that gives the lists of exact scoring on validation sessions (`export.graph.choice`).
     """
     encoders, log, tower = _with_newcomers(trained.encoders, log, items, on_progress)
     count, window = len(log.vocabulary), preset.encoder.window
     k_max = min(DEFAULT_K_MAX, count)
     onnx_file, seed = directory / "model.onnx", preset.train.seed
-    record = find_layer(encoders, log, valid, preset, on_progress) if afterwards is None else dict(afterwards)
+    record = (
+        find_layer(encoders, log, valid, preset, on_progress, before=before) if afterwards is None else dict(afterwards)
+    )
     if preset.codes is not None:
         parity = export_vectors(VectorModel(encoders), onnx_file, window=window, items=count, seed=seed)
         tables: tuple[ItemTable, ...] = ()

@@ -25,11 +25,18 @@ STAGE = "afterwards"
 
 
 def find_layer(
-    encoders: Sequence[Encoder], log: SessionLog, valid: SessionLog, preset: Preset, on_progress: OnProgress = ignore
+    encoders: Sequence[Encoder],
+    log: SessionLog,
+    valid: SessionLog,
+    preset: Preset,
+    on_progress: OnProgress = ignore,
+    *,
+    before: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return what a manifest records of the layer that the network of these encoders gets; {} where none is asked for.
 
-    log: what was learned; valid: sessions that were not, in the same vocabulary.
+    log: what was learned; valid: sessions that were not, in the same vocabulary. before: the layer of the version that
+    this one goes on from: kept where too few sessions were held out to tell, as in a fresh training of few clicks.
     """
     config, began = preset.after, time.monotonic()
     if config.counts == "off":
@@ -37,11 +44,10 @@ def find_layer(
     if why := _unfit(preset):
         return _left_out(why, on_progress)
     held = held_out(ServingModel(encoders), log, valid)
-    if held is None or held.predictions < LEAST:
-        return _left_out(
-            f"{0 if held is None else held.predictions:,} held-out predictions; {LEAST:,} are asked", on_progress
-        )
     too_large = _too_large(len(log.vocabulary), config)
+    if held is None or held.predictions < LEAST:
+        why = f"{0 if held is None else held.predictions:,} held-out predictions; {LEAST:,} are asked"
+        return _left_out(why, on_progress) if not before or too_large else _kept(before, why, on_progress)
     found = fit(held, config, counted=not too_large)
     took = f"{time.monotonic() - began:.1f} s"
     on_progress(Progress(stage=STAGE, message=f"{described(recorded(found))}; {took}"))
@@ -73,6 +79,11 @@ def _too_large(items: int, config: AfterConfig) -> str:
     if megabytes <= config.most_mb:
         return ""
     return f"their table would take {megabytes:,.0f} MiB; at most {config.most_mb} are allowed (--set most_mb)"
+
+
+def _kept(before: Mapping[str, Any], why: str, on_progress: OnProgress) -> dict[str, Any]:
+    on_progress(Progress(stage=STAGE, message=f"{why}: as before, {described(before)}"))
+    return dict(before)
 
 
 def _left_out(why: str, on_progress: OnProgress) -> dict[str, Any]:

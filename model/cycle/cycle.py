@@ -37,8 +37,8 @@ from model.cards.write import write_card
 from model.config import Preset, TowerConfig
 from model.cycle.config import FreshConfig, GateConfig, Mode, RefitConfig
 from model.cycle.fresh import fresh_log, fresh_parts, fresh_preset
-from model.cycle.gate import GateReport, pass_gate
-from model.cycle.lineage import code_version, commit, published_by
+from model.cycle.gate import GateReport, KeptGate, pass_gate
+from model.cycle.lineage import code_version, commit, layer_of, published_by
 from model.cycle.refit import guarded, refit
 from model.data.known_items import KnownItems, features_of, read_known_items
 from model.data.log import SessionLog
@@ -180,8 +180,7 @@ class Cycle:
         folder: Path,
         afterwards: Mapping[str, Any] | None = None,
     ) -> Bundle:
-        """log: the whole window's, in either mode, whose items, popularity and times the bundle states; afterwards: of
-        the candidate, where its refit is exported."""
+        """log: the whole window's, whose items, popularity and times are stated; afterwards: a refit's candidate's."""
         folder.mkdir(parents=True, exist_ok=True)
         self._say("export", "the graph is written, and checked beside the encoder")
         return export_bundle(
@@ -195,6 +194,7 @@ class Cycle:
             scoring=self._request.scoring,
             items=self._items,
             afterwards=afterwards,
+            before=layer_of(self._request.registry, self._request.parent_version if self._request.parent else ""),
         )
 
     def _judge(self, bundle: Bundle, parts: Parts) -> tuple[GateReport, str]:
@@ -202,7 +202,7 @@ class Cycle:
         file = self._request.folder / _GATE
         if file.exists():
             try:
-                kept = msgspec.json.decode(file.read_bytes(), type=_Kept)
+                kept = msgspec.json.decode(file.read_bytes(), type=KeptGate)
                 return kept.gate, kept.live
             except msgspec.MsgspecError:  # half a file: judged again
                 file.unlink()
@@ -213,7 +213,7 @@ class Cycle:
         gate = pass_gate(candidate, live, parts.log, newest, self._request.gate, seed=self._preset.train.seed, say=say)
         if why:
             gate = dataclasses.replace(gate, reasons=(*gate.reasons, why))
-        kept = _Kept(gate=gate, live=live.version if live is not None else "")
+        kept = KeptGate(gate=gate, live=live.version if live is not None else "")
         partial = file.with_suffix(".partial")
         partial.write_bytes(msgspec.json.encode(kept))
         partial.replace(file)
@@ -348,10 +348,3 @@ class Cycle:
 
     def _say(self, stage: str, text: str) -> None:
         self._on_progress(Progress(stage=stage, message=text))
-
-
-class _Kept(msgspec.Struct, frozen=True):
-    """The content of gate.json."""
-
-    gate: GateReport
-    live: str

@@ -6,13 +6,15 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+import msgspec
+
 from export.ranking.ranker import Ranker
 from model.cycle.config import GateConfig
 from model.data.log import SessionLog
 from model.evaluate.judge import FALLBACK, judge, of_baseline, of_ranker, paired_difference
 from model.evaluate.metrics import MAIN, SECOND, label
 
-__all__ = ["GateReport", "pass_gate"]
+__all__ = ["GateReport", "KeptGate", "pass_gate"]
 
 _COVERAGE = "coverage@20"
 
@@ -31,6 +33,13 @@ class GateReport:
     def to_json(self) -> dict[str, Any]:
         """Return plain values."""
         return asdict(self)
+
+
+class KeptGate(msgspec.Struct, frozen=True):
+    """A judgement as a cycle keeps it over a kill, in gate.json."""
+
+    gate: GateReport
+    live: str  # the version that was live then; empty: none
 
 
 def pass_gate(

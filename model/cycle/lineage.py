@@ -5,11 +5,12 @@ from __future__ import annotations
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 from export.errors import NextclickError
 from export.registry.registry import Registry
 
-__all__ = ["code_version", "commit", "published_by"]
+__all__ = ["code_version", "commit", "layer_of", "published_by"]
 
 _ROOT = Path(__file__).parents[2]
 _NEWEST = 50  # versions looked through for a cycle: it published after its begin, or not at all
@@ -44,6 +45,15 @@ def published_by(registry: Registry, cycle: str) -> str | None:
         if lineage is not None and lineage.cycle == cycle:
             return number
     return None
+
+
+def layer_of(registry: Registry, number: str) -> dict[str, Any]:
+    """The layer behind a version's network as its manifest records it; {} where that can't be read, or `number` is
+    empty."""
+    try:
+        return dict(registry.manifest(number).afterwards) if number else {}
+    except NextclickError:  # removed since, damaged, or of a later release: the layer is found anew, or left out
+        return {}
 
 
 def _git(*words: str) -> str:

@@ -10,10 +10,10 @@ const STEPS = [
   ["shopping", "Shoppers", "click, and so can you"],
 ];
 const DOES = { // steps of a cycle, as the trainer's /health names them
-  read: "reads the clicks", needs: "gets ready to learn", train: "gets ready to learn", validate: "is validated", export: "becomes a graph, which is checked",
+  read: "reads the clicks", needs: "gets ready to learn", train: "gets ready to learn", validate: "is validated", afterwards: "counts what follows what", export: "becomes a graph, which is checked",
   gate: "is judged beside baselines", refit: "learns what was held out", publish: "is published: workers fetch it",
 };
-const AFTER = new Set(["validate", "export", "gate", "publish"]);
+const BEFORE = new Set(["", "read", "items", "needs", "codes", "train"]); // before weights are learned
 const state = { stage: "", stages: {}, now: 0, at: performance.now(), facts: {}, training: null, second: null, lost: false };
 
 export function know(more) {
@@ -43,7 +43,7 @@ function row([name, title, words], number, at) {
   const timed = begun !== undefined && name !== "shopping" && kind !== "later";
   const took = timed ? `${Math.max(0, (ended ?? seconds()) - begun).toFixed(kind === "done" ? 1 : 0)} s` : "";
   const detail = name === "log" && state.facts.clicks ? `${whole(state.facts.clicks)} clicks`
-    : name === "training" && kind === "now" ? training() : words;
+    : name === "training" && kind === "now" ? training().split(",")[0] : words;
   const share = name === "training" && kind === "now" ? progress() : null;
   return make("li", { className: `step ${kind}`, at: kind === "now" ? { "aria-current": "step" } : {} },
     make("b", { textContent: title }), make("span", { textContent: [took, detail].filter(Boolean).join(" · ") }),
@@ -56,13 +56,13 @@ export function training() {
   const got = now.progress;
   if (got?.done >= 1) return "has learned, is validated";
   if (got) return `${whole(100 * got.done)} %, loss ${got.loss?.toFixed(2) ?? "–"}, ${whole(got.sessions_per_s)} sessions/s`;
-  const step = (now.step ?? "").split(":")[0];
-  return DOES[step] ?? "gets ready to learn";
+  const [step, ...words] = (now.step ?? "").split(": ");
+  return DOES[step] ?? (words.length ? words.join(": ").slice(0, 70) : "gets ready to learn");
 }
 
 export function progress() {
   const now = state.training;
-  return now?.progress ? now.progress.done : AFTER.has((now?.step ?? "").split(":")[0]) ? 1 : 0;
+  return now?.progress ? now.progress.done : BEFORE.has((now?.step ?? "").split(":")[0]) ? 0 : 1;
 }
 
 function status(at) {

@@ -132,6 +132,18 @@ def test_too_few_held_out_sessions_are_said() -> None:
     assert "the network alone" in said[0]
 
 
+def test_too_few_held_out_sessions_keep_the_layer_of_before() -> None:
+    """A fresh version of few clicks lost it, and half of its hits with it."""
+    before, _ = told(auto())
+    said: list[Progress] = []
+    few = VALID.select(np.arange(5))
+    assert find_layer([tiny_encoder()], LOG, few, auto(), said.append, before=before) == before
+    assert said[0].message.endswith(f"500 are asked: as before, {described(before)}")
+    assert "left_out" in find_layer([tiny_encoder()], LOG, few, auto(), before={})
+    small = replace(auto(), after=AfterConfig(counts="auto", most_mb=0))
+    assert "left_out" in find_layer([tiny_encoder()], LOG, few, small, before=before), "its table is too large now"
+
+
 def test_a_table_that_is_too_large_is_left_out_and_said() -> None:
     record, said = told(replace(tiny_preset(), after=AfterConfig(counts="on", most_mb=0)))
     layer = make_layer(record, LOG)

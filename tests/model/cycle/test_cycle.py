@@ -12,6 +12,7 @@ import pytest
 
 from export.bundle.bundle import CARD_VALUES, load_bundle
 from export.ranking.ranker import Ranker
+from model.after.config import AfterConfig
 from model.cycle import cycle as module
 from model.cycle.config import FreshConfig, GateConfig, RefitConfig
 from model.cycle.cycle import CycleRequest, CycleResult, run_cycle
@@ -129,7 +130,11 @@ def test_cycle_that_lost_its_lead_publishes_nothing(tmp_path: Path) -> None:
     assert run_cycle(dataclasses.replace(asked, may_publish=lambda: True)).version == "1"
 
 
-def test_fresh_cycle_puts_new_items_into_the_catalogue_and_keeps_the_old_ones(tmp_path: Path) -> None:
+def test_fresh_cycle_puts_new_items_into_the_catalogue_and_keeps_the_old_ones_and_the_layer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layers = {"1": {"last": 1.0, "bias_gain": 0.1, "before": 0.5, "predictions": 900}}
+    monkeypatch.setattr(module, "layer_of", lambda _, version: layers.get(version, {}))
     old = raw_log(tmp_path, 300)
     first = run_cycle(request(tmp_path, old))
     new = joined(tmp_path, old, raw_log(tmp_path, 60, first=300, seed=4, new_items=5))
@@ -144,9 +149,11 @@ def test_fresh_cycle_puts_new_items_into_the_catalogue_and_keeps_the_old_ones(tm
         fresh=FreshConfig(least=50, epochs=3.0),
         gate=GateConfig(baselines=(), min_sessions=1000),
     )
+    asked = dataclasses.replace(asked, preset=dataclasses.replace(asked.preset, after=AfterConfig(counts="auto")))
     result = run_cycle(asked)
     found = manifest(asked, result)
     assert (found.lineage.mode, found.lineage.parent) == ("fresh", "1")
+    assert found.afterwards == layers["1"], "too few are held out to find another"
     items = load_bundle(asked.registry.fetch("2")).vocabulary.items
     assert {"new-1", "item-1", "item-40"} <= set(items)
 
