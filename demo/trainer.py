@@ -33,6 +33,7 @@ class TrainerConfig:
     """How the demo's trainer is set: short trainings, often. The gate stays, but for what a minute can't tell."""
 
     preset: str = "tron-fast"
+    counts: str = "auto"  # behind the network: auto, on, off
     max_seconds: float = 30.0  # of a training, should the machine be slow
     fresh_every_s: float = 15.0  # between two versions
     flush_s: float = 1.0  # until a click is stored
@@ -51,6 +52,7 @@ class TrainerConfig:
         """Those of the command."""
         given: dict[str, object] = {
             "preset": self.preset,
+            "counts": self.counts,
             "max-seconds": self.max_seconds,
             "fresh-every": f"{self.fresh_every_s:g}s",
             "flush-s": self.flush_s,

@@ -45,7 +45,7 @@ def erase(
     without: Annotated[
         list[str] | None, option(metavar="PART", help="Who is not waited for: it runs no more; repeatable.")
     ] = None,
-    timeout: Annotated[float, option(metavar="S", help="How long to wait for that.", min=0)] = 60.0,
+    timeout: Annotated[float, option(metavar="S", help="How long to wait for that.")] = 60.0,
     group: Group = "nextclick",
     json: Json = False,
 ) -> None:
@@ -57,6 +57,8 @@ def erase(
     from stream.erasure.teller import PARTS
     from stream.kafka.clients import wait_for_broker
 
+    if timeout < 0:
+        raise ConfigError(f"--timeout is 0 s or more, not {timeout:g}")
     if not session and user is None:
         raise ConfigError("say whom to erase: --session ID, or --user ID")
     if wrong := {*(expect or []), *(without or [])} - {WORKER, *PARTS}:

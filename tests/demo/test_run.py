@@ -40,7 +40,7 @@ SMALL = DemoConfig(
     history_sessions=3_000,
     clicks_per_s=100.0,
     trainer=TrainerConfig(
-        max_seconds=2.0, fresh_every_s=1.0, flush_s=0.2, baselines="popularity", slack=1.0, tolerance=1.0
+        counts="off", max_seconds=2.0, fresh_every_s=1.0, flush_s=0.2, baselines="popularity", slack=1.0, tolerance=1.0
     ),
     linger_s=1.0,
 )

@@ -173,7 +173,8 @@ def test_topics_created_have_partitions_and_compaction(
     counts = {name: len(topic.partitions) for name, topic in admin.list_topics(timeout=10).topics.items()}
     changelog = names.changelog(group)
     several = (names.clicks, names.recommendations, names.rejected, names.impressions, changelog)
-    wanted = dict.fromkeys(several, PARTITIONS) | dict.fromkeys((names.models, names.items, names.similar), 1)
+    single = (names.models, names.items, names.similar, names.erasures)
+    wanted = dict.fromkeys(several, PARTITIONS) | dict.fromkeys(single, 1)
     assert {name: count for name, count in counts.items() if name.startswith(prefix)} == wanted
     for name in (names.models, names.items, names.similar, changelog):
         resource = ConfigResource(ResourceType.TOPIC, name)

@@ -27,7 +27,18 @@ from tests.integration.conftest import ITEMS, StartWorker
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(300)]
 
 LEAN = (  # a cycle in seconds; what it finds is no matter here
-    *("--preset", "tron-fast", "--max-seconds", "1", "--min-sessions", "100", "--baselines", "popularity"),
+    *(
+        "--preset",
+        "tron-fast",
+        "--counts",
+        "off",
+        "--max-seconds",
+        "1",
+        "--min-sessions",
+        "100",
+        "--baselines",
+        "popularity",
+    ),
     *("--slack", "1", "--tolerance", "1", "--min-coverage", "0", "--exact", "--flush-s", "0.5"),
 )
 NO_REFIT = "--no-refit"  # half of the rest; but for one test

@@ -21,7 +21,7 @@ def test_check_prints_findings_in_80_columns_and_ends_with_2(words: list[str], m
     done = CliRunner().invoke(app, words)
     assert done.exit_code == 2
     assert max(map(len, done.stdout.splitlines())) <= 80
-    assert "5 checks: 2 errors, 0 warnings" in done.stdout
+    assert "6 checks: 2 errors, 0 warnings" in done.stdout
     assert "Check --bootstrap-servers" in " ".join(done.stdout.split())
 
 

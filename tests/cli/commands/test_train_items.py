@@ -36,7 +36,7 @@ def test_train_with_items_learns_them_unless_told_not_to(
 def test_items_as_reaches_the_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[TrainRequest] = []
     monkeypatch.setattr(training_run, "train_to_registry", lambda request, _: asked.append(request))
-    paths = ["train", "--data", str(tmp_path / "log"), "--registry", str(tmp_path / "r")]
+    paths = ["train", "--data", str(tmp_path / "log"), "--registry", str(tmp_path / "r"), "--preset", "tron"]
     for more in (["--items-as", "bpr", "--splits", "10", "--code-bits", "4"], ["--items-as", "svd"], []):
         found = CliRunner().invoke(app, [*paths, *more])
         assert found.exit_code == 0, found.output
@@ -63,7 +63,7 @@ def test_items_of_a_coded_table_are_read_for_those_without_clicks_unless_left_ou
         (["--splits", "4"], "add --items-as svd, bpr or random"),
         (["--items-as", "pq"], "coded by svd, svd-plain, bpr, random, not 'pq'"),
         (["--items-as", "svd", "--code-bits", "5"], "8 or 4 bits"),
-        (["--items-as", "svd", "--splits", "16"], "vectors 200 wide can't be split in 16"),
+        (["--items-as", "svd", "--splits", "16", "--preset", "tron"], "vectors 200 wide can't be split in 16"),
         (["--items-as", "svd", "--preset", "mtmi"], "several interests"),
     ],
 )
