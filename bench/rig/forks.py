@@ -29,7 +29,7 @@ from typing import Any
 
 from bench.rig.brokers.process import end_process, start_process
 
-__all__ = ["Forks"]
+__all__ = ["Forks", "ServerEnded"]
 
 _ROOT = Path(__file__).parents[2]
 _SERVED = ("-m", "nextclick")  # what Python runs; anything else is started for real
@@ -49,6 +49,10 @@ _LARGEST = 200_000  # bytes of a request: one packet
 _ADOPTED_S = 10.0
 
 
+class ServerEnded(RuntimeError):
+    """The server that forks has ended, though nobody asked it to."""
+
+
 class Forks:
     """Starts processes like `start_process`, by a server of its own, which begins with the first of them."""
 
@@ -63,10 +67,19 @@ class Forks:
         if not self._serves(command, options.get("env", os.environ)):
             return start_process(command, **options)
         with self._lock:
-            self._begin()
-            process = _Forked(self._socket, command, **options)
+            try:
+                process = self._fork(command, options)
+            except ServerEnded:  # killed from outside, as by the kernel where memory is short: another does it
+                ended = self._server.wait() if self._server is not None else None
+                print(f"the server that forks has ended with {ended}; another begins", file=sys.stderr, flush=True)
+                self.close()
+                process = self._fork(command, options)
             self.forked += 1
             return process
+
+    def _fork(self, command: Sequence[str], options: dict[str, Any]) -> subprocess.Popen[bytes]:
+        self._begin()
+        return _Forked(self._socket, command, **options)
 
     def close(self) -> None:
         if self._server is not None:
@@ -119,7 +132,7 @@ def _ask(server: socket.socket, content: bytes, streams: Sequence[int]) -> bytes
         socket.send_fds(server, [content], streams)
         if answer := server.recv(64):
             return answer
-    raise RuntimeError("the server that forks has ended; what it said stands in the output")
+    raise ServerEnded("the server that forks has ended; what it said stands in the output")
 
 
 @contextlib.contextmanager
