@@ -19,14 +19,14 @@ pytestmark = pytest.mark.slow
 
 def rows_of(**options: Any) -> list[dict[str, Any]]:
     args = {"preset": ["tron+"], "bundle": [], "items": 60, "batch": [4], "seconds": 0.01, "threads": [1]}
-    asked = Namespace(**{**args, "exact": False, "loading": False, **options})
+    asked = Namespace(**{**args, "exact": False, "counts": [0], "loading": False, **options})
     return [row for bundle, name in bundles(asked) for row in measure(bundle, name, asked)]
 
 
 @pytest.fixture(scope="module")
 def exact() -> Iterator[Bundle]:
     """A bundle of a preset."""
-    asked = Namespace(preset=["tron-fast"], bundle=[], items=30, exact=True)
+    asked = Namespace(preset=["tron-fast"], bundle=[], items=30, exact=True, counts=[0])
     for bundle, _ in bundles(asked):
         yield bundle
 

@@ -25,7 +25,7 @@ from stream.messages.erasures import decode_erasure, digest
 from stream.topic_names import Topics
 from tests.integration.conftest import StartWorker
 
-pytestmark = [pytest.mark.broker, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.broker, pytest.mark.timeout(480)]
 
 ANNA, USER, OTHER = "shopper-anna", "user-77", "shopper-ben"
 VISITS = ("visit-monday", "visit-friday")  # the user's
