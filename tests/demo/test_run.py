@@ -68,6 +68,7 @@ class Visitor:
     def __init__(self) -> None:
         self._pages: Queue[Page] = Queue()
         self._list: list[str] = []  # that was heard last
+        self.done = threading.Event()
 
     def page(self, *args: Any, **options: Any) -> Page:
         """In the place of the class: the same, and this one hears of it."""
@@ -77,6 +78,12 @@ class Visitor:
 
     async def visit(self) -> None:
         """A click before any worker is there, and one after it was killed: both are answered."""
+        try:
+            await self._visit()
+        finally:
+            self.done.set()
+
+    async def _visit(self) -> None:
         page = await asyncio.to_thread(self._pages.get, True, 60.0)
         while not page.address:
             await asyncio.sleep(0.05)
@@ -146,6 +153,8 @@ def test_run_demo_answers_every_click_and_serves_two_models(
     before = threading.active_count()
     visitor = Visitor()
     monkeypatch.setattr("demo.page.page.Page", visitor.page)
+    over = Demo._is_over  # not before the visitor has gone
+    monkeypatch.setattr(Demo, "_is_over", lambda *given: visitor.done.is_set() and over(*given))
     with ThreadPoolExecutor(1) as pool:
         visit = pool.submit(asyncio.run, visitor.visit())
         result = run_demo(replace(SMALL, page=PageConfig(port=0, open=False)))
