@@ -59,7 +59,7 @@ class Spending:
     budget; it is kept for them, once for the judged model and once more for a refit.
     """
 
-    EXPORT_S = 7.0  # of one bundle with its judgement, about, on a processor of a few years
+    EXPORT_S = 12.0  # of one bundle with its judgement, about, on a processor of a few years
     SHARE = 0.08  # and of a long budget so much
 
     def __init__(self, budget: Budget | None, clock: Callable[[], float] = time.monotonic) -> None:

@@ -83,7 +83,7 @@ def test_limited_time_is_shared_with_the_refit_and_told() -> None:
     assert found is not None
     assert alone is not None
     assert found < alone < 90
-    assert found / alone > 0.6, "the decay again is no second training"
+    assert found / alone > 0.5, "the decay again is no second training"
     assert "10 s are over" in told[0].message
     assert "for the refit" in told[0].message
 
@@ -129,7 +129,7 @@ def test_refit_is_the_decay_where_it_is_not() -> None:
 
 
 def test_refit_is_left_out_where_its_decay_would_be_cut_short() -> None:
-    found, why = timed(RefitConfig(), STABLE, trained(50), spending("100s", 88), more=1.1)
+    found, why = timed(RefitConfig(), STABLE, trained(50), spending("100s", 84), more=1.1)
     assert found is None
     assert "longer --budget" in why
 
@@ -140,7 +140,7 @@ def test_refit_has_the_time_that_an_export_really_takes_kept() -> None:
     slow.exported(20.0)
     after = slow.for_training(bundles=1)
     assert before is not None
-    assert after == pytest.approx(before - 13.0)
+    assert after == pytest.approx(before - 8.0)
 
 
 def test_refit_in_a_budget_of_steps_is_the_decay() -> None:
