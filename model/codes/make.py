@@ -16,7 +16,7 @@ from model.config import Preset
 from model.data.log import SessionLog
 from model.learn.distributed import ALONE, Team
 from model.learn.seeds import CODES, seed_of
-from model.learn.warm_codes import codes_from
+from model.learn.warm.codes import codes_from
 from model.reports.progress import OnProgress, Progress, ignore
 
 __all__ = ["make_codes", "training_codes"]

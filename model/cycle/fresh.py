@@ -2,7 +2,7 @@
 
 Learned are the sessions with a click since then, and as many older ones beside them, drawn evenly from the window: what
 is not repeated is forgotten. The catalogue is the whole window's; items that the parent does not know begin beside
-those they are clicked with (model/learn/warm_start.py). The rate is lower than in a training from scratch, which the
+those they are clicked with (model/learn/warm/start.py). The rate is lower than in a training from scratch, which the
 weights have behind them.
 """
 

@@ -35,8 +35,8 @@ from model.learn.optimizer import Average, Optimizer, is_lazy
 from model.learn.rows import seen_by, signs_of
 from model.learn.seeds import IDS, seed_of
 from model.learn.validation import validate
-from model.learn.warm_optimizer import go_on_with
-from model.learn.warm_start import features_of, start_from
+from model.learn.warm.optimizer import go_on_with
+from model.learn.warm.start import features_of, start_from
 from model.machine.interrupt import noting_end_signals
 from model.machine.threads import use_threads
 from model.nets.encoder import Encoder

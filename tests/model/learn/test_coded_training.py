@@ -24,8 +24,8 @@ from model.learn.distributed import Team
 from model.learn.rows import signs_of
 from model.learn.train import Trained, Trainer, train
 from model.learn.validation import next_click_ranks
-from model.learn.warm_codes import codes_from
-from model.learn.warm_start import start_from
+from model.learn.warm.codes import codes_from
+from model.learn.warm.start import start_from
 from model.nets.coded import CodedItems
 from model.nets.encoder import Encoder
 from model.nets.encoders import new_encoder

@@ -13,7 +13,7 @@ from export.bundle.vocabulary import Vocabulary
 from export.items.item import Item
 from model.data.log import SessionLog
 from model.learn.train import Trained, train
-from model.learn.warm_start import start_from
+from model.learn.warm.start import start_from
 from model.nets.encoders import new_encoder
 from model.nets.plain import plain
 from tests.model.items import known, tiny_items

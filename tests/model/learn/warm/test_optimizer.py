@@ -11,8 +11,8 @@ import torch
 from export.bundle.vocabulary import Vocabulary
 from model.learn.optimizer import Optimizer
 from model.learn.train import Trainer
-from model.learn.warm_optimizer import go_on_with
-from model.learn.warm_start import start_from
+from model.learn.warm.optimizer import go_on_with
+from model.learn.warm.start import start_from
 from model.nets.encoders import new_encoder
 from tests.model.tiny import ITEMS, tiny_log, tiny_preset
 

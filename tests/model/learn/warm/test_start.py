@@ -12,9 +12,10 @@ import torch
 from export.bundle.vocabulary import Vocabulary
 from model.data.log import SessionLog
 from model.errors import CheckpointError
-from model.learn import checkpoint, warm_start
+from model.learn import checkpoint
 from model.learn.train import Trainer, train
-from model.learn.warm_start import start_from
+from model.learn.warm import start as warm_start
+from model.learn.warm.start import start_from
 from model.nets.encoders import new_encoder
 from tests.model.learn.test_train import run
 from tests.model.tiny import tiny_log, tiny_preset

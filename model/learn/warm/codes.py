@@ -19,7 +19,7 @@ from model.codes.config import CodesConfig
 from model.data.log import SessionLog
 from model.errors import CheckpointError
 from model.learn import checkpoint
-from model.learn.warm_start import BOOKS, CODES, place_beside
+from model.learn.warm.start import BOOKS, CODES, place_beside
 
 __all__ = ["codes_from"]
 

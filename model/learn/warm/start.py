@@ -79,7 +79,7 @@ def matched(earlier: Vocabulary, vocabulary: Vocabulary) -> tuple[Tensor, Tensor
 
 
 def _start_coded(encoder: Encoder, weights: dict[str, Tensor], both: tuple[Tensor, Tensor], directory: Path) -> None:
-    """Copy books and layers; the codes, which come from the same checkpoint (model/learn/warm_codes.py), are there."""
+    """Copy books and layers; the codes, which come from the same checkpoint (model/learn/warm/codes.py), are there."""
     own = encoder.state_dict()
     if CODES not in weights or CODES not in own or own[BOOKS].shape != weights[BOOKS].shape:
         forms = ["dense" if CODES not in one else f"codes {list(one[BOOKS].shape)}" for one in (weights, own)]

@@ -16,7 +16,7 @@ from torch import Tensor
 from export.bundle.vocabulary import PAD, Vocabulary
 from model.learn import checkpoint
 from model.learn.optimizer import Optimizer
-from model.learn.warm_start import matched
+from model.learn.warm.start import matched
 from model.nets.encoder import Encoder
 
 __all__ = ["go_on_with"]
