@@ -13,7 +13,7 @@ import pytest
 from model.trainer.files import LocalFiles
 from model.trainer.store import ClickStore
 from model.trainer.window import read_window
-from tests.model.trainer.test_service import Place
+from tests.model.trainer.place import Place
 
 
 class Erase(NamedTuple):

@@ -8,7 +8,7 @@ from export.items.item import Item
 from export.items.table import ItemTable
 from model.data.items.read import read_items
 from model.trainer.items_files import ItemsFiles
-from tests.model.trainer.test_service import FakeChild, Place
+from tests.model.trainer.place import FakeChild, Place
 
 
 class FakeItems:
