@@ -12,11 +12,9 @@ from export.bundle.manifest import Lineage, Refit
 from export.errors import NextclickError, ParityError
 from export.graph.choice import Scoring
 from export.ranking.ranker import Ranker, RankerConfig
+from model.auto import settle
 from model.auto.budget import Spending
-from model.auto.settle import timed
 from model.bundling import export_bundle, with_manifest
-from model.config import Preset
-from model.cycle.config import RefitConfig
 from model.cycle.refit import guarded, refit
 from model.data.known_items import KnownItems, features_of
 from model.data.log import SessionLog
@@ -31,19 +29,15 @@ from model.reports.progress import OnProgress, Progress
 __all__ = ["Request", "refitted"]
 
 
-class Request(Protocol):
+class Request(settle.Request, Protocol):
     """What a refit needs of a training's request."""
 
-    @property
-    def preset(self) -> Preset: ...
     @property
     def min_support(self) -> int: ...
     @property
     def scoring(self) -> Scoring: ...
     @property
     def init_from(self) -> Path | None: ...
-    @property
-    def refit(self) -> RefitConfig | None: ...
 
 
 def refitted(
@@ -66,7 +60,7 @@ def refitted(
     """
     assert request.refit is not None, "raw is kept for a refit only"
     whole = build_log(raw, min_support=request.min_support)
-    again, why = timed(request.refit, request.preset, trained, spending, more=whole.sessions / log.sessions)
+    again, why = settle.timed(request.refit, request.preset, trained, spending, more=whole.sessions / log.sessions)
     if again is None:
         on_progress(Progress(stage="refit", message=f"warning: not refitted: {why}"))
         found = Refit(refitted=False, how=request.refit.how, why=why)

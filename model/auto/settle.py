@@ -24,6 +24,7 @@ __all__ = ["AUTO", "Request", "judged_share", "limited", "settled", "timed"]
 
 AUTO = "auto"
 COMMITTEE_FROM_S = 300.0  # budgets for which a committee is thought of at all
+SAME_AGAIN = 0.47  # share of the judged training, where the refit is the same on a little more
 SAFE = 1.1  # a whole training must fit into the time that is left by so much
 LEAST = 0.5  # of the decay's time: one that is cut shorter loses more than the newest sessions give
 
@@ -61,22 +62,24 @@ def _for_more(choice: Choice, log: SessionLog, valid: SessionLog, spending: Spen
     plan = outlook(log, valid, choice.preset)
     pass_s = 0.0 if plan is None else plan.members[0].step_s * choice.preset.train.steps(log.sessions)[0]
     whole = spending.for_training(bundles=1 + (request.refit is not None))
-    return for_more(choice, pass_s=pass_s, seconds=None if whole is None else whole * judged_share(choice.preset, True))
+    return for_more(
+        choice, pass_s=pass_s, seconds=None if whole is None else whole * judged_share(choice.preset, request.refit)
+    )
 
 
-def judged_share(preset: Preset, refit: bool) -> float:
-    """Return the share of the training's time that the judged weights get, where a refit follows."""
-    if not refit:
+def judged_share(preset: Preset, refit: RefitConfig | None) -> float:
+    """Return the share of the training's time that the judged weights get; a refit has the rest."""
+    if refit is None:
         return 1.0
     if preset.train.schedule != "stable":
-        return 0.47  # a refit is the same again, on a little more
-    stable, decay = 1.0, preset.train.decay
-    return (stable + decay) / (stable + decay + RefitConfig().decay)
+        return SAME_AGAIN
+    judged = 1.0 + preset.train.decay  # of the stable steps
+    return judged / (judged + refit.decay)
 
 
 def limited(preset: Preset, spending: Spending, refit: RefitConfig | None, on_progress: OnProgress = ignore) -> Preset:
     """Return the preset with the time, or the steps, that its training gets from now on; a shorter limit stays."""
-    budget, share = spending.budget, judged_share(preset, refit is not None)
+    budget, share = spending.budget, judged_share(preset, refit)
     if budget is None:
         return preset
     if budget.steps is not None:

@@ -89,8 +89,13 @@ def test_limited_time_is_shared_with_the_refit_and_told() -> None:
 
 
 def test_limited_time_of_a_preset_whose_rate_is_not_stable_is_for_two_trainings() -> None:
-    assert judged_share(FIXED, refit=True) < 0.5
-    assert judged_share(FIXED, refit=False) == 1.0
+    assert judged_share(FIXED, RefitConfig()) < 0.5
+    assert judged_share(FIXED, None) == 1.0
+
+
+def test_judged_share_is_by_the_decay_of_the_refit_that_follows() -> None:
+    shares = [judged_share(STABLE, RefitConfig(decay=decay)) for decay in (0.25, 0.6)]
+    assert shares == pytest.approx([1.25 / 1.5, 1.25 / 1.85])
 
 
 def test_limited_time_does_not_lengthen_what_was_asked() -> None:
@@ -103,7 +108,7 @@ def test_limited_steps_are_shared_by_the_encoders() -> None:
     assert limited(both, spending("500steps"), None).train.max_steps == 250
     assert limited(alone, spending("500steps"), None).train.max_seconds is None
     assert limited(STABLE, spending("1000steps"), RefitConfig()).train.max_steps == round(
-        1000 * judged_share(STABLE, refit=True)
+        1000 * judged_share(STABLE, RefitConfig())
     )
 
 
