@@ -340,9 +340,7 @@ class Worker:
         self._lookout.stop()
         left = await asyncio.to_thread(self._guarantee.publisher.close, 2.0)
         if left:
-            log.warning(
-                "%d messages or transactions were not confirmed; their clicks are read again by the next owner", left
-            )
+            log.warning("%d messages or transactions are not confirmed; the next owner reads their clicks again", left)
         if self._follower is not None:
             await asyncio.to_thread(self._follower.stop, 1.0)
         await asyncio.to_thread(self._lists.stop, 1.0)

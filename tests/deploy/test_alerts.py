@@ -121,6 +121,7 @@ def test_faults_are_told_by_metrics_and_labels_that_services_show() -> None:
             assert set(re.findall(r"(\w+)=", labels)) - {"instance"} == known[name], f"{fault.alert}: {series}"
 
 
+@pytest.mark.program
 def test_alerts_fire_by_their_faults_and_not_before(tmp_path: Path) -> None:
     if (promtool := shutil.which("promtool")) is None:
         pytest.skip("there is no promtool (Debian: apt-get install prometheus)")
