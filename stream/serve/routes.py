@@ -66,12 +66,12 @@ class Routes:
         try:
             newest = await self._lists.newest(session, placement)
         except SourceAway as away:
-            return self._popular_items(session, placement, "redis_away") or problem(
-                HTTPStatus.SERVICE_UNAVAILABLE, str(away), _AGAIN
-            )
+            popular = self._popular_items(session, placement, "redis_away")
+            return problem(HTTPStatus.SERVICE_UNAVAILABLE, str(away), _AGAIN) if popular is None else popular
         if newest is not None:
             return as_json(newest.value)
-        return self._popular_items(session, placement, "no_list") or self._no_list(session, placement)
+        popular = self._popular_items(session, placement, "no_list")
+        return self._no_list(session, placement) if popular is None else popular  # aiohttp 3.9: responses are false
 
     def _popular_items(self, session: str, placement: str, why: str) -> web.Response | None:
         found = None if self._popular is None else self._popular.answer(session, placement)

@@ -90,12 +90,14 @@ def test_other_programs_and_environments_are_started_for_real(forks: Forks) -> N
 
 def test_fork_after_the_server_was_killed_is_of_another(forks: Forks, capfd: pytest.CaptureFixture[str]) -> None:
     said = []
+    before = forks.forked
     for _ in range(2):
         process = forks.start(command("--version"), cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
         said.append((process.communicate()[0], process.returncode))
         assert forks._server is not None
         forks._server.kill()
         forks._server.wait()
+    assert forks.forked == before + 2
     assert said[0] == said[1]
     assert b"nextclick" in said[0][0]
     assert "ended with -9; another begins" in capfd.readouterr().err
