@@ -3,9 +3,10 @@
 V catalogue, K the longest list.
 """
 
+import contextlib
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -49,18 +50,24 @@ def export_chosen(
     scoring: Scoring = "auto",
     seed: int = 0,
     near: float = ROUNDING,
+    like: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Write the graph to be served to `path`, and return what its manifest says of its parity.
 
     build: gives the module to export, with exact scoring for None, else with int8 scoring of that margin, as
     `export_onnx` describes it. sessions: real ones, which decide with `auto`; with few of them scoring stays exact.
     near: scores that differ by less may change places in a list that counts as the same.
+    like: what was said of a graph of the same training, whose choice is taken without another comparison.
     ParityError when a graph doesn't rank as its module does.
     """
     target = Path(path)
     checked = {"window": window, "items": items, "k": k, "seed": seed}
+    if like is not None and scoring == "auto" and like.get("scoring") == "int8":
+        with contextlib.suppress(ParityError):  # then it is chosen anew
+            margin = int(like["margin"])
+            return {**_export(build(margin), target, **checked), "scoring": "int8", "margin": margin}
     exact = {**_export(build(None), target, **checked), "scoring": "exact"}
-    if scoring == "exact" or items < INT8_FROM or len(sessions) < LEAST_SESSIONS:
+    if scoring == "exact" or items < INT8_FROM or len(sessions) < LEAST_SESSIONS or _was_exact(like):
         return exact
     with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
         trial, share = Path(scratch) / target.name, None
@@ -88,9 +95,14 @@ def describe(parity: dict[str, Any]) -> str:
     if parity.get("scanned"):
         return f"lists outside it where the scan runs, else {describe({**parity, 'scanned': False})}"
     if "identical" not in parity:
-        return "scoring exactly"
+        return "scoring in int8, as the graph that was judged" if parity["scoring"] == "int8" else "scoring exactly"
     counted = f"{parity['identical']:.2%} of {parity['identical_of']:,} lists are those of exact scoring"
     return f"scoring {'in int8' if parity['scoring'] == 'int8' else 'exactly: in int8'} {counted}"
+
+
+def _was_exact(like: Mapping[str, Any] | None) -> bool:
+    """Whether a graph was compared, and scores exactly for it."""
+    return like is not None and like.get("scoring") == "exact" and "identical" in like
 
 
 def _export(module: nn.Module, path: Path, *, window: int, items: int, k: int, seed: int) -> dict[str, int | float]:
