@@ -4,8 +4,6 @@ V catalogue, K the longest list.
 """
 
 import contextlib
-import os
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -58,29 +56,27 @@ def export_chosen(
     `export_onnx` describes it. sessions: real ones, which decide with `auto`; with few of them scoring stays exact.
     near: scores that differ by less may change places in a list that counts as the same.
     like: what was said of a graph of the same training, whose choice is taken without another comparison.
-    ParityError when a graph doesn't rank as its module does.
+    ParityError when the graph that is kept doesn't rank as its module does.
     """
     target = Path(path)
     checked = {"window": window, "items": items, "k": k, "seed": seed}
-    if like is not None and scoring == "auto" and like.get("scoring") == "int8":
+    share = None
+    if scoring == "auto" and like is not None and like.get("scoring") == "int8":
         with contextlib.suppress(ParityError):  # then it is chosen anew
             margin = int(like["margin"])
             return {**_export(build(margin), target, **checked), "scoring": "int8", "margin": margin}
-    exact = {**_export(build(None), target, **checked), "scoring": "exact"}
-    if scoring == "exact" or items < INT8_FROM or len(sessions) < LEAST_SESSIONS or _was_exact(like):
-        return exact
-    with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
-        trial, share = Path(scratch) / target.name, None
+    if scoring == "auto" and items >= INT8_FROM and len(sessions) >= LEAST_SESSIONS and not _was_exact(like):
+        exact = build(None)  # as it stands: translating it as well would take longer than ranking by it
         for margin in MARGINS:
             try:
-                int8 = _export(build(margin), trial, **checked)
+                int8 = _export(build(margin), target, **checked)
             except ParityError:  # a value rounded the other way by PyTorch can cost a narrow margin an item
                 continue
-            share = identical_share(target, trial, sessions, window=window, k=k, near=near)
+            share = identical_share(exact, target, sessions, window=window, k=k, near=near)
             if share >= LEAST_IDENTICAL:
-                os.replace(trial, target)
                 return {**int8, "scoring": "int8", "margin": margin, **_compared(share, sessions)}
-    return exact if share is None else {**exact, **_compared(share, sessions)}
+    found = {**_export(build(None), target, **checked), "scoring": "exact"}
+    return found if share is None else {**found, **_compared(share, sessions)}
 
 
 def export_vectors(module: nn.Module, path: Path | str, *, window: int, items: int, seed: int = 0) -> dict[str, Any]:

@@ -60,7 +60,8 @@ class Spending:
     budget; it is kept for them, once for the judged model and once more for a refit.
     """
 
-    EXPORT_S = 12.0  # of one bundle with its judgement, about, on a processor of a few years
+    EXPORT_S = 20.0  # of one bundle with its judgement, and of the last validation, on a processor of a few years
+    AGAIN = 0.55  # of that for the refitted one: what was found once is not looked for again
     SHARE = 0.08  # and of a long budget so much
 
     def __init__(
@@ -69,7 +70,7 @@ class Spending:
         """over_s: what the command has taken before, to begin."""
         self.budget, self._clock = budget, clock
         self._began = clock() - over_s
-        self._export_s = self.EXPORT_S
+        self._ahead = [self.EXPORT_S, self.AGAIN * self.EXPORT_S]  # of the bundles that are to come
 
     @property
     def seconds(self) -> float | None:
@@ -91,11 +92,13 @@ class Spending:
 
     def exported(self, seconds: float) -> None:
         """Take in how long it really took to export and judge a bundle here."""
-        self._export_s = max(self.EXPORT_S, seconds)
+        self._ahead = [self.AGAIN * seconds]
 
     def kept(self, bundles: int) -> float:
         """Return the seconds that are kept for exporting and judging so many bundles."""
-        return 0.0 if self.seconds is None else bundles * max(self._export_s, self.SHARE / 2 * self.seconds)
+        if self.seconds is None:
+            return 0.0
+        return sum(max(each, self.SHARE / 2 * self.seconds) for each in self._ahead[:bundles])
 
     def for_training(self, *, bundles: int) -> float | None:
         """Return the seconds that training may take from now on, 1 at least; None where there is no limit."""

@@ -50,7 +50,7 @@ def choose(preset: Preset, traits: LogTraits, *, seconds: float | None, given: f
         why = f"batches of {batch} sessions, as a pass has only {round(steps)} of {preset.train.batch}"
         choice = choice.but(why, given, batch=min(batch, preset.train.batch))
     if seconds is not None and seconds < QUICK_S:
-        judged = max(1, round(QUICK_JUDGED / max(1.0, traits.predictions)))
+        judged = min(preset.train.valid_sessions or traits.sessions, round(QUICK_JUDGED / max(1.0, traits.predictions)))
         why = f"{judged:,} held-out sessions at most judge, in a budget under {QUICK_S / 60:g} min"
         choice = choice.but(why, given, valid_sessions=judged)
     return choice
