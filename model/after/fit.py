@@ -13,7 +13,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from export.graph.after import BARRED, AfterwardsConfig
+from export.afterwards import BARRED, AfterwardsConfig
 from model.after.config import AfterConfig
 from model.after.held_out import BACKWARD, DECAYS, HeldOut
 

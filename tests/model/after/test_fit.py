@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from export.graph.after import BARRED, AfterwardsConfig
+from export.afterwards import BARRED, AfterwardsConfig, config_of
 from model.after.config import AfterConfig
 from model.after.fit import SHARES, fit
 from model.after.held_out import HeldOut, held_out
 from model.after.layer import find_layer, make_layer
-from model.after.record import config_of, described
+from model.after.record import described
 from model.codes.config import CodesConfig
 from model.config import EncoderConfig, Preset
 from model.data.log import SessionLog
