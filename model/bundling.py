@@ -124,7 +124,8 @@ def export_bundle(
         lineage=lineage,
         item_table=_coded(preset),
         afterwards=record,
-        **tables,
+        tables=tables.get("tables", ()),
+        layered=tables.get("layered", ()),
     )
     if preset.codes is not None:
         stored(encoders).save(directory)

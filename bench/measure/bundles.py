@@ -70,7 +70,8 @@ def publish_random(
             parity={},
             libraries={},
             afterwards={} if layer is None else asdict(layer.config),
-            **tables,
+            tables=tables.get("tables", ()),
+            layered=tables.get("layered", ()),
         ),
     )
     store = Registry(str(registry))

@@ -30,7 +30,19 @@ from export.scan.compiled import compiled
 from export.scan.kernel import enter, is_excluded, put_in_order
 from export.scan.lookup import lowest
 
-__all__ = ["BLOCK", "LEVELS", "VNNI", "WAYS", "multiply", "round_items", "round_session", "scan", "score", "ways"]
+__all__ = [
+    "BLOCK",
+    "LEVELS",
+    "VNNI",
+    "WAYS",
+    "displace",
+    "multiply",
+    "round_items",
+    "round_session",
+    "scan",
+    "score",
+    "ways",
+]
 
 VNNI, PAIRED = 0, 1
 WAYS = {"vnni": VNNI, "avx2": PAIRED}
@@ -101,7 +113,7 @@ def round_session(vector: Any, levels: int, into: Any, zeros: Any, numbers: Any,
 
 
 @compiled()
-def _raise(sure: Any, session: int, score: Any) -> None:
+def displace(sure: Any, session: int, score: Any) -> None:
     """Put a score in the place of the least, which is at the root."""
     size, at = sure.shape[1], 0
     while 2 * at + 1 < size:
@@ -166,7 +178,7 @@ def _take(
         most[session, count], places[session, count] = middle + rest, place
         count += 1
         if middle - rest > sure[session, 0]:
-            _raise(sure, session, middle - rest)
+            displace(sure, session, middle - rest)
     return count
 
 
@@ -211,7 +223,7 @@ def _met(hidden: Any, session: int, first: int) -> int:
 def _is_hidden(hidden: Any, session: int, place: int) -> bool:
     if not hidden.shape[1]:
         return False
-    return (hidden[session, place // BLOCK] >> np.uint64(place % BLOCK)) & np.uint64(1) != np.uint64(0)
+    return bool((hidden[session, place // BLOCK] >> np.uint64(place % BLOCK)) & np.uint64(1))
 
 
 @compiled()

@@ -38,9 +38,9 @@ class Changed(NamedTuple):
 
     def rows(self, some: slice) -> "Changed":
         """Return the same of some sessions."""
-        return Changed(
-            *(part[some] for part in self[:4]), Beside(*(part[some] for part in self.beside)), self.norms[some]
-        )
+        beside = Beside(self.beside.hidden[some], self.beside.reach[some], self.beside.masses[some])
+        ids, counted, bias, sizes = self.ids[some], self.counted[some], self.bias[some], self.sizes[some]
+        return Changed(ids, counted, bias, sizes, beside, self.norms[some])
 
 
 class LayeredScan:
@@ -70,10 +70,11 @@ class LayeredScan:
         """Return what changes for sessions (B, L), right-padded with 0; ids above V are of fresh items."""
         size, room = len(rows), self._room(rows.shape[1])
         blocks = self.scan.blocks
-        kinds = np.int32, np.float32, np.float32
         masses = np.empty((size, blocks if self.config.counts else 0), np.float32)
         found = Changed(
-            *(np.empty((size, room), kind) for kind in kinds),
+            np.empty((size, room), np.int32),
+            np.empty((size, room), np.float32),
+            np.empty((size, room), np.float32),
             np.zeros(size, np.int64),
             Beside(np.zeros((size, blocks), np.uint64), np.empty((size, room), np.float32), masses),
             np.zeros(size),
@@ -101,11 +102,11 @@ class LayeredScan:
         def merge(some: slice) -> None:
             part = changed.rows(some)
             if self.config.counts:
-                self.scan.refine(vectors[some], part.beside.masses)
+                part.norms[:] = self.scan.norms(vectors[some], part.beside.masses, LARGEST)
             mixing.merge(
                 self.scan.parts, self.scan.widths, vectors[some], self.scan.items, *part[:4], part.beside.reach,
-                part.beside.masses, LARGEST, part.norms, self.config.weight, barred.values,
-                starts[some.start : some.stop + 1], scores[some], places[some],
+                part.norms, self.config.weight, barred.values, starts[some.start : some.stop + 1], scores[some],
+                places[some],
             )  # fmt: skip
 
         self._by_sessions(merge, len(vectors))

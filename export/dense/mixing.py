@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from export.dense.kernel import BLOCK, score
+from export.dense.kernel import BLOCK, displace, score
 from export.dense.products import ask_ahead
 from export.scan.compiled import compiled
 from export.scan.kernel import enter, is_excluded, put_in_order
@@ -32,7 +32,7 @@ def _slot(table: Any, ids: Any, session: int, wanted: int) -> int:
     at = (((np.int64(wanted) * _SPREAD) & _LOW) >> _BITS) & last
     while table[at] != 0 and ids[session, table[at] - 1] != wanted:
         at = (at + 1) & last
-    return at
+    return int(at)
 
 
 @compiled()
@@ -42,7 +42,7 @@ def _place(table: Any, ids: Any, session: int, size: int, wanted: int) -> int:
     if table[at] == 0:
         ids[session, size] = wanted
         table[at] = size + 1
-    return table[at] - 1
+    return int(table[at]) - 1
 
 
 @compiled()
@@ -117,14 +117,11 @@ def gather(
 
 
 @compiled()
-def _norm(masses: Any, session: int, largest: float) -> float:
-    """Return the log of the sum of a session's masses, at most `largest` and at least the negative of it."""
-    total = 0.0
-    for block in range(masses.shape[1]):
-        total += np.float64(masses[session, block])
-    if not masses.shape[1]:
-        return 0.0
-    return min(max(np.log(total), -largest), largest) if total > 0.0 else -largest
+def _highest(reach: Any, session: int, size: int) -> float:
+    found = np.float32(-np.inf)
+    for at in range(size):
+        found = max(found, reach[session, at])
+    return np.float64(found)
 
 
 @compiled()
@@ -137,27 +134,39 @@ def _changed(found: Any, counted: Any, bias: Any, norm: Any, weight: Any) -> Any
 
 @compiled(
     "void(int64[::1], int64[::1], float32[:,::1], int64, int32[:,::1], float32[:,::1], float32[:,::1], int64[::1],"
-    " float32[:,::1], float32[:,::1], float64, float64[::1], float64, int32[::1], int64[::1], float32[:,::1],"
+    " float32[:,::1], float64[::1], float64, int32[::1], int64[::1], float32[:,::1],"
     " int32[:,::1])"
 )
 def merge(
     parts: Any, widths: Any, vectors: Any, items: int, ids: Any, counted: Any, bias: Any, sizes: Any, reach: Any,
-    masses: Any, largest: float, norms: Any, weight: float, excluded: Any, starts: Any, scores: Any, places: Any,
+    norms: Any, weight: float, excluded: Any, starts: Any, scores: Any, places: Any,
 ) -> None:  # fmt: skip
-    """Put the changed items that are not excluded among the lists (B, K) of all others, best first; write the norms.
+    """Put the changed items that are not excluded among the lists (B, K) of all others, best first.
 
-    reach (B, D): what they score at most before they change; those that can't enter a list then are not multiplied.
+    reach (B, D): what they score at most before they change. A mixed one has at least what its counts give. So those
+    that can't enter a list are known, and not multiplied.
     """
-    some = np.empty(ids.shape[1], np.int64)
+    some, sure = np.empty(ids.shape[1], np.int64), np.empty((1, scores.shape[1]), np.float64)
     for session in range(ids.shape[0]):
-        norms[session] = norm = _norm(masses, session, largest)
+        norm = norms[session]
         own, where = scores[session], places[session]
         own[:], where[:] = own[::-1].copy(), where[::-1].copy()  # the worst at the root
-        bar, count = np.exp(min(np.float64(own[0]) - norm, 700.0)) * _DOWN, 0
+        begin, end = starts[session], starts[session + 1]
+        for at in range(own.shape[0]):
+            sure[0, at] = np.exp(np.float64(own[at]) - norm)
         for at in range(sizes[session]):
-            ahead = min(np.float64(reach[session, at]) - norm, 700.0)
+            counts = weight * np.float64(counted[session, at])
+            better = counts > sure[0, 0] and bias[session, at] == 0.0
+            if better and not is_excluded(excluded, begin, end, ids[session, at] - 1):
+                displace(sure, 0, counts)
+        bar, count = sure[0, 0] * _DOWN, 0
+        highest = np.exp(_highest(reach, session, sizes[session]) - norm)  # what a network's part is at most
+        for at in range(sizes[session]):
+            counts = weight * np.float64(counted[session, at])
             if ids[session, at] <= items and (
-                bias[session, at] != 0.0 or np.exp(ahead) + weight * np.float64(counted[session, at]) >= bar
+                bias[session, at] != 0.0
+                or counts >= bar
+                or (counts + highest >= bar and counts + np.exp(np.float64(reach[session, at]) - norm) >= bar)
             ):
                 some[count] = at
                 count += 1
@@ -168,7 +177,7 @@ def merge(
                     ask_ahead(parts[part] + ahead_of * 4 * widths[part], 4 * widths[part])
             at = some[number]
             place = ids[session, at] - 1
-            if is_excluded(excluded, starts[session], starts[session + 1], place):
+            if is_excluded(excluded, begin, end, place):
                 continue
             address = vectors.ctypes.data + 4 * session * vectors.shape[1]
             found = _changed(

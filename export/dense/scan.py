@@ -20,7 +20,7 @@ from export.bundle.files import leave_in_file
 from export.bundle.vocabulary import PAD
 from export.cores import usable_cores
 from export.dense import kernel
-from export.dense.refine import refine
+from export.dense.norms import norms_of
 from export.ranking.ragged import Ragged
 from export.scan.places import places_of
 from export.scan.plain import best_first
@@ -170,12 +170,15 @@ class DenseScan:
         order = np.lexsort((where, -every), axis=1)[:, :k]
         return np.take_along_axis(every, order, 1), np.take_along_axis(where, order, 1)
 
-    def refine(self, vectors: NDArray[np.float32], masses: NDArray[np.float32]) -> None:
-        """Correct masses that `places` wrote of vectors that it took (export/dense/refine.py)."""
-        refine(
+    def norms(self, vectors: NDArray[np.float32], masses: NDArray[np.float32], largest: float) -> NDArray[np.float64]:
+        """Return the logs (B,) of the sums of exp over all items, at most `largest`, by what `places` wrote of vectors
+        that it took (export/dense/norms.py)."""
+        found = np.empty(len(vectors))
+        norms_of(
             self._blocks, self._factors, self.items, self.parts, self.widths, vectors, kernel.WAYS[self.way],
-            kernel.LEVELS[self.way], masses,
+            kernel.LEVELS[self.way], masses, largest, found,
         )  # fmt: skip
+        return found
 
     def each(self, work: Callable[[int], None], parts: int) -> None:
         """Have the scan's threads do the parts of some work."""
