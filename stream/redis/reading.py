@@ -28,9 +28,15 @@ class RedisReader:
     async def get(self, key: str) -> bytes | None:
         """The value; RedisError or OSError where there is no answer."""
         try:
-            found: bytes | None = await self._client.get(key)
+            return await self._got(key)
         except RedisClusterException as error:  # no RedisError
             raise redis.ConnectionError(str(error)) from error
+        except AttributeError as error:
+            # redis-py's cluster closes all connections to find its nodes anew, also those that others write to
+            raise redis.ConnectionError("the nodes of the cluster are looked for anew") from error
+
+    async def _got(self, key: str) -> bytes | None:
+        found: bytes | None = await self._client.get(key)
         return found
 
     async def close(self) -> None:
@@ -47,6 +53,8 @@ def _client(address: RedisAddress, times: dict[str, Any]) -> Any:
     options = {**address.options, "max_connections": CONNECTIONS}
     if address.kind == "cluster":
         nodes = [ClusterNode(*host) for host in address.hosts]
-        return RedisCluster(startup_nodes=nodes, require_full_coverage=False, **options)
+        # No steps after which a cluster that moves keys is looked at anew: that closes connections under others, and
+        # each answer `MOVED` says where the keys are
+        return RedisCluster(startup_nodes=nodes, require_full_coverage=False, reinitialize_steps=0, **options)
     sentinels: Any = Sentinel(address.hosts, sentinel_kwargs=address.of_sentinels, **options)  # type: ignore[no-untyped-call]
     return sentinels.master_for(address.service)
