@@ -43,6 +43,7 @@ from stream.serve.lookout import Lookout
 from stream.serve.popular import PopularLists
 from stream.serve.routes import Routes
 from stream.serve.similar import SimilarStore
+from stream.serve.spans import click_sender
 from stream.serve.store import Head, ListStore, Newest, list_key
 from stream.serve.updates import Updates
 from stream.topic_names import Topics
@@ -90,7 +91,14 @@ class ServeService:
         if config.fallback is not None:
             self._popular = PopularLists(config, bootstrap_servers, topics, extra, self._problems)
         self._routes = Routes(
-            config, lists, self._clicks, updates, self._guard, self.metrics, self.health, self._popular
+            config,
+            lists,
+            click_sender(self._clicks, topics.clicks),
+            updates,
+            self._guard,
+            self.metrics,
+            self.health,
+            self._popular,
         )
         self._lists = lists
         reader = RecentReader(bootstrap_servers, topics.recommendations, extra, window_s=config.first_window_s)
