@@ -48,7 +48,7 @@ from model.reports.progress import OnProgress, Progress, ignore
 __all__ = ["LIBRARIES", "export_bundle", "export_towers", "library_versions", "sample", "with_figures", "with_manifest"]
 
 LIBRARIES = ("torch", "onnx", "onnxruntime", "numpy")  # whose versions the manifest records
-_COMPARED = 5_000  # lists, at least, of both ways to score; as many again where that does not divide well
+COMPARED = 5_000  # lists, at least, of both ways to score; as many again where that does not divide well
 
 
 def export_bundle(
@@ -65,6 +65,8 @@ def export_bundle(
     items: KnownItems | None = None,
     afterwards: Mapping[str, Any] | None = None,
     before: Mapping[str, Any] | None = None,
+    compared: int = COMPARED,
+    like: Mapping[str, Any] | None = None,
 ) -> Bundle:
     """Write the graph of the trained encoders and what belongs to it into `directory`. ParityError if they differ.
 
@@ -72,6 +74,7 @@ def export_bundle(
     afterwards: the layer behind the network as a judged training has recorded it, whose held-out sessions are learned
     now; None: found on `valid`. Its counts are those of `log`. before: the layer of the version that the training goes
     on from, which is kept where `valid` holds too little to find one by.
+    compared: lists of either way to score, about. like: the parity of a judged training, which chose that before.
     `auto` scores in int8 where that gives the lists of exact scoring on validation sessions (`export.graph.choice`).
     """
     encoders, log, tower = _with_newcomers(trained.encoders, log, items, on_progress)
@@ -97,10 +100,11 @@ def export_bundle(
             window=window,
             items=count,
             k=k_max,
-            sessions=sample(valid, window),
+            sessions=sample(valid, window, compared),
             scoring=scoring,
             seed=seed,
             near=ROUNDING if layer is None else MIXED_NEAR,
+            like=like,
         )
         tables = _export_sessions(serving, directory / SESSIONS, onnx_file, count, seed)
         parity = {**parity, "scanned": bool(tables)}
@@ -210,11 +214,11 @@ def export_towers(encoders: Sequence[Encoder], path: Path, seed: int) -> None:
     export_tower([tower.arrays() for tower in towers], path, vectors, seed=seed)
 
 
-def sample(valid: SessionLog, window: int) -> list[NDArray[np.int32]]:
+def sample(valid: SessionLog, window: int, compared: int = COMPARED) -> list[NDArray[np.int32]]:
     """Return beginnings of validation sessions, events of interest, evenly from all there are, the shortest first."""
     valid = valid.wanted()
     starts, targets = prefixes(valid, window)
-    every = slice(None, None, max(1, len(targets) // _COMPARED))
+    every = slice(None, None, max(1, len(targets) // compared))
     return [valid.items[start:end] for start, end in zip(starts[every], targets[every], strict=True)]
 
 

@@ -97,6 +97,7 @@ def refitted(
             scoring=request.scoring,
             items=items,
             afterwards=judged.manifest.afterwards,
+            like=judged.manifest.parity,
         )
         after: Ranker | NextclickError = Ranker(bundle, RankerConfig(threads=request.preset.train.threads))
     except (TrainingError, ParityError) as error:

@@ -22,7 +22,7 @@ from export.registry.registry import Registry
 from model.auto.budget import Budget, Spending
 from model.auto.settle import limited, settled
 from model.beginning import foresee, told_of
-from model.bundling import export_bundle, with_figures, with_manifest
+from model.bundling import COMPARED, export_bundle, with_figures, with_manifest
 from model.cards.card import curves_of, model_card
 from model.cards.write import write_card
 from model.config import Preset, TowerConfig
@@ -57,6 +57,7 @@ __all__ = [
 ]
 
 CHECKPOINTS = ".checkpoints"  # folder of a local registry
+QUICK_COMPARED = 1_500  # lists of both ways to score, in a short budget
 KEPT_CHECKPOINTS = 12  # of the trainings into one registry, each encoder's its own; and those of the last IDLE_S
 IDLE_S = 3_600.0
 
@@ -78,6 +79,7 @@ class TrainRequest:
     scoring: Scoring = "auto"  # how the graph scores the catalogue; "exact": never in int8
     refit: RefitConfig | None = None  # learn what is held out too, once it has measured; None: it stays unlearned
     budget: Budget | None = None  # of the whole command, in seconds or steps; None: as long as it takes
+    over_s: float = 0.0  # of the budget: what the command took to begin
     given: frozenset[str] = frozenset()  # fields of the preset that were given by hand: `auto` leaves them alone
     read: ReadOptions = field(default_factory=ReadOptions)  # format and column names
 
@@ -95,7 +97,7 @@ def train_to_registry(request: TrainRequest, on_progress: OnProgress = ignore) -
     check_device(request.preset.train.device)
     if request.checkpoint_dir is not None:
         checkpoint.make_folder(request.checkpoint_dir)
-    spending = Spending(request.budget)
+    spending = Spending(request.budget, over_s=request.over_s)
     registry = Registry(str(request.registry))
     registry.create()
     if request.checkpoint_dir is None:
@@ -157,6 +159,7 @@ def train_to_registry(request: TrainRequest, on_progress: OnProgress = ignore) -
                 on_progress,
                 scoring=request.scoring,
                 items=items,
+                compared=QUICK_COMPARED if spending.quick else COMPARED,
             )
             bundle, found = with_figures(bundle, valid, request.preset, on_progress, left_out=shown.left_out)  # 7
             spending.exported(spending.spent() - before)

@@ -16,7 +16,6 @@ Only P places of the (B, V) scores change, by a gather and a scatter. Where a pl
 same value, computed from the place alone: so neither order nor a session's neighbours in the batch can matter.
 """
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,57 +23,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from export.afterwards import LARGEST, AfterwardsConfig, reads
 from export.bundle.vocabulary import PAD
-from export.checks import require_finite
 from export.errors import ConfigError
 
-__all__ = ["BARRED", "MIXED_NEAR", "NEIGHBOURS", "Afterwards", "AfterwardsConfig", "Changes", "reads"]
+__all__ = ["MIXED_NEAR", "Afterwards", "Changes"]
 
-NEIGHBOURS = 100  # N
 MIXED_NEAR = 0.02  # rounded scores have a norm that is as much off, and mixed scores move with it: two percent
 _HELD = 1e-6  # marks an item that the session holds, and is subtracted again; smaller ones the exporter takes for 0
-_LARGEST = 80.0  # exp of more does not fit float32
-BARRED = -1_000.0  # a bias no score makes up for: such items come when all others are listed, as no list is cut short
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AfterwardsConfig:
-    """What a layer does; found on held-out sessions (model/after/fit.py)."""
-
-    last: float = 0.0  # bias of the newest click's item; BARRED: it comes last
-    seen: float = 0.0  # of the session's other items
-    share: float = 0.0  # lambda, the counts' part in the mixture, in [0, 1); 0: no counts
-    decay: float = 0.0  # d, what a click's counts weigh against those of the click after it
-    newest: int = 1  # n, clicks whose counts are read
-    backward: float = 0.0  # what an item that came before counts, where one that came after counts 1
-
-    def __post_init__(self) -> None:
-        """ConfigError for values that mean nothing."""
-        require_finite(self)
-        if not 0.0 <= self.share < 1.0 or not 0.0 <= self.decay <= 1.0 or self.newest < 1 or self.backward < 0.0:
-            raise ConfigError(
-                "afterwards: the share is in [0, 1), decay in [0, 1], newest at least 1, backward not negative"
-            )
-
-    @property
-    def counts(self) -> bool:
-        """Whether counts have a part."""
-        return self.share > 0.0
-
-    @property
-    def biased(self) -> bool:
-        """Whether the session's own items are ranked otherwise."""
-        return self.last != 0.0 or self.seen != 0.0
-
-    @property
-    def weight(self) -> float:
-        """m, what a count weighs against a probability of the network's softmax."""
-        return self.share / (1.0 - self.share)
-
-
-def reads(config: AfterwardsConfig) -> list[int]:
-    """Return how many neighbours are read of each of the newest clicks, the newest first."""
-    return [max(1, math.ceil(NEIGHBOURS * config.decay**back)) for back in range(config.newest)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +52,7 @@ class Changes:
         slow, is needed by scores below 80; larger ones get a norm that is as large as can be, and are not mixed."""
         if not self.config.counts:
             return scores.new_zeros((scores.shape[0], 1))
-        return scores.exp().sum(dim=1, keepdim=True).log().clamp(-_LARGEST, _LARGEST)
+        return scores.exp().sum(dim=1, keepdim=True).log().clamp(-LARGEST, LARGEST)
 
     def onto(self, scores: Tensor, norm: Tensor) -> Tensor:
         """Return scores (B, V) as they are after the changes."""

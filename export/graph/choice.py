@@ -3,9 +3,8 @@
 V catalogue, K the longest list.
 """
 
-import os
-import tempfile
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -49,31 +48,35 @@ def export_chosen(
     scoring: Scoring = "auto",
     seed: int = 0,
     near: float = ROUNDING,
+    like: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Write the graph to be served to `path`, and return what its manifest says of its parity.
 
     build: gives the module to export, with exact scoring for None, else with int8 scoring of that margin, as
     `export_onnx` describes it. sessions: real ones, which decide with `auto`; with few of them scoring stays exact.
     near: scores that differ by less may change places in a list that counts as the same.
-    ParityError when a graph doesn't rank as its module does.
+    like: what was said of a graph of the same training, whose choice is taken without another comparison.
+    ParityError when the graph that is kept doesn't rank as its module does.
     """
     target = Path(path)
     checked = {"window": window, "items": items, "k": k, "seed": seed}
-    exact = {**_export(build(None), target, **checked), "scoring": "exact"}
-    if scoring == "exact" or items < INT8_FROM or len(sessions) < LEAST_SESSIONS:
-        return exact
-    with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
-        trial, share = Path(scratch) / target.name, None
+    share = None
+    if scoring == "auto" and like is not None and like.get("scoring") == "int8":
+        with contextlib.suppress(ParityError):  # then it is chosen anew
+            margin = int(like["margin"])
+            return {**_export(build(margin), target, **checked), "scoring": "int8", "margin": margin}
+    if scoring == "auto" and items >= INT8_FROM and len(sessions) >= LEAST_SESSIONS and not _was_exact(like):
+        exact = build(None)  # as it stands: translating it as well would take longer than ranking by it
         for margin in MARGINS:
             try:
-                int8 = _export(build(margin), trial, **checked)
+                int8 = _export(build(margin), target, **checked)
             except ParityError:  # a value rounded the other way by PyTorch can cost a narrow margin an item
                 continue
-            share = identical_share(target, trial, sessions, window=window, k=k, near=near)
+            share = identical_share(exact, target, sessions, window=window, k=k, near=near)
             if share >= LEAST_IDENTICAL:
-                os.replace(trial, target)
                 return {**int8, "scoring": "int8", "margin": margin, **_compared(share, sessions)}
-    return exact if share is None else {**exact, **_compared(share, sessions)}
+    found = {**_export(build(None), target, **checked), "scoring": "exact"}
+    return found if share is None else {**found, **_compared(share, sessions)}
 
 
 def export_vectors(module: nn.Module, path: Path | str, *, window: int, items: int, seed: int = 0) -> dict[str, Any]:
@@ -88,9 +91,14 @@ def describe(parity: dict[str, Any]) -> str:
     if parity.get("scanned"):
         return f"lists outside it where the scan runs, else {describe({**parity, 'scanned': False})}"
     if "identical" not in parity:
-        return "scoring exactly"
+        return "scoring in int8, as the graph that was judged" if parity["scoring"] == "int8" else "scoring exactly"
     counted = f"{parity['identical']:.2%} of {parity['identical_of']:,} lists are those of exact scoring"
     return f"scoring {'in int8' if parity['scoring'] == 'int8' else 'exactly: in int8'} {counted}"
+
+
+def _was_exact(like: Mapping[str, Any] | None) -> bool:
+    """Whether a graph was compared, and scores exactly for it."""
+    return like is not None and like.get("scoring") == "exact" and "identical" in like
 
 
 def _export(module: nn.Module, path: Path, *, window: int, items: int, k: int, seed: int) -> dict[str, int | float]:

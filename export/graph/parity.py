@@ -88,7 +88,7 @@ def check_parity(
 
 
 def identical_share(
-    exact: Path | str,
+    exact: nn.Module | Path | str,
     other: Path | str,
     sessions: Sequence[NDArray[np.int32]],
     *,
@@ -96,14 +96,15 @@ def identical_share(
     k: int,
     near: float = ROUNDING,
 ) -> float:
-    """Return the share of lists of K, 0 to 1, that two graphs agree on; every other list has an exclusion.
+    """Return the share of lists of K, 0 to 1, that two graphs, or a module and one, agree on; every other list has an
+    exclusion.
 
     sessions: catalogue ids, oldest first, none empty, cut to the newest `window`; those of similar length together rank
     faster. Where scores tie, or are `near`, absolute and relative, the order is free. ValueError without sessions.
     """
     if not sessions:
         raise ValueError("there are no sessions to compare lists of")
-    left, right = _session(exact), _session(other)
+    left, right = exact if isinstance(exact, nn.Module) else _session(exact), _session(other)
     alike = 0
     for start in range(0, len(sessions), _AT_ONCE):
         rows = [session[-window:] for session in sessions[start : start + _AT_ONCE]]
@@ -168,8 +169,15 @@ def _others(
     return {name: value for name, value in every.items() if name in names and value is not None}
 
 
-def _run(session: ort.InferenceSession, ids: NDArray[np.int32], exclude: NDArray[np.int32], k: int) -> _Lists:
+def _run(
+    session: ort.InferenceSession | nn.Module, ids: NDArray[np.int32], exclude: NDArray[np.int32], k: int
+) -> _Lists:
     """Return lists of K; the ports that a graph need not have ask for nothing."""
+    if isinstance(session, nn.Module):
+        asked: dict[str, NDArray[Any]] = {"ids": ids, "exclude": exclude, "k": np.array(k, dtype=np.int64)}
+        fed = feeds(ports_of(session)[0], asked, getattr(session, "hidden", 1))
+        found = _run_torch(session, fed)
+        return found[0], found[1]
     ports = [INPUTS[value.name] for value in session.get_inputs()]
     hidden = next((value.shape[1] for value in session.get_inputs() if value.name == "fresh"), 1)
     given: dict[str, NDArray[Any]] = {"ids": ids, "exclude": exclude, "k": np.array(k, dtype=np.int64)}

@@ -13,14 +13,14 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from export.graph.after import BARRED, AfterwardsConfig
+from export.afterwards import BARRED, AfterwardsConfig
 from model.after.config import AfterConfig
 from model.after.held_out import BACKWARD, DECAYS, HeldOut
 
 __all__ = ["BIASES", "SHARES", "Fit", "fit"]
 
 BIASES = (BARRED, -4.0, -2.0, -1.0, 0.0, 0.5, 1.0)
-SHARES = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7)
+SHARES = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.85, 0.95)
 _Search = Callable[["_Judge"], AfterwardsConfig]
 
 

@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from export.afterwards import AfterwardsConfig, reads
 from export.bundle.vocabulary import PAD
-from export.graph.after import AfterwardsConfig, reads
 from export.ranking.ragged import padded
 from model.after.pairs import Neighbours, best_neighbours
 from model.data.log import SessionLog

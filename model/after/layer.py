@@ -6,12 +6,13 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from export.afterwards import config_of
 from export.graph.after import Afterwards
 from model.after.config import AfterConfig
 from model.after.fit import fit
 from model.after.held_out import held_out
 from model.after.pairs import every_neighbour, table_bytes
-from model.after.record import config_of, described, recorded
+from model.after.record import described, recorded
 from model.config import Preset
 from model.data.log import SessionLog
 from model.nets.encoder import Encoder

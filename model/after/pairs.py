@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from export.afterwards import NEIGHBOURS
 from export.bundle.vocabulary import PAD
-from export.graph.after import NEIGHBOURS
 from model.data.log import SessionLog
 
 __all__ = ["Neighbours", "best_neighbours", "every_neighbour", "table_bytes"]

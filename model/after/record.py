@@ -6,16 +6,10 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from export.graph.after import BARRED, AfterwardsConfig
+from export.afterwards import BARRED, config_of
 from model.after.fit import Fit
 
-__all__ = ["config_of", "described", "recorded"]
-
-
-def config_of(record: Mapping[str, Any]) -> AfterwardsConfig:
-    """Return the layer of a manifest's record; one that changes nothing where there is none."""
-    names = asdict(AfterwardsConfig())
-    return AfterwardsConfig(**{name: value for name, value in record.items() if name in names})
+__all__ = ["described", "recorded"]
 
 
 def recorded(found: Fit) -> dict[str, Any]:

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 from export.errors import ConfigError
 
-__all__ = ["LEAST_S", "Budget", "Spending"]
+__all__ = ["LEAST_S", "QUICK_S", "Budget", "Spending"]
 
 LEAST_S = 10.0  # a bundle that is checked and judged takes as long by itself
 LEAST_STEPS = 50
+QUICK_S = 300.0  # a shorter budget judges on less
 UNITS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3_600.0, "d": 86_400.0}
 _FORM = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(s|min|m|h|d|steps?)\s*")
 
@@ -59,18 +60,27 @@ class Spending:
     budget; it is kept for them, once for the judged model and once more for a refit.
     """
 
-    EXPORT_S = 12.0  # of one bundle with its judgement, about, on a processor of a few years
+    EXPORT_S = 20.0  # of one bundle with its judgement, and of the last validation, on a processor of a few years
+    AGAIN = 0.55  # of that for the refitted one: what was found once is not looked for again
     SHARE = 0.08  # and of a long budget so much
 
-    def __init__(self, budget: Budget | None, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, budget: Budget | None, clock: Callable[[], float] = time.monotonic, *, over_s: float = 0.0
+    ) -> None:
+        """over_s: what the command has taken before, to begin."""
         self.budget, self._clock = budget, clock
-        self._began = clock()
-        self._export_s = self.EXPORT_S
+        self._began = clock() - over_s
+        self._ahead = [self.EXPORT_S, self.AGAIN * self.EXPORT_S]  # of the bundles that are to come
 
     @property
     def seconds(self) -> float | None:
         """The time of the whole command, None where there is no limit."""
         return None if self.budget is None else self.budget.seconds
+
+    @property
+    def quick(self) -> bool:
+        """Whether there is little time."""
+        return self.seconds is not None and self.seconds < QUICK_S
 
     def spent(self) -> float:
         """Return the seconds since the command began."""
@@ -82,11 +92,13 @@ class Spending:
 
     def exported(self, seconds: float) -> None:
         """Take in how long it really took to export and judge a bundle here."""
-        self._export_s = max(self.EXPORT_S, seconds)
+        self._ahead = [self.AGAIN * seconds]
 
     def kept(self, bundles: int) -> float:
         """Return the seconds that are kept for exporting and judging so many bundles."""
-        return 0.0 if self.seconds is None else bundles * max(self._export_s, self.SHARE / 2 * self.seconds)
+        if self.seconds is None:
+            return 0.0
+        return sum(max(each, self.SHARE / 2 * self.seconds) for each in self._ahead[:bundles])
 
     def for_training(self, *, bundles: int) -> float | None:
         """Return the seconds that training may take from now on, 1 at least; None where there is no limit."""

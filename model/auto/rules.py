@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+from model.auto.budget import QUICK_S
 from model.auto.traits import LogTraits
 from model.config import Preset
 from model.presets import tron_plus
@@ -18,8 +19,7 @@ SPARSE = 30.0  # clicks an item; of fewer, an encoder knows its sessions by hear
 SPARSE_INPUT, SPARSE_INNER = 0.5, 0.2
 SMALL_STEPS = 120  # steps of a pass: a log with fewer takes smaller batches
 LEAST_BATCH = 64
-QUICK_S = 300.0  # a shorter budget judges on fewer held-out sessions
-QUICK_JUDGED = 3_000
+QUICK_JUDGED = 8_000  # predictions, about, that judge in a short budget
 PASSES = 14.0  # of each encoder of a committee, that the time must be enough for
 
 
@@ -50,8 +50,9 @@ def choose(preset: Preset, traits: LogTraits, *, seconds: float | None, given: f
         why = f"batches of {batch} sessions, as a pass has only {round(steps)} of {preset.train.batch}"
         choice = choice.but(why, given, batch=min(batch, preset.train.batch))
     if seconds is not None and seconds < QUICK_S:
-        why = f"{QUICK_JUDGED:,} held-out sessions judge, in a budget under {QUICK_S / 60:g} min"
-        choice = choice.but(why, given, valid_sessions=QUICK_JUDGED)
+        judged = min(preset.train.valid_sessions or traits.sessions, round(QUICK_JUDGED / max(1.0, traits.predictions)))
+        why = f"{judged:,} held-out sessions at most judge, in a budget under {QUICK_S / 60:g} min"
+        choice = choice.but(why, given, valid_sessions=judged)
     return choice
 
 

@@ -21,6 +21,11 @@ class LogTraits:
     clicks_an_item: float  # mean
     repeats: float  # share of the clicks after a session's first that are on the item just clicked
 
+    @property
+    def predictions(self) -> float:
+        """Of a session: clicks after its first, mean."""
+        return (self.clicks - self.sessions) / max(1, self.sessions)
+
     def told(self) -> str:
         """Return one line for people."""
         return (

@@ -1,6 +1,7 @@
 """`train`: from a click log to a version in the registry."""
 
 import os
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -147,6 +148,7 @@ def train(
 
     Several processes train one model under torchrun: torchrun --nproc-per-node 2 -m nextclick train …
     """
+    began = time.monotonic()
     uri = tracking_uri(mlflow)  # before anything takes its time
     from model.machine.openmp import spin_briefly
 
@@ -191,6 +193,7 @@ def train(
         scoring="exact" if exact else "auto",
         refit=RefitConfig() if _refits(refit, auto=chosen.name == AUTO, valid=valid) else None,
         budget=limit,
+        over_s=time.monotonic() - began,
         given=given,
         read=read.options(),
     )

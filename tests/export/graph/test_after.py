@@ -10,9 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from export.afterwards import BARRED, AfterwardsConfig, reads
 from export.bundle.vocabulary import PAD
 from export.errors import ConfigError
-from export.graph.after import BARRED, Afterwards, AfterwardsConfig, reads
+from export.graph.after import Afterwards
 from export.graph.int8 import Int8TopK
 from export.graph.onnx import export_onnx
 from export.graph.parity import check_parity

@@ -134,4 +134,15 @@ def test_graph_that_does_not_rank_as_its_module_is_an_error_of_exact_scoring_onl
     assert chosen(tmp_path / "model.onnx")["scoring"] == "exact"
     refused = "TopK"
     with pytest.raises(ParityError):
-        chosen(tmp_path / "model.onnx")
+        chosen(tmp_path / "model.onnx", scoring="exact")
+
+
+def test_graph_like_another_takes_its_choice_without_a_comparison(tmp_path: Path) -> None:
+    found = chosen(tmp_path / "model.onnx", like={"scoring": "int8", "margin": MARGINS[1]}, sessions=[])
+    assert in_int8(tmp_path / "model.onnx")
+    assert (found["scoring"], found["margin"], "identical" in found) == ("int8", MARGINS[1], False)
+    assert describe(found) == "scoring in int8, as the graph that was judged"
+    found = chosen(tmp_path / "model.onnx", like={"scoring": "exact", "identical": 0.9})
+    assert not in_int8(tmp_path / "model.onnx")
+    assert (found["scoring"], "identical" in found) == ("exact", False)
+    assert chosen(tmp_path / "model.onnx", like={"scoring": "exact"})["scoring"] == "int8", "it was never compared"

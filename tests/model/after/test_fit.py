@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from export.graph.after import BARRED, AfterwardsConfig
+from export.afterwards import BARRED, AfterwardsConfig, config_of
 from model.after.config import AfterConfig
-from model.after.fit import fit
+from model.after.fit import SHARES, fit
 from model.after.held_out import HeldOut, held_out
 from model.after.layer import find_layer, make_layer
-from model.after.record import config_of, described
+from model.after.record import described
 from model.codes.config import CodesConfig
 from model.config import EncoderConfig, Preset
 from model.data.log import SessionLog
@@ -55,7 +55,7 @@ def test_gains_are_those_of_the_lists(held: HeldOut, config: AfterwardsConfig) -
 
 def test_a_network_that_knows_nothing_gets_the_counts(held: HeldOut) -> None:
     found = fit(held, AfterConfig(counts="auto"))
-    assert found.config.share == 0.7
+    assert found.config.share == SHARES[-1]
     assert found.counts_gain > 0.3
     alone = found.before
     assert float(held.gains(found.config).mean()) > alone + 0.3

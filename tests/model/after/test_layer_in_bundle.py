@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from export.graph.after import BARRED, AfterwardsConfig
+from export.afterwards import BARRED, AfterwardsConfig, config_of
 from export.ranking.ranker import Ranker, RankerConfig
 from model.after.config import AfterConfig
 from model.after.fit import Fit
-from model.after.record import config_of, described, recorded
+from model.after.record import described, recorded
 from model.bundling import export_bundle, with_manifest
 from model.learn.committee import train_preset
 from tests.model.tiny import ITEMS, tiny_log, tiny_preset

@@ -64,7 +64,7 @@ def test_choose_leaves_alone_what_was_given_by_hand() -> None:
 
 
 def test_choose_a_short_budget_judges_on_fewer_sessions() -> None:
-    assert choose(AUTO, traits(), seconds=60).preset.train.valid_sessions == 3_000
+    assert choose(AUTO, traits(), seconds=60).preset.train.valid_sessions == 2_667, "8,000 predictions"
     assert choose(AUTO, traits(), seconds=600).preset.train.valid_sessions == AUTO.train.valid_sessions
 
 
