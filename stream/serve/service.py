@@ -6,6 +6,7 @@ lists_behind        lists are read more slowly than they come
 bad_messages        the topic has messages that are no lists
 evicts              lists go before their time, for want of memory
 similar_evicts      the same of similar items
+schema_registry     lists are read no further, as a schema registry is away
 redis_away          lists can't be read from Redis: requests get 503
 clicks_unconfirmed  the broker does not confirm clicks: requests get 503
 keys_file           the file of API keys can't be used: those before stay in force
