@@ -51,7 +51,7 @@ class RefitConfig:
     # Of a training whose rate was stable: from there, the decay on all clicks, in so large a share of the stable steps.
     # On one shop .6 is as good as scratch in half the time, .25 loses half of what scratch gains (docs/training.md)
     decay: float = 0.6
-    max_seconds: float | None = None  # for its training; None: no limit
+    max_seconds: float | None = None  # for its training; None: no limit, or that of the training that it repeats
     min_overlap: float = 0.25  # mean share of the same items among 20, before and after
     tolerance: float = 0.01  # Recall@20 on the newest clicks, which it has learned now, may be so much below
 

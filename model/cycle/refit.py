@@ -60,10 +60,13 @@ def refit(
 
 
 def recipe(preset: Preset, trained: Trained, config: RefitConfig) -> Preset:
-    """The preset of a refit: as many passes as the best epoch of the judged training has, or a share of them."""
-    train = replace(preset.train, max_seconds=config.max_seconds)
-    stable = train.schedule == "stable"
-    if config.how == "scratch" and not train.validate_epochs and not stable:
+    """The preset of a refit: as many passes as the best epoch of the judged training has, or a share of them. Where no
+    epoch was chosen it is the same again, its limit of time too: the judged one may have had a few of its passes."""
+    stable = preset.train.schedule == "stable"
+    same = config.how == "scratch" and not preset.train.validate_epochs and not stable
+    limit_s = preset.train.max_seconds if same and config.max_seconds is None else config.max_seconds
+    train = replace(preset.train, max_seconds=limit_s)
+    if same:
         return replace(preset, train=train)
     epochs = best_epoch(trained)
     changed: dict[str, Any] = {}

@@ -1,11 +1,11 @@
 """Where answers come from: the lists that are kept here, or Redis."""
 
+import asyncio
 import time
-from typing import Any, Protocol
+from typing import Protocol
 
 import msgspec
 
-from export.errors import ConfigError
 from stream.redis.errors import remedy_for
 from stream.redis.sink import PREFIX
 from stream.serve.errors import SourceAway
@@ -16,7 +16,7 @@ from stream.similar.publisher import KEY
 __all__ = ["KeptLists", "Lists", "RedisLists"]
 
 _TIMEOUT_S = 1.0  # of a connection and of an answer
-_CONNECTIONS = 64
+_WHOLE_S = 2.0  # of a request, with its wait for a connection, and whatever is tried again or asked of other nodes
 _decode_head = msgspec.json.Decoder(Head).decode
 
 
@@ -59,19 +59,10 @@ class RedisLists:
 
     def __init__(self, url: str, prefix: str = "") -> None:
         """prefix: that of the topics. ConfigError where it is no URL of a Redis."""
-        from redis import asyncio as redis  # for those that have a Redis
+        from stream.redis.reading import CONNECTIONS, RedisReader  # for those that have a Redis
 
-        try:
-            pool: Any = redis.BlockingConnectionPool.from_url(
-                url,
-                max_connections=_CONNECTIONS,
-                timeout=_TIMEOUT_S,
-                socket_timeout=_TIMEOUT_S,
-                socket_connect_timeout=_TIMEOUT_S,
-            )
-        except ValueError as error:
-            raise ConfigError(f"not a Redis URL (redis://host:port/0): {error}") from error
-        self._client: Any = redis.Redis(connection_pool=pool)
+        self._reader = RedisReader(url, timeout_s=_TIMEOUT_S)
+        self._turns = asyncio.Semaphore(CONNECTIONS)
         self._prefix = prefix
         self.trouble = self.remedy = ""
 
@@ -97,15 +88,17 @@ class RedisLists:
 
     async def close(self) -> None:
         """Leave Redis."""
-        await self._client.connection_pool.disconnect()
+        await self._reader.close()
 
     async def _get(self, key: str) -> bytes | None:
         import redis
 
         try:
-            found: bytes | None = await self._client.get(key)
+            async with asyncio.timeout(_WHOLE_S), self._turns:
+                found = await self._reader.get(key)
         except (redis.RedisError, OSError) as error:
-            self.trouble, self.remedy = f"Redis does not answer: {error}", remedy_for(error)
+            said = str(error) or f"nothing within {_WHOLE_S:.0f} s"
+            self.trouble, self.remedy = f"Redis does not answer: {said}", remedy_for(error)
             raise SourceAway(self.trouble) from error
         self.trouble = ""
         return found

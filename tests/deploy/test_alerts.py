@@ -121,6 +121,15 @@ def test_faults_are_told_by_metrics_and_labels_that_services_show() -> None:
             assert set(re.findall(r"(\w+)=", labels)) - {"instance"} == known[name], f"{fault.alert}: {series}"
 
 
+def test_counters_with_labels_count_from_their_first_value() -> None:
+    """One begins with its first event, of which rate() and increase() know nothing."""
+    labels = labels_of()
+    for alert, rule in rules().items():
+        for counter in re.findall(r"\b(?:rate|increase)\((\w+_total)", rule["expr"]):
+            first_is_asked = re.search(rf"{counter}(?: > 0)? unless {counter} offset", rule["expr"])
+            assert first_is_asked or not labels[counter], f"{alert}: {counter}"
+
+
 @pytest.mark.program
 def test_alerts_fire_by_their_faults_and_not_before(tmp_path: Path) -> None:
     if (promtool := shutil.which("promtool")) is None:

@@ -37,6 +37,15 @@ def test_recipe_of_a_training_by_evidence_is_as_long_and_looks_no_more(tmp_path:
     assert total == round(steps * trained.epochs)
 
 
+@pytest.mark.parametrize(("limit_s", "found"), [(None, 5.0), (7.0, 7.0)], ids=["the same again", "its own limit"])
+def test_recipe_of_a_training_with_a_time_limit_is_limited_too(limit_s: float | None, found: float) -> None:
+    """Else the judged training ends after a few passes, as it was asked to, and its refit takes all of them."""
+    preset = tiny_preset(validate_epochs=False, epochs=300, max_seconds=5.0)
+    trained = Trained(encoders=(), epochs=2.0, seconds=5.0, sessions_per_s=1.0, valid={}, history=[])
+    again = recipe(preset, trained, RefitConfig(max_seconds=limit_s)).train
+    assert (again.max_seconds, again.epochs) == (found, 300)
+
+
 def test_recipe_of_the_decay_is_a_share_of_the_stable_steps(tmp_path: Path) -> None:
     trained = judged(stable(), tmp_path)
     again = recipe(stable(), trained, RefitConfig(how="decay", decay=0.5)).train

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 import redis
 
+from bench.rig.brokers.base import BrokerMissing
 from bench.rig.brokers.process import free_port
-from bench.rig.brokers.redis_server import RedisServer
+from bench.rig.brokers.redis_server import RedisSentinel, RedisServer
+from bench.rig.brokers.secure import make_authority
 from stream.ops.metrics import Metrics
 from stream.ops.problems import Problems
 from stream.redis.sink import RedisSink
@@ -75,3 +77,28 @@ def redis_cluster(tmp_path: Path, redis_server: RedisServer, eventually: Eventua
     yield nodes
     for node in nodes:
         node.stop()
+
+
+@pytest.fixture
+def sentinel(tmp_path: Path, redis_server: RedisServer) -> Iterator[RedisSentinel]:
+    """Watches the server as `shop`."""
+    one = RedisSentinel(tmp_path, redis_server)
+    one.start()
+    yield one
+    one.stop()
+
+
+@pytest.fixture
+def redis_of_a_shop(tmp_path: Path) -> Iterator[str]:
+    """The URL of a server over TLS, for a user with the rights that lists need; behind `?` its authority."""
+    port, authority = free_port(), make_authority(tmp_path)
+    files = ("--tls-cert-file", f"{tmp_path}/broker.crt", "--tls-key-file", f"{tmp_path}/broker.key")
+    try:
+        server = RedisServer("--tls-port", str(port), *files, "--tls-auth-clients", "no")
+    except BrokerMissing as error:
+        pytest.skip(f"redis: {error}")
+    server.start()
+    with server.client() as client:
+        client.execute_command("ACL SETUSER shop on >p%w ~rec:* +eval +get +set +info +ping +client")
+    yield f"rediss://shop:p%25w@127.0.0.1:{port}/0?ssl_ca_certs={authority}"
+    server.stop()

@@ -1,14 +1,10 @@
 """Lists in a cluster, behind sentinels, over TLS and as a user; and URLs that name no Redis."""
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
-from bench.rig.brokers.base import BrokerMissing
-from bench.rig.brokers.process import free_port
 from bench.rig.brokers.redis_server import RedisSentinel, RedisServer
-from bench.rig.brokers.secure import make_authority
 from export.errors import ConfigError
 from stream.check.redis_kind import check_redis
 from stream.redis.client import RedisClient
@@ -20,14 +16,6 @@ LISTS = [(f"s{number}", b"x" * 100) for number in range(200)]
 
 def checks(url: str) -> list[str]:
     return [one.check for one in check_redis(url)]
-
-
-@pytest.fixture
-def sentinel(tmp_path: Path, redis_server: RedisServer) -> Iterator[RedisSentinel]:
-    one = RedisSentinel(tmp_path, redis_server)
-    one.start()
-    yield one
-    one.stop()
 
 
 def test_redis_cluster_takes_every_list_in_its_node(
@@ -65,28 +53,15 @@ def test_redis_of_sentinels_is_the_primary_they_name(
 
 
 def test_redis_over_tls_with_a_user_of_its_own(
-    tmp_path: Path, sunk: Callable[[str], Sunk], eventually: Eventually
+    redis_of_a_shop: str, sunk: Callable[[str], Sunk], eventually: Eventually
 ) -> None:
-    port, authority = free_port(), make_authority(tmp_path)
-    files = ("--tls-cert-file", f"{tmp_path}/broker.crt", "--tls-key-file", f"{tmp_path}/broker.key")
-    try:
-        server = RedisServer("--tls-port", str(port), *files, "--tls-auth-clients", "no")
-    except BrokerMissing as error:
-        pytest.skip(f"redis: {error}")
-    server.start()
-    try:
-        with server.client() as client:
-            client.execute_command("ACL SETUSER shop on >p%w ~rec:* +eval +get +set +info +ping +client")
-        there = f"rediss://shop:p%25w@127.0.0.1:{port}/0"
-        one = sunk(f"{there}?ssl_ca_certs={authority}")
-        one.sink.put(LISTS)
-        eventually(lambda: value_of(one.metrics, "written") == len(LISTS), "all lists")
-        assert checks(f"{there}?ssl_ca_certs={authority}") == []
-        other = sunk(there)
-        other.sink.put(LISTS)
-        eventually(lambda: "certificate verify failed" in other.wrong().get("redis_away", ""), "the refusal")
-    finally:
-        server.stop()
+    one = sunk(redis_of_a_shop)
+    one.sink.put(LISTS)
+    eventually(lambda: value_of(one.metrics, "written") == len(LISTS), "all lists")
+    assert checks(redis_of_a_shop) == []
+    other = sunk(redis_of_a_shop.partition("?")[0])
+    other.sink.put(LISTS)
+    eventually(lambda: "certificate verify failed" in other.wrong().get("redis_away", ""), "the refusal")
 
 
 def test_check_of_redis_finds_rights_replicas_and_memory(redis_server: RedisServer) -> None:
