@@ -223,7 +223,8 @@ def _met(hidden: Any, session: int, first: int) -> int:
 def _is_hidden(hidden: Any, session: int, place: int) -> bool:
     if not hidden.shape[1]:
         return False
-    return bool((hidden[session, place // BLOCK] >> np.uint64(place % BLOCK)) & np.uint64(1))
+    bit: bool = (hidden[session, place // BLOCK] >> np.uint64(place % BLOCK)) & np.uint64(1) != np.uint64(0)
+    return bit
 
 
 @compiled()
