@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from export.errors import NextclickError
 from export.registry.registry import Registry
+from export.traces import tracer_asked
 from model.evaluate.metrics import MAIN
 from model.reports.tracking import REMEDY
 from model.trainer.child import Ended
@@ -37,6 +39,7 @@ class Outcomes:
     ) -> None:
         self._config, self._registry, self._metrics, self._decisions = config, registry, metrics, decisions
         self._problem, self._solved = problem, solved
+        self._tracer = tracer_asked("nextclick-trainer", "a span a cycle")
 
     def note(self, cycle: OpenCycle, ended: Ended) -> str:
         """One cycle is over; published, refused, skipped or failed."""
@@ -50,6 +53,7 @@ class Outcomes:
             why = f"the candidate of cycle {cycle.cycle} did not pass the gate"
             missing = self._look(why, remedy_of(ended.gate, self._config.gate.slack))
         self._decisions.note(cycle, ended, missing)
+        self._trace(cycle, ended, outcome)
         self._metrics.cycles.labels(cycle.mode, outcome).inc()
         self._metrics.seconds.labels(cycle.mode).set(ended.seconds)
         self._metrics.mlflow_lost.inc(ended.mlflow_lost)
@@ -70,6 +74,13 @@ class Outcomes:
         if state.last_passed is False:
             remedy = remedy_of({"reasons": state.last_reasons}, self._config.gate.slack)
             self._look("the last candidate did not pass the gate", remedy)
+
+    def _trace(self, cycle: OpenCycle, ended: Ended, outcome: str) -> None:
+        if self._tracer is None:
+            return
+        about = {"nextclick.cycle": cycle.cycle, "nextclick.mode": cycle.mode, "nextclick.outcome": outcome}
+        now = time.time_ns()
+        self._tracer.start_span("cycle", start_time=now - int(ended.seconds * 1e9), attributes=about).end(end_time=now)
 
     def _look(self, why: str, remedy: str) -> str:
         """What is said where there is no version that workers could serve; empty where there is one."""

@@ -19,6 +19,7 @@ from stream.erasure.teller import ErasureTeller
 from stream.errors import BadState
 from stream.feedback.shown import ImpressionReader, ShownLists
 from stream.feedback.skips import SkipConfig, Skips
+from stream.formats.away import REMEDY, reading_waits
 from stream.kafka.clients import build_client, prepare_format, producer_options
 from stream.messages.contract import Click, Erase, encode
 from stream.ops.problems import Problems
@@ -233,6 +234,7 @@ class FeedbackService:
         for what, number in msgspec.structs.asdict(self.skips.counts).items():
             metrics.counts.labels(what).set(number)
         metrics.unpublished.set(self._writer.lost)
+        self._tell("schema_registry", reading_waits(), REMEDY)
         self._tell("not_read", join.trouble, "it is tried again; see to the brokers", unready=True)
         self._tell("not_saved", join.unsaved, "it is tried again; see to the disk, and to the brokers", unready=True)
         if self._impressions is not None:

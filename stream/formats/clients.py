@@ -14,6 +14,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Produ
 
 from export.errors import NextclickError
 from stream.errors import BadClick, SchemaRegistryAway
+from stream.formats.away import read_on, waits_for_schema
 from stream.formats.values import Values
 
 __all__ = ["FormattedConsumer", "FormattedProducer"]
@@ -54,12 +55,12 @@ class FormattedConsumer(Consumer):
 
     def assign(self, partitions: Any) -> None:
         """As ever; what was kept is of other places."""
-        self._kept.clear()
+        self._forget()
         super().assign(partitions)
 
     def unassign(self) -> None:
         """As ever; nothing is kept."""
-        self._kept.clear()
+        self._forget()
         super().unassign()
 
     def seek(self, partition: Any) -> None:
@@ -76,6 +77,11 @@ class FormattedConsumer(Consumer):
             if (first := next(kept, None)) is not None:
                 one.offset = first.offset()
         return found
+
+    def _forget(self) -> None:
+        for message in self._kept:
+            read_on(message.topic())
+        self._kept.clear()
 
     def _readable(self, timeout: float, most: int = -1) -> list[Message]:
         found: list[Message] = []
@@ -110,12 +116,14 @@ class FormattedConsumer(Consumer):
         except SchemaRegistryAway as error:
             now = time.monotonic()
             self._ask_at = now + _RETRY_S
+            waits_for_schema(topic, f"{topic} is read no further for want of schema {number}: {error}")
             if now - self._said_at > _SAID_S:
                 self._said_at = now
                 log.warning("%s is read no further for want of schema %d: %s; it is asked again", topic, number, error)
             return False
         if self._said_at:
             self._said_at = 0.0
+            read_on(topic)
             log.info("%s is read on", topic)
         return True
 

@@ -6,17 +6,17 @@
     |- rank    the run of the inference thread that it was part of
     |- publish handed to the producer, until the broker has it
 
-They are asked for by OpenTelemetry's own variables: OTEL_TRACES_EXPORTER (otlp, console, none), or an endpoint in
-OTEL_EXPORTER_OTLP_ENDPOINT or OTEL_EXPORTER_OTLP_TRACES_ENDPOINT; sampling, service name and the rest are its SDK's to
-read. It takes the extra `otel`. Not asked for, the pipeline's observer stays as it is, and nothing is imported.
+`batch` links to the spans that its clicks were sent in, where their records have a header `traceparent` (W3C Trace
+Context). Asked for by OpenTelemetry's variables (export/traces.py); else the pipeline's observer stays as it is.
 """
 
-import logging
+import itertools
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from export.traces import tracer_asked
 from stream.guarantee.publisher import Outgoing
 from stream.messages.record_time import sane_record_time_ms
 from stream.path.commit import Prepared
@@ -25,12 +25,8 @@ from stream.path.pipeline import Observer
 
 __all__ = ["TracingObserver", "traced"]
 
-log = logging.getLogger(__name__)
-
-_ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 _MOST = 1024  # batches whose times are kept; those of partitions that were given up never end
-_SERVICE = "nextclick-worker"
-_MISSING = "traces are asked for by %s, and none are written: pip install 'nextclick[otel]' (%s)"
+_LINKS = 32  # of a batch, at most
 
 
 class _Times(NamedTuple):
@@ -47,8 +43,10 @@ class TracingObserver:
 
     def __init__(self, observer: Observer, tracer: Any) -> None:
         from opentelemetry.trace import set_span_in_context
+        from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
         self._observer, self._tracer, self._within = observer, tracer, set_span_in_context
+        self._extract = TraceContextTextMapPropagator().extract
         self._times: dict[int, _Times] = {}
 
     def prepared(self, prepared: Prepared, seconds: float) -> None:
@@ -94,7 +92,8 @@ class TracingObserver:
             "nextclick.messages": len(messages),
             "nextclick.model": ranked.model,
         }
-        batch = self._tracer.start_span("batch", start_time=begun, attributes=about)
+        links = self._links(records)
+        batch = self._tracer.start_span("batch", start_time=begun, attributes=about, links=links)
         within = self._within(batch)
         clicks = {"messaging.batch.message_count": len(records)}
         for name, start, end in (
@@ -106,36 +105,22 @@ class TracingObserver:
             self._tracer.start_span(name, context=within, start_time=start, attributes=clicks).end(end_time=end)
         batch.end(end_time=now)
 
+    def _links(self, records: Sequence[Any]) -> list[Any]:
+        """To the spans in which the batch's clicks were sent, the first ones, each once."""
+        from opentelemetry.trace import Link, get_current_span
+
+        said = (value for one in records for name, value in one.headers if name == "traceparent" and value is not None)
+        found = []
+        for value in itertools.islice(dict.fromkeys(said), _LINKS):
+            context = get_current_span(
+                self._extract({"traceparent": value.decode("ascii", "replace")})
+            ).get_span_context()
+            if context.is_valid:
+                found.append(Link(context))
+        return found
+
 
 def traced(observer: Observer, environment: Mapping[str, str] = os.environ) -> Observer:
     """The observer, with spans where the environment asks for them; where they can't be had that is said."""
-    kind = environment.get("OTEL_TRACES_EXPORTER", "").strip().lower()
-    asked = next((name for name in ("OTEL_TRACES_EXPORTER", *_ENDPOINTS) if environment.get(name)), None)
-    if asked is None or kind == "none" or environment.get("OTEL_SDK_DISABLED", "").lower() == "true":
-        return observer
-    if kind not in ("", "otlp", "console"):
-        log.warning("OTEL_TRACES_EXPORTER=%s is not known here: say otlp, console or none; no traces are written", kind)
-        return observer
-    try:
-        from opentelemetry.sdk.resources import Resource
-        from opentelemetry.sdk.trace import TracerProvider
-        from opentelemetry.sdk.trace.export import BatchSpanProcessor
-
-        named = environment.get("OTEL_SERVICE_NAME") or _SERVICE
-        provider = TracerProvider(resource=Resource.create({"service.name": named}))
-        provider.add_span_processor(BatchSpanProcessor(_exporter(kind)))
-    except ImportError as error:
-        log.warning(_MISSING, asked, error)
-        return observer
-    log.info("traces are written: a span a batch, by %s", kind or "otlp")
-    return TracingObserver(observer, provider.get_tracer("nextclick"))
-
-
-def _exporter(kind: str) -> Any:
-    if kind == "console":
-        from opentelemetry.sdk.trace.export import ConsoleSpanExporter
-
-        return ConsoleSpanExporter()
-    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-
-    return OTLPSpanExporter()
+    tracer = tracer_asked("nextclick-worker", "a span a batch", environment)
+    return observer if tracer is None else TracingObserver(observer, tracer)

@@ -1,6 +1,7 @@
 """What is wrong around a scoreboard: looked for from time to time, and said with the remedy."""
 
 from stream.errors import BrokerUnavailable
+from stream.formats.away import REMEDY, reading_waits
 from stream.ops.problems import Problems
 from stream.scoreboard.experiments import FollowedExperiments
 from stream.scoreboard.figures import is_sample_ratio_ok
@@ -33,6 +34,7 @@ class Lookout:
         scores, models = self._scores, self._topics.models
         for topic, left in list(scores.behind.items()):
             self._metrics.behind.labels(topic).set(left)
+        self._tell("schema_registry", reading_waits(), REMEDY)
         self._tell("not_read", scores.trouble, "it is tried again; see to the brokers", unready=True)
         self._tell("not_saved", scores.unsaved and f"the state can't be written: {scores.unsaved}", "make room")
         missing = f"there is no topic {models}: no experiment is known, and none can be stopped"

@@ -105,8 +105,13 @@ class ClickWriter:
         self._stopped.set()
         self._thread.join()
 
-    async def send(self, clicks: Sequence[Sound]) -> list[tuple[int, int] | str]:
-        """(partition, offset) of each click once the broker has all of them, or why it is not known to have it."""
+    async def send(
+        self, clicks: Sequence[Sound], headers: Sequence[tuple[str, bytes]] = ()
+    ) -> list[tuple[int, int] | str]:
+        """(partition, offset) of each click once the broker has all of them, or why it is not known to have it.
+
+        headers: of each record.
+        """
         loop = asyncio.get_running_loop()
         done = loop.create_future()
         outcome: list[tuple[int, int] | str] = ["the broker did not answer in time"] * len(clicks)
@@ -132,7 +137,9 @@ class ClickWriter:
                     settle(at, error.str())
 
             try:
-                self._producer.produce(self._topic, click.value, click.key, on_delivery=confirmed)
+                self._producer.produce(
+                    self._topic, click.value, click.key, headers=list(headers), on_delivery=confirmed
+                )
             except BufferError:
                 settle(at, "too many clicks wait for the broker")
             except KafkaException as error:

@@ -4,6 +4,7 @@ import time
 from typing import Any
 
 from export.errors import ConfigError
+from stream.formats.away import REMEDY, reading_waits
 from stream.ops.problems import Problems
 from stream.serve.clicks import ClickWriter
 from stream.serve.feed import Feed
@@ -32,6 +33,7 @@ class Lookout:
     def look(self, lists: Feed[Any], similar: Feed[Any] | None, redis: RedisLists | None, keys: ApiKeys | None) -> None:
         """Raise what is wrong now, and clear what is over."""
         self._look_at_lists(lists)
+        self._tell("schema_registry", reading_waits(), REMEDY)
         bad = lists.bad + (similar.bad if similar is not None else 0)
         what = f"{bad:,} messages read are none of their topic"
         self._tell_of("bad_messages", bad, what, f"see who else writes to {self._topics.recommendations}")

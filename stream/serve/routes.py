@@ -12,7 +12,7 @@ from export.id_lists import given_id
 from stream.errors import BadClick
 from stream.ops.metrics import CONTENT_TYPE
 from stream.serve.answers import ClicksAnswer, as_json, problem
-from stream.serve.clicks import ClickWriter, Confirmed, Refused, Sound, judge, split_body
+from stream.serve.clicks import Confirmed, Refused, Sound, judge, split_body
 from stream.serve.config import ServeConfig
 from stream.serve.errors import BadBody, SourceAway
 from stream.serve.figures import ServeHealth, ServeMetrics
@@ -20,6 +20,7 @@ from stream.serve.guard import Guard
 from stream.serve.lists import Lists
 from stream.serve.openapi import openapi
 from stream.serve.popular import PopularLists
+from stream.serve.spans import ClickSender
 from stream.serve.updates import Updates
 
 __all__ = ["Routes"]
@@ -35,7 +36,7 @@ class Routes:
         self,
         config: ServeConfig,
         lists: Lists,
-        clicks: ClickWriter,
+        clicks: ClickSender,
         updates: Updates,
         guard: Guard,
         metrics: ServeMetrics,
@@ -113,7 +114,7 @@ class Routes:
             return problem(HTTPStatus.BAD_REQUEST, str(error))
         sound, errors = self._judged(values, may_erase=self._guard.has_right(request, "erase"))
         confirmed: list[Confirmed] = []
-        said = await self._clicks.send([click for _, click in sound]) if sound else []
+        said = await self._clicks.send([click for _, click in sound], request.headers) if sound else []
         for (index, _), outcome in zip(sound, said, strict=True):
             if isinstance(outcome, str):
                 errors.append(Refused(index, "not_confirmed", outcome))

@@ -6,6 +6,7 @@ lists_behind        lists are read more slowly than they come
 bad_messages        the topic has messages that are no lists
 evicts              lists go before their time, for want of memory
 similar_evicts      the same of similar items
+schema_registry     lists are read no further, as a schema registry is away
 redis_away          lists can't be read from Redis: requests get 503
 clicks_unconfirmed  the broker does not confirm clicks: requests get 503
 keys_file           the file of API keys can't be used: those before stay in force
@@ -43,6 +44,7 @@ from stream.serve.lookout import Lookout
 from stream.serve.popular import PopularLists
 from stream.serve.routes import Routes
 from stream.serve.similar import SimilarStore
+from stream.serve.spans import click_sender
 from stream.serve.store import Head, ListStore, Newest, list_key
 from stream.serve.updates import Updates
 from stream.topic_names import Topics
@@ -90,7 +92,14 @@ class ServeService:
         if config.fallback is not None:
             self._popular = PopularLists(config, bootstrap_servers, topics, extra, self._problems)
         self._routes = Routes(
-            config, lists, self._clicks, updates, self._guard, self.metrics, self.health, self._popular
+            config,
+            lists,
+            click_sender(self._clicks, topics.clicks),
+            updates,
+            self._guard,
+            self.metrics,
+            self.health,
+            self._popular,
         )
         self._lists = lists
         reader = RecentReader(bootstrap_servers, topics.recommendations, extra, window_s=config.first_window_s)

@@ -104,6 +104,8 @@ def test_click_sent_by_kcat_comes_out_as_a_list_on_the_topic_in_redis_and_over_h
     assert (len(found["items"]), found["model"], found["fallback"]) == (20, "1", False)
     assert json.loads(composed.execute("redis", "redis-cli", "get", "rec:s-42")) == found
     assert got(f"{READ_API}/recommendations/s-42")["items"] == found["items"]
+    popular = got(f"{READ_API}/recommendations/nobody")
+    assert (len(popular["items"]), popular["model"], popular["fallback"]) == (20, "1", True), "--fallback"
     expected = {name: service.get("scale", 1) for name, service in composed.services.items() if name != "topics"}
     assert composed.running() == expected, composed.logs()
 

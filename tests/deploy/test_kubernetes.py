@@ -158,6 +158,13 @@ def test_a_rollout_takes_one_worker_at_a_time_and_those_with_state_of_their_own_
         assert (found[name]["replicas"], found[name]["strategy"]) == (1, {"type": "Recreate"}), name
 
 
+def test_whoever_is_told_of_the_registry_has_it_mounted(sent: list[Resource]) -> None:
+    asks = {name for name, template in pods(sent) if "=/registry" in str(template["spec"]["containers"][0]["args"])}
+    mounted = {name for name, template in pods(sent) if "nextclick-registry" in str(template["spec"]["volumes"])}
+    assert asks == mounted
+    assert asks >= {"nextclick-worker", "nextclick-trainer"}
+
+
 def test_jobs_of_the_operator_of_prometheus_are_those_of_the_alerts(full: list[Resource]) -> None:
     [endpoint] = of("PodMonitor", full)["nextclick"]["spec"]["podMetricsEndpoints"]
     first, second = endpoint["relabelings"]

@@ -133,3 +133,19 @@ def test_registry_without_a_version_is_what_no_model_means(tmp_path: Path) -> No
     registry = Registry(tmp_path / "registry")
     registry.create()
     assert (registry.live("default"), registry.newest()) == (None, None)
+
+
+def test_cycle_is_a_span_of_its_length_where_traces_are_asked_for(tmp_path: Path) -> None:
+    export = pytest.importorskip("opentelemetry.sdk.trace.export")
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+    place, kept, provider = Place(tmp_path), InMemorySpanExporter(), TracerProvider()
+    place.outcomes.note(CYCLE, REFUSED)
+    provider.add_span_processor(export.SimpleSpanProcessor(kept))
+    place.outcomes._tracer = provider.get_tracer("test")
+    place.outcomes.note(CYCLE, REFUSED)
+    [span] = kept.get_finished_spans()
+    assert (span.name, span.attributes["nextclick.outcome"]) == ("cycle", "refused")
+    assert (span.end_time - span.start_time) / 1e9 == pytest.approx(REFUSED.seconds, abs=1e-3)
+    provider.shutdown()

@@ -11,6 +11,7 @@ from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPa
 
 from bench.rig.clients import read_topic
 from bench.rig.schema_registry import RegistryServer
+from stream.formats.away import reading_waits
 from stream.formats.config import format_options
 from stream.formats.values import values_of
 from stream.kafka.clients import assign_all, build_client, consumer_options, producer_options
@@ -91,8 +92,10 @@ def test_readers_wait_for_a_registry_that_is_away_and_lose_nothing(
     assert read(consumer, 1, take) == [CLICK]
     assert [message for _ in range(3) for message in take(consumer)] == []
     assert position(consumer, topic) == 1
+    assert f"{topic} is read no further for want of schema {number}" in reading_waits(), "for /health"
     registry.away = False
     assert [decode_event(one, b"s", NOW) for one in read(consumer, 2, take)] == [Click("s", "i", NOW)] * 2
+    assert topic not in reading_waits()
     consumer.close()
 
 

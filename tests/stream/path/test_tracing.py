@@ -5,6 +5,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -14,6 +15,7 @@ from stream.guarantee.publisher import Receipt
 from stream.path import tracing
 from stream.path.tracing import TracingObserver, traced
 from tests.stream.path.test_pipeline import Bench, Silent, scenario
+from tests.stream.records import click
 
 sdk = pytest.importorskip("opentelemetry.sdk.trace")
 
@@ -55,6 +57,30 @@ def test_batch_is_a_span_with_its_steps_within(spans: tuple[TracingObserver, Any
         assert batch.attributes["messaging.batch.message_count"] == 1
         assert batch.attributes["messaging.destination.name"] == "clicks"
     assert observer._times == {}
+
+
+def test_batch_links_to_the_spans_that_its_clicks_were_sent_in(spans: tuple[TracingObserver, Any]) -> None:
+    observer, kept = spans
+    sent = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    records = [
+        replace(click(0, "s", "1"), headers=[("traceparent", sent)]),
+        replace(click(1, "s", "2"), headers=[("traceparent", sent), ("other", None)]),
+        replace(click(2, "s", "3"), headers=[("traceparent", b"\xff no context")]),
+        click(3, "s", "4"),
+    ]
+
+    async def run() -> None:
+        bench = Bench(max_batch=4)
+        bench.pipeline._observer = observer
+        bench.batcher.put(bench.clicks, records)
+        await bench.published(1)
+        bench.publisher.receipts[0].set_result(Receipt(0))
+        await bench.settle()
+        await bench.pipeline.stop()
+
+    scenario(run)
+    [batch] = [span for span in kept.get_finished_spans() if span.name == "batch"]
+    assert [f"{link.context.span_id:x}" for link in batch.links] == ["b7ad6b7169203331"]
 
 
 def test_times_of_batches_that_never_end_are_bounded(

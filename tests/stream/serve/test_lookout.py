@@ -5,6 +5,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from stream.formats.away import read_on, waits_for_schema
 from stream.ops.problems import Problems
 from stream.serve.keys import ApiKeys
 from stream.serve.lookout import Lookout
@@ -38,6 +39,14 @@ def test_topic_gone_makes_it_unready_and_a_broker_away_does_not() -> None:
     looked.feed.trouble = looked.clicks.trouble = looked.redis.trouble = ""
     looked.feed.missing = True
     assert looked.keys() == {"no_topic": True}
+
+
+def test_schema_registry_that_is_away_is_told_until_lists_are_read_on() -> None:
+    looked = Looked()
+    waits_for_schema("lists", "lists are read no further")
+    assert looked.keys() == {"schema_registry": False}
+    read_on("lists")
+    assert looked.keys() == {}
 
 
 def test_lists_late_are_told_after_a_while_and_not_before_the_first_end() -> None:
