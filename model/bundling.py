@@ -20,7 +20,6 @@ from export.bundle.bundle import SESSIONS, Bundle, write_bundle
 from export.bundle.manifest import Coded, ItemTable, Lineage, Manifest, TrainingWindow
 from export.bundle.vocabulary import PAD, Vocabulary
 from export.graph.after import MIXED_NEAR
-from export.graph.beside import SCANNED_FROM, export_beside
 from export.graph.choice import Scoring, describe, export_chosen, export_vectors
 from export.graph.parity import ROUNDING
 from export.graph.topk import DEFAULT_K_MAX
@@ -40,7 +39,7 @@ from model.nets.coded import CodedItems
 from model.nets.encoder import Encoder
 from model.nets.plain import plain_all
 from model.nets.serving import ServingModel
-from model.nets.sessions import SessionModel
+from model.nets.sessions import export_sessions
 from model.nets.vectors import VectorModel, stored
 from model.reports.beside import verdict
 from model.reports.progress import OnProgress, Progress, ignore
@@ -86,7 +85,7 @@ def export_bundle(
     )
     if preset.codes is not None:
         parity = export_vectors(VectorModel(encoders), onnx_file, window=window, items=count, seed=seed)
-        tables: tuple[ItemTable, ...] = ()
+        tables: dict[str, tuple[ItemTable, ...]] = {}
     else:
         layer = make_layer(record, log)
         serving = ServingModel(encoders, fresh=tower is not None, after=layer)
@@ -106,7 +105,7 @@ def export_bundle(
             near=ROUNDING if layer is None else MIXED_NEAR,
             like=like,
         )
-        tables = _export_sessions(serving, directory / SESSIONS, onnx_file, count, seed)
+        tables = export_sessions(serving, directory / SESSIONS, onnx_file, items=count, seed=seed)
         parity = {**parity, "scanned": bool(tables)}
     on_progress(Progress(stage="export", message=f"{onnx_file.stat().st_size / 2**20:.1f} MiB"))
     on_progress(Progress(stage="parity", message=f"the graph ranks as PyTorch does, {describe(parity)}"))
@@ -125,7 +124,8 @@ def export_bundle(
         lineage=lineage,
         item_table=_coded(preset),
         afterwards=record,
-        tables=tables,
+        tables=tables.get("tables", ()),
+        layered=tables.get("layered", ()),
     )
     if preset.codes is not None:
         stored(encoders).save(directory)
@@ -146,16 +146,6 @@ def export_bundle(
         sessions_file=directory / SESSIONS if tables else None,
         codes_in=None if preset.codes is None else directory,
     )
-
-
-def _export_sessions(serving: ServingModel, path: Path, ranking: Path, items: int, seed: int) -> tuple[ItemTable, ...]:
-    """Write the graph of the sessions' vectors, where lists are worth making outside of the graph that ranks, and can
-    be: a layer behind the network changes scores inside it."""
-    if serving.several or serving.after is not None or items < SCANNED_FROM:
-        return ()
-    tables = [encoder.table.detach().cpu().float().numpy() for encoder in serving.encoders]
-    model = SessionModel(serving)
-    return export_beside(model, path, ranking, tables, window=serving.window, items=items, seed=seed)
 
 
 def _coded(preset: Preset) -> Coded | None:

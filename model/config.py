@@ -35,6 +35,7 @@ Choice = Literal["best", "target"]
 OwnOf = Literal["session", "before"]
 Rule = Literal["adam", "adagrad"]
 Schedule = Literal["constant", "cosine", "stable", "falling"]
+FirstItems = Literal["random", "together"]
 Precision = Literal["auto", "float32", "bfloat16"]
 POSITIVES = frozenset(KINDS) - NEGATIVES
 
@@ -200,6 +201,7 @@ class TrainConfig:
     look_sessions: int = 1_500  # of them
     patience: int = 2  # stable: looks without a gain, after which the decay begins; 0: no looks, by steps alone
     warmup: int = 0  # steps in which the rate rises to `lr`
+    first_items: FirstItems = "random"  # first item vectors; together: by what is clicked together
     ema: float = 0.0  # decay a step of the average of the weights that is validated and exported; 0: the weights
     lazy: bool | None = None  # update only the item rows a step touched; None: where the catalogue is so large it pays
     precision: Precision = "auto"  # of the products with the catalogue; auto: bfloat16 where the processor has it
@@ -215,6 +217,7 @@ class TrainConfig:
     def __post_init__(self) -> None:
         """Raise ConfigError for values the loop cannot run with."""
         require_finite(self)
+        _require_one_of("first_items", self.first_items, FirstItems)
         for name, kind in (("rule", Rule), ("schedule", Schedule), ("precision", Precision), ("device", Provider)):
             _require_one_of(name, getattr(self, name), kind)
         _require(0.0 < self.epochs < math.inf, f"epochs must be above 0 and finite, got {self.epochs}")

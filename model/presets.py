@@ -181,7 +181,16 @@ def auto() -> Preset:
     return replace(
         fast,
         name="auto",
-        train=replace(fast.train, schedule="stable", epochs=30, reference=0, min_epochs=0.0, min_steps=300, patience=2),
+        train=replace(
+            fast.train,
+            schedule="stable",
+            epochs=30,
+            reference=0,
+            min_epochs=0.0,
+            min_steps=300,
+            patience=2,
+            first_items="together",
+        ),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from itertools import chain, islice
 from pathlib import Path
 
@@ -13,14 +14,13 @@ from export.bundle.bundle import MODEL, SESSIONS, load_bundle, write_bundle
 from export.bundle.manifest import Manifest, TrainingWindow
 from export.bundle.vocabulary import Vocabulary
 from export.graph.after import Afterwards
-from export.graph.beside import SCANNED_FROM, export_beside
 from export.graph.choice import INT8_FROM, MARGINS, Scoring
 from export.graph.onnx import export_onnx
 from export.registry.registry import Registry
 from model.after.held_out import DECAYS
 from model.nets.encoders import build_encoder
 from model.nets.serving import ServingModel
-from model.nets.sessions import SessionModel
+from model.nets.sessions import export_sessions
 from model.presets import preset
 
 
@@ -50,9 +50,7 @@ def publish_random(
     layer = _layer(len(item_ids), counted, seed)
     serving = ServingModel(encoders, margin=margin, fresh=fresh, after=layer)
     export_onnx(serving, graph, window=window)
-    parts = [encoder.table.detach().numpy() for encoder in serving.encoders] if _scanned(serving, item_ids) else []
-    model = SessionModel(serving)
-    tables = export_beside(model, beside, graph, parts, window=window, items=len(item_ids)) if parts else ()
+    tables = export_sessions(serving, beside, graph, items=len(item_ids))
     write_bundle(
         scratch / "bundle",
         onnx_file=graph,
@@ -71,16 +69,14 @@ def publish_random(
             baselines={},
             parity={},
             libraries={},
-            tables=tables,
+            afterwards={} if layer is None else asdict(layer.config),
+            tables=tables.get("tables", ()),
+            layered=tables.get("layered", ()),
         ),
     )
     store = Registry(str(registry))
     store.create()
     return store.fetch(store.publish(scratch / "bundle"))
-
-
-def _scanned(serving: ServingModel, item_ids: list[str]) -> bool:
-    return len(item_ids) >= SCANNED_FROM and not serving.several and serving.after is None
 
 
 def _layer(items: int, counted: int, seed: int) -> Afterwards | None:

@@ -79,7 +79,7 @@ class Coded(msgspec.Struct, frozen=True, kw_only=True):
 
 class ItemTable(msgspec.Struct, frozen=True, kw_only=True):
     """Where the vectors of a dense model's items, or a part of their width, lie in `model.onnx`: rows of fp32, row 0
-    padding, for who ranks outside that graph (export/dense)."""
+    padding, for who ranks outside that graph (export/dense). Or what a layer knows of them, in numbers of 4 bytes."""
 
     at: int  # bytes before them
     width: int  # W_p, numbers of a row
@@ -106,6 +106,9 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     # The layer behind the network (export/graph/after.py), and what it gained; {}: none
     afterwards: dict[str, Any] = {}
     tables: tuple[ItemTable, ...] = ()  # with `sessions.onnx`: side by side they are the items' vectors
+    # The same of a model with a layer, which a release that knows `tables` alone would leave out; where the layer has
+    # counts, neighbours (int32) and their weights (fp32) come last
+    layered: tuple[ItemTable, ...] = ()
     files: dict[str, FileEntry] = {}  # every other file of the bundle
 
     def to_bytes(self) -> bytes:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from export.dense.masses import mass
 from export.dense.products import (
     BLOCK,
     HAS_AVX2,
@@ -29,7 +30,19 @@ from export.scan.compiled import compiled
 from export.scan.kernel import enter, is_excluded, put_in_order
 from export.scan.lookup import lowest
 
-__all__ = ["BLOCK", "LEVELS", "WAYS", "multiply", "round_items", "scan", "ways"]
+__all__ = [
+    "BLOCK",
+    "LEVELS",
+    "VNNI",
+    "WAYS",
+    "displace",
+    "multiply",
+    "round_items",
+    "round_session",
+    "scan",
+    "score",
+    "ways",
+]
 
 VNNI, PAIRED = 0, 1
 WAYS = {"vnni": VNNI, "avx2": PAIRED}
@@ -38,6 +51,7 @@ _CENTRE, _LARGEST = 128, 127  # an item's bytes are 1..255 about 128
 _FP32 = 6.0e-8  # a little more than half a unit in the last place
 _UP = 1.000001
 _TINY = 1e-30
+_DOUBLINGS = 1.4426950408889634  # of exp(1): log2(e)
 _AHEAD = 4  # candidates whose vectors are asked for before they are multiplied
 _AT_ONCE = 32  # blocks that all sessions are multiplied with in turn
 
@@ -79,8 +93,8 @@ def round_items(rows: Any, first: int, blocks: Any, factors: Any) -> None:
 
 
 @compiled()
-def _round_session(vector: Any, levels: int, into: Any, zeros: Any, numbers: Any, session: int) -> None:
-    """Write the bytes Q of a vector q (H,), 128 times their sum, and 1 / t, |p| / t and |q| / t."""
+def round_session(vector: Any, levels: int, into: Any, zeros: Any, numbers: Any, session: int) -> None:
+    """Write the bytes Q of a vector q (H,), 128 times their sum, |p| / t, |q| / t, and t in doublings of exp."""
     largest = 0.0
     for place in range(vector.shape[0]):
         largest = max(largest, abs(np.float64(vector[place])))
@@ -95,10 +109,11 @@ def _round_session(vector: Any, levels: int, into: Any, zeros: Any, numbers: Any
     zeros[session] = _CENTRE * total
     numbers[session, 0] = np.sqrt(lost) * _UP
     numbers[session, 1] = np.sqrt(whole) * _UP
+    numbers[session, 2] = unit * _DOUBLINGS
 
 
 @compiled()
-def _raise(sure: Any, session: int, score: Any) -> None:
+def displace(sure: Any, session: int, score: Any) -> None:
     """Put a score in the place of the least, which is at the root."""
     size, at = sure.shape[1], 0
     while 2 * at + 1 < size:
@@ -163,14 +178,59 @@ def _take(
         most[session, count], places[session, count] = middle + rest, place
         count += 1
         if middle - rest > sure[session, 0]:
-            _raise(sure, session, middle - rest)
+            displace(sure, session, middle - rest)
     return count
+
+
+@compiled()
+def _last_mass(sums: Any, one: int, factors: Any, block: int, items: int, zero: Any, unit: Any) -> Any:
+    """Return the sum of exp over the items of the last block, which may have fewer than 64."""
+    total = np.float32(0.0)
+    for lane in range(items - block * BLOCK):
+        total += np.float32(np.exp2(factors[block, 0, lane] * np.float32(sums[one, lane] - zero) * unit))
+    return total
+
+
+@compiled()
+def _reach(
+    bits: Any, sums: Any, one: int, factors: Any, block: int, zero: Any, lost: Any, length: Any, unit: Any, reach: Any,
+    session: int, at: int,
+) -> int:  # fmt: skip
+    """Write what the hidden items of a block may score at most, from place `at` on; the place behind them."""
+    while bits != np.uint64(0):
+        lane = lowest(bits)
+        bits &= bits - np.uint64(1)
+        middle = factors[block, 0, lane] * np.float32(sums[one, lane] - zero)
+        rest = factors[block, 1, lane] * lost + factors[block, 2, lane] * length
+        reach[session, at] = (middle + rest + (abs(middle) + rest) * np.float32(1e-6)) * (unit / _DOUBLINGS)
+        at += 1
+    return at
+
+
+@compiled()
+def _met(hidden: Any, session: int, first: int) -> int:
+    """Return how many hidden items a session has before a block."""
+    count = 0
+    for block in range(first if hidden.shape[1] else 0):
+        bits = hidden[session, block]
+        while bits != np.uint64(0):
+            bits &= bits - np.uint64(1)
+            count += 1
+    return count
+
+
+@compiled()
+def _is_hidden(hidden: Any, session: int, place: int) -> bool:
+    if not hidden.shape[1]:
+        return False
+    bit: bool = (hidden[session, place // BLOCK] >> np.uint64(place % BLOCK)) & np.uint64(1) != np.uint64(0)
+    return bit
 
 
 @compiled()
 def _finish(
     parts: Any, widths: Any, vectors: Any, session: int, first: int, last: int, excluded: Any, begin: int, end: int,
-    sure: Any, most: Any, candidates: Any, count: int, scores: Any, places: Any,
+    hidden: Any, sure: Any, most: Any, candidates: Any, count: int, scores: Any, places: Any,
 ) -> None:  # fmt: skip
     """Multiply the candidates, or all items from `first` to `last` where there were too many, and put them in order."""
     many, address = count < 0, vectors.ctypes.data + 4 * session * vectors.shape[1]
@@ -181,7 +241,7 @@ def _finish(
             ahead = candidates[session, at + _AHEAD]
             for part in range(parts.shape[0]):
                 ask_ahead(parts[part] + (ahead + 1) * 4 * widths[part], 4 * widths[part])
-        if many and is_excluded(excluded, begin, end, place):
+        if many and (is_excluded(excluded, begin, end, place) or _is_hidden(hidden, session, place)):
             continue
         found = score(parts, widths, place, address)
         if found > scores[0] or (found == scores[0] and place < places[0]):
@@ -191,29 +251,34 @@ def _finish(
 
 @compiled(
     "void(uint8[:,:,:,::1], float32[:,:,::1], int64, int64, int64, int64[::1], int64[::1], float32[:,::1], int64,"
-    " int64, int32[::1], int64[::1], int64, float32[:,::1], int32[:,::1])"
+    " int64, int32[::1], int64[::1], uint64[:,::1], float32[:,::1], float32[:,::1], int64,"
+    " float32[:,::1], int32[:,::1])"
 )
 def scan(
     blocks: Any, factors: Any, first: int, last: int, items: int, parts: Any, widths: Any, vectors: Any, way: int,
-    levels: int, excluded: Any, starts: Any, room: int, scores: Any, places: Any,
+    levels: int, excluded: Any, starts: Any, hidden: Any, reach: Any, masses: Any, room: int,
+    scores: Any, places: Any,
 ) -> None:  # fmt: skip
     """Bring the best of the items in blocks `first` to `last` into scores and places (B, K), best first.
 
     vectors (B, H), finite; places count from 0. excluded: ascending places, those of session b at starts[b] to
-    starts[b + 1]. room: candidates a session may have before all items are multiplied. scores are all -inf and places
-    beyond all items before; so are the last of them after, where fewer than K items are left. Of equal scores the lower
-    place comes first.
+    starts[b + 1]; hidden: more of them, a bit an item (B, N / 64), or (B, 0); reach (B, D): what those may score
+    at most, in the order of their places. masses (B, N / 64), or (B, 0): of each
+    block the sum of exp of its scores as rounded. room: candidates a session may have before all items are multiplied.
+    scores are all -inf and places beyond all items before; so are the last of them after, where fewer than K items are
+    left. Of equal scores the lower place comes first.
     """
     sessions, fours, k = vectors.shape[0], blocks.shape[1], scores.shape[1]
     padded = -(-sessions // TOGETHER) * TOGETHER
     bytes_ = np.zeros((padded, 4 * fours), np.int8)
-    zeros, numbers = np.zeros(padded, np.int32), np.zeros((padded, 2), np.float32)
+    zeros, numbers = np.zeros(padded, np.int32), np.zeros((padded, 3), np.float32)
     sure = np.full((sessions, k), np.float32(-np.inf))  # what the best are sure to score, the least first
     most, candidates = np.empty((sessions, room), np.float32), np.empty((sessions, room), np.int32)
-    counts = np.zeros(sessions, np.int64)
+    counts, met = np.zeros(sessions, np.int64), np.empty(sessions, np.int64)
     sums = np.empty((TOGETHER, BLOCK), np.int32)
     for session in range(sessions):
-        _round_session(vectors[session], levels, bytes_[session], zeros, numbers, session)
+        round_session(vectors[session], levels, bytes_[session], zeros, numbers, session)
+        met[session] = _met(hidden, session, first)
     block_bytes, factor_bytes, session_bytes = fours * 4 * BLOCK, 3 * 4 * BLOCK, 4 * fours
     for start in range(first, last, _AT_ONCE):
         for group in range(0, sessions, TOGETHER):
@@ -232,14 +297,25 @@ def scan(
                     paired(address, own, fours, sums.ctypes.data)
                 for one in range(several):
                     session = group + one
-                    if counts[session] < 0:
-                        continue
-                    lost, length = numbers[session, 0], numbers[session, 1]
-                    bits = passing(
-                        sums.ctypes.data + one * 4 * BLOCK, factors.ctypes.data + block * factor_bytes, zeros[session],
-                        lost, length, sure[session, 0],
-                    )  # fmt: skip
-                    if bits != np.uint64(0):
+                    lost, length, least = numbers[session, 0], numbers[session, 1], sure[session, 0]
+                    own, row = sums.ctypes.data + one * 4 * BLOCK, factors.ctypes.data + block * factor_bytes
+                    if masses.shape[1] and (block + 1) * BLOCK <= items:  # together, as they have much in common
+                        weight = mass(own, row, zeros[session], numbers[session, 2])
+                        bits = passing(own, row, zeros[session], lost, length, least)
+                        masses[session, block] = weight
+                    else:
+                        bits = passing(own, row, zeros[session], lost, length, least)
+                        if masses.shape[1]:
+                            masses[session, block] = _last_mass(
+                                sums, one, factors, block, items, zeros[session], numbers[session, 2]
+                            )
+                    if hidden.shape[1] and hidden[session, block] != np.uint64(0):
+                        bits &= ~hidden[session, block]
+                        met[session] = _reach(
+                            hidden[session, block], sums, one, factors, block, zeros[session], lost, length,
+                            numbers[session, 2], reach, session, met[session],
+                        )  # fmt: skip
+                    if bits != np.uint64(0) and counts[session] >= 0:
                         counts[session] = _take(
                             bits, sums, one, factors, block, items, zeros[session], lost, length, excluded,
                             starts[session], starts[session + 1], session, sure, most, candidates, counts[session],
@@ -247,7 +323,7 @@ def scan(
     for session in range(sessions):
         _finish(
             parts, widths, vectors, session, first * BLOCK, min(items, last * BLOCK), excluded, starts[session],
-            starts[session + 1], sure, most, candidates, counts[session], scores[session], places[session],
+            starts[session + 1], hidden, sure, most, candidates, counts[session], scores[session], places[session],
         )  # fmt: skip
 
 

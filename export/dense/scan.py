@@ -11,6 +11,7 @@ B sessions, V items, H hidden, P parts of a vector, W_p their widths, K asked fo
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,19 +20,33 @@ from export.bundle.files import leave_in_file
 from export.bundle.vocabulary import PAD
 from export.cores import usable_cores
 from export.dense import kernel
+from export.dense.norms import norms_of
 from export.ranking.ragged import Ragged
 from export.scan.places import places_of
 from export.scan.plain import best_first
 
-__all__ = ["ROOM", "DenseScan"]
+__all__ = ["NOWHERE", "ROOM", "SESSIONS", "Beside", "DenseScan", "ids_of", "share"]
 
 ROOM = 512  # candidates of a session, of which some hundred are usual; a deep ranking has eight times its places
 _DEEP = 16  # a list of more than one in so many items is made by sorting them all
 _AT_ONCE = 8_192  # items rounded at once
 _BLOCKS = 4_096  # that are worth a thread of their own, for one session: 262,144 items, a millisecond or more
-_SESSIONS = 16  # that are
-_NOWHERE = np.int32(2**31 - 1)
+SESSIONS = 16  # that are
+NOWHERE = np.int32(2**31 - 1)
 _LARGEST = float(np.finfo(np.float32).max) / 4  # of a score, as sums are rounded
+
+
+class Beside(NamedTuple):
+    """What a scan is told and gives beside lists: each as `kernel.scan` describes it, without columns for nothing."""
+
+    hidden: NDArray[np.uint64]  # (B, ceil(V / 64)), or (B, 0)
+    reach: NDArray[np.float32]  # (B, D), as many as are hidden at most; written
+    masses: NDArray[np.float32]  # (B, ceil(V / 64)), or (B, 0); written
+
+    @classmethod
+    def nothing(cls, sessions: int) -> "Beside":
+        none = np.zeros((sessions, 0), np.float32)
+        return cls(np.zeros((sessions, 0), np.uint64), none, none)
 
 
 class DenseScan:
@@ -49,14 +64,15 @@ class DenseScan:
             raise ValueError(f"this processor has {', '.join(ways) or 'no AVX2'}, not {way or 'what is needed'}")
         self._tables = list(tables)  # kept, as their addresses are
         self.items, self.hidden, self.way = len(tables[0]) - 1, sum(table.shape[1] for table in tables), way or ways[0]
-        self._parts = np.array([table.ctypes.data for table in tables], dtype=np.int64)
-        self._widths = np.array([table.shape[1] for table in tables], dtype=np.int64)
+        self.parts = np.array([table.ctypes.data for table in tables], dtype=np.int64)
+        self.widths = np.array([table.shape[1] for table in tables], dtype=np.int64)
         count = -(-self.items // kernel.BLOCK)
+        self.blocks = count
         self._blocks = np.zeros((count, -(-self.hidden // 4), kernel.BLOCK, 4), dtype=np.uint8)
         self._factors = np.zeros((count, 3, kernel.BLOCK), dtype=np.float32)
         self._longest = self._round()
-        self._threads = threads or usable_cores()
-        self._pool = ThreadPoolExecutor(self._threads - 1, "dense") if self._threads > 1 else None
+        self.threads = threads or usable_cores()
+        self._pool = ThreadPoolExecutor(self.threads - 1, "dense") if self.threads > 1 else None
 
     def best(
         self, vectors: NDArray[np.float32], k: int, excluded: Ragged | None = None
@@ -67,22 +83,32 @@ class DenseScan:
         are left, the list ends in id 0 with score -inf. ValueError for vectors of another width, and for such as give
         scores that are not finite.
         """
-        vectors = self._checked(vectors)
+        barred = Ragged.empty(len(vectors)) if excluded is None else places_of(excluded)
+        places, scores = self.places(vectors, k, barred, Beside.nothing(len(vectors)))
+        return ids_of(places), scores
+
+    def places(
+        self, vectors: NDArray[np.float32], k: int, barred: Ragged, beside: Beside
+    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """Return what `best` does, by places, which count from 0, NOWHERE where no item is left.
+
+        barred: ascending places that a list must not hold; beside: more of them, and what is wanted beside lists.
+        """
+        vectors = self.checked(vectors)
         size, width = len(vectors), min(k, self.items)
-        barred = Ragged.empty(size) if excluded is None else places_of(excluded)
-        scores, places = np.full((size, k), -np.inf, dtype=np.float32), np.full((size, k), _NOWHERE)
+        scores, places = np.full((size, k), -np.inf, dtype=np.float32), np.full((size, k), NOWHERE)
         if width > max(ROOM, self.items // _DEEP):
-            self._sort(vectors, barred, scores[:, :width], places[:, :width])
+            if beside.masses.size or beside.hidden.size:
+                self._scanned(vectors, 1, barred, beside)
+            self._sort(vectors, barred, beside, scores[:, :width], places[:, :width])
         else:
-            scores[:, :width], places[:, :width] = self._scanned(vectors, width, barred)
-        ids: NDArray[np.int32] = places + np.int32(PAD + 1)
-        ids[places == _NOWHERE] = PAD
-        return ids, scores
+            scores[:, :width], places[:, :width] = self._scanned(vectors, width, barred, beside)
+        return places, scores
 
     def scores(self, vectors: NDArray[np.float32], ids: NDArray[np.int32]) -> NDArray[np.float32]:
         """Return the scores float32 (B, C) of items (C,) by their catalogue ids, as lists have them; -inf where that is
         0. ValueError for an id outside 0..V, or vectors as above."""
-        vectors = self._checked(vectors)
+        vectors = self.checked(vectors)
         if len(ids) and not PAD <= int(ids.min()) <= int(ids.max()) <= self.items:
             raise ValueError(f"there are scores of the catalogue ids 1..{self.items}, and of no others")
         known = ids != PAD
@@ -102,7 +128,7 @@ class DenseScan:
             raise ValueError("the item table holds numbers that are not finite, or as large as fp32 has them")
         return longest
 
-    def _checked(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    def checked(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         """Compiled code reads what it is told to read, so that is looked at before."""
         if vectors.dtype != np.float32 or vectors.shape[1:] != (self.hidden,):
             raise ValueError(f"vectors must be float32 (B, {self.hidden}), not {vectors.dtype} {vectors.shape}")
@@ -114,59 +140,85 @@ class DenseScan:
         return np.ascontiguousarray(vectors)
 
     def _scanned(
-        self, vectors: NDArray[np.float32], k: int, barred: Ragged
+        self, vectors: NDArray[np.float32], k: int, barred: Ragged, beside: Beside
     ) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
         """Return scores and places (B, K), by as many threads as the work is worth: some sessions each, or items."""
         size, count = len(vectors), len(self._blocks)
-        by_session = min(self._threads, size // _SESSIONS)
-        parts = max(1, by_session or min(self._threads, count // _BLOCKS))
+        by_session = min(self.threads, size // SESSIONS)
+        parts = max(1, by_session or min(self.threads, count // _BLOCKS))
         starts = np.concatenate([[0], np.cumsum(barred.lengths)]).astype(np.int64)
         shape = (1, size, k) if by_session else (parts, size, k)
-        scores, places = np.full(shape, -np.inf, dtype=np.float32), np.full(shape, _NOWHERE)
+        scores, places = np.full(shape, -np.inf, dtype=np.float32), np.full(shape, NOWHERE)
         room = max(ROOM, 8 * k)
 
         def scan(part: int) -> None:
-            here = _share(size if by_session else count, part, parts)
+            here = share(size if by_session else count, part, parts)
             first, last = (0, count) if by_session else (here.start, here.stop)
             rows, found = (here, 0) if by_session else (slice(None), part)
             kernel.scan(
-                self._blocks, self._factors, first, last, self.items, self._parts, self._widths, vectors[rows],
+                self._blocks, self._factors, first, last, self.items, self.parts, self.widths, vectors[rows],
                 kernel.WAYS[self.way], kernel.LEVELS[self.way], barred.values,
-                starts[here.start : here.stop + 1] if by_session else starts, room, scores[found, rows],
-                places[found, rows],
+                starts[here.start : here.stop + 1] if by_session else starts, beside.hidden[rows], beside.reach[rows],
+                beside.masses[rows],
+                room, scores[found, rows], places[found, rows],
             )  # fmt: skip
 
-        self._each(scan, parts)
+        self.each(scan, parts)
         if len(scores) == 1:
             return scores[0], places[0]
         every, where = (np.concatenate(list(some), axis=1) for some in (scores, places))  # (B, parts x K)
         order = np.lexsort((where, -every), axis=1)[:, :k]
         return np.take_along_axis(every, order, 1), np.take_along_axis(where, order, 1)
 
-    def _each(self, work: Callable[[int], None], parts: int) -> None:
+    def norms(self, vectors: NDArray[np.float32], masses: NDArray[np.float32], largest: float) -> NDArray[np.float64]:
+        """Return the logs (B,) of the sums of exp over all items, at most `largest`, by what `places` wrote of vectors
+        that it took (export/dense/norms.py)."""
+        found = np.empty(len(vectors))
+        norms_of(
+            self._blocks, self._factors, self.items, self.parts, self.widths, vectors, kernel.WAYS[self.way],
+            kernel.LEVELS[self.way], masses, largest, found,
+        )  # fmt: skip
+        return found
+
+    def each(self, work: Callable[[int], None], parts: int) -> None:
+        """Have the scan's threads do the parts of some work."""
         others = [self._pool.submit(work, part) for part in range(1, parts)] if self._pool is not None else []
         work(0)
         for other in others:
             other.result()
 
     def _sort(
-        self, vectors: NDArray[np.float32], barred: Ragged, scores: NDArray[np.float32], places: NDArray[np.int32]
+        self,
+        vectors: NDArray[np.float32],
+        barred: Ragged,
+        beside: Beside,
+        scores: NDArray[np.float32],
+        places: NDArray[np.int32],
     ) -> None:
         """Write deep rankings, a session at a time."""
         everything = np.arange(self.items, dtype=np.int32)
         for row in range(len(vectors)):
             every = self._multiplied(vectors[row : row + 1], everything)[0]
             every[barred.rows(np.array([row])).values] = -np.inf
+            hidden = np.unpackbits(beside.hidden[row].view(np.uint8), bitorder="little")[: self.items]
+            every[np.flatnonzero(hidden)] = -np.inf
             order = best_first(every, scores.shape[1])
             scores[row] = every[order]
-            places[row] = np.where(scores[row] == -np.inf, _NOWHERE, order)
+            places[row] = np.where(scores[row] == -np.inf, NOWHERE, order)
 
     def _multiplied(self, vectors: NDArray[np.float32], places: NDArray[np.int32]) -> NDArray[np.float32]:
         found = np.empty((len(vectors), len(places)), dtype=np.float32)
-        kernel.multiply(self._parts, self._widths, vectors, places, found)
+        kernel.multiply(self.parts, self.widths, vectors, places, found)
         return found
 
 
-def _share(count: int, part: int, parts: int) -> slice:
+def ids_of(places: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Return catalogue ids of places; PAD for NOWHERE."""
+    ids: NDArray[np.int32] = places + np.int32(PAD + 1)
+    ids[places == NOWHERE] = PAD
+    return ids
+
+
+def share(count: int, part: int, parts: int) -> slice:
     """Return what one of so many threads takes."""
     return slice(count * part // parts, count * (part + 1) // parts)

@@ -29,20 +29,20 @@ def export_beside(
     module: nn.Module,
     path: Path,
     ranking: Path,
-    tables: Sequence[NDArray[np.float32]],
+    tables: Sequence[NDArray[np.float32] | NDArray[np.int32]],
     *,
     window: int,
     items: int,
     seed: int = 0,
 ) -> tuple[ItemTable, ...]:
-    """Write the graph of `module`, which gives sessions' vectors, and return where the item tables are in `ranking`.
+    """Write the graph of `module`, which gives sessions' vectors, and return where tables are in `ranking`.
 
-    ranking: the file of the graph that ranks, in the same folder. tables: float32 (V + 1, W_p), side by side the items'
-    vectors. Nothing is written and nothing returned where that file does not hold them as they are. ParityError where
-    the graph gives other vectors than the module.
+    ranking: the file of the graph that ranks, in the same folder. tables: (V + 1, W_p), of the items' vectors, and of
+    what a layer knows. Nothing is written and nothing returned where that file does not hold them as they are.
+    ParityError where the graph gives other vectors than the module.
     """
     with open(ranking, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        places = [_place(content, np.ascontiguousarray(table, "<f4").ravel().view(np.uint8).data) for table in tables]
+        places = [_place(content, np.ascontiguousarray(table).ravel().view(np.uint8).data) for table in tables]
         if -1 in places:
             return ()
         export_onnx(module, path, window=window)

@@ -10,6 +10,8 @@ some more columns.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
@@ -17,7 +19,7 @@ from scipy import sparse
 from export.bundle.vocabulary import PAD
 from model.data.log import SessionLog
 
-__all__ = ["svd_factors"]
+__all__ = ["leading", "svd_factors"]
 
 MORE = 8  # columns beside those wanted: the iteration then parts the last of them from what follows
 ROUNDS = 7
@@ -30,16 +32,25 @@ Thin = NDArray[np.float32]
 
 def svd_factors(log: SessionLog, count: int, seed: int, *, scaled: bool = True) -> Thin:
     """Return factors (V, m) of ids 1..V, m = count, the largest first; 0 where the log has fewer directions."""
-    items = len(log.vocabulary)
+    scale = 1.0 / np.sqrt(np.maximum(log.popularity(), 1)).astype(np.float32) if scaled else None  # (V,)
+    return leading(lambda thin: _product(log, thin, scale), len(log.vocabulary), count, seed)[0]
+
+
+def leading(
+    product: Callable[[Thin], Thin], items: int, count: int, seed: int, *, rounds: int = ROUNDS
+) -> tuple[Thin, NDArray[np.float64]]:
+    """Return the leading eigenvectors (V, m) and eigenvalues (m,) of a symmetric matrix, the largest first; 0 where it
+    has fewer. product: gives the matrix times a thin one (V, k), and need not keep that."""
     width = min(items, count + MORE)
     basis = np.random.default_rng(seed).standard_normal((items, width), dtype=np.float32)
-    scale = 1.0 / np.sqrt(np.maximum(log.popularity(), 1)).astype(np.float32) if scaled else None  # (V,)
-    for _ in range(ROUNDS):
-        basis = _orthonormal(_product(log, basis, scale))
-    turned = _turn(basis, _gram(basis, _product(log, basis, scale)), width)
-    factors = np.zeros((items, count), np.float32)
+    for _ in range(rounds):
+        basis = _orthonormal(product(basis))
+    gram = _gram(basis, product(basis))
+    turned = _turn(basis, gram, width)
+    factors, values = np.zeros((items, count), np.float32), np.zeros(count)
     factors[:, : min(count, width)] = turned[:, :count]
-    return factors
+    values[: min(count, width)] = np.linalg.eigvalsh(gram)[::-1][:count]
+    return factors, values
 
 
 def _product(log: SessionLog, thin: Thin, scale: NDArray[np.float32] | None) -> Thin:

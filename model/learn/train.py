@@ -37,6 +37,7 @@ from model.learn.seeds import IDS, seed_of
 from model.learn.validation import validate
 from model.learn.warm.optimizer import go_on_with
 from model.learn.warm.start import features_of, start_from
+from model.learn.warm.together import begin_together
 from model.machine.interrupt import noting_end_signals
 from model.machine.threads import use_threads
 from model.nets.encoder import Encoder
@@ -337,10 +338,13 @@ def train(
         codes = training_codes(log, preset, init_from=init_from)
     more: dict[str, Any] = {"on_progress": on_progress, "team": team, "items": items, "codes": codes}
     trainer = Trainer(log, valid, preset, run=run, directory=directory, **more)
-    if not (resume and trainer.resume()) and init_from is not None:
+    resumed = resume and trainer.resume()
+    if not resumed and init_from is not None:
         start_from(trainer.encoder, log.vocabulary, init_from, log)
         if preset.train.schedule == "falling":  # the decay of a rate that was stable there
             go_on_with(trainer.optimizer, trainer.encoder, log.vocabulary, init_from)
+    elif not resumed:
+        trainer._spent += begin_together(trainer.encoder, log, preset, on_progress, team)
     begins_at = trainer.step, *signs_of(trainer.encoder)
     team.check_alike("the step and the weights they begin with (do they share the checkpoint folder?)", begins_at)
     return trainer.run()

@@ -33,6 +33,7 @@ pytestmark = pytest.mark.slow
 
 pytest.importorskip("torch", reason="the demo trains: install nextclick[train]")
 ROOT = Path(__file__).parents[2]
+# Two trainings: a third would begin if the second were to be seen for as long as is between two
 SMALL = DemoConfig(
     seconds=3.0,
     live=False,
@@ -40,7 +41,7 @@ SMALL = DemoConfig(
     history_sessions=3_000,
     clicks_per_s=100.0,
     trainer=TrainerConfig(
-        counts="off", max_seconds=2.0, fresh_every_s=1.0, flush_s=0.2, baselines="popularity", slack=1.0, tolerance=1.0
+        counts="off", max_seconds=2.0, fresh_every_s=8.0, flush_s=0.2, baselines="popularity", slack=1.0, tolerance=1.0
     ),
     linger_s=1.0,
 )

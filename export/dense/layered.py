@@ -1,0 +1,149 @@
+"""Lists of a dense model with a layer behind its network, by the scan: what changes is scored one by one.
+
+    scan = LayeredScan(DenseScan([table]), config, neighbours, weights)
+    changed = scan.changed(rows)
+    ids, scores = scan.best(vectors, 20, excluded, changed)
+
+The lists are those of the formula in `export/graph/after.py`, but for its norm: the sum of exp over all items is of
+scores as the scan rounds them. So a mixed score is off by what the norm is, at most; unmixed ones are exact.
+
+B sessions, L positions, D room for changed items, V items, N neighbours, K asked for, C candidates, X fresh items.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from export.afterwards import LARGEST, AfterwardsConfig, reads
+from export.bundle.vocabulary import PAD
+from export.dense import mixing
+from export.dense.scan import SESSIONS, Beside, DenseScan, ids_of, share
+from export.ranking.ragged import Ragged
+from export.scan.places import places_of
+
+__all__ = ["Changed", "LayeredScan"]
+
+
+class Changed(NamedTuple):
+    """The items of B sessions whose scores change; their norms are there once the lists are made."""
+
+    ids: NDArray[np.int32]  # (B, D) of which the first `sizes` mean something
+    counted: NDArray[np.float32]  # (B, D) c
+    bias: NDArray[np.float32]  # (B, D) b
+    sizes: NDArray[np.int64]  # (B,)
+    beside: Beside
+    norms: NDArray[np.float64]  # (B,)
+
+    def rows(self, some: slice) -> "Changed":
+        """Return the same of some sessions."""
+        beside = Beside(self.beside.hidden[some], self.beside.reach[some], self.beside.masses[some])
+        ids, counted, bias, sizes = self.ids[some], self.counted[some], self.bias[some], self.sizes[some]
+        return Changed(ids, counted, bias, sizes, beside, self.norms[some])
+
+
+class LayeredScan:
+    """The scan of one catalogue and the layer behind it. Its methods may be called from any thread, also at once."""
+
+    def __init__(
+        self,
+        scan: DenseScan,
+        config: AfterwardsConfig,
+        neighbours: NDArray[np.int32] | None = None,
+        weights: NDArray[np.float32] | None = None,
+    ) -> None:
+        """neighbours and weights (V + 1, N), best first, by catalogue id, padded with 0: wanted where counts have a
+        part. They stay where they are. ValueError where they don't fit, or name an item that there is not."""
+        none = np.zeros((1, 0), np.int32), np.zeros((1, 0), np.float32)
+        if config.counts and (neighbours is None or weights is None):
+            raise ValueError("a layer with counts needs their neighbours and weights")
+        self._neighbours, self._weights = none if neighbours is None or weights is None else (neighbours, weights)
+        if config.counts:
+            _check(self._neighbours, self._weights, scan.items)
+        self.scan, self.config = scan, config
+        width = self._neighbours.shape[1]
+        self._reads = np.array([min(most, width) for most in reads(config)] if config.counts else [], np.int64)
+        self._shares = np.array([config.decay**back for back in range(len(self._reads))], np.float32)
+
+    def changed(self, rows: NDArray[np.int32]) -> Changed:
+        """Return what changes for sessions (B, L), right-padded with 0; ids above V are of fresh items."""
+        size, room = len(rows), self._room(rows.shape[1])
+        blocks = self.scan.blocks
+        masses = np.empty((size, blocks if self.config.counts else 0), np.float32)
+        found = Changed(
+            np.empty((size, room), np.int32),
+            np.empty((size, room), np.float32),
+            np.empty((size, room), np.float32),
+            np.zeros(size, np.int64),
+            Beside(np.zeros((size, blocks), np.uint64), np.empty((size, room), np.float32), masses),
+            np.zeros(size),
+        )
+        rows = np.ascontiguousarray(rows)
+
+        def gather(some: slice) -> None:
+            part = found.rows(some)
+            mixing.gather(
+                rows[some], self._neighbours, self._weights, self._reads, self._shares, self.config.last,
+                self.config.seen, self.scan.items, _table(room), *part[:4], part.beside.hidden,
+            )  # fmt: skip
+
+        self._by_sessions(gather, size)
+        return found
+
+    def best(
+        self, vectors: NDArray[np.float32], k: int, excluded: Ragged, changed: Changed
+    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """Return what `DenseScan.best` does, of changed scores; the norms are written into `changed`."""
+        barred = places_of(excluded)
+        places, scores = self.scan.places(vectors, k, barred, changed.beside)
+        vectors, starts = np.ascontiguousarray(vectors), np.concatenate([[0], np.cumsum(barred.lengths)])
+
+        def merge(some: slice) -> None:
+            part = changed.rows(some)
+            if self.config.counts:
+                part.norms[:] = self.scan.norms(vectors[some], part.beside.masses, LARGEST)
+            mixing.merge(
+                self.scan.parts, self.scan.widths, vectors[some], self.scan.items, *part[:4], part.beside.reach,
+                part.norms, self.config.weight, barred.values, starts[some.start : some.stop + 1], scores[some],
+                places[some],
+            )  # fmt: skip
+
+        self._by_sessions(merge, len(vectors))
+        return ids_of(places), scores
+
+    def change(self, scores: NDArray[np.float32], ids: NDArray[np.int32], changed: Changed) -> None:
+        """Change the scores (B, C) of candidates (C,), some of which may be fresh, to what lists have."""
+        room = _table(changed.ids.shape[1])
+        ids = np.ascontiguousarray(ids)
+        mixing.change(ids, *changed[:4], changed.norms, self.config.weight, room, scores)
+
+    def change_fresh(self, scores: NDArray[np.float32], changed: Changed) -> None:
+        """Change the scores (B, X) of fresh items: nothing was counted of them, but a session may hold them."""
+        mixing.change_fresh(changed.ids, changed.bias, changed.sizes, self.scan.items, scores)
+
+    def cells(self, window: int) -> int:
+        """Return how many numbers a session takes, beside what the scan does."""
+        return 3 * self.scan.blocks + 4 * self._room(window)
+
+    def _room(self, length: int) -> int:
+        return int(self._reads.sum()) + length
+
+    def _by_sessions(self, work: Callable[[slice], None], size: int) -> None:
+        parts = max(1, min(self.scan.threads, size // SESSIONS))
+        self.scan.each(lambda part: work(share(size, part, parts)), parts)
+
+
+def _table(room: int) -> int:
+    """Return the size of a hash table of so many ids."""
+    return 1 << (2 * room - 1).bit_length()
+
+
+def _check(neighbours: NDArray[np.int32], weights: NDArray[np.float32], items: int) -> None:
+    """Compiled code reads what it is told to read, so that is looked at before."""
+    if neighbours.shape != weights.shape or len(neighbours) != items + 1:
+        raise ValueError(f"counts of {items} items take neighbours and weights of {items + 1} rows, alike")
+    if not neighbours.size or not PAD <= int(neighbours.min()) <= int(neighbours.max()) <= items:
+        raise ValueError(f"the neighbours of items are not the catalogue ids 1..{items}")
+    if not np.isfinite(weights).all() or (weights < 0).any():
+        raise ValueError("the counts of items hold numbers that are negative or none")
