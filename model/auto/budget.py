@@ -61,7 +61,7 @@ class Spending:
     """
 
     EXPORT_S = 20.0  # of one bundle with its judgement, and of the last validation, on a processor of a few years
-    AGAIN = 0.55  # of that for the refitted one: what was found once is not looked for again
+    AGAIN = 0.65  # of that for the refitted one: what was found once is not looked for again
     SHARE = 0.08  # and of a long budget so much
 
     def __init__(
