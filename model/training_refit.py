@@ -28,6 +28,8 @@ from model.reports.progress import OnProgress, Progress
 
 __all__ = ["Request", "refitted"]
 
+QUICK_GUARDS = 400  # sessions whose lists are compared in a short budget: the guard looks for what went astray
+
 
 class Request(settle.Request, Protocol):
     """What a refit needs of a training's request."""
@@ -102,8 +104,9 @@ def refitted(
         after: Ranker | NextclickError = Ranker(bundle, RankerConfig(threads=request.preset.train.threads))
     except (TrainingError, ParityError) as error:
         bundle, after = judged, error
-    recall = judge(of_ranker(ranker), valid).metrics[MAIN]
-    found = guarded(ranker, after, valid, recall, config)
+    guards = valid.thinned(QUICK_GUARDS) if spending.quick else valid
+    recall = judge(of_ranker(ranker), guards).metrics[MAIN]
+    found = guarded(ranker, after, guards, recall, config)
     lineage = msgspec.structs.replace(lineage, refit=found)
     if not found.refitted:
         on_progress(Progress(stage="refit", message=f"warning: it is not published: {found.why}"))

@@ -60,8 +60,8 @@ class Spending:
     budget; it is kept for them, once for the judged model and once more for a refit.
     """
 
-    EXPORT_S = 20.0  # of one bundle with its judgement, and of the last validation, on a processor of a few years
-    AGAIN = 0.65  # of that for the refitted one: what was found once is not looked for again
+    EXPORT_S = 24.0  # of one bundle with its judgement, and of the last validation, on a processor of a few years
+    AGAIN = 0.6  # of that for the refitted one: what was found once is not looked for again
     SHARE = 0.08  # and of a long budget so much
 
     def __init__(

@@ -68,7 +68,7 @@ def test_spending_keeps_time_to_export_and_judge() -> None:
     one, two = (spending("60s", 10).for_training(bundles=count) for count in (1, 2))
     assert one is not None
     assert two is not None
-    assert 15 < two < one < 50
+    assert 10 < two < one < 50
     assert spending("60s", 70).for_training(bundles=1) == 1.0, "a training still ends well"
 
 
