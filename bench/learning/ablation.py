@@ -9,6 +9,7 @@
     dropout   tron-fast's, also where an item has few clicks (--set dropout=.15 input_dropout=.25)
     batch     232 sessions a step, also where a pass has few of them (--batch 232)
     length    tron-fast's passes and cosine in place of evidence (--set schedule=cosine epochs=1.35 ...)
+    start     a random item table, in place of vectors by what is clicked together (--set first_items=random)
     refit     what is held out stays unlearned (--no-refit)
 
 A rule that pays nowhere, by the difference to the first row of each shop, should go.
@@ -44,6 +45,7 @@ WITHOUT: dict[str, list[str]] = {
     "dropout": [f"--set={name}={getattr(FAST.encoder, name)}" for name in _ENCODER],
     "batch": ["--batch", str(FAST.train.batch)],
     "length": [f"--set={name}={getattr(FAST.train, name)}" for name in _TRAIN],
+    "start": ["--set=first_items=random"],
     "refit": ["--no-refit"],
 }
 
