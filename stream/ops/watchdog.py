@@ -111,7 +111,8 @@ class Watchdog:
 
     def _reason(self, trouble: str) -> str | None:
         why = f"; {trouble}" if trouble else ""
-        if self._loop_s >= self._patience_s:
+        fetch_too = self._fetch_s >= self._patience_s and 2 * self._loop_s > self._fetch_s
+        if self._loop_s >= self._patience_s or fetch_too:  # a loop that stands stops the fetch loop, if not at once
             return f"the event loop has stood still for {self._loop_s:.0f} s"
         if self._fetch_s >= self._patience_s:
             return f"the fetch loop has stood still for {self._fetch_s:.0f} s"

@@ -18,7 +18,7 @@ def test_without_a_rule_are_settings_that_auto_takes() -> None:
     for options in WITHOUT.values():
         fields = read_settings([one.removeprefix("--set=") for one in options if one.startswith("--set=")])
         with_settings(preset("auto"), fields)
-    undone = with_settings(preset("auto"), read_settings([one[6:] for one in WITHOUT["length"]]))
+    undone = with_settings(preset("auto"), read_settings([one[6:] for one in WITHOUT["length"] + WITHOUT["start"]]))
     assert undone.train == preset("tron-fast").train
 
 

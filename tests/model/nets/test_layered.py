@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow  # exporting takes seconds
 
 V = 4_200
 CONFIG = RankerConfig(threads=1, warm_up=False)
-NEAR = {"rtol": 1e-3, "atol": 1e-3}  # both round the scores that their norm sums up
+NEAR = 1e-3  # both round the scores that their norm sums up
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def test_it_takes_and_gives_what_the_graph_does(bundle: Bundle) -> None:
     rows = sessions(40, V, 0)
     excluded = [row[: number % 7] for number, row in enumerate(by_graph.rank(rows, 20)[0])]
     lists, theirs = (ranker.rank(rows, 20, excluded) for ranker in (scanned, by_graph))
-    np.testing.assert_allclose(lists[1], theirs[1], **NEAR)
+    np.testing.assert_allclose(lists[1], theirs[1], rtol=NEAR, atol=NEAR)
     assert (lists[0] == theirs[0]).mean() > 0.99
     asked: dict[str, Any] = {
         "also": np.array([7, 0, V, V + 2, 3], np.int32),
@@ -51,7 +51,7 @@ def test_it_takes_and_gives_what_the_graph_does(bundle: Bundle) -> None:
     for depth in (30, V):
         ours, other = (ranker.rank_deep(some, depth, **asked) for ranker in (scanned, by_graph))
         for name in ("scores", "also", "fresh"):
-            np.testing.assert_allclose(getattr(ours, name), getattr(other, name), **NEAR)
+            np.testing.assert_allclose(getattr(ours, name), getattr(other, name), rtol=NEAR, atol=NEAR)
 
 
 def test_a_release_that_knows_no_layer_outside_the_graph_ranks_inside_it(bundle: Bundle) -> None:

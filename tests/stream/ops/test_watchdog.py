@@ -52,6 +52,12 @@ def test_check_of_a_blocked_event_loop_finds_it_stuck() -> None:
     assert "event loop" in str(Patient().after(16, loop=False))
 
 
+def test_check_of_a_blocked_event_loop_is_told_from_what_it_blocks() -> None:
+    patient = Patient()
+    assert patient.after(3, fetch=False) is None, "its last turn was a little before"
+    assert "event loop" in str(patient.after(13, loop=False, fetch=False))
+
+
 def test_check_while_no_broker_answers_waits_for_it() -> None:
     patient = Patient(answers=False)
     patient.vitals.waiting = True
