@@ -112,6 +112,7 @@ class ClickWriter:
 
         headers: of each record.
         """
+        given = list(headers)
         loop = asyncio.get_running_loop()
         done = loop.create_future()
         outcome: list[tuple[int, int] | str] = ["the broker did not answer in time"] * len(clicks)
@@ -137,9 +138,7 @@ class ClickWriter:
                     settle(at, error.str())
 
             try:
-                self._producer.produce(
-                    self._topic, click.value, click.key, headers=list(headers), on_delivery=confirmed
-                )
+                self._producer.produce(self._topic, click.value, click.key, headers=given, on_delivery=confirmed)
             except BufferError:
                 settle(at, "too many clicks wait for the broker")
             except KafkaException as error:

@@ -13,7 +13,7 @@ from export.dense.layered import LayeredScan
 from export.dense.scan import DenseScan
 from export.ranking.ragged import Ragged, padded
 
-pytestmark = pytest.mark.skipif(not kernel.ways(), reason="this processor has no AVX2")
+pytestmark = [pytest.mark.skipif(not kernel.ways(), reason="this processor has no AVX2"), pytest.mark.program]
 V, H, N = 1_500, 24, 30
 BOTH = AfterwardsConfig(last=BARRED, seen=0.5, share=0.3, decay=0.8, newest=4)
 SESSIONS = [[3, 4, 3], [6], [1, 2, 2], [9, 8, 7, 8, 9, 11], [V, 1], [V + 2, 5], [5, V + 1]]

@@ -15,7 +15,7 @@ from export.dense.scan import DenseScan
 from export.ranking.ragged import Ragged
 
 every_way = pytest.mark.parametrize("way", kernel.ways())
-pytestmark = pytest.mark.skipif(not kernel.ways(), reason="this processor has no AVX2")
+pytestmark = [pytest.mark.skipif(not kernel.ways(), reason="this processor has no AVX2"), pytest.mark.program]
 
 
 def random_tables(items: int, *widths: int, seed: int = 0, kinds: int = 0) -> list[NDArray[np.float32]]:
