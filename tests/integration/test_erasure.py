@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from urllib.request import urlopen
 import pyarrow.parquet as pq
 import pytest
 
-from bench.rig.brokers.process import free_port, wait_for
+from bench.rig.brokers.process import wait_for
 from bench.rig.brokers.redis_server import RedisServer
 from bench.rig.clients import Lists, Storefront, read_topic
 from bench.rig.oracle import folded, stored
@@ -23,7 +22,7 @@ from bench.rig.workers import Worker, cli
 from export.registry.registry import Registry
 from stream.messages.erasures import decode_erasure, digest
 from stream.topic_names import Topics
-from tests.integration.conftest import StartWorker
+from tests.integration.conftest import StartService, StartWorker
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(480)]
 
@@ -31,22 +30,6 @@ ANNA, USER, OTHER = "shopper-anna", "user-77", "shopper-ben"
 VISITS = ("visit-monday", "visit-friday")  # the user's
 ERASED = (ANNA, *VISITS)
 ALL_PARTS = ("worker", "redis", "serve", "trainer")
-
-
-@pytest.fixture
-def start(topics: str, naming: tuple[str, ...], tmp_path: Path) -> Iterator[Callable[..., Worker]]:
-    """Starts services of the test's topics, and ends them with it."""
-    started: list[Worker] = []
-
-    def begin(name: str, *options: str) -> Worker:
-        port = free_port()
-        words = (name, "--bootstrap-servers", topics, "--web-port", str(port), *naming, *options)
-        started.append(Worker.of([sys.executable, "-m", "nextclick", *words], tmp_path / f"{name}.log", port))
-        return started[-1]
-
-    yield begin
-    for one in started:
-        one.stop(grace_s=10)
 
 
 @pytest.fixture
@@ -104,12 +87,12 @@ def test_sessions_of_a_shopper_are_nowhere_any_more_though_redis_was_silent_and_
     lists: Lists,
     redis_server: RedisServer,
     start_worker: StartWorker,
-    start: Callable[..., Worker],
+    start_service: StartService,
     erase: Callable[..., tuple[int, dict[str, Any], str]],
 ) -> None:
     options = ("--guarantee", "exactly-once", "--redis", redis_server.url)
     worker = start_worker(topics, *options)
-    serve, trainer = start("serve"), start("trainer", "--registry", registry.url, "--flush-s", "0.5")
+    serve, trainer = start_service("serve"), start_service("trainer", "--registry", registry.url, "--flush-s", "0.5")
     worker.await_ready()
     for item in ("item-1", "item-2", "item-3"):
         storefront.click(ANNA, item)

@@ -13,6 +13,7 @@ import pytest
 from bench.rig.brokers.process import free_port, wait_for
 from bench.rig.clients import now_ms, read_topic
 from bench.rig.oracle import assert_lists, stored
+from bench.rig.trace_collector import TraceCollector
 from bench.rig.workers import Worker
 from export.registry.registry import Registry
 from stream.messages.contract import Recommendation, decode_recommendation
@@ -24,10 +25,24 @@ from tests.integration.promises import ranker_of
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(150)]
 
 ANNA, WAIT_S = "shopper-anna", 30.0
+TRACE, CALLER = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"  # of the storefront, by W3C Trace Context
 
 
 @pytest.fixture
-def serve(topics: str, naming: tuple[str, ...], registry: Registry, tmp_path: Path) -> Iterator[Worker]:
+def traces(monkeypatch: pytest.MonkeyPatch) -> Iterator[TraceCollector]:
+    """Where services and workers of the test send their spans."""
+    pytest.importorskip("opentelemetry.exporter.otlp.proto.http", reason="traces come with the extra otel")
+    collector = TraceCollector()
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
+    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "100")  # ms
+    yield collector
+    collector.stop()
+
+
+@pytest.fixture
+def serve(
+    topics: str, naming: tuple[str, ...], registry: Registry, tmp_path: Path, traces: TraceCollector
+) -> Iterator[Worker]:
     """A read API whose sessions without a list get popular items."""
     port = free_port()
     words = ("serve", "--bootstrap-servers", topics, "--web-port", str(port), "--fallback", registry.url, *naming)
@@ -45,7 +60,8 @@ class Shop:
     async def click(self, item: str) -> int:
         """Anna clicks; the offset that the API confirms."""
         click = {"session_id": ANNA, "item_id": item, "ts": now_ms()}
-        async with self._client.post("/clicks", json=click) as answer:
+        traced = {"traceparent": f"00-{TRACE}-{CALLER}-01"}
+        async with self._client.post("/clicks", json=click, headers=traced) as answer:
             said = await answer.json()
         assert (answer.status, said["accepted"]) == (200, 1), said
         return int(said["clicks"][0]["offset"])
@@ -74,7 +90,13 @@ async def next_event(stream: aiohttp.StreamReader) -> tuple[int, Recommendation]
 
 
 def test_click_over_http_is_answered_over_http_and_on_the_stream_and_nobody_is_shown_nothing(
-    topics: str, names: Topics, changelog: str, registry: Registry, serve: Worker, start_worker: StartWorker
+    topics: str,
+    names: Topics,
+    changelog: str,
+    registry: Registry,
+    serve: Worker,
+    start_worker: StartWorker,
+    traces: TraceCollector,
 ) -> None:
     start_worker(topics).await_ready()
     serve.await_ready()
@@ -105,3 +127,16 @@ def test_click_over_http_is_answered_over_http_and_on_the_stream_and_nobody_is_s
     assert_lists(last, states, ranker_of(registry, "1"))
     assert serve.metric("nextclick_serve_fallbacks_total", why="no_list") == 1
     assert serve.metric("nextclick_serve_clicks_total") == 2
+    assert_traced(traces)
+
+
+def assert_traced(traces: TraceCollector) -> None:
+    """The storefront's trace goes on through the read API and Kafka into the worker's batches, in two processes."""
+    both = ("nextclick-serve", "POST /clicks"), ("nextclick-worker", "batch")
+    wait_for("spans of both clicks", lambda: all(len(traces.of(*one)) >= 2 for one in both), 30)
+    requests = traces.of("nextclick-serve", "POST /clicks")
+    assert {(one.trace, one.parent) for one in requests} == {(TRACE, CALLER)}
+    batches = traces.of("nextclick-worker", "batch")
+    assert {link for one in batches for link in one.links} == {(TRACE, one.span) for one in requests}
+    parts = [one.name for name in ("wait", "fold", "rank", "publish") for one in traces.of("nextclick-worker", name)]
+    assert len(parts) == 4 * len(batches)
