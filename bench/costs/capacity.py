@@ -1,6 +1,6 @@
 """How many cores, how much memory and how many partitions a load takes: a table, of what is measured here and now.
 
-    python -m bench.capacity [--catalogues N ...] [--rates R ...] [--clicks N] [--sessions N] [--json]
+    python -m bench.costs.capacity [--catalogues N ...] [--rates R ...] [--clicks N] [--sessions N] [--json]
 
 Of each catalogue a worker of one thread and TRON's sizes (random weights are as fast) answers a backlog: clicks a
 CPU-second, its peak memory. Then a worker reads N sessions back: memory a session. The table follows (`needs`):
@@ -29,11 +29,11 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from bench.endurance.memory import metric
 from bench.measure.bundles import publish_random
 from bench.measure.cluster import broker
 from bench.measure.cpu import cpu_of, peak_mb_of
 from bench.measure.load import encode_click, make_producer
-from bench.memory import metric
 from bench.recovery import Worker, fill
 from stream.kafka.topics import create_topics
 from stream.topic_names import Topics

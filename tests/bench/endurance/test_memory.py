@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bench.memory import growth_mb
+from bench.endurance.memory import growth_mb
 
 
 def test_growth_only_the_second_half_counts() -> None:

@@ -8,7 +8,7 @@ pytest.importorskip("fastavro", reason="fastavro comes with the extra formats")
 
 
 def test_each_format_is_measured() -> None:
-    from bench.formats import measure
+    from bench.costs.formats import measure
 
     rows = {row.pop("format"): row for row in measure(calls=3)}
     assert list(rows) == ["json, no registry", "json", "avro", "json-schema"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bench.capacity import Cost, needs, table
+from bench.costs.capacity import Cost, needs, table
 
 COST = Cost(items=1_000, clicks_per_cpu_s=10_000.0, peak_mb=200.0)
 

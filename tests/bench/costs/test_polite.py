@@ -9,11 +9,11 @@ import pytest
 import typer
 
 import nextclick
+from bench.costs.polite import Took, around_swaps, parse, summary, trainer_options
 from bench.measure.lists import Answer, Received, Source
 from bench.measure.load import Sent
 from bench.measure.loop import Loop
 from bench.measure.watch import Moment
-from bench.polite import Took, around_swaps, parse, summary, trainer_options
 
 
 def a_list(model: str, at: float) -> Received:

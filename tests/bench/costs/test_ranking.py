@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import bench.measure.bundles as random_bundles
-from bench.ranking import bundles, measure, sessions, table, ticking
+from bench.costs.ranking import bundles, measure, sessions, table, ticking
 from export.bundle.bundle import Bundle
 from tests.model.tiny import tiny_committee
 

@@ -1,4 +1,4 @@
-"""What a click and a list of 20 cost by format, on one core: python -m bench.formats [--calls N] [--json]
+"""What a click and a list of 20 cost by format, on one core: python -m bench.costs.formats [--calls N] [--json]
 
 A click: from the bytes of a message to a `Click`, all rules kept. A list, written: from the message that a worker has
 made, which is JSON, to the bytes that are sent; read: back to JSON. Microseconds that the process worked, the least of

@@ -1,6 +1,6 @@
 """What a trainer beside it costs a worker: latency in an open loop, alone and while a cycle runs on the same cores.
 
-    python -m bench.polite [--rate R] [--seconds N] [--rounds N] [--preset NAME] [--threads N] [--nice N] [--json]
+    python -m bench.costs.polite [--rate R] [--seconds N] [--rounds N] [--preset NAME] [--threads N] [--nice N] [--json]
 
 `nextclick trainer --once` learns a simulated shop from the topic, a worker serves that version, and then in turn: the
 worker alone, the worker beside `nextclick trainer`, which runs one cycle after another, alone again. Load, broker and

@@ -1,6 +1,6 @@
 """A day of a real log through two workers, one of them killed on the way: is every click answered, and rightly?
 
-    python -m bench.replayed_day --data LOG --bundle-registry DIR [--rate R] [--kill-after S] [--json]
+    python -m bench.endurance.replayed_day --data LOG --bundle-registry DIR [--rate R] [--kill-after S] [--json]
 
 Clicks go through a real broker at a fixed rate. One worker is killed with SIGKILL in full flow and not replaced. Then
 each session's last list must be the ranker's for its items, which is what `nextclick recommend` prints.

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.day import bounded, flat, grows
-from bench.endurance.day import DAY_S, VARIANTS, Day
+from bench.endurance.clicks_of_a_day import DAY_S, VARIANTS, Day
+from bench.endurance.day import bounded, flat, grows
 from bench.endurance.footprint import Footprint, folder_mb, rss_mb
 from stream.messages.contract import decode_click, decode_recommendation
 

@@ -1,6 +1,6 @@
 """Whether a worker's memory stays flat: ever new sessions that expire, then a backlog of huge messages.
 
-    python -m bench.memory [--seconds N] [--rate R] [--huge-mb M] [--json]
+    python -m bench.endurance.memory [--seconds N] [--rate R] [--huge-mb M] [--json]
 
 First a day in miniature: at a constant rate every session clicks CLICKS times and never again, and is forgotten after
 a time-out of seconds. Resident memory, sampled each second, must not grow in the second half. It may by half of what

@@ -1,6 +1,6 @@
 """What a table of many items costs: memory, building, a model's view of it, changes, and restoring it from the topic.
 
-    python -m bench.items [--items N] [--vocabulary V] [--broker] [--json]
+    python -m bench.costs.items [--items N] [--vocabulary V] [--broker] [--json]
 
 The items have a category path of three levels, a brand, two colours, a price and a time. Memory is resident memory of
 this process (MB), measured around each step. `view_s` is what a model that is put into service waits for, `refresh_ms`

@@ -1,6 +1,6 @@
 """What a trainer is worth where a shop changes: hit rate over time with it and without it, and new items' wait.
 
-    python -m bench.drift [--seconds 300] [--rate 400] [--plot docs/drift.svg] [--json]
+    python -m bench.shift.drift [--seconds 300] [--rate 400] [--plot docs/drift.svg] [--json]
 
 One broker, one topic of clicks, two workers that begin with the same model, learned from the shop's log. Beside one of
 them runs `nextclick trainer`, beside the other nothing. After a third of the run the shop is another one from one click

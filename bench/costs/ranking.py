@@ -1,6 +1,6 @@
 """Lists a second of the ranker by preset, one process, no broker: what a model costs to serve, and to load.
 
-python -m bench.ranking [--preset NAME ...] [--items V] [--batch B ...] [--threads N ...] [--seconds S] [--exact]
+python -m bench.costs.ranking [--preset NAME ...] [--items V] [--batch B ...] [--threads N ...] [--seconds S] [--exact]
                         [--counts N ...] [--bundle DIR ...] [--loading] [--json]
 
 `ms` is the median of one call for B sessions; `python_us` what of it, for each session, is not the graph's.
