@@ -16,7 +16,7 @@ from bench.rig.oracle import assert_lists, stored
 from bench.rig.workers import Worker
 from export.registry.registry import Registry
 from stream.messages.contract import Recommendation, decode_recommendation
-from stream.serve.popular import NO_CLICK
+from stream.serve.sources.popular import NO_CLICK
 from stream.topic_names import Topics
 from tests.integration.conftest import ITEMS, StartWorker
 from tests.integration.promises import ranker_of

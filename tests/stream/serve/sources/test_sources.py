@@ -10,7 +10,7 @@ from bench.rig.brokers.redis_server import RedisServer
 from export.errors import ConfigError
 from stream.serve.clicks import ClickWriter, Sound
 from stream.serve.errors import SourceAway
-from stream.serve.lists import RedisLists
+from stream.serve.sources.lists import RedisLists
 from tests.stream.serve.server import list_of
 
 

@@ -11,17 +11,17 @@ from export.errors import ConfigError
 from export.id_lists import given_id
 from stream.errors import BadClick
 from stream.ops.metrics import CONTENT_TYPE
-from stream.serve.answers import ClicksAnswer, as_json, problem
 from stream.serve.clicks import Confirmed, Refused, Sound, judge, split_body
 from stream.serve.config import ServeConfig
 from stream.serve.errors import BadBody, SourceAway
 from stream.serve.figures import ServeHealth, ServeMetrics
-from stream.serve.guard import Guard
-from stream.serve.lists import Lists
-from stream.serve.openapi import openapi
-from stream.serve.popular import PopularLists
+from stream.serve.http.answers import ClicksAnswer, as_json, problem
+from stream.serve.http.guard import Guard
+from stream.serve.http.openapi import openapi
+from stream.serve.http.updates import Updates
+from stream.serve.sources.lists import Lists
+from stream.serve.sources.popular import PopularLists
 from stream.serve.spans import ClickSender
-from stream.serve.updates import Updates
 
 __all__ = ["Routes"]
 

@@ -7,7 +7,7 @@ import pytest
 
 from export.errors import ConfigError
 from stream.serve.config import ServeConfig
-from stream.serve.keys import ApiKeys
+from stream.serve.http.keys import ApiKeys
 
 SECRET = "s3cret-of-sixteen-or-more"
 

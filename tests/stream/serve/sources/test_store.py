@@ -3,8 +3,8 @@
 import hypothesis.strategies as st
 from hypothesis import given
 
-from stream.serve.similar import SimilarStore
-from stream.serve.store import ListStore, Newest, list_key
+from stream.serve.sources.similar import SimilarStore
+from stream.serve.sources.store import ListStore, Newest, list_key
 
 MB = 1 << 20
 

@@ -9,9 +9,9 @@ import msgspec
 from stream.messages.contract import Recommendation
 from stream.messages.schema import schema_text
 from stream.messages.similar import SimilarItems
-from stream.serve.answers import Problem
 from stream.serve.clicks import Confirmed, Refused
 from stream.serve.config import ServeConfig
+from stream.serve.http.answers import Problem
 
 __all__ = ["openapi"]
 

@@ -9,9 +9,9 @@ from http import HTTPStatus
 from aiohttp import hdrs, web
 from prometheus_client import Counter
 
-from stream.serve.answers import problem
 from stream.serve.figures import ServeMetrics
-from stream.serve.keys import ApiKeys
+from stream.serve.http.answers import problem
+from stream.serve.http.keys import ApiKeys
 
 __all__ = ["NEEDS", "Guard"]
 

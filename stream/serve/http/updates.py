@@ -9,15 +9,15 @@ from http import HTTPStatus
 
 from aiohttp import hdrs, web
 
-from stream.serve.answers import as_json, problem
 from stream.serve.config import ServeConfig
 from stream.serve.errors import HubFull, SourceAway
 from stream.serve.figures import ServeMetrics
-from stream.serve.guard import Guard
-from stream.serve.hub import Hub, Subscription
-from stream.serve.lists import Lists
-from stream.serve.popular import NO_CLICK
-from stream.serve.store import Newest, list_key
+from stream.serve.http.answers import as_json, problem
+from stream.serve.http.guard import Guard
+from stream.serve.http.hub import Hub, Subscription
+from stream.serve.sources.lists import Lists
+from stream.serve.sources.popular import NO_CLICK
+from stream.serve.sources.store import Newest, list_key
 
 __all__ = ["Updates"]
 

@@ -9,8 +9,8 @@ import msgspec
 from stream.redis.errors import remedy_for
 from stream.redis.sink import PREFIX
 from stream.serve.errors import SourceAway
-from stream.serve.similar import SimilarStore
-from stream.serve.store import Head, ListStore, Newest
+from stream.serve.sources.similar import SimilarStore
+from stream.serve.sources.store import Head, ListStore, Newest
 from stream.similar.publisher import KEY
 
 __all__ = ["KeptLists", "Lists", "RedisLists"]

@@ -14,7 +14,7 @@ from export.registry.registry import Registry
 from stream.messages.contract import decode_recommendation
 from stream.ops.problems import Problems
 from stream.serve.config import ServeConfig
-from stream.serve.popular import NO_CLICK, PopularLists
+from stream.serve.sources.popular import NO_CLICK, PopularLists
 from stream.topic_names import Topics
 from tests.stream.serve.server import list_of, serving, until
 

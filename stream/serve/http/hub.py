@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from types import TracebackType
 
 from stream.serve.errors import HubFull
-from stream.serve.store import Newest
+from stream.serve.sources.store import Newest
 
 __all__ = ["Hub", "Subscription"]
 
