@@ -20,6 +20,7 @@ from export.policy.config import ListsConfig, read_lists
 from export.policy.maker import ListMaker
 from export.policy.shopper import Shopper
 from export.ranking.popularity import PopularityRanker
+from export.registry.away import remedy_for, require_filled
 from export.registry.registry import DEFAULT_VARIANT, Registry
 from stream.items.follower import ItemsFollower
 from stream.messages.contract import Recommendation, RecommendedItem, Source, encode, recommended
@@ -34,7 +35,7 @@ NO_CLICK = -1  # the source's offset of a list that answers no click
 _LOOK_S = 1.0
 _AGE_S = 60.0  # after which filters by age are looked at again
 _ITEMS_S = 30.0  # for the items to be restored, before lists are made without them
-_REMEDY = "see to the registry, or promote a version by `nextclick models promote`"
+_REMEDY = "promote a version that can be used by `nextclick models promote`"
 
 log = logging.getLogger(__name__)
 
@@ -152,6 +153,8 @@ class PopularLists:
 
     def _look_at_model(self) -> None:
         live = self._registry.live()
+        if live is None and self.model is not None:
+            require_filled(self._registry, self.model)
         if live is None:
             return self._say_failed("no model is live")
         if live == self._refused:
@@ -187,8 +190,9 @@ class PopularLists:
             self._problems.clear("lists_short")
 
     def _say_failed(self, error: Exception | str) -> None:
+        remedy = remedy_for(error) if isinstance(error, RegistryError | OSError) else _REMEDY
         if self._lists:
             what = f"popular items stay those of model {self.model}: {error}"
-            return self._problems.raise_("fallback_old", what, _REMEDY)
+            return self._problems.raise_("fallback_old", what, remedy)
         what = f"there are no popular items for sessions without a list: {error}"
-        return self._problems.raise_("fallback_missing", what, _REMEDY)
+        return self._problems.raise_("fallback_missing", what, remedy)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from bench.rig.object_store import ObjectStore
 from bench.rig.toy import toy_bundle
 from export.errors import ConfigError, RegistryMissing
 from export.registry.registry import Registry
@@ -155,3 +156,30 @@ def test_what_cannot_be_meant_is_refused_at_start(cluster: str, names: Topics, t
         ServeConfig(policy=tmp_path / "lists.toml")
     with pytest.raises(RegistryMissing):
         PopularLists(settings(Registry(tmp_path / "nowhere")), cluster, names, None, Problems()).check()
+
+
+def test_registry_that_is_away_leaves_popular_items_and_says_what_helps(
+    cluster: str, names: Topics, registry: Registry, tmp_path: Path
+) -> None:
+    problems = Problems()
+    (tmp_path / "registry" / ".nextclick-registry").touch()
+    store = ObjectStore(tmp_path)
+    popular = PopularLists(ServeConfig(fallback=f"{store.url}/registry", k=2), cluster, names, None, problems)
+    popular.look()
+    first = popular.answer("s", "")
+    for status, helps in ((403, "credentials"), (503, "endpoint")):
+        store.status = status
+        popular.look()
+        assert "popular items stay those of model 1" in said(problems)["fallback_old"]
+        assert helps in said(problems)["fallback_old"]
+    store.status = 0
+    (tmp_path / "registry").rename(tmp_path / "elsewhere")
+    popular.look()
+    assert "mounted" in said(problems)["fallback_old"]
+    (tmp_path / "elsewhere").rename(tmp_path / "registry")
+    popular.look()
+    assert "fallback_old" not in said(problems)
+    store.stop()
+    popular.look()
+    assert "endpoint" in said(problems)["fallback_old"]
+    assert popular.answer("s", "") == first
