@@ -17,7 +17,7 @@ from bench.rig.workers import Worker
 
 __all__ = ["Prometheus"]
 
-ALERTS = Path(__file__).parents[2] / "deploy" / "alerts.yaml"
+ALERTS = Path(__file__).parents[3] / "deploy" / "alerts.yaml"
 
 
 class Prometheus:

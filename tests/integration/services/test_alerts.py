@@ -22,7 +22,7 @@ from export.registry.registry import Registry
 from stream.messages.announcements import announce, announce_experiment, announcement_for
 from stream.topic_names import Topics
 from tests.integration.conftest import ITEMS, PARTITIONS, StartWorker, truncate
-from tests.integration.prometheus import ALERTS, Prometheus
+from tests.integration.services.prometheus import ALERTS, Prometheus
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(240)]
 

@@ -14,7 +14,7 @@ from bench.rig.workers import Worker
 from deploy.grafana.dashboards import rows_of
 from deploy.grafana.panels import BOARDS
 from tests.integration.conftest import ITEMS, StartWorker
-from tests.integration.prometheus import Prometheus
+from tests.integration.services.prometheus import Prometheus
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(150)]
 
