@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -120,7 +121,7 @@ def _best(counts: sparse.csr_array) -> Neighbours:
     counts.sum_duplicates()
     ends = np.searchsorted(counts.indptr, np.arange(0, counts.nnz, SORTED))  # the row in which each part begins
     cuts = np.unique(np.append(ends, (0, counts.shape[0])))
-    found = [_best_of(counts[first:last]) for first, last in zip(cuts[:-1], cuts[1:], strict=True)]
+    found = [_best_of(counts[first:last]) for first, last in pairwise(cuts)]
     return Neighbours(np.concatenate([one.ids for one in found]), np.concatenate([one.weights for one in found]))
 
 
