@@ -247,9 +247,7 @@ def read_and_split(request: TrainRequest, on_progress: OnProgress = ignore) -> t
     return _read_parts(request, on_progress)[:2]
 
 
-def _read_parts(
-    request: TrainRequest, on_progress: OnProgress
-) -> tuple[SessionLog, SessionLog, RawLog, RawLog | None]:
+def _read_parts(request: TrainRequest, on_progress: OnProgress) -> tuple[SessionLog, SessionLog, RawLog, RawLog | None]:
     """The same, the held-out clicks with those on unknown items, and all that was read where it is wanted again."""
     read = request.read
     if request.preset.feedback:
