@@ -16,10 +16,10 @@ import time
 from pathlib import Path
 
 from bench.data.clicks import Click
+from bench.endurance.memory import Samples, metric, stop
 from bench.measure.bundles import publish_random
 from bench.measure.cluster import PARTITIONS, broker
 from bench.measure.load import send
-from bench.memory import Samples, metric, stop
 from bench.recovery import Worker
 from stream.kafka.topics import create_topics
 

@@ -27,6 +27,7 @@ from bench.rig.brokers.process import start_process
 from bench.rig.brokers.redis_server import RedisServer
 from bench.rig.brokers.shared import BrokerHost, Shared, SharedBroker, ask_for_broker
 from bench.rig.forks import Forks
+from bench.rig.schema_registry import RegistryServer
 from bench.rig.workers import started_by
 from stream.topic_names import Topics
 
@@ -217,6 +218,15 @@ def log_levels() -> Iterator[None]:
     yield
     for logger, level in zip(loggers, before, strict=True):
         logger.setLevel(level)
+
+
+@pytest.fixture
+def schemas() -> Iterator[RegistryServer]:
+    """A schema registry that answers over HTTP."""
+    server = RegistryServer()
+    server.start()
+    yield server
+    server.stop()
 
 
 @pytest.fixture

@@ -1,1 +1,1 @@
-"""What a day of clicks is made of, and what it leaves of memory and disk."""
+"""Whether memory and disk stay flat: a worker under ever new sessions, a day's clicks, a real log's last day."""

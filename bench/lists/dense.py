@@ -27,9 +27,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy: what is compared 
 import numpy as np
 from rich.console import Console
 
+from bench.costs.ranking import sessions
 from bench.lists.scan import table
 from bench.measure.bundles import publish_random
-from bench.ranking import sessions
 from export.bundle.bundle import Bundle, load_bundle
 from export.ranking.ranker import Ranker, RankerConfig
 from model.presets import PRESETS

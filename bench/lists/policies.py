@@ -26,8 +26,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from bench.costs.ranking import K, sessions
 from bench.measure.bundles import publish_random
-from bench.ranking import K, sessions
 from export.bundle.bundle import load_bundle
 from export.items.item import Item
 from export.items.table import ItemTable

@@ -1,4 +1,4 @@
-"""The plot of `python -m bench.drift`: hit rate over time, with a trainer and without one."""
+"""The plot of `python -m bench.shift.drift`: hit rate over time, with a trainer and without one."""
 
 from __future__ import annotations
 

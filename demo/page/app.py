@@ -16,7 +16,7 @@ from demo.page.guard import Guard
 from demo.page.hub import Hub, event
 from demo.page.products import Products
 from demo.page.visitors import PREFIX, NotSent, Visitors
-from stream.serve.answers import as_json, problem
+from stream.serve.http.answers import as_json, problem
 
 __all__ = ["STATIC", "PageApp"]
 

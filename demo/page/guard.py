@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
-from stream.serve.answers import problem
+from stream.serve.http.answers import problem
 
 __all__ = ["TOKEN", "Guard"]
 

@@ -18,6 +18,7 @@ __all__ = ["RemoteFiles", "patient"]
 
 ANSWER_S = 60.0  # for what is small: a listing, a manifest, a name taken
 SLOWEST = 128 * 1024  # bytes a second; a transfer that is slower is given up
+_REFUSED = (401, 403)  # statuses of HTTP
 AT_ONCE = 8  # requests, those included that were given up and have not ended
 
 _T = TypeVar("_T")
@@ -26,18 +27,14 @@ _T = TypeVar("_T")
 class RemoteFiles:
     """What a registry asks of an fsspec filesystem. Safe to use from several threads.
 
-    Every OSError passes through; TimeoutError, one of them, where the storage is too slow.
+    Every OSError passes through; TimeoutError, one of them, where the storage is too slow. What else a client library
+    raises becomes one, PermissionError where the server refuses who asks.
     """
 
     def __init__(self, filesystem: Any, *, answer_s: float = ANSWER_S, slowest: int = SLOWEST) -> None:
         """Take a filesystem (untyped in fsspec), the seconds for an answer, and the fewest bytes a second."""
         self._fs, self._answer_s, self._slowest = filesystem, answer_s, slowest
         self._places = threading.BoundedSemaphore(AT_ONCE)
-
-    def exists(self, path: str) -> bool:
-        """Return whether there is a file or folder, asked anew."""
-        self._fs.invalidate_cache()
-        return bool(self._ask(lambda: self._fs.exists(path)))
 
     def names(self, folder: str) -> list[str]:
         """Return the paths in a folder, asked anew."""
@@ -100,7 +97,14 @@ class RemoteFiles:
         self._ask(lambda: self._fs.get_file(path, str(target), callback=_AtMost(size, path)), size)
 
     def _ask(self, request: Callable[[], _T], size: int = 0) -> _T:
-        return patient(request, self._answer_s + size / self._slowest, self._places)
+        try:
+            return patient(request, self._answer_s + size / self._slowest, self._places)
+        except (OSError, NotImplementedError):
+            raise
+        except Exception as error:  # aiohttp's and botocore's are none
+            status = error.status if hasattr(error, "status") else getattr(error, "code", None)
+            refused = status in _REFUSED
+            raise (PermissionError if refused else OSError)(f"{type(error).__name__}: {error}") from error
 
 
 class _AtMost(Callback):  # type: ignore[misc]  # fsspec has no types

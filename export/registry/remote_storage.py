@@ -34,8 +34,9 @@ class RemoteStorage:
         self._cache = cache / hashlib.sha256(self._url.encode()).hexdigest()[:16]
 
     def exists(self) -> bool:
-        """Return whether the registry has been created."""
-        return self._files.exists(self._at(_MARKER))
+        """Return whether the registry has been created. Read, as `has` reads: a storage that is away is no missing
+        registry."""
+        return self.has(_MARKER)
 
     def create(self) -> None:
         """Write the marker file, again if it is there: so it is known that the storage takes what is written."""

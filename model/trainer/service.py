@@ -34,6 +34,7 @@ from model.trainer.journal import Journal, OpenCycle
 from model.trainer.metrics import TrainerMetrics
 from model.trainer.outcome import Outcomes
 from model.trainer.ports import Announcing, Feed, Forgotten, Items, Leading
+from model.trainer.registry_sight import RegistrySight
 from model.trainer.schedule import due
 from model.trainer.store import ClickStore
 from model.trainer.window import import_log
@@ -79,6 +80,7 @@ class Trainer:
         self._work = Path(config.work)
         self._work.mkdir(parents=True, exist_ok=True)
         self._bounds = Bounds(config, self.metrics, problem=problem, solved=solved)
+        self._sight = RegistrySight(self._registry, problem=problem, solved=solved)
         decisions = Decisions(self._work)
         self._outcomes = Outcomes(config, self._registry, self.metrics, decisions, problem=problem, solved=solved)
         self._items = ItemsFiles(self._work, items)
@@ -129,6 +131,7 @@ class Trainer:
                 self._intake.read()
             self._intake.flush()
             self._measure()
+            self._sight.require(self._journal.state.last_version)
             if self._journal.state.open is None:
                 self._open("full", "asked for")
             while (ended := self._turn_cycle()) is None:
@@ -177,6 +180,8 @@ class Trainer:
 
     def _open_if_due(self) -> None:
         state = self._journal.state
+        if self._sight.away:
+            return
         found = due(
             self._config,
             state,
@@ -306,6 +311,7 @@ class Trainer:
         if time.monotonic() >= self._next_look:
             self._next_look = time.monotonic() + _LOOK_S
             metrics.lag.set(self._feed.lag())
+            self._sight.look(state.last_version)
             self._bounds.look_for_room()
             if self._journal.state.open is None and self._bounds.is_due(store) and self._leading.is_sure():
                 self._bounds.bound(store)

@@ -11,10 +11,12 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicCollectio
 
 from export.events import NEGATIVES
 from stream.errors import BadClick, BrokerUnavailable, TopicError
+from stream.formats.away import REMEDY, reading_waits
 from stream.kafka.clients import build_client, consumer_options
 from stream.kafka.in_process import is_in_process
 from stream.kafka.topics import build_admin
 from stream.messages.contract import Erase, decode_event
+from stream.ops.problems import Problems
 
 __all__ = ["Clicks", "ClicksFeed", "Forgotten"]
 
@@ -60,11 +62,19 @@ class Clicks:
 class ClicksFeed:
     """One reader, for one thread. It commits nothing: the offsets are its owner's."""
 
-    def __init__(self, bootstrap_servers: str, topic: str, extra: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        bootstrap_servers: str,
+        topic: str,
+        extra: Mapping[str, str] | None = None,
+        problems: Problems | None = None,
+    ) -> None:
+        """`problems` hear of a schema registry that is away, and has clicks wait."""
         options = consumer_options(bootstrap_servers, extra, group="nextclick-trainer-clicks")
         options |= {"isolation.level": "read_committed", "enable.partition.eof": True}
         self._servers, self.topic, self._extra = bootstrap_servers, topic, extra
         self._consumer: Consumer = build_client(Consumer, options)
+        self._problems = problems or Problems()
         self._admin: Any = build_admin(bootstrap_servers, extra or {})
         self.lost = 0  # clicks that retention removed before they were read
         self._next: dict[int, int] = {}
@@ -139,7 +149,14 @@ class ClicksFeed:
             times.append(click.ts)
             types.append(click.type)
         found.next_offsets = dict(self._next)
+        self._say_waiting()
         return found
+
+    def _say_waiting(self) -> None:
+        if waits := reading_waits():
+            self._problems.raise_("schema_registry", waits, REMEDY)
+        else:
+            self._problems.clear("schema_registry")
 
     def _forget(self, found: Clicks, what: Forgotten, ts: int) -> None:
         found.erase(what.session_id)

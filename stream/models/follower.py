@@ -23,6 +23,7 @@ from export.errors import BundleError, NextclickError, RegistryError, VersionUnk
 from export.experiments.experiment import Experiment
 from export.ranking.popularity import PopularityRanker
 from export.ranking.ranker import Ranker
+from export.registry.away import remedy_for, require_filled
 from export.registry.registry import Registry
 from stream.config import StreamConfig
 from stream.experiments.keeper import ExperimentKeeper
@@ -39,6 +40,7 @@ _START_S = 5.0  # for reading the topic to its end before the first model is cho
 _EXPERIMENTS_S = 20.0  # the same, before the first click: who does not know the experiments shows some the wrong list
 _READ_S = 0.2  # one wait for an announcement; also the delay of stop()
 _BACKOFF_S = (0.5, 30.0)  # first and longest pause after the registry failed
+_SIGHT_S = 10.0  # between two looks at a registry that nothing is wanted of
 
 _log = logging.getLogger(__name__)
 
@@ -75,7 +77,8 @@ class ModelFollower:
         self._stand_in: Wanted | None = None
         self._refused: dict[Wanted, NextclickError] = {}
         self._unsaid: list[str] = []  # refusals at the start, until it is known whether the worker can serve
-        self._next_look = 0.0
+        self._next_look = self._next_sight = 0.0
+        self._seen = True  # the registry, by the newest look at it
         self._pause = _BACKOFF_S[0]
         self._live_looked = False
         self.looked = threading.Event()  # the registry was read, and what it holds was tried, once; variants as well
@@ -156,7 +159,8 @@ class ModelFollower:
             self._back_off()
             return
         self._say_refusals()
-        self._problems.clear("registry")
+        if self._sees_registry():
+            self._problems.clear("registry")
         self._live_looked = True
 
     def _choose(self) -> bool:
@@ -193,6 +197,18 @@ class ModelFollower:
             on_stand_in(ranker)
             return True
         return False
+
+    def _sees_registry(self) -> bool:
+        """What is in service needs no registry, but who is started next does: that it is away is said now."""
+        if self._serving is not None and time.monotonic() >= self._next_sight:
+            self._next_sight = time.monotonic() + _SIGHT_S
+            try:
+                require_filled(self._registry, self._serving.version)
+                self._seen = True
+            except (RegistryError, OSError) as error:
+                self._seen = False
+                self._say_away(error)
+        return self._seen
 
     def _back_off(self) -> None:
         self._next_look = time.monotonic() + self._pause
@@ -280,9 +296,13 @@ class ModelFollower:
         """It may go away: it is asked again, less and less often."""
         self._metrics.model_failures.labels("registry").inc()
         self.error = str(error)
-        self._problems.raise_("registry", f"the registry does not give what is to be served: {error}")
+        self._say_away(error)
         if self._on_error is not None:
             self._on_error(error if isinstance(error, NextclickError) else NextclickError(self.error))
+
+    def _say_away(self, error: Exception) -> None:
+        stays = f", model {self.version} stays in service" if self.version else ""
+        self._problems.raise_("registry", f"the registry can't be used{stays}: {error}", remedy_for(error))
 
 
 def _bare(error: NextclickError) -> NextclickError:

@@ -7,11 +7,11 @@ from export.errors import ConfigError
 from stream.formats.away import REMEDY, reading_waits
 from stream.ops.problems import Problems
 from stream.serve.clicks import ClickWriter
-from stream.serve.feed import Feed
-from stream.serve.keys import ApiKeys
-from stream.serve.lists import RedisLists
-from stream.serve.similar import SimilarStore
-from stream.serve.store import ListStore
+from stream.serve.http.keys import ApiKeys
+from stream.serve.sources.feed import Feed
+from stream.serve.sources.lists import RedisLists
+from stream.serve.sources.similar import SimilarStore
+from stream.serve.sources.store import ListStore
 from stream.topic_names import Topics
 
 __all__ = ["Lookout"]

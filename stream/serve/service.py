@@ -34,19 +34,19 @@ from stream.messages.record_time import sane_record_time_ms
 from stream.ops.problems import Problems
 from stream.serve.clicks import ClickWriter
 from stream.serve.config import ServeConfig
-from stream.serve.feed import Feed, RecentReader
 from stream.serve.figures import ServeHealth, ServeMetrics
-from stream.serve.guard import Guard
-from stream.serve.hub import Hub
-from stream.serve.keys import ApiKeys
-from stream.serve.lists import KeptLists, RedisLists
+from stream.serve.http.guard import Guard
+from stream.serve.http.hub import Hub
+from stream.serve.http.keys import ApiKeys
+from stream.serve.http.routes import Routes
+from stream.serve.http.updates import Updates
 from stream.serve.lookout import Lookout
-from stream.serve.popular import PopularLists
-from stream.serve.routes import Routes
-from stream.serve.similar import SimilarStore
+from stream.serve.sources.feed import Feed, RecentReader
+from stream.serve.sources.lists import KeptLists, RedisLists
+from stream.serve.sources.popular import PopularLists
+from stream.serve.sources.similar import SimilarStore
+from stream.serve.sources.store import Head, ListStore, Newest, list_key
 from stream.serve.spans import click_sender
-from stream.serve.store import Head, ListStore, Newest, list_key
-from stream.serve.updates import Updates
 from stream.topic_names import Topics
 
 __all__ = ["ServeService"]

@@ -31,6 +31,7 @@ from export.policy.one_list import OneList
 from export.policy.similar import SimilarLists, of_sessions
 from export.policy.unknown import say_attributes, say_unknown
 from export.ranking.similar import Similar
+from export.registry.away import remedy_for, require_filled
 from export.registry.registry import Registry
 from stream.items.figures import ItemsHealth
 from stream.ops.problems import Problems
@@ -173,6 +174,8 @@ class SimilarService:
     def _look_at_model(self) -> None:
         try:
             live = self._registry.live(self._variant)
+            if live is None and self._similar is not None:
+                require_filled(self._registry, self._similar.version)
             self._tell("registry", "", "")
             if live is None:
                 remedy = "promote one by `nextclick models promote`"
@@ -186,7 +189,8 @@ class SimilarService:
             self._refused = live or ""
             return self._tell("model_refused", f"similar items stay as they were: {error}", "promote another version")
         except (NextclickError, OSError) as error:
-            return self._tell("registry", f"the registry can't be asked: {error}", "it is asked again")
+            stays = "" if self._similar is None else f", lists stay those of model {self._similar.version}"
+            return self._tell("registry", f"the registry can't be asked{stays}: {error}", remedy_for(error))
         self._view, self._made = CatalogueView(self._table, self._similar.vocabulary), None
         self._refused = ""
         self._tell("model_refused", "", "")

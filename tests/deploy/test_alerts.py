@@ -1,7 +1,7 @@
 """Each alert fires by its fault, and not before: the rules as they stand, asked by promtool.
 
 A case is what a service shows before the fault and after it, by the names and labels that its metrics have in the code.
-tests/integration/test_alerts.py causes faults on real processes.
+tests/integration/services/test_alerts.py causes faults on real processes.
 """
 
 from __future__ import annotations

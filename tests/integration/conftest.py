@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -11,6 +12,7 @@ import pytest
 from confluent_kafka.admin import AdminClient
 
 from bench.rig.brokers.base import Broker
+from bench.rig.brokers.process import free_port
 from bench.rig.clients import Lists, Storefront
 from bench.rig.toy import toy_bundle
 from bench.rig.workers import Worker
@@ -30,6 +32,12 @@ class StartWorker(Protocol):
     Python runs."""
 
     def __call__(self, bootstrap: str, *options: str, program: Sequence[str] = ...) -> Worker: ...
+
+
+class StartService(Protocol):
+    """Starts a command that serves /health, by its name, on the test's topics."""
+
+    def __call__(self, name: str, *options: str) -> Worker: ...
 
 
 @pytest.fixture(scope="session")
@@ -130,6 +138,22 @@ def start_worker(registry: Registry, group: str, naming: tuple[str, ...], tmp_pa
     yield start
     for worker in started:
         worker.stop(grace_s=5)
+
+
+@pytest.fixture
+def start_service(topics: str, naming: tuple[str, ...], tmp_path: Path) -> Iterator[StartService]:
+    """Starts services of the test's topics, and ends them with it."""
+    started: list[Worker] = []
+
+    def start(name: str, *options: str) -> Worker:
+        port = free_port()
+        words = (name, "--bootstrap-servers", topics, "--web-port", str(port), *naming, *options)
+        started.append(Worker.of([sys.executable, "-m", "nextclick", *words], tmp_path / f"{name}.log", port))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.stop(grace_s=10)
 
 
 def make_topics(broker: Broker, names: Topics, group: str, partitions: int = PARTITIONS) -> None:

@@ -223,7 +223,7 @@ def trainer(
         metrics=ItemsMetrics(metrics.registry),
     )
     teller = ErasureTeller("trainer", kafka.bootstrap_servers, topics.erasures, client)
-    feed = ClicksFeed(kafka.bootstrap_servers, topics.clicks, client)
+    feed = ClicksFeed(kafka.bootstrap_servers, topics.clicks, client, problems)
     service = Trainer(
         config,
         feed=feed,

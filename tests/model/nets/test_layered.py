@@ -9,8 +9,8 @@ import msgspec
 import numpy as np
 import pytest
 
+from bench.costs.ranking import sessions
 from bench.measure.bundles import publish_random
-from bench.ranking import sessions
 from export.bundle.bundle import Bundle, load_bundle
 from export.errors import BundleError
 from export.ranking.ragged import Ragged

@@ -14,8 +14,8 @@ import onnx
 import pytest
 
 import export.dense
+from bench.costs.ranking import sessions
 from bench.measure.bundles import publish_random
-from bench.ranking import sessions
 from export.bundle.bundle import MODEL, SESSIONS, Bundle, load_bundle
 from export.bundle.manifest import ItemTable
 from export.errors import BundleError

@@ -129,6 +129,9 @@ class Place:
         if self.refuse is not None:
             raise self.refuse
         self.live.append(version)
+        published = self.folder / "registry" / version
+        published.mkdir(exist_ok=True)
+        (published / "manifest.json").touch()
 
     def _prune(self, keep: int) -> list[str]:
         self.pruned.append(keep)

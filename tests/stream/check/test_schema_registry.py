@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterator
 
 import confluent_kafka
 import pytest
@@ -15,14 +14,6 @@ from stream.formats.config import format_options
 OLD = [["2", str(minor)] for minor in range(10)]  # versions of confluent-kafka with another client of registries
 
 
-@pytest.fixture
-def registry() -> Iterator[RegistryServer]:
-    server = RegistryServer()
-    server.start()
-    yield server
-    server.stop()
-
-
 def found(url: str | None) -> list[str]:
     options = format_options({}, registry=url, click_format="json", list_format="json", clicks="c", lists="l")
     return [one.check for one in check_schemas(options)]
@@ -32,10 +23,10 @@ def found(url: str | None) -> list[str]:
     importlib.util.find_spec("authlib") is None or confluent_kafka.__version__.split(".")[:2] in OLD,
     reason="needs the extra formats",
 )
-def test_a_registry_that_is_away_or_refuses_us_is_found(registry: RegistryServer) -> None:
-    assert found(None) == found(registry.url) == []
-    assert registry.schemas == []
-    registry.password = "shop:secret"
-    assert found(registry.url) == ["schemas_refused"]
-    registry.away = True
-    assert found(registry.url) == ["schemas_away"]
+def test_a_registry_that_is_away_or_refuses_us_is_found(schemas: RegistryServer) -> None:
+    assert found(None) == found(schemas.url) == []
+    assert schemas.schemas == []
+    schemas.password = "shop:secret"
+    assert found(schemas.url) == ["schemas_refused"]
+    schemas.away = True
+    assert found(schemas.url) == ["schemas_away"]

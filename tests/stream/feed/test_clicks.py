@@ -12,7 +12,9 @@ from confluent_kafka import KafkaError
 from stream.errors import TopicError
 from stream.feed.clicks import Clicks, ClicksFeed, Forgotten
 from stream.feed.lead import Lead
+from stream.formats.away import REMEDY, read_on, waits_for_schema
 from stream.messages.contract import Click, Erase, encode
+from stream.ops.problems import Problems
 
 Send = Callable[[str, list[tuple[bytes, bytes | None]]], None]
 
@@ -180,3 +182,19 @@ def test_clicks_of_one_read_before_an_erase_are_left_out() -> None:
     found.erase("s")
     assert (found.session_id, found.item_id, found.timestamp, found.type) == (["t"], ["b"], [2], ["cart"])
     assert found.left_out == 2
+
+
+def test_schema_registry_that_is_away_is_among_the_problems_until_clicks_are_read_on(
+    cluster: str, topic: str, send: Send
+) -> None:
+    send(topic, clicks("a"))
+    problems = Problems()
+    feed = ClicksFeed(cluster, topic, None, problems)
+    feed.start({})
+    waits_for_schema(topic, "clicks are read no further")
+    feed.read(0.1)
+    assert [(one.key, one.remedy) for one in problems.lasting()] == [("schema_registry", REMEDY)]
+    read_on(topic)
+    feed.read(0.1)
+    assert problems.lasting() == []
+    feed.close()

@@ -1,13 +1,11 @@
-"""A schema registry that answers over HTTP, and what is said of formats."""
+"""What is said of formats, and what a shop writes by them."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
 from typing import Any
 
 import confluent_kafka
-import pytest
 
 from bench.rig.schema_registry import RegistryServer
 from stream.formats.config import FormatConfig, ValueFormat
@@ -47,17 +45,9 @@ def framed(number: int, schema: Any, content: dict[str, Any]) -> bytes:
 VIEW = record(*FIELDS)
 
 
-@pytest.fixture
-def registry() -> Iterator[RegistryServer]:
-    server = RegistryServer()
-    server.start()
-    yield server
-    server.stop()
-
-
-def config_of(registry: RegistryServer, form: ValueFormat = "avro", auth: str = "") -> FormatConfig:
+def config_of(schemas: RegistryServer, form: ValueFormat = "avro", auth: str = "") -> FormatConfig:
     return FormatConfig(
-        registry=registry.url,
+        registry=schemas.url,
         clicks="clicks",
         lists="recommendations",
         click_format=form,
@@ -66,7 +56,7 @@ def config_of(registry: RegistryServer, form: ValueFormat = "avro", auth: str = 
     )
 
 
-def values_by(registry: RegistryServer, form: ValueFormat = "avro", auth: str = "") -> Values:
+def values_by(schemas: RegistryServer, form: ValueFormat = "avro", auth: str = "") -> Values:
     """As a process has them that starts."""
-    config = config_of(registry, form, auth)
+    config = config_of(schemas, form, auth)
     return Values(config, SchemaRegistry(config))

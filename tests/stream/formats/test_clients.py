@@ -24,11 +24,11 @@ Send = Callable[[str, list[tuple[bytes, bytes | None]]], None]
 
 
 @pytest.fixture
-def options(registry: RegistryServer, topic: str) -> dict[str, str]:
+def options(schemas: RegistryServer, topic: str) -> dict[str, str]:
     """Client options, of clicks on `topic`."""
     return format_options(
         {},
-        registry=registry.url,
+        registry=schemas.url,
         click_format="avro",
         list_format="avro",
         clicks=topic,
@@ -68,9 +68,9 @@ def reader(cluster: str, topic: str, options: dict[str, str]) -> Consumer:
 
 @pytest.mark.parametrize("take", [polled, consumed])
 def test_readers_see_json_in_order_whatever_lies_there(
-    cluster: str, topic: str, send: Send, options: dict[str, str], registry: RegistryServer, take: Any
+    cluster: str, topic: str, send: Send, options: dict[str, str], schemas: RegistryServer, take: Any
 ) -> None:
-    number = registry.add(VIEW)
+    number = schemas.add(VIEW)
     bad = b"\0\0\0\0\x63abc"
     values = [framed(number, VIEW, CONTENT), CLICK, None, bad, framed(number, VIEW, {**CONTENT, "item_id": "j"})]
     send(topic, [(b"s", value) for value in values])
@@ -83,24 +83,24 @@ def test_readers_see_json_in_order_whatever_lies_there(
 
 @pytest.mark.parametrize("take", [polled, consumed])
 def test_readers_wait_for_a_registry_that_is_away_and_lose_nothing(
-    cluster: str, topic: str, send: Send, options: dict[str, str], registry: RegistryServer, take: Any
+    cluster: str, topic: str, send: Send, options: dict[str, str], schemas: RegistryServer, take: Any
 ) -> None:
-    number = registry.add(VIEW)
+    number = schemas.add(VIEW)
     send(topic, [(b"s", CLICK), (b"s", framed(number, VIEW, CONTENT)), (b"s", CLICK)])
-    registry.away = True
+    schemas.away = True
     consumer = reader(cluster, topic, options)
     assert read(consumer, 1, take) == [CLICK]
     assert [message for _ in range(3) for message in take(consumer)] == []
     assert position(consumer, topic) == 1
     assert f"{topic} is read no further for want of schema {number}" in reading_waits(), "for /health"
-    registry.away = False
+    schemas.away = False
     assert [decode_event(one, b"s", NOW) for one in read(consumer, 2, take)] == [Click("s", "i", NOW)] * 2
     assert topic not in reading_waits()
     consumer.close()
 
 
 def test_writers_write_the_format_of_the_topic_and_json_to_all_others(
-    cluster: str, topic: str, options: dict[str, str], registry: RegistryServer
+    cluster: str, topic: str, options: dict[str, str], schemas: RegistryServer
 ) -> None:
     producer: Producer = build_client(Producer, producer_options(cluster, options))
     for name, value in ((topic, CLICK), (f"{topic}-lists", encode(LIST)), (f"{topic}-other", CLICK)):
@@ -110,20 +110,20 @@ def test_writers_write_the_format_of_the_topic_and_json_to_all_others(
     clicks, lists, others = ([one.value() for one in read_topic(cluster, f"{topic}{end}")] for end in ENDS)
     assert others == [CLICK, None]
     assert [one and one[:1] for one in (*clicks, *lists)] == [b"\0", None, b"\0", None]
-    assert set(registry.subjects) == {f"{topic}-value", f"{topic}-lists-value"}
+    assert set(schemas.subjects) == {f"{topic}-value", f"{topic}-lists-value"}
 
 
 ENDS = ("", "-lists", "-other")
 
 
 def test_what_cannot_be_written_fails_as_a_message_that_kafka_refuses(
-    cluster: str, topic: str, options: dict[str, str], registry: RegistryServer
+    cluster: str, topic: str, options: dict[str, str], schemas: RegistryServer
 ) -> None:
     producer: Producer = build_client(Producer, producer_options(cluster, options))
-    registry.away = True
+    schemas.away = True
     with pytest.raises(KafkaException, match="schema registry"):
         producer.produce(topic, CLICK, b"s")
-    registry.away = False
+    schemas.away = False
     with pytest.raises(KafkaException, match="does not fit the schema"):
         producer.produce(topic, b'{"session_id": 1.5}', b"s")
     producer.produce(topic, CLICK, b"s")

@@ -10,7 +10,7 @@ from export.errors import ConfigError
 from stream.redis.client import RedisClient
 from stream.redis.reading import CONNECTIONS, RedisReader
 from stream.serve.errors import SourceAway
-from stream.serve.lists import RedisLists
+from stream.serve.sources.lists import RedisLists
 from tests.stream.serve.server import list_of
 
 SESSIONS = [f"s{number}" for number in range(20)]

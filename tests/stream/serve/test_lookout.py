@@ -7,7 +7,7 @@ from typing import Any
 
 from stream.formats.away import read_on, waits_for_schema
 from stream.ops.problems import Problems
-from stream.serve.keys import ApiKeys
+from stream.serve.http.keys import ApiKeys
 from stream.serve.lookout import Lookout
 from stream.topic_names import Topics
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 pytest.importorskip("torch", reason="exporting a graph needs the extra train")
 
+from bench.rig.object_store import ObjectStore
 from bench.rig.toy import toy_bundle
 from export.bundle.bundle import Bundle, load_bundle
 from export.errors import ConfigError
@@ -254,3 +255,30 @@ def test_what_nobody_thought_of_is_told_and_ends_nothing(
         eventually(lambda: publisher.turns == [("1", None)], "the next try")
     assert "Traceback" in caplog.text
     assert service.health().failures == 3
+
+
+def test_registry_that_is_away_leaves_the_lists_and_says_what_helps(registry: Registry, tmp_path: Path) -> None:
+    registry.promote("1")
+    (tmp_path / "registry" / ".nextclick-registry").touch()
+    store = ObjectStore(tmp_path)
+    remote = Registry(f"{store.url}/registry", cache=tmp_path / "cache")
+    service = SimilarService(Recorded(), remote, "default", ItemTable())
+    service.look()
+    for status, helps in ((403, "credentials"), (503, "endpoint")):
+        store.status = status
+        service.look()
+        [reason] = service.health().reasons
+        assert "the registry can't be asked, lists stay those of model 1" in reason
+        assert helps in reason
+    assert service.health().ready
+    store.status = 0
+    (tmp_path / "registry").rename(tmp_path / "elsewhere")
+    service.look()
+    assert "mounted" in service.health().reasons[0]
+    (tmp_path / "elsewhere").rename(tmp_path / "registry")
+    service.look()
+    assert service.health().reasons == []
+    store.stop()
+    service.look()
+    assert "endpoint" in service.health().reasons[0]
+    assert service.metrics.registry.get_sample_value("nextclick_similar_problem", {"key": "registry"}) == 1

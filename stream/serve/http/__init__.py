@@ -1,0 +1,1 @@
+"""What a caller meets: addresses, keys, answers, and who waits for an update."""

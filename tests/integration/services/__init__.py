@@ -1,0 +1,1 @@
+"""What stands beside workers: trainer, scoreboard, read API, clients, alerts."""
