@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -19,14 +19,14 @@ from model.cycle.refit import guarded, refit
 from model.data.known_items import KnownItems, features_of
 from model.data.log import SessionLog
 from model.data.readers import RawLog, build_log
-from model.data.split import part
 from model.errors import TrainingError
 from model.evaluate.judge import judge, of_ranker
 from model.evaluate.metrics import MAIN
 from model.learn.train import Trained
+from model.machine.memory import release_memory
 from model.reports.progress import OnProgress, Progress
 
-__all__ = ["Request", "refitted"]
+__all__ = ["Everything", "Request", "refitted"]
 
 QUICK_GUARDS = 400  # sessions whose lists are compared in a short budget: the guard looks for what went astray
 
@@ -42,13 +42,20 @@ class Request(settle.Request, Protocol):
     def init_from(self) -> Path | None: ...
 
 
+class Everything(NamedTuple):
+    """What was read, before anything of it was left out."""
+
+    raw: RawLog
+    newest: RawLog  # the part of it that was held out
+
+
 def refitted(
     request: Request,
     spending: Spending,
     trained: Trained,
     judged: Bundle,
     log: SessionLog,
-    raw: RawLog,
+    read: Everything,
     valid: SessionLog,
     directory: Path,
     run: str,
@@ -58,23 +65,22 @@ def refitted(
 ) -> tuple[Bundle, Lineage]:
     """Return the bundle to be published, and its lineage. The figures stay those of the weights that were judged.
 
-    log: what was learned so far; raw: all that was read. Errors of the training, but those that the guard notes.
+    log: what was learned so far. Errors of the training, but those that the guard notes.
     """
-    assert request.refit is not None, "raw is kept for a refit only"
-    whole = build_log(raw, min_support=request.min_support)
+    assert request.refit is not None, "all that was read is kept for a refit only"
+    release_memory()  # of the judged bundle's export
+    whole = build_log(read.raw, min_support=request.min_support)
     again, why = settle.timed(request.refit, request.preset, trained, spending, more=whole.sessions / log.sessions)
     if again is None:
         on_progress(Progress(stage="refit", message=f"warning: not refitted: {why}"))
         found = Refit(refitted=False, how=request.refit.how, why=why)
         return judged, msgspec.structs.replace(lineage, refit=found)
     config = again
-    newest = part(raw, min_support=request.min_support).newest
-    ranker = Ranker(judged, RankerConfig(threads=request.preset.train.threads))
     folder = judged.path / "refit"
     folder.mkdir()
     on_progress(Progress(stage="refit", message=f"{whole.sessions:,} sessions, those held out among them; {why}"))
     try:
-        held_out = build_log(newest, whole.vocabulary).thinned(request.preset.train.valid_sessions)
+        held_out = build_log(read.newest, whole.vocabulary).thinned(request.preset.train.valid_sessions)
         encoders = refit(
             request.preset,
             trained,
@@ -104,6 +110,7 @@ def refitted(
         after: Ranker | NextclickError = Ranker(bundle, RankerConfig(threads=request.preset.train.threads))
     except (TrainingError, ParityError) as error:
         bundle, after = judged, error
+    ranker = Ranker(judged, RankerConfig(threads=request.preset.train.threads))  # not before: it takes memory
     guards = valid.thinned(QUICK_GUARDS) if spending.quick else valid
     recall = judge(of_ranker(ranker), guards).metrics[MAIN]
     found = guarded(ranker, after, guards, recall, config)

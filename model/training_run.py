@@ -45,7 +45,7 @@ from model.reports.curves import Curves, read_entries
 from model.reports.progress import OnProgress, Progress, ignore
 from model.reports.remaining import Remaining
 from model.reports.summary import TrainSummary
-from model.training_refit import refitted
+from model.training_refit import Everything, refitted
 
 __all__ = [
     "TrainRequest",
@@ -107,7 +107,8 @@ def train_to_registry(request: TrainRequest, on_progress: OnProgress = ignore) -
     if request.refit is not None and (request.valid is not None or team.size > 1):
         what = "--valid" if request.valid is not None else "torchrun"
         raise ConfigError(f"--refit learns what is held out of --data, in one process: leave out {what}")
-    log, valid, raw, unknown = _read_parts(request, on_progress)  # 1
+    log, valid, newest, raw = _read_parts(request, on_progress)  # 1
+    unknown = newest.clicks - valid.clicks
     items = _read_items(request, on_progress)
     request = replace(request, preset=settled(request, log, valid, spending, on_progress))
     valid = valid.thinned(request.preset.train.valid_sessions)
@@ -166,7 +167,18 @@ def train_to_registry(request: TrainRequest, on_progress: OnProgress = ignore) -
             lineage = Lineage(code=code_version(), commit=commit())
             if raw is not None:
                 bundle, lineage = refitted(
-                    request, spending, trained, bundle, log, raw, valid, directory, run, lineage, on_progress, items
+                    request,
+                    spending,
+                    trained,
+                    bundle,
+                    log,
+                    Everything(raw, newest),
+                    valid,
+                    directory,
+                    run,
+                    lineage,
+                    on_progress,
+                    items,
                 )
             manifest = msgspec.structs.replace(bundle.manifest, lineage=lineage)
             card = model_card(
@@ -235,8 +247,8 @@ def read_and_split(request: TrainRequest, on_progress: OnProgress = ignore) -> t
     return _read_parts(request, on_progress)[:2]
 
 
-def _read_parts(request: TrainRequest, on_progress: OnProgress) -> tuple[SessionLog, SessionLog, RawLog | None, int]:
-    """The same, all that was read where it is wanted again, and the held-out clicks that are left out."""
+def _read_parts(request: TrainRequest, on_progress: OnProgress) -> tuple[SessionLog, SessionLog, RawLog, RawLog | None]:
+    """The same, the held-out clicks with those on unknown items, and all that was read where it is wanted again."""
     read = request.read
     if request.preset.feedback:
         read = replace(read, kinds=frozenset(KINDS))
@@ -255,7 +267,7 @@ def _read_parts(request: TrainRequest, on_progress: OnProgress) -> tuple[Session
         valid = build_log(held_out, log.vocabulary)
     counts = f"{log.sessions:,} sessions, {log.clicks:,} clicks, {len(log.vocabulary):,} items to learn from"
     on_progress(Progress(stage="read", message=f"{counts}; {valid.sessions:,} sessions held out"))
-    return log, valid, raw if request.refit is not None else None, held_out.clicks - valid.clicks
+    return log, valid, held_out, raw if request.refit is not None else None
 
 
 def _read_items(request: TrainRequest, on_progress: OnProgress) -> KnownItems | None:

@@ -58,7 +58,8 @@ class LayeredScan:
         none = np.zeros((1, 0), np.int32), np.zeros((1, 0), np.float32)
         if config.counts and (neighbours is None or weights is None):
             raise ValueError("a layer with counts needs their neighbours and weights")
-        self._neighbours, self._weights = none if neighbours is None or weights is None else (neighbours, weights)
+        counts = none if neighbours is None or weights is None else (neighbours, weights)
+        self._neighbours, self._weights = map(np.asarray, counts)  # plain: compiled calls take a memmap slowly
         if config.counts:
             _check(self._neighbours, self._weights, scan.items)
         self.scan, self.config = scan, config
@@ -85,7 +86,7 @@ class LayeredScan:
             part = found.rows(some)
             mixing.gather(
                 rows[some], self._neighbours, self._weights, self._reads, self._shares, self.config.last,
-                self.config.seen, self.scan.items, _table(room), *part[:4], part.beside.hidden,
+                self.config.seen, self.scan.items, *part[:4], part.beside.hidden,
             )  # fmt: skip
 
         self._by_sessions(gather, size)
@@ -114,9 +115,8 @@ class LayeredScan:
 
     def change(self, scores: NDArray[np.float32], ids: NDArray[np.int32], changed: Changed) -> None:
         """Change the scores (B, C) of candidates (C,), some of which may be fresh, to what lists have."""
-        room = _table(changed.ids.shape[1])
-        ids = np.ascontiguousarray(ids)
-        mixing.change(ids, *changed[:4], changed.norms, self.config.weight, room, scores)
+        ids, hidden = np.ascontiguousarray(ids), changed.beside.hidden
+        mixing.change(ids, self.scan.items, *changed[:4], hidden, changed.norms, self.config.weight, scores)
 
     def change_fresh(self, scores: NDArray[np.float32], changed: Changed) -> None:
         """Change the scores (B, X) of fresh items: nothing was counted of them, but a session may hold them."""
@@ -132,11 +132,6 @@ class LayeredScan:
     def _by_sessions(self, work: Callable[[slice], None], size: int) -> None:
         parts = max(1, min(self.scan.threads, size // SESSIONS))
         self.scan.each(lambda part: work(share(size, part, parts)), parts)
-
-
-def _table(room: int) -> int:
-    """Return the size of a hash table of so many ids."""
-    return 1 << (2 * room - 1).bit_length()
 
 
 def _check(neighbours: NDArray[np.int32], weights: NDArray[np.float32], items: int) -> None:

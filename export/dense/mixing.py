@@ -15,105 +15,110 @@ from export.dense.kernel import BLOCK, displace, score
 from export.dense.products import ask_ahead
 from export.scan.compiled import compiled
 from export.scan.kernel import enter, is_excluded, put_in_order
-from export.scan.lookup import lowest
+from export.scan.lookup import ones
 
 __all__ = ["change", "change_fresh", "gather", "merge"]
 
 _AHEAD = 4  # items whose vectors are asked for before they are multiplied
-_SPREAD, _BITS, _LOW = 2654435769, 16, 0xFFFFFFFF  # 2^32 by the golden ratio: neighbouring ids lie apart
 _DOWN = 0.9999  # more than fp32 rounds of a score
 _OVERFLOWS = 80.0  # a score as far above the norm is not mixed
 
 
 @compiled()
-def _slot(table: Any, ids: Any, session: int, wanted: int) -> int:
-    """Return where an id stands in a table of places in ids (B, D), counted from 1; or where it is to stand."""
-    last = table.shape[0] - 1
-    at = (((np.int64(wanted) * _SPREAD) & _LOW) >> _BITS) & last
-    while table[at] != 0 and ids[session, table[at] - 1] != wanted:
-        at = (at + 1) & last
-    return int(at)
+def _bit(place: int) -> Any:
+    return np.uint64(1) << np.uint64(place % BLOCK)
 
 
 @compiled()
-def _place(table: Any, ids: Any, session: int, size: int, wanted: int) -> int:
-    """Return the place of an id among a session's, `size` where it is new: it has been entered then."""
-    at = _slot(table, ids, session, wanted)
-    if table[at] == 0:
-        ids[session, size] = wanted
-        table[at] = size + 1
-    return int(table[at]) - 1
+def _rank(hidden: Any, before: Any, session: int, place: int) -> int:
+    """Return how many of a session's bits stand before a place's, of which `before` (N / 64,) are in earlier blocks."""
+    block = place // BLOCK
+    return int(before[block] + ones(hidden[session, block] & (_bit(place) - np.uint64(1))))
 
 
 @compiled()
-def _sort(table: Any, ids: Any, counted: Any, bias: Any, hidden: Any, session: int, size: int, items: int) -> None:
-    """Put a session's changed items in the order of their places, fresh ones behind them."""
-    found, numbers = np.empty(size, np.int32), np.empty((size, 2), np.float32)
-    count = 0
-    for block in range(hidden.shape[1]):
-        bits = hidden[session, block]
-        while bits != np.uint64(0):
-            found[count] = block * BLOCK + lowest(bits) + 1
-            bits &= bits - np.uint64(1)
-            count += 1
-    for at in range(size if count < size else 0):
-        if ids[session, at] > items:
-            found[count] = ids[session, at]
-            count += 1
-    for at in range(size):
-        was = table[_slot(table, ids, session, found[at])] - 1
-        numbers[at, 0], numbers[at, 1] = counted[session, was], bias[session, was]
-    for at in range(size):
-        ids[session, at] = found[at]
-        counted[session, at], bias[session, at] = numbers[at, 0], numbers[at, 1]
+def _found(ids: Any, session: int, first: int, last: int, wanted: int) -> int:
+    """Return the place of an id among those from `first` to `last`, which are in order; `last` where it is not."""
+    low, high = first, last
+    while low < high:
+        middle = (low + high) // 2
+        if ids[session, middle] < wanted:
+            low = middle + 1
+        else:
+            high = middle
+    return low if low < last and ids[session, low] == wanted else last
+
+
+@compiled()
+def _met(ids: Any, session: int, first: int, last: int, wanted: int) -> int:
+    """Return the place of an id among those from `first` to `last`, in whatever order; `last` where it is not."""
+    for at in range(first, last):
+        if ids[session, at] == wanted:
+            return at
+    return last
 
 
 @compiled(
     "void(int32[:,::1], Array(int32, 2, 'C', True), Array(float32, 2, 'C', True), int64[::1], float32[::1], float32,"
-    " float32, int64, int64, int32[:,::1], float32[:,::1], float32[:,::1], int64[::1], uint64[:,::1])"
+    " float32, int64, int32[:,::1], float32[:,::1], float32[:,::1], int64[::1], uint64[:,::1])"
 )
 def gather(
-    rows: Any, neighbours: Any, weights: Any, reads: Any, shares: Any, last: Any, seen: Any, items: int, room: int,
-    ids: Any, counted: Any, bias: Any, sizes: Any, hidden: Any,
+    rows: Any, neighbours: Any, weights: Any, reads: Any, shares: Any, last: Any, seen: Any, items: int, ids: Any,
+    counted: Any, bias: Any, sizes: Any, hidden: Any,
 ) -> None:  # fmt: skip
     """Write the items of each session that change, in order: ids, c and b (B, D), how many, and their bits in hidden.
 
     rows (B, L) right-padded; neighbours and weights (V + 1, N), best first; reads, shares (n,): neighbours read of each
-    of the newest clicks, and d^t. room: of a hash table, a power of two. Ids above V are of fresh items.
+    of the newest clicks, and d^t. hidden (B, N / 64): zeros before. Ids above V are of fresh items, which come last.
     """
-    table = np.empty(room, np.int32)
+    before = np.empty(hidden.shape[1], np.int64)
     for session in range(rows.shape[0]):
-        table[:] = 0
-        size, length = 0, rows.shape[1]
+        length = rows.shape[1]
         while length > 0 and rows[session, length - 1] == 0:
             length -= 1
+        newest, held = min(length, shares.shape[0]), length if last != 0.0 or seen != 0.0 else 0
         total = np.float32(0.0)
-        for back in range(min(length, shares.shape[0])):
+        for back in range(newest):
             total += shares[back]
-        for back in range(min(length, shares.shape[0])):
+        for back in range(newest):
             click = rows[session, length - 1 - back]
+            for at in range(reads[back] if click <= items else 0):
+                place = neighbours[click, at] - 1
+                if place < 0:
+                    break
+                hidden[session, place // BLOCK] |= _bit(place)
+        for at in range(held):
+            place = rows[session, at] - 1
+            if place < items:
+                hidden[session, place // BLOCK] |= _bit(place)
+        known = 0
+        for block in range(hidden.shape[1]):
+            before[block] = known
+            known += ones(hidden[session, block])
+        for at in range(known):
+            counted[session, at], bias[session, at] = 0.0, 0.0
+        for back in range(newest):
+            click, share = rows[session, length - 1 - back], shares[back] / total
             for at in range(reads[back] if click <= items else 0):
                 item = neighbours[click, at]
                 if item == 0:
                     break
-                place = _place(table, ids, session, size, item)
-                if place == size:
-                    size += 1
-                    counted[session, place], bias[session, place] = 0.0, 0.0
-                counted[session, place] += weights[click, at] * shares[back] / total
-        for at in range(length if last != 0.0 or seen != 0.0 else 0):
+                rank = _rank(hidden, before, session, item - 1)
+                ids[session, rank] = item
+                counted[session, rank] += weights[click, at] * share
+        size = known
+        for at in range(held):
             item = rows[session, at]
-            place = _place(table, ids, session, size, item)
-            if place == size:
-                size += 1
-                counted[session, place] = 0.0
-            bias[session, place] = last if item == rows[session, length - 1] else seen
+            if item <= items:
+                rank = _rank(hidden, before, session, item - 1)
+            else:
+                rank = _met(ids, session, known, size, item)
+                if rank == size:
+                    counted[session, rank] = 0.0
+                    size += 1
+            ids[session, rank] = item
+            bias[session, rank] = last if item == rows[session, length - 1] else seen
         sizes[session] = size
-        for at in range(size):
-            place = ids[session, at] - 1
-            if place < items:
-                hidden[session, place // BLOCK] |= np.uint64(1) << np.uint64(place % BLOCK)
-        _sort(table, ids, counted, bias, hidden, session, size, items)
 
 
 @compiled()
@@ -189,21 +194,28 @@ def merge(
 
 
 @compiled(
-    "void(int32[::1], int32[:,::1], float32[:,::1], float32[:,::1], int64[::1], float64[::1], float64, int64,"
-    " float32[:,::1])"
+    "void(int32[::1], int64, int32[:,::1], float32[:,::1], float32[:,::1], int64[::1], uint64[:,::1], float64[::1],"
+    " float64, float32[:,::1])"
 )
 def change(
-    wanted: Any, ids: Any, counted: Any, bias: Any, sizes: Any, norms: Any, weight: float, room: int, scores: Any
-) -> None:
+    wanted: Any, items: int, ids: Any, counted: Any, bias: Any, sizes: Any, hidden: Any, norms: Any, weight: float,
+    scores: Any,
+) -> None:  # fmt: skip
     """Change the scores (B, C) of candidates by their ids (C,), where they are among those that change."""
-    table = np.empty(room, np.int32)
     for session in range(ids.shape[0]):
-        table[:] = 0
-        for at in range(sizes[session]):
-            table[_slot(table, ids, session, ids[session, at])] = at + 1
+        size = sizes[session]
+        known = size
+        while known > 0 and ids[session, known - 1] > items:
+            known -= 1
         for column in range(wanted.shape[0]):
-            at = table[_slot(table, ids, session, wanted[column])] - 1
-            if at >= 0:
+            item = np.int64(wanted[column])
+            if item > items:
+                at = _met(ids, session, known, size, item)
+            elif item > 0 and hidden[session, (item - 1) // BLOCK] & _bit(item - 1):
+                at = _found(ids, session, 0, known, item)
+            else:
+                continue
+            if at < size:
                 scores[session, column] = _changed(
                     scores[session, column], counted[session, at], bias[session, at], norms[session], weight
                 )

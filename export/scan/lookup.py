@@ -19,7 +19,7 @@ from numba.extending import intrinsic
 
 from export.scan.blocks import LANES
 
-__all__ = ["HAS_AVX2", "HAS_VBMI", "lowest", "passing_nibbles", "passing_permuted", "passing_shuffled"]
+__all__ = ["HAS_AVX2", "HAS_VBMI", "lowest", "ones", "passing_nibbles", "passing_permuted", "passing_shuffled"]
 
 _BYTE, _WORD, _INT = ir.IntType(8), ir.IntType(64), ir.IntType(32)
 _HALF = 32  # bytes of a register of AVX2
@@ -81,6 +81,16 @@ def lowest(context: Any, bits: Any) -> Any:
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Sequence[Any]) -> Any:
         return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 0))
+
+    return types.int64(types.uint64), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def ones(context: Any, bits: Any) -> Any:
+    """Return how many bits are set."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Sequence[Any]) -> Any:
+        return builder.ctpop(arguments[0])
 
     return types.int64(types.uint64), generate
 

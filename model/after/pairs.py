@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +24,9 @@ __all__ = ["Neighbours", "best_neighbours", "every_neighbour", "pairs_of_all", "
 
 APART = 10  # clicks, at most
 PRIOR = 2.0  # added to the sum of a row
-CLICKS = 1 << 21  # looked at in one go
-PAIRS = 1 << 24  # of one block of rows, about: some 400 MB while they are sorted
+CLICKS = 1 << 19  # looked at in one go: some 150 MB of pairs, before those that are alike are added up
+PAIRS = 1 << 24  # of one block of rows, about; most are alike
+SORTED = 1 << 20  # of them in one go: some 40 MB
 
 _Mask = NDArray[np.bool_]
 
@@ -117,6 +119,13 @@ def _parts(log: SessionLog) -> Iterator[tuple[NDArray[np.int32], NDArray[np.int6
 def _best(counts: sparse.csr_array) -> Neighbours:
     """Return the largest entries of each row, ties by id."""
     counts.sum_duplicates()
+    ends = np.searchsorted(counts.indptr, np.arange(0, counts.nnz, SORTED))  # the row in which each part begins
+    cuts = np.unique(np.append(ends, (0, counts.shape[0])))
+    found = [_best_of(counts[first:last]) for first, last in pairwise(cuts)]
+    return Neighbours(np.concatenate([one.ids for one in found]), np.concatenate([one.weights for one in found]))
+
+
+def _best_of(counts: sparse.csr_array) -> Neighbours:
     rows = counts.shape[0]
     row = np.repeat(np.arange(rows), np.diff(counts.indptr))
     share = (counts.data / (np.bincount(row, counts.data, rows) + PRIOR)[row]).astype(np.float32)

@@ -28,6 +28,7 @@ def test_neighbours_are_the_best_of_every_pair(backward: float, small: bool, mon
     if small:
         monkeypatch.setattr(pairs, "CLICKS", 50)
         monkeypatch.setattr(pairs, "PAIRS", 300)
+        monkeypatch.setattr(pairs, "SORTED", 40)
     monkeypatch.setattr(pairs, "NEIGHBOURS", 7)
     log = tiny_log(longest=15)
     table, shares = every_neighbour(log, backward), counted(log, backward)
