@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from export.dense.kernel import BLOCK, VNNI, round_session, score
+from export.dense.kernel import BLOCK, VNNI, score
 from export.dense.products import paired_one, vnni_one
+from export.dense.rounding import round_session
 from export.scan.compiled import compiled
 
 __all__ = ["norms_of"]

@@ -21,6 +21,7 @@ from export.bundle.vocabulary import PAD
 from export.cores import usable_cores
 from export.dense import kernel
 from export.dense.norms import norms_of
+from export.dense.rounding import round_items
 from export.ranking.ragged import Ragged
 from export.scan.places import places_of
 from export.scan.plain import best_first
@@ -120,7 +121,7 @@ class DenseScan:
         """Write bytes and factors of all items; what none is longer than."""
         for first in range(0, self.items, _AT_ONCE):
             rows = np.concatenate([table[PAD + 1 + first :][:_AT_ONCE] for table in self._tables], axis=1)
-            kernel.round_items(np.ascontiguousarray(rows, dtype=np.float32), first, self._blocks, self._factors)
+            round_items(np.ascontiguousarray(rows, dtype=np.float32), first, self._blocks, self._factors)
         for table in self._tables:
             leave_in_file(table)
         longest = float((self._factors[:, 1] + self._factors[:, 2]).max())  # |x| <= |s X| + |r|
