@@ -302,9 +302,10 @@ def scan(
     )  # fmt: skip
     found = np.empty(room, np.float32)
     for session in range(vectors.shape[0]):
+        least = np.float64(sure[session, 0])
         finish(
             parts, widths, vectors, session, first * BLOCK, min(items, last * BLOCK), excluded, starts[session],
-            starts[session + 1], hidden, sure[session, 0], most, candidates, counts[session], found, scores[session],
+            starts[session + 1], hidden, least, most, candidates, counts[session], found, scores[session],
             places[session],
         )  # fmt: skip
         put_in_order(scores[session], places[session])

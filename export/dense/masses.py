@@ -1,7 +1,6 @@
 """Vector instructions of the dense scan: what the items of a block add to the sum of a session's softmax.
 
-Numba has no vectors, so this is written in LLVM's terms. It keeps what it compiled by the text of `kernel.py` alone:
-after a change in here, change that file too.
+Numba has no vectors, so this is written in LLVM's terms.
 """
 
 from collections.abc import Sequence

@@ -6,8 +6,7 @@ bytes are signed. Their products are added up in int32, which they never leave: 
 AVX-512 VNNI multiplies and adds four bytes of 16 items at once; AVX2 of 8, by way of sums of two products in 16 bits,
 so that a session's bytes are at most 63 there. What a processor can't do is never compiled.
 
-Numba has no vectors, so these are written in LLVM's terms. It keeps what it compiled by the text of `kernel.py` alone:
-after a change in here, change that file too.
+Numba has no vectors, so these are written in LLVM's terms.
 """
 
 from collections.abc import Callable, Sequence

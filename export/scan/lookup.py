@@ -4,8 +4,7 @@ A block is 64 items, column by column: byte r of item i stands at 64 r + i. A by
 Each sum is of unsigned bytes and saturates at 255. What a processor can't do is never compiled: its function says yes
 to all 64, and the flags in here tell.
 
-Numba has no vectors, so these are written in LLVM's terms. It keeps what it compiled by the text of `kernel.py` alone:
-after a change in here, change that file too.
+Numba has no vectors, so these are written in LLVM's terms.
 """
 
 from collections.abc import Callable, Sequence
