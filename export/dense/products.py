@@ -20,6 +20,7 @@ from numba.extending import intrinsic
 
 __all__ = [
     "BLOCK",
+    "FEATURES",
     "HAS_AVX2",
     "HAS_VNNI",
     "TOGETHER",
@@ -34,9 +35,9 @@ __all__ = [
 
 BLOCK = 64  # items
 TOGETHER = 4  # sessions of one call
-_FEATURES = frozenset(str(get_host_cpu_features()).split(","))
-HAS_AVX2 = "+avx2" in _FEATURES
-HAS_VNNI = {"+avx512vnni", "+avx512bw"} <= _FEATURES
+FEATURES = frozenset(str(get_host_cpu_features()).split(","))
+HAS_AVX2 = "+avx2" in FEATURES
+HAS_VNNI = {"+avx512vnni", "+avx512bw"} <= FEATURES
 
 _BYTE, _HALF, _INT, _WORD = ir.IntType(8), ir.IntType(16), ir.IntType(32), ir.IntType(64)
 _FLOAT = ir.FloatType()
