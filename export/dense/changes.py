@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from export.dense.kernel import place_of
 from export.dense.products import BLOCK
 from export.scan.compiled import compiled
 from export.scan.lookup import ones
@@ -26,23 +27,10 @@ def _bit(place: int) -> Any:
 
 
 @compiled()
-def _rank(hidden: Any, before: Any, session: int, place: int) -> int:
-    """Return how many of a session's bits stand before a place's, of which `before` (N / 64,) are in earlier blocks."""
+def _rank(marked: Any, before: Any, place: int) -> int:
+    """Return how many bits stand before a place's, of which `before` (N / 64,) are in earlier blocks."""
     block = place // BLOCK
-    return int(before[block] + ones(hidden[session, block] & (_bit(place) - np.uint64(1))))
-
-
-@compiled()
-def _found(ids: Any, session: int, first: int, last: int, wanted: int) -> int:
-    """Return the place of an id among those from `first` to `last`, which are in order; `last` where it is not."""
-    low, high = first, last
-    while low < high:
-        middle = (low + high) // 2
-        if ids[session, middle] < wanted:
-            low = middle + 1
-        else:
-            high = middle
-    return low if low < last and ids[session, low] == wanted else last
+    return int(before[block] + ones(marked[block] & (_bit(place) - np.uint64(1))))
 
 
 @compiled()
@@ -56,18 +44,20 @@ def _met(ids: Any, session: int, first: int, last: int, wanted: int) -> int:
 
 @compiled(
     "void(int32[:,::1], Array(int32, 2, 'C', True), Array(float32, 2, 'C', True), int64[::1], float32[::1], float32,"
-    " float32, int64, int32[:,::1], float32[:,::1], float32[:,::1], int64[::1], uint64[:,::1])"
+    " float32, int64, int32[:,::1], float32[:,::1], float32[:,::1], int64[::1], int64[::1])"
 )
 def gather(
     rows: Any, neighbours: Any, weights: Any, reads: Any, shares: Any, last: Any, seen: Any, items: int, ids: Any,
-    counted: Any, bias: Any, sizes: Any, hidden: Any,
+    counted: Any, bias: Any, sizes: Any, known: Any,
 ) -> None:  # fmt: skip
-    """Write the items of each session that change, in order: ids, c and b (B, D), how many, and their bits in hidden.
+    """Write the items of each session that change, in order: ids, c and b (B, D), how many, and how many of them
+    are of the catalogue: ids above V are of fresh items, which come last.
 
     rows (B, L) right-padded; neighbours and weights (V + 1, N), best first; reads, shares (n,): neighbours read of each
-    of the newest clicks, and d^t. hidden (B, N / 64): zeros before. Ids above V are of fresh items, which come last.
+    of the newest clicks, and d^t.
     """
-    before = np.empty(hidden.shape[1], np.int64)
+    marked = np.zeros(-(-items // BLOCK), np.uint64)  # a bit an item
+    before = np.empty(marked.shape[0], np.int64)
     for session in range(rows.shape[0]):
         length = rows.shape[1]
         while length > 0 and rows[session, length - 1] == 0:
@@ -82,16 +72,16 @@ def gather(
                 place = neighbours[click, at] - 1
                 if place < 0:
                     break
-                hidden[session, place // BLOCK] |= _bit(place)
+                marked[place // BLOCK] |= _bit(place)
         for at in range(held):
             place = rows[session, at] - 1
             if place < items:
-                hidden[session, place // BLOCK] |= _bit(place)
-        known = 0
-        for block in range(hidden.shape[1]):
-            before[block] = known
-            known += ones(hidden[session, block])
-        for at in range(known):
+                marked[place // BLOCK] |= _bit(place)
+        count = 0
+        for block in range(marked.shape[0]):
+            before[block] = count
+            count += ones(marked[block])
+        for at in range(count):
             counted[session, at], bias[session, at] = 0.0, 0.0
         for back in range(newest):
             click, share = rows[session, length - 1 - back], shares[back] / total
@@ -99,22 +89,24 @@ def gather(
                 item = neighbours[click, at]
                 if item == 0:
                     break
-                rank = _rank(hidden, before, session, item - 1)
+                rank = _rank(marked, before, item - 1)
                 ids[session, rank] = item
                 counted[session, rank] += weights[click, at] * share
-        size = known
+        size = count
         for at in range(held):
             item = rows[session, at]
             if item <= items:
-                rank = _rank(hidden, before, session, item - 1)
+                rank = _rank(marked, before, item - 1)
             else:
-                rank = _met(ids, session, known, size, item)
+                rank = _met(ids, session, count, size, item)
                 if rank == size:
                     counted[session, rank] = 0.0
                     size += 1
             ids[session, rank] = item
             bias[session, rank] = last if item == rows[session, length - 1] else seen
-        sizes[session] = size
+        sizes[session], known[session] = size, count
+        for at in range(count):
+            marked[(ids[session, at] - 1) // BLOCK] = np.uint64(0)
 
 
 @compiled()
@@ -127,28 +119,20 @@ def changed_score(found: Any, counted: Any, bias: Any, norm: Any, weight: Any) -
 
 
 @compiled(
-    "void(int32[::1], int64, int32[:,::1], float32[:,::1], float32[:,::1], int64[::1], uint64[:,::1], float64[::1],"
+    "void(int32[::1], int64, int32[:,::1], float32[:,::1], float32[:,::1], int64[::1], int64[::1], float64[::1],"
     " float64, float32[:,::1])"
 )
 def change(
-    wanted: Any, items: int, ids: Any, counted: Any, bias: Any, sizes: Any, hidden: Any, norms: Any, weight: float,
+    wanted: Any, items: int, ids: Any, counted: Any, bias: Any, sizes: Any, known: Any, norms: Any, weight: float,
     scores: Any,
 ) -> None:  # fmt: skip
     """Change the scores (B, C) of candidates by their ids (C,), where they are among those that change."""
     for session in range(ids.shape[0]):
-        size = sizes[session]
-        known = size
-        while known > 0 and ids[session, known - 1] > items:
-            known -= 1
+        count, size = known[session], sizes[session]
         for column in range(wanted.shape[0]):
-            item = np.int64(wanted[column])
-            if item > items:
-                at = _met(ids, session, known, size, item)
-            elif item > 0 and hidden[session, (item - 1) // BLOCK] & _bit(item - 1):
-                at = _found(ids, session, 0, known, item)
-            else:
-                continue
-            if at < size:
+            item = wanted[column]
+            at = place_of(ids, session, count, item) if item <= items else _met(ids, session, count, size, item)
+            if 0 <= at < size:
                 scores[session, column] = changed_score(
                     scores[session, column], counted[session, at], bias[session, at], norms[session], weight
                 )

@@ -40,8 +40,10 @@ __all__ = [
     "displace",
     "enter_better",
     "finish",
+    "first_from",
     "multiply",
     "multiply_some",
+    "place_of",
     "scan",
     "score",
     "ways",
@@ -140,39 +142,42 @@ def _last_mass(sums: Any, one: int, factors: Any, block: int, items: int, zero: 
 
 
 @compiled()
-def _reach(
-    bits: Any, sums: Any, one: int, factors: Any, block: int, zero: Any, lost: Any, length: Any, reach: Any,
-    session: int, at: int,
-) -> int:  # fmt: skip
-    """Write what the hidden items of a block may score at most, divided by t, from `at` on; the place behind them."""
-    while bits != np.uint64(0):
-        lane = lowest(bits)
-        bits &= bits - np.uint64(1)
+def place_of(ids: Any, session: int, count: int, wanted: int) -> int:
+    """Return where an id stands among the first `count` of a session's ids (B, D), which are in order, or -1."""
+    low, high = first_from(ids, session, count, wanted), count
+    return low if low < high and ids[session, low] == wanted else -1
+
+
+@compiled()
+def first_from(ids: Any, session: int, count: int, wanted: int) -> int:
+    """Return where the first id stands that is not below `wanted`."""
+    low, high = 0, count
+    while low < high:
+        middle = (low + high) // 2
+        if ids[session, middle] < wanted:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@compiled()
+def _pass_over(
+    hidden: Any, known: int, sums: Any, one: int, factors: Any, block: int, zero: Any, lost: Any, length: Any,
+    reach: Any, session: int, met: Any,
+) -> Any:  # fmt: skip
+    """Write what the hidden items of a block may score at most, divided by t; their bits."""
+    at, bits = met[session, 1], np.uint64(0)
+    while at < known and (hidden[session, at] - 1) // BLOCK == block:
+        lane = (hidden[session, at] - 1) % BLOCK
         middle = factors[block, 0, lane] * np.float32(sums[one, lane] - zero)
         rest = factors[block, 1, lane] * lost + factors[block, 2, lane] * length
         reach[session, at] = middle + rest
+        bits |= np.uint64(1) << np.uint64(lane)
         at += 1
-    return at
-
-
-@compiled()
-def _met(hidden: Any, session: int, first: int) -> int:
-    """Return how many hidden items a session has before a block."""
-    count = 0
-    for block in range(first if hidden.shape[1] else 0):
-        bits = hidden[session, block]
-        while bits != np.uint64(0):
-            bits &= bits - np.uint64(1)
-            count += 1
-    return count
-
-
-@compiled()
-def _is_hidden(hidden: Any, session: int, place: int) -> bool:
-    if not hidden.shape[1]:
-        return False
-    bit: bool = (hidden[session, place // BLOCK] >> np.uint64(place % BLOCK)) & np.uint64(1) != np.uint64(0)
-    return bit
+    met[session, 1] = at
+    met[session, 2] = (hidden[session, at] - 1) // BLOCK if at < known else -1
+    return bits
 
 
 @compiled()
@@ -196,13 +201,13 @@ def multiply_some(parts: Any, widths: Any, address: int, places: Any, row: int, 
 @compiled()
 def finish(
     parts: Any, widths: Any, vectors: Any, session: int, first: int, last: int, excluded: Any, begin: int, end: int,
-    hidden: Any, least: Any, most: Any, candidates: Any, count: int, found: Any, scores: Any, places: Any,
+    hidden: Any, known: int, least: Any, most: Any, candidates: Any, count: int, found: Any, scores: Any, places: Any,
 ) -> None:  # fmt: skip
     """Put those candidates into a list that can score `least`; or, where there were too many, all items from `first`
     to `last`. The worst of the list is at the root."""
     address = vectors.ctypes.data + 4 * session * vectors.shape[1]
     for place in range(first, last if count < 0 else first):
-        if not is_excluded(excluded, begin, end, place) and not _is_hidden(hidden, session, place):
+        if not is_excluded(excluded, begin, end, place) and place_of(hidden, session, known, place + 1) < 0:
             enter_better(scores, places, score(parts, widths, place, address), place)
     some = _keep(most, candidates, session, count, least)
     multiply_some(parts, widths, address, candidates, session, some, found)
@@ -213,7 +218,7 @@ def finish(
 @compiled()
 def collect(
     blocks: Any, factors: Any, first: int, last: int, items: int, vectors: Any, way: int, levels: int, excluded: Any,
-    starts: Any, hidden: Any, reach: Any, masses: Any, room: int, k: int,
+    starts: Any, hidden: Any, known: Any, reach: Any, masses: Any, room: int, k: int,
 ) -> Any:  # fmt: skip
     """Return what `scan` chooses from: scores (B, K) that the best surely have, the least first; what candidates score
     at most, and their places (B, C); how many they are (B,), -1 for too many; and t (B,). All are divided by t."""
@@ -223,11 +228,13 @@ def collect(
     zeros, numbers = np.zeros(padded, np.int32), np.zeros((padded, 3), np.float32)
     sure = np.full((sessions, k), np.float32(-np.inf))  # what the best are sure to score, the least first
     most, candidates = np.empty((sessions, room), np.float32), np.empty((sessions, room), np.int32)
-    counts, met = np.zeros(sessions, np.int64), np.empty((sessions, 2), np.int64)
+    counts, met = np.zeros(sessions, np.int64), np.full((sessions, 3), -1)
     sums = np.empty((TOGETHER, BLOCK), np.int32)
     for session in range(sessions):
         round_session(vectors[session], levels, bytes_[session], zeros, numbers, session)
-        met[session, :] = _met(hidden, session, first)
+        met[session, :2] = first_from(hidden, session, known[session], first * BLOCK + 1)
+        if met[session, 0] < known[session]:
+            met[session, 2] = (hidden[session, met[session, 0]] - 1) // BLOCK
     block_bytes, factor_bytes, session_bytes = fours * 4 * BLOCK, 3 * 4 * BLOCK, 4 * fours
     for start in range(first, last, _AT_ONCE):
         for group in range(0, sessions, TOGETHER):
@@ -258,11 +265,10 @@ def collect(
                             masses[session, block] = _last_mass(
                                 sums, one, factors, block, items, zeros[session], numbers[session, 2]
                             )
-                    if hidden.shape[1] and hidden[session, block] != np.uint64(0):
-                        bits &= ~hidden[session, block]
-                        met[session, 1] = _reach(
-                            hidden[session, block], sums, one, factors, block, zeros[session], lost, length,
-                            reach, session, met[session, 1],
+                    if met[session, 2] == block:
+                        bits &= ~_pass_over(
+                            hidden, known[session], sums, one, factors, block, zeros[session], lost, length, reach,
+                            session, met,
                         )  # fmt: skip
                     if bits != np.uint64(0) and counts[session] >= 0:
                         counts[session] = _take(
@@ -279,34 +285,34 @@ def collect(
 
 @compiled(
     "void(uint8[:,:,:,::1], float32[:,:,::1], int64, int64, int64, int64[::1], int64[::1], float32[:,::1], int64,"
-    " int64, int32[::1], int64[::1], uint64[:,::1], float32[:,::1], float32[:,::1], int64,"
-    " float32[:,::1], int32[:,::1])"
+    " int64, int32[::1], int64[::1], int32[:,::1], int64[::1], float32[:,::1], float32[:,::1], int64, float32[:,::1],"
+    " int32[:,::1])"
 )
 def scan(
     blocks: Any, factors: Any, first: int, last: int, items: int, parts: Any, widths: Any, vectors: Any, way: int,
-    levels: int, excluded: Any, starts: Any, hidden: Any, reach: Any, masses: Any, room: int,
-    scores: Any, places: Any,
+    levels: int, excluded: Any, starts: Any, hidden: Any, known: Any, reach: Any, masses: Any, room: int, scores: Any,
+    places: Any,
 ) -> None:  # fmt: skip
     """Bring the best of the items in blocks `first` to `last` into scores and places (B, K), best first.
 
     vectors (B, H), finite; places count from 0. excluded: ascending places, those of session b at starts[b] to
-    starts[b + 1]; hidden: more of them, a bit an item (B, N / 64), or (B, 0); reach (B, D): what those may score
-    at most, in the order of their places. masses (B, N / 64), or (B, 0): of each
+    starts[b + 1]; hidden: more of them, by ids in order (B, D), of which the first known (B,) mean
+    something; reach (B, D): what those may score at most. masses (B, N / 64), or (B, 0): of each
     block the sum of exp of its scores as rounded. room: candidates a session may have before all items are multiplied.
     scores are all -inf and places beyond all items before; so are the last of them after, where fewer than K items are
     left. Of equal scores the lower place comes first.
     """
     sure, most, candidates, counts, _ = collect(
-        blocks, factors, first, last, items, vectors, way, levels, excluded, starts, hidden, reach, masses, room,
-        scores.shape[1],
+        blocks, factors, first, last, items, vectors, way, levels, excluded, starts, hidden, known, reach, masses,
+        room, scores.shape[1],
     )  # fmt: skip
     found = np.empty(room, np.float32)
     for session in range(vectors.shape[0]):
         least = np.float64(sure[session, 0])
         finish(
             parts, widths, vectors, session, first * BLOCK, min(items, last * BLOCK), excluded, starts[session],
-            starts[session + 1], hidden, least, most, candidates, counts[session], found, scores[session],
-            places[session],
+            starts[session + 1], hidden, known[session], least, most, candidates, counts[session], found,
+            scores[session], places[session],
         )  # fmt: skip
         put_in_order(scores[session], places[session])
 

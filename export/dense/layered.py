@@ -38,9 +38,8 @@ class Changed(NamedTuple):
 
     def rows(self, some: slice) -> "Changed":
         """Return the same of some sessions."""
-        beside = Beside(self.beside.hidden[some], self.beside.reach[some], self.beside.masses[some])
         ids, counted, bias, sizes = self.ids[some], self.counted[some], self.bias[some], self.sizes[some]
-        return Changed(ids, counted, bias, sizes, beside, self.norms[some])
+        return Changed(ids, counted, bias, sizes, self.beside.rows(some), self.norms[some])
 
 
 class LayeredScan:
@@ -70,14 +69,14 @@ class LayeredScan:
     def changed(self, rows: NDArray[np.int32]) -> Changed:
         """Return what changes for sessions (B, L), right-padded with 0; ids above V are of fresh items."""
         size, room = len(rows), self._room(rows.shape[1])
-        blocks = self.scan.blocks
-        masses = np.empty((size, blocks if self.config.counts else 0), np.float32)
+        masses = np.empty((size, self.scan.blocks if self.config.counts else 0), np.float32)
+        ids = np.empty((size, room), np.int32)
         found = Changed(
-            np.empty((size, room), np.int32),
+            ids,
             np.empty((size, room), np.float32),
             np.empty((size, room), np.float32),
             np.zeros(size, np.int64),
-            Beside(np.zeros((size, blocks), np.uint64), np.empty((size, room), np.float32), masses),
+            Beside(ids, np.zeros(size, np.int64), np.empty((size, room), np.float32), masses),
             np.zeros(size),
         )
         rows = np.ascontiguousarray(rows)
@@ -86,7 +85,7 @@ class LayeredScan:
             part = found.rows(some)
             changes.gather(
                 rows[some], self._neighbours, self._weights, self._reads, self._shares, self.config.last,
-                self.config.seen, self.scan.items, *part[:4], part.beside.hidden,
+                self.config.seen, self.scan.items, *part[:4], part.beside.known,
             )  # fmt: skip
 
         self._by_sessions(gather, size)
@@ -109,7 +108,7 @@ class LayeredScan:
                 *self.scan.rounded, *self.scan.given, vectors[some], *self.scan.how, barred.values,
                 starts[some.start : some.stop + 1], *part.beside,
             )  # fmt: skip
-            into = *part[:4], *norm, part.norms
+            into = part.counted, part.bias, *norm, part.norms
             if apart:
                 mixing.merge(*given, *into, others[some], theirs[some], scores[some], places[some])
             else:
@@ -120,8 +119,8 @@ class LayeredScan:
 
     def change(self, scores: NDArray[np.float32], ids: NDArray[np.int32], changed: Changed) -> None:
         """Change the scores (B, C) of candidates (C,), some of which may be fresh, to what lists have."""
-        ids, hidden = np.ascontiguousarray(ids), changed.beside.hidden
-        changes.change(ids, self.scan.items, *changed[:4], hidden, changed.norms, self.config.weight, scores)
+        ids, known = np.ascontiguousarray(ids), changed.beside.known
+        changes.change(ids, self.scan.items, *changed[:4], known, changed.norms, self.config.weight, scores)
 
     def change_fresh(self, scores: NDArray[np.float32], changed: Changed) -> None:
         """Change the scores (B, X) of fresh items: nothing was counted of them, but a session may hold them."""
@@ -129,7 +128,7 @@ class LayeredScan:
 
     def cells(self, window: int) -> int:
         """Return how many numbers a session takes, beside what the scan does."""
-        return 3 * self.scan.blocks + 4 * self._room(window)
+        return self.scan.blocks + 4 * self._room(window)
 
     def _room(self, length: int) -> int:
         return int(self._reads.sum()) + length

@@ -24,16 +24,16 @@ _ROUNDED = 1e-6  # more than fp32 rounds of a product
 
 
 @compiled()
-def _highest(reach: Any, session: int, size: int) -> float:
+def _highest(reach: Any, session: int, known: int) -> float:
     found = np.float32(-np.inf)
-    for at in range(size):
+    for at in range(known):
         found = max(found, reach[session, at])
     return np.float64(found)
 
 
 @compiled()
 def _sure(
-    sure: Any, session: int, unit: float, ids: Any, counted: Any, bias: Any, size: int, norm: float, weight: float,
+    sure: Any, session: int, unit: float, ids: Any, counted: Any, bias: Any, known: int, norm: float, weight: float,
     excluded: Any, begin: int, end: int, into: Any,
 ) -> None:  # fmt: skip
     """Write what the best of all items have at least, as exp of it less the norm, into (1, K), the least first.
@@ -42,7 +42,7 @@ def _sure(
     """
     for at in range(into.shape[1]):
         into[0, at] = np.exp(np.float64(sure[session, at]) * unit - norm)
-    for at in range(size):
+    for at in range(known):
         counts = weight * np.float64(counted[session, at])
         better = counts > into[0, 0] and bias[session, at] == 0.0
         if better and not is_excluded(excluded, begin, end, ids[session, at] - 1):
@@ -51,14 +51,14 @@ def _sure(
 
 @compiled()
 def _pick(
-    ids: Any, counted: Any, bias: Any, size: int, reach: Any, session: int, items: int, norm: float, weight: float,
+    ids: Any, counted: Any, bias: Any, known: int, reach: Any, session: int, norm: float, weight: float,
     excluded: Any, begin: int, end: int, bar: float, which: Any, picked: Any,
 ) -> int:  # fmt: skip
     """Write which of the items that change may enter a list, and their places, into (D,) and (1, D); their number."""
-    count, highest = 0, np.exp(_highest(reach, session, size) - norm)  # what a network's part is at most
-    for at in range(size):
+    count, highest = 0, np.exp(_highest(reach, session, known) - norm)  # what a network's part is at most
+    for at in range(known):
         counts = weight * np.float64(counted[session, at])
-        if ids[session, at] <= items and (
+        if (
             bias[session, at] != 0.0
             or counts >= bar
             or (counts + highest >= bar and counts + np.exp(np.float64(reach[session, at]) - norm) >= bar)
@@ -72,8 +72,8 @@ def _pick(
 
 @compiled()
 def _mix(
-    parts: Any, widths: Any, vectors: Any, session: int, items: int, ids: Any, counted: Any, bias: Any, size: int,
-    reach: Any, norm: float, weight: float, excluded: Any, begin: int, end: int, hidden: Any, sure: Any, unit: float,
+    parts: Any, widths: Any, vectors: Any, session: int, items: int, ids: Any, known: int, counted: Any,
+    bias: Any, reach: Any, norm: float, weight: float, excluded: Any, begin: int, end: int, sure: Any, unit: float,
     most: Any, candidates: Any, count: int, scores: Any, places: Any,
 ) -> None:  # fmt: skip
     """Make a session's list of its candidates and of the items that change: those are multiplied that may enter it.
@@ -83,18 +83,16 @@ def _mix(
     room = ids.shape[1]
     least, which, picked = np.empty((1, scores.shape[0])), np.empty(room, np.int64), np.empty((1, room), np.int32)
     found = np.empty(max(room, candidates.shape[1]), np.float32)
-    _sure(sure, session, unit, ids, counted, bias, size, norm, weight, excluded, begin, end, least)
+    _sure(sure, session, unit, ids, counted, bias, known, norm, weight, excluded, begin, end, least)
     bar, own = least[0, 0] * _DOWN, np.float64(sure[session, 0])
     if 0.0 < bar < np.inf:
         raised = (np.log(bar) + norm) / unit
         own = max(own, raised - abs(raised) * _ROUNDED)
     finish(
-        parts, widths, vectors, session, 0, items, excluded, begin, end, hidden, own, most, candidates, count, found,
-        scores, places,
+        parts, widths, vectors, session, 0, items, excluded, begin, end, ids, known, own, most, candidates, count,
+        found, scores, places,
     )  # fmt: skip
-    some = _pick(
-        ids, counted, bias, size, reach, session, items, norm, weight, excluded, begin, end, bar, which, picked
-    )
+    some = _pick(ids, counted, bias, known, reach, session, norm, weight, excluded, begin, end, bar, which, picked)
     multiply_some(parts, widths, vectors.ctypes.data + 4 * session * vectors.shape[1], picked, 0, some, found)
     for number in range(some):
         at = which[number]
@@ -105,20 +103,20 @@ def _mix(
 
 @compiled(
     "void(uint8[:,:,:,::1], float32[:,:,::1], int64, int64[::1], int64[::1], float32[:,::1], int64, int64, int32[::1],"
-    " int64[::1], uint64[:,::1], float32[:,::1], float32[:,::1], int64, int32[:,::1], float32[:,::1], float32[:,::1],"
-    " int64[::1], float64, float64, float64[::1], float32[:,::1], int32[:,::1])"
+    " int64[::1], int32[:,::1], int64[::1], float32[:,::1], float32[:,::1], int64, float32[:,::1], float32[:,::1],"
+    " float64, float64, float64[::1], float32[:,::1], int32[:,::1])"
 )
 def lists(
     blocks: Any, factors: Any, items: int, parts: Any, widths: Any, vectors: Any, way: int, levels: int, excluded: Any,
-    starts: Any, hidden: Any, reach: Any, masses: Any, room: int, ids: Any, counted: Any, bias: Any, sizes: Any,
-    weight: float, largest: float, norms: Any, scores: Any, places: Any,
+    starts: Any, ids: Any, known: Any, reach: Any, masses: Any, room: int, counted: Any, bias: Any, weight: float,
+    largest: float, norms: Any, scores: Any, places: Any,
 ) -> None:  # fmt: skip
     """Bring the best of all items, changed, into scores and places (B, K), and the norms into (B,).
 
-    What is hidden are the items that change, without the fresh ones; all else is as `kernel.scan` takes it.
+    ids (B, D): those of the items that change, which are hidden from the scan; all else is as `kernel.scan` takes it.
     """
     sure, most, candidates, counts, units = collect(
-        blocks, factors, 0, blocks.shape[0], items, vectors, way, levels, excluded, starts, hidden, reach, masses,
+        blocks, factors, 0, blocks.shape[0], items, vectors, way, levels, excluded, starts, ids, known, reach, masses,
         room, scores.shape[1],
     )  # fmt: skip
     for session in range(vectors.shape[0]):
@@ -126,22 +124,22 @@ def lists(
         if masses.shape[1]:
             norm = norm_of(blocks, factors, items, parts, widths, vectors, session, way, levels, masses, largest)
         _mix(
-            parts, widths, vectors, session, items, ids, counted, bias, sizes[session], reach, norm, weight, excluded,
-            starts[session], starts[session + 1], hidden, sure, np.float64(units[session]), most, candidates,
-            counts[session], scores[session], places[session],
+            parts, widths, vectors, session, items, ids, known[session], counted, bias, reach, norm, weight, excluded,
+            starts[session], starts[session + 1], sure, np.float64(units[session]), most, candidates, counts[session],
+            scores[session], places[session],
         )  # fmt: skip
         norms[session] = norm
 
 
 @compiled(
     "void(uint8[:,:,:,::1], float32[:,:,::1], int64, int64[::1], int64[::1], float32[:,::1], int64, int64, int32[::1],"
-    " int64[::1], uint64[:,::1], float32[:,::1], float32[:,::1], int32[:,::1], float32[:,::1], float32[:,::1],"
-    " int64[::1], float64, float64, float64[::1], float32[:,::1], int32[:,::1], float32[:,::1], int32[:,::1])"
+    " int64[::1], int32[:,::1], int64[::1], float32[:,::1], float32[:,::1], float32[:,::1], float32[:,::1], float64,"
+    " float64, float64[::1], float32[:,::1], int32[:,::1], float32[:,::1], int32[:,::1])"
 )
 def merge(
     blocks: Any, factors: Any, items: int, parts: Any, widths: Any, vectors: Any, way: int, levels: int, excluded: Any,
-    starts: Any, hidden: Any, reach: Any, masses: Any, ids: Any, counted: Any, bias: Any, sizes: Any, weight: float,
-    largest: float, norms: Any, others: Any, where: Any, scores: Any, places: Any,
+    starts: Any, ids: Any, known: Any, reach: Any, masses: Any, counted: Any, bias: Any, weight: float, largest: float,
+    norms: Any, others: Any, where: Any, scores: Any, places: Any,
 ) -> None:  # fmt: skip
     """Do what `lists` does with the lists of all other items, scores and places (B, K), the best first."""
     sure = np.ascontiguousarray(others[:, ::-1])
@@ -152,8 +150,7 @@ def merge(
         while count < others.shape[1] and others[session, count] > -np.inf:
             count += 1
         _mix(
-            parts, widths, vectors, session, items, ids, counted, bias, sizes[session], reach, norm, weight, excluded,
-            starts[session], starts[session + 1], hidden, sure, 1.0, others, where, count, scores[session],
-            places[session],
+            parts, widths, vectors, session, items, ids, known[session], counted, bias, reach, norm, weight, excluded,
+            starts[session], starts[session + 1], sure, 1.0, others, where, count, scores[session], places[session],
         )  # fmt: skip
         norms[session] = norm

@@ -39,14 +39,19 @@ _LARGEST = float(np.finfo(np.float32).max) / 4  # of a score, as sums are rounde
 class Beside(NamedTuple):
     """What a scan is told and gives beside lists: each as `kernel.scan` describes it, without columns for nothing."""
 
-    hidden: NDArray[np.uint64]  # (B, ceil(V / 64)), or (B, 0)
-    reach: NDArray[np.float32]  # (B, D), as many as are hidden at most; written
+    hidden: NDArray[np.int32]  # (B, D)
+    known: NDArray[np.int64]  # (B,)
+    reach: NDArray[np.float32]  # (B, D); written
     masses: NDArray[np.float32]  # (B, ceil(V / 64)), or (B, 0); written
 
     @classmethod
     def nothing(cls, sessions: int) -> "Beside":
         none = np.zeros((sessions, 0), np.float32)
-        return cls(np.zeros((sessions, 0), np.uint64), none, none)
+        return cls(np.zeros((sessions, 0), np.int32), np.zeros(sessions, np.int64), none, none)
+
+    def rows(self, some: slice) -> "Beside":
+        """Return the same of some sessions."""
+        return Beside(self.hidden[some], self.known[some], self.reach[some], self.masses[some])
 
 
 class DenseScan:
@@ -158,8 +163,8 @@ class DenseScan:
             here = share(count, found, by_items)
             kernel.scan(
                 self._blocks, self._factors, here.start, here.stop, *self.given, vectors[rows], *self.how,
-                barred.values, starts[rows.start : rows.stop + 1], beside.hidden[rows], beside.reach[rows],
-                beside.masses[rows], room_of(k), scores[found, rows], places[found, rows],
+                barred.values, starts[rows.start : rows.stop + 1], *beside.rows(rows), room_of(k), scores[found, rows],
+                places[found, rows],
             )  # fmt: skip
 
         self.each(scan, parts)
@@ -198,8 +203,7 @@ class DenseScan:
         for row in range(len(vectors)):
             every = self._multiplied(vectors[row : row + 1], everything)[0]
             every[barred.rows(np.array([row])).values] = -np.inf
-            hidden = np.unpackbits(beside.hidden[row].view(np.uint8), bitorder="little")[: self.items]
-            every[np.flatnonzero(hidden)] = -np.inf
+            every[beside.hidden[row, : beside.known[row]] - (PAD + 1)] = -np.inf
             order = best_first(every, scores.shape[1])
             scores[row] = every[order]
             places[row] = np.where(scores[row] == -np.inf, NOWHERE, order)
