@@ -121,7 +121,8 @@ def test_sessions_of_a_shopper_are_nowhere_any_more_though_redis_was_silent_and_
     assert erased(asked, "serve") == {**dict.fromkeys(ERASED, 1), USER: 0}
     assert erased(asked, "trainer") == {**dict.fromkeys(ERASED, 3), USER: 0}
     assert {one["topic"] for one in asked["kept"]} >= {names.clicks, names.recommendations, changelog}
-    assert any("lists of erased sessions can't be taken out of Redis" in one for one in worker.health()["reasons"])
+    waits = "lists of erased sessions can't be taken out of Redis"
+    wait_for("the worker to say so", lambda: any(waits in one for one in worker.health()["reasons"]), 30)
     code, asked, said = erase(2)
     assert (code, asked["confirmed"]) == (1, False)
     assert all("redis" in one["missing"] for one in asked["asked"])
