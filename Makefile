@@ -51,7 +51,7 @@ bench: $(STAMP)
 	$(BIN)/python -m bench $(ARGS)
 
 site: $(STAMP)
-	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet -f deploy/site/mkdocs.yml
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict -f deploy/site/mkdocs.yml
 	@echo 'build/site/index.html; its search wants a server: $(BIN)/python -m http.server -d build/site'
 
 clean:

@@ -10,6 +10,7 @@ import gc
 import logging
 import os
 import shutil
+import sys
 import tempfile
 import uuid
 from collections.abc import Generator, Iterator
@@ -40,8 +41,10 @@ settings.load_profile("patient")
 # Modules and tests, a million objects, are never garbage: they are not looked at while they are made, nor afterwards
 gc.disable()
 
+_MANY = 100  # modules: so many that a test loads, as the exporter's, are a lot of objects again
 _FOLDER = "NEXTCLICK_TEST_RUN"  # variable of the folder where the processes of a run meet
 _host = pytest.StashKey[BrokerHost]()
+_frozen: set[int] = {0}  # how many modules there were, each time that they were set aside
 _NEEDS_REAL = "needs Apache Kafka: install Java 17 and Maven, or Docker, or set KAFKA_BOOTSTRAP_SERVERS"
 
 
@@ -77,8 +80,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    gc.freeze()
+    _set_modules_aside()
     gc.enable()
+
+
+def pytest_runtest_logfinish() -> None:
+    """What tests load later is set aside as well: else collections, of which a training makes some, are a third of a
+    training test's time."""
+    if len(sys.modules) > max(_frozen) + _MANY:
+        gc.collect()
+        _set_modules_aside()
+
+
+def _set_modules_aside() -> None:
+    gc.freeze()
+    _frozen.add(len(sys.modules))
 
 
 def _allowed_s(item: pytest.Item) -> float:

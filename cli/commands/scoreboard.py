@@ -1,6 +1,5 @@
 """`scoreboard`: which variant's lists are clicked."""
 
-import asyncio
 import logging
 import sys
 import threading
@@ -14,7 +13,7 @@ import typer
 from cli.options.common import Json
 from cli.options.group import command, option
 from cli.options.kafka import Kafka
-from cli.options.log import LogFormat
+from cli.options.service import Scoreboard
 from cli.output import print_json, print_line, print_table
 from cli.scores import COLUMNS, notes, rows, summary
 
@@ -26,7 +25,6 @@ __all__ = ["app"]
 app = typer.Typer()
 COUNTING = "Counting"
 GUARD = "Guard rails"
-PROCESS = "The process"
 _LOGGED_S = 60.0  # between two lines in the log
 
 
@@ -78,14 +76,7 @@ def scoreboard(
     guard_window: Annotated[
         int, option(metavar="N", help="Lists that are compared at a time.", rich_help_panel=GUARD)
     ] = 500,
-    web_host: Annotated[
-        str, option(metavar="HOST", help="/health, /metrics and /scores listen here.", rich_help_panel=PROCESS)
-    ] = "127.0.0.1",
-    web_port: Annotated[int, option(metavar="N", help="Their port; 0: any.", rich_help_panel=PROCESS)] = 8082,
-    log_level: Annotated[
-        str, option(metavar="NAME", help="debug, info, warning or error.", rich_help_panel=PROCESS)
-    ] = "info",
-    log_format: LogFormat = "text",
+    process: Scoreboard = Scoreboard(),
     json: Json = False,
 ) -> None:
     """Join lists with the clicks that follow, and count them by variant, live."""
@@ -112,7 +103,7 @@ def scoreboard(
     )
     config = ServiceConfig(state=state, guard=rails if guard else None, every_s=every_s, history_every_s=history_s)
     log = logging.getLogger(__name__)
-    logging.getLogger().setLevel(log_level.upper())
+    process.log_as_told()
     stop = StopSignal()
     topics, client = kafka.topic_names(), kafka.client()
     wait_for_broker(kafka.bootstrap_servers, client, stopped=stop.event)
@@ -121,12 +112,8 @@ def scoreboard(
         return _show(service.once(stop.event), json)
     if state is None:
         log.warning("without --state every start counts anew, from the oldest messages kept, and there is no history")
-    web = service.web(web_host, web_port)
-    log.info("health, metrics and scores on http://%s:%d", web_host, asyncio.run(web.start()))
-    try:
+    with process.answering(service.web(process.web_host, process.web_port), "health, metrics and scores"):
         _run(service, stop.event, json, every_s)
-    finally:
-        asyncio.run(web.stop())
     return None
 
 

@@ -1,7 +1,6 @@
 """`serve`: the read API."""
 
 import asyncio
-import logging
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +8,7 @@ import typer
 
 from cli.options.group import command, option
 from cli.options.kafka import Kafka
-from cli.options.log import LogFormat
+from cli.options.service import Serve
 
 __all__ = ["app"]
 
@@ -18,7 +17,6 @@ LISTS = "The lists"
 FALLBACK = "Sessions without a list"
 ACCESS = "Who may ask"
 BOUNDS = "Bounds"
-PROCESS = "The process"
 
 
 @command(app, rich_help_panel="Serve")
@@ -54,8 +52,6 @@ def serve(
     max_items: Annotated[
         int, option(metavar="N", help="Items of the topic items that are kept for it.", rich_help_panel=FALLBACK)
     ] = 2_000_000,
-    web_host: Annotated[str, option(metavar="HOST", help="It listens here.", rich_help_panel=ACCESS)] = "127.0.0.1",
-    web_port: Annotated[int, option(metavar="N", help="Its port; 0: any.", rich_help_panel=ACCESS)] = 8086,
     api_keys: Annotated[
         Path | None,
         option(
@@ -81,10 +77,7 @@ def serve(
     confirm_s: Annotated[
         float, option(metavar="S", help="For the broker to have a click.", rich_help_panel=BOUNDS)
     ] = 5.0,
-    log_level: Annotated[
-        str, option(metavar="NAME", help="debug, info, warning or error.", rich_help_panel=PROCESS)
-    ] = "info",
-    log_format: LogFormat = "text",
+    process: Serve = Serve(),
 ) -> None:
     """Newest lists, updates and similar items over HTTP, and clicks the other way; /openapi.json says how."""
     from stream.kafka.clients import wait_for_broker
@@ -93,8 +86,8 @@ def serve(
     from stream.serve.service import ServeService
 
     config = ServeConfig(
-        host=web_host,
-        port=web_port,
+        host=process.web_host,
+        port=process.web_port,
         keys=api_keys,
         without_keys=without_keys,
         origins=tuple(cors or ()),
@@ -113,7 +106,7 @@ def serve(
         max_clicks=max_clicks,
         confirm_s=confirm_s,
     )
-    logging.getLogger().setLevel(log_level.upper())
+    process.log_as_told()
     stop = StopSignal()
     topics, client = kafka.topic_names(), kafka.client()
     service = ServeService(kafka.bootstrap_servers, topics, client, config=config)

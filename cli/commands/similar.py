@@ -1,7 +1,5 @@
 """`similar`: the items that are like one, by hand and published."""
 
-import asyncio
-import logging
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,7 +11,7 @@ from typer.core import TyperGroup
 from cli.options.common import BundleAddress, Json, RegistryUrl, Variant
 from cli.options.group import command, option
 from cli.options.kafka import Kafka
-from cli.options.log import LogFormat
+from cli.options.service import Similar as Service
 from cli.output import print_table, report, say
 from export.errors import ConfigError
 
@@ -26,7 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ItemFirst", "app"]
 
-PROCESS = "The process, with --follow"
 _RESTORE_S = 60.0  # for the items to be read
 
 
@@ -135,14 +132,7 @@ def publish(
         str | None, option(envvar="NEXTCLICK_REDIS", metavar="URL", help="Also write them to redis://HOST:PORT/DB.")
     ] = None,
     max_items: Annotated[int, option(metavar="N", help="Items of the topic items that are kept.", min=1)] = 2_000_000,
-    web_host: Annotated[
-        str, option(metavar="HOST", help="/health and /metrics listen here.", rich_help_panel=PROCESS)
-    ] = "127.0.0.1",
-    web_port: Annotated[int, option(metavar="N", help="Their port; 0: any.", rich_help_panel=PROCESS)] = 8085,
-    log_level: Annotated[
-        str, option(metavar="NAME", help="debug, info, warning or error.", rich_help_panel=PROCESS)
-    ] = "info",
-    log_format: LogFormat = "text",
+    process: Service = Service(),
     json: Json = False,
 ) -> None:
     """Put the similar items of the live model on the topic similar."""
@@ -187,8 +177,7 @@ def publish(
     items.start()
     try:
         if follow:
-            logging.getLogger().setLevel(log_level.upper())
-            return _follow(service, items, web_host, web_port)
+            return _follow(service, items, process)
         items.wait(_RESTORE_S)
         live = store.live(variant)
         if live is None:
@@ -204,14 +193,11 @@ def publish(
     return report(msgspec.to_builtins(done), json)
 
 
-def _follow(service: "SimilarService", items: "ItemsFollower", web_host: str, web_port: int) -> None:
+def _follow(service: "SimilarService", items: "ItemsFollower", process: Service) -> None:
     from stream.ops.signals import StopSignal
 
-    stop, web = StopSignal(), service.web(web_host, web_port)
-    log = logging.getLogger(__name__)
-    log.info("health and metrics on http://%s:%d", web_host, asyncio.run(web.start()))
-    try:
+    process.log_as_told()
+    stop = StopSignal()
+    with process.answering(service.web(process.web_host, process.web_port)):
         items.wait(_RESTORE_S)
         service.run(stop.event)
-    finally:
-        asyncio.run(web.stop())

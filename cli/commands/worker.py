@@ -1,6 +1,5 @@
 """`worker`: answers clicks."""
 
-import logging
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +9,7 @@ import typer
 from cli.options.common import ListLength, RegistryUrl, Threads, Variant
 from cli.options.group import command, option
 from cli.options.kafka import Group, Kafka
-from cli.options.log import LogFormat
+from cli.options.service import Worker
 from export.garbage import uncollected
 from export.providers import Provider
 from stream.config import Guarantee
@@ -125,22 +124,7 @@ def worker(
             rich_help_panel=SESSIONS,
         ),
     ] = False,
-    web_host: Annotated[
-        str, option(metavar="HOST", help="Address of /health and /metrics.", rich_help_panel=PROCESS)
-    ] = "127.0.0.1",
-    web_port: Annotated[
-        int, option(help="Port of /health and /metrics; 0: a free one, printed.", rich_help_panel=PROCESS)
-    ] = 8080,
-    log_level: Annotated[
-        str,
-        option(
-            envvar="NEXTCLICK_LOG_LEVEL",
-            metavar="NAME",
-            help="debug, info, warning or error.",
-            rich_help_panel=PROCESS,
-        ),
-    ] = "info",
-    log_format: LogFormat = "text",
+    process: Worker = Worker(),
 ) -> None:
     """Answer clicks until stopped; as many of these as there are partitions."""
     from stream.config import StreamConfig
@@ -164,10 +148,10 @@ def worker(
         preference=preference,
         redis_url=redis,
         redis_ttl_s=redis_ttl,
-        web_host=web_host,
-        web_port=web_port,
+        web_host=process.web_host,
+        web_port=process.web_port,
         kafka=kafka.client(),
-        log_level=log_level,
+        log_level=process.log_level,
         broker_session_timeout_s=broker_session_timeout_s,
         broker_heartbeat_s=min(broker_session_timeout_s / 4, 0.3),
         delivery_timeout_s=broker_session_timeout_s * 0.8,
@@ -176,11 +160,11 @@ def worker(
         max_items=max_items,
         max_embedded=max_embedded,
     )
-    logging.getLogger().setLevel(config.log_level.upper())
+    process.log_as_told()
     if processes:
         from stream.ops.supervisor import SupervisorConfig, supervise
 
-        workers = SupervisorConfig(processes=processes, web_port=web_port, threads=threads)
+        workers = SupervisorConfig(processes=processes, web_port=process.web_port, threads=threads)
         raise typer.Exit(supervise([sys.executable, *sys.argv], workers))
     with uncollected(stays=True):
         from stream.worker import run_worker

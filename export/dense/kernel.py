@@ -26,6 +26,7 @@ from export.dense.products import (
     vnni,
     vnni_one,
 )
+from export.dense.rounding import DOUBLINGS, round_session
 from export.scan.compiled import compiled
 from export.scan.kernel import enter, is_excluded, put_in_order
 from export.scan.lookup import lowest
@@ -35,10 +36,14 @@ __all__ = [
     "LEVELS",
     "VNNI",
     "WAYS",
+    "collect",
     "displace",
+    "enter_better",
+    "finish",
+    "first_from",
     "multiply",
-    "round_items",
-    "round_session",
+    "multiply_some",
+    "place_of",
     "scan",
     "score",
     "ways",
@@ -47,11 +52,7 @@ __all__ = [
 VNNI, PAIRED = 0, 1
 WAYS = {"vnni": VNNI, "avx2": PAIRED}
 LEVELS = {"vnni": 127, "avx2": 63}  # the largest byte of a session
-_CENTRE, _LARGEST = 128, 127  # an item's bytes are 1..255 about 128
-_FP32 = 6.0e-8  # a little more than half a unit in the last place
-_UP = 1.000001
-_TINY = 1e-30
-_DOUBLINGS = 1.4426950408889634  # of exp(1): log2(e)
+_UP = np.float32(1e-6)  # more than fp32 rounds of a product
 _AHEAD = 4  # candidates whose vectors are asked for before they are multiplied
 _AT_ONCE = 32  # blocks that all sessions are multiplied with in turn
 
@@ -59,57 +60,6 @@ _AT_ONCE = 32  # blocks that all sessions are multiplied with in turn
 def ways() -> tuple[str, ...]:
     """Return how this processor can multiply bytes, the fastest first; none on one without AVX2."""
     return *("vnni",) * HAS_VNNI, *("avx2",) * HAS_AVX2
-
-
-@compiled("void(float32[:,::1], int64, uint8[:,:,:,::1], float32[:,:,::1])")
-def round_items(rows: Any, first: int, blocks: Any, factors: Any) -> None:
-    """Write bytes and factors of items (n, H), the places from `first` on, into (N / 64, G, 64, 4) and (N / 64, 3, 64).
-
-    Factors are s, |s X| and |r|, the last with all that fp32 may round wherever the item is scored.
-    """
-    width = rows.shape[1]
-    rounded = (2.0 * width + 64.0) * _FP32
-    levels = np.empty(width, np.float64)
-    for number in range(rows.shape[0]):
-        largest = np.float32(_TINY)
-        for place in range(width):
-            largest = max(largest, abs(rows[number, place]))
-        scale = np.float32(largest / np.float32(_LARGEST))
-        unit, kept, lost, whole = np.float64(scale), 0.0, 0.0, 0.0
-        inverse = 1.0 / unit
-        for place in range(width):
-            levels[place] = min(max(np.floor(rows[number, place] * inverse + 0.5), -_LARGEST), _LARGEST)
-        for place in range(width):
-            value, near = np.float64(rows[number, place]), levels[place] * unit
-            kept += near * near
-            lost += (value - near) * (value - near)
-            whole += value * value
-        block, lane = (first + number) // BLOCK, (first + number) % BLOCK
-        for place in range(width):
-            blocks[block, place >> 2, lane, place & 3] = np.uint8(int(levels[place]) + _CENTRE)
-        factors[block, 0, lane] = scale
-        factors[block, 1, lane] = np.sqrt(kept) * _UP
-        factors[block, 2, lane] = (np.sqrt(lost) + np.sqrt(whole) * rounded) * _UP
-
-
-@compiled()
-def round_session(vector: Any, levels: int, into: Any, zeros: Any, numbers: Any, session: int) -> None:
-    """Write the bytes Q of a vector q (H,), 128 times their sum, |p| / t, |q| / t, and t in doublings of exp."""
-    largest = 0.0
-    for place in range(vector.shape[0]):
-        largest = max(largest, abs(np.float64(vector[place])))
-    unit, lost, whole, total = max(largest, _TINY) / levels, 0.0, 0.0, 0
-    for place in range(vector.shape[0]):
-        value = np.float64(vector[place]) / unit
-        level = min(max(np.floor(value + 0.5), -levels), levels)
-        into[place] = np.int8(level)
-        total += int(level)
-        lost += (value - level) ** 2
-        whole += value**2
-    zeros[session] = _CENTRE * total
-    numbers[session, 0] = np.sqrt(lost) * _UP
-    numbers[session, 1] = np.sqrt(whole) * _UP
-    numbers[session, 2] = unit * _DOUBLINGS
 
 
 @compiled()
@@ -192,93 +142,99 @@ def _last_mass(sums: Any, one: int, factors: Any, block: int, items: int, zero: 
 
 
 @compiled()
-def _reach(
-    bits: Any, sums: Any, one: int, factors: Any, block: int, zero: Any, lost: Any, length: Any, unit: Any, reach: Any,
-    session: int, at: int,
-) -> int:  # fmt: skip
-    """Write what the hidden items of a block may score at most, from place `at` on; the place behind them."""
-    while bits != np.uint64(0):
-        lane = lowest(bits)
-        bits &= bits - np.uint64(1)
+def place_of(ids: Any, session: int, count: int, wanted: int) -> int:
+    """Return where an id stands among the first `count` of a session's ids (B, D), which are in order, or -1."""
+    low, high = first_from(ids, session, count, wanted), count
+    return low if low < high and ids[session, low] == wanted else -1
+
+
+@compiled()
+def first_from(ids: Any, session: int, count: int, wanted: int) -> int:
+    """Return where the first id stands that is not below `wanted`."""
+    low, high = 0, count
+    while low < high:
+        middle = (low + high) // 2
+        if ids[session, middle] < wanted:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@compiled()
+def _pass_over(
+    hidden: Any, known: int, sums: Any, one: int, factors: Any, block: int, zero: Any, lost: Any, length: Any,
+    reach: Any, session: int, met: Any,
+) -> Any:  # fmt: skip
+    """Write what the hidden items of a block may score at most, divided by t; their bits."""
+    at, bits = met[session, 1], np.uint64(0)
+    while at < known and (hidden[session, at] - 1) // BLOCK == block:
+        lane = (hidden[session, at] - 1) % BLOCK
         middle = factors[block, 0, lane] * np.float32(sums[one, lane] - zero)
         rest = factors[block, 1, lane] * lost + factors[block, 2, lane] * length
-        reach[session, at] = (middle + rest + (abs(middle) + rest) * np.float32(1e-6)) * (unit / _DOUBLINGS)
+        reach[session, at] = middle + rest
+        bits |= np.uint64(1) << np.uint64(lane)
         at += 1
-    return at
+    met[session, 1] = at
+    met[session, 2] = (hidden[session, at] - 1) // BLOCK if at < known else -1
+    return bits
 
 
 @compiled()
-def _met(hidden: Any, session: int, first: int) -> int:
-    """Return how many hidden items a session has before a block."""
-    count = 0
-    for block in range(first if hidden.shape[1] else 0):
-        bits = hidden[session, block]
-        while bits != np.uint64(0):
-            bits &= bits - np.uint64(1)
-            count += 1
-    return count
+def enter_better(scores: Any, places: Any, score: Any, place: int) -> None:
+    """Put an item into a list, the worst of which is at the root, if it is better."""
+    if score > scores[0] or (score == scores[0] and place < places[0]):
+        enter(scores, places, score, place)
 
 
 @compiled()
-def _is_hidden(hidden: Any, session: int, place: int) -> bool:
-    if not hidden.shape[1]:
-        return False
-    bit: bool = (hidden[session, place // BLOCK] >> np.uint64(place % BLOCK)) & np.uint64(1) != np.uint64(0)
-    return bit
-
-
-@compiled()
-def _finish(
-    parts: Any, widths: Any, vectors: Any, session: int, first: int, last: int, excluded: Any, begin: int, end: int,
-    hidden: Any, sure: Any, most: Any, candidates: Any, count: int, scores: Any, places: Any,
-) -> None:  # fmt: skip
-    """Multiply the candidates, or all items from `first` to `last` where there were too many, and put them in order."""
-    many, address = count < 0, vectors.ctypes.data + 4 * session * vectors.shape[1]
-    some = last - first if many else _keep(most, candidates, session, count, sure[session, 0])
-    for at in range(some):
-        place = first + at if many else candidates[session, at]
-        if not many and at + _AHEAD < some:
-            ahead = candidates[session, at + _AHEAD]
+def multiply_some(parts: Any, widths: Any, address: int, places: Any, row: int, count: int, found: Any) -> None:
+    """Write the scores of the first `count` of a row of places (B, C)."""
+    for at in range(count):
+        if at + _AHEAD < count:
+            ahead = np.int64(places[row, at + _AHEAD])
             for part in range(parts.shape[0]):
                 ask_ahead(parts[part] + (ahead + 1) * 4 * widths[part], 4 * widths[part])
-        if many and (is_excluded(excluded, begin, end, place) or _is_hidden(hidden, session, place)):
-            continue
-        found = score(parts, widths, place, address)
-        if found > scores[0] or (found == scores[0] and place < places[0]):
-            enter(scores, places, found, place)
-    put_in_order(scores, places)
+        found[at] = score(parts, widths, places[row, at], address)
 
 
-@compiled(
-    "void(uint8[:,:,:,::1], float32[:,:,::1], int64, int64, int64, int64[::1], int64[::1], float32[:,::1], int64,"
-    " int64, int32[::1], int64[::1], uint64[:,::1], float32[:,::1], float32[:,::1], int64,"
-    " float32[:,::1], int32[:,::1])"
-)
-def scan(
-    blocks: Any, factors: Any, first: int, last: int, items: int, parts: Any, widths: Any, vectors: Any, way: int,
-    levels: int, excluded: Any, starts: Any, hidden: Any, reach: Any, masses: Any, room: int,
-    scores: Any, places: Any,
+@compiled()
+def finish(
+    parts: Any, widths: Any, vectors: Any, session: int, first: int, last: int, excluded: Any, begin: int, end: int,
+    hidden: Any, known: int, least: Any, most: Any, candidates: Any, count: int, found: Any, scores: Any, places: Any,
 ) -> None:  # fmt: skip
-    """Bring the best of the items in blocks `first` to `last` into scores and places (B, K), best first.
+    """Put those candidates into a list that can score `least`; or, where there were too many, all items from `first`
+    to `last`. The worst of the list is at the root."""
+    address = vectors.ctypes.data + 4 * session * vectors.shape[1]
+    for place in range(first, last if count < 0 else first):
+        if not is_excluded(excluded, begin, end, place) and place_of(hidden, session, known, place + 1) < 0:
+            enter_better(scores, places, score(parts, widths, place, address), place)
+    some = _keep(most, candidates, session, count, least)
+    multiply_some(parts, widths, address, candidates, session, some, found)
+    for at in range(some):
+        enter_better(scores, places, found[at], candidates[session, at])
 
-    vectors (B, H), finite; places count from 0. excluded: ascending places, those of session b at starts[b] to
-    starts[b + 1]; hidden: more of them, a bit an item (B, N / 64), or (B, 0); reach (B, D): what those may score
-    at most, in the order of their places. masses (B, N / 64), or (B, 0): of each
-    block the sum of exp of its scores as rounded. room: candidates a session may have before all items are multiplied.
-    scores are all -inf and places beyond all items before; so are the last of them after, where fewer than K items are
-    left. Of equal scores the lower place comes first.
-    """
-    sessions, fours, k = vectors.shape[0], blocks.shape[1], scores.shape[1]
+
+@compiled()
+def collect(
+    blocks: Any, factors: Any, first: int, last: int, items: int, vectors: Any, way: int, levels: int, excluded: Any,
+    starts: Any, hidden: Any, known: Any, reach: Any, masses: Any, room: int, k: int,
+) -> Any:  # fmt: skip
+    """Return what `scan` chooses from: scores (B, K) that the best surely have, the least first; what candidates score
+    at most, and their places (B, C); how many they are (B,), -1 for too many; and t (B,). All are divided by t."""
+    sessions, fours = vectors.shape[0], blocks.shape[1]
     padded = -(-sessions // TOGETHER) * TOGETHER
     bytes_ = np.zeros((padded, 4 * fours), np.int8)
     zeros, numbers = np.zeros(padded, np.int32), np.zeros((padded, 3), np.float32)
     sure = np.full((sessions, k), np.float32(-np.inf))  # what the best are sure to score, the least first
     most, candidates = np.empty((sessions, room), np.float32), np.empty((sessions, room), np.int32)
-    counts, met = np.zeros(sessions, np.int64), np.empty(sessions, np.int64)
+    counts, met = np.zeros(sessions, np.int64), np.full((sessions, 3), -1)
     sums = np.empty((TOGETHER, BLOCK), np.int32)
     for session in range(sessions):
         round_session(vectors[session], levels, bytes_[session], zeros, numbers, session)
-        met[session] = _met(hidden, session, first)
+        met[session, :2] = first_from(hidden, session, known[session], first * BLOCK + 1)
+        if met[session, 0] < known[session]:
+            met[session, 2] = (hidden[session, met[session, 0]] - 1) // BLOCK
     block_bytes, factor_bytes, session_bytes = fours * 4 * BLOCK, 3 * 4 * BLOCK, 4 * fours
     for start in range(first, last, _AT_ONCE):
         for group in range(0, sessions, TOGETHER):
@@ -309,27 +265,62 @@ def scan(
                             masses[session, block] = _last_mass(
                                 sums, one, factors, block, items, zeros[session], numbers[session, 2]
                             )
-                    if hidden.shape[1] and hidden[session, block] != np.uint64(0):
-                        bits &= ~hidden[session, block]
-                        met[session] = _reach(
-                            hidden[session, block], sums, one, factors, block, zeros[session], lost, length,
-                            numbers[session, 2], reach, session, met[session],
+                    if met[session, 2] == block:
+                        bits &= ~_pass_over(
+                            hidden, known[session], sums, one, factors, block, zeros[session], lost, length, reach,
+                            session, met,
                         )  # fmt: skip
                     if bits != np.uint64(0) and counts[session] >= 0:
                         counts[session] = _take(
                             bits, sums, one, factors, block, items, zeros[session], lost, length, excluded,
                             starts[session], starts[session + 1], session, sure, most, candidates, counts[session],
                         )  # fmt: skip
+    units = numbers[:sessions, 2] / np.float32(DOUBLINGS)
     for session in range(sessions):
-        _finish(
+        for at in range(met[session, 0], met[session, 1]):
+            value = reach[session, at] * units[session]
+            reach[session, at] = value + abs(value) * _UP
+    return sure, most, candidates, counts, units
+
+
+@compiled(
+    "void(uint8[:,:,:,::1], float32[:,:,::1], int64, int64, int64, int64[::1], int64[::1], float32[:,::1], int64,"
+    " int64, int32[::1], int64[::1], int32[:,::1], int64[::1], float32[:,::1], float32[:,::1], int64, float32[:,::1],"
+    " int32[:,::1])"
+)
+def scan(
+    blocks: Any, factors: Any, first: int, last: int, items: int, parts: Any, widths: Any, vectors: Any, way: int,
+    levels: int, excluded: Any, starts: Any, hidden: Any, known: Any, reach: Any, masses: Any, room: int, scores: Any,
+    places: Any,
+) -> None:  # fmt: skip
+    """Bring the best of the items in blocks `first` to `last` into scores and places (B, K), best first.
+
+    vectors (B, H), finite; places count from 0. excluded: ascending places, those of session b at starts[b] to
+    starts[b + 1]; hidden: more of them, by ids in order (B, D), of which the first known (B,) mean
+    something; reach (B, D): what those may score at most. masses (B, N / 64), or (B, 0): of each
+    block the sum of exp of its scores as rounded. room: candidates a session may have before all items are multiplied.
+    scores are all -inf and places beyond all items before; so are the last of them after, where fewer than K items are
+    left. Of equal scores the lower place comes first.
+    """
+    sure, most, candidates, counts, _ = collect(
+        blocks, factors, first, last, items, vectors, way, levels, excluded, starts, hidden, known, reach, masses,
+        room, scores.shape[1],
+    )  # fmt: skip
+    found = np.empty(room, np.float32)
+    for session in range(vectors.shape[0]):
+        least = np.float64(sure[session, 0])
+        finish(
             parts, widths, vectors, session, first * BLOCK, min(items, last * BLOCK), excluded, starts[session],
-            starts[session + 1], hidden, sure, most, candidates, counts[session], scores[session], places[session],
+            starts[session + 1], hidden, known[session], least, most, candidates, counts[session], found,
+            scores[session], places[session],
         )  # fmt: skip
+        put_in_order(scores[session], places[session])
 
 
 @compiled("void(int64[::1], int64[::1], float32[:,::1], int32[::1], float32[:,::1])")
 def multiply(parts: Any, widths: Any, vectors: Any, places: Any, scores: Any) -> None:
     """Write the scores (B, C) of some items by their places (C,)."""
+    row, size = places.reshape((1, places.shape[0])), places.shape[0]
     for session in range(vectors.shape[0]):
-        for at in range(places.shape[0]):
-            scores[session, at] = score(parts, widths, places[at], vectors.ctypes.data + 4 * session * vectors.shape[1])
+        address = vectors.ctypes.data + 4 * session * vectors.shape[1]
+        multiply_some(parts, widths, address, row, 0, size, scores[session])

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from export.afterwards import LARGEST, AfterwardsConfig, reads
 from export.bundle.vocabulary import PAD
-from export.dense import mixing
-from export.dense.scan import SESSIONS, Beside, DenseScan, ids_of, share
+from export.dense import changes, mixing
+from export.dense.scan import NOWHERE, Beside, DenseScan, ids_of, room_of, share
 from export.ranking.ragged import Ragged
 from export.scan.places import places_of
 
@@ -38,9 +38,8 @@ class Changed(NamedTuple):
 
     def rows(self, some: slice) -> "Changed":
         """Return the same of some sessions."""
-        beside = Beside(self.beside.hidden[some], self.beside.reach[some], self.beside.masses[some])
         ids, counted, bias, sizes = self.ids[some], self.counted[some], self.bias[some], self.sizes[some]
-        return Changed(ids, counted, bias, sizes, beside, self.norms[some])
+        return Changed(ids, counted, bias, sizes, self.beside.rows(some), self.norms[some])
 
 
 class LayeredScan:
@@ -58,7 +57,8 @@ class LayeredScan:
         none = np.zeros((1, 0), np.int32), np.zeros((1, 0), np.float32)
         if config.counts and (neighbours is None or weights is None):
             raise ValueError("a layer with counts needs their neighbours and weights")
-        self._neighbours, self._weights = none if neighbours is None or weights is None else (neighbours, weights)
+        counts = none if neighbours is None or weights is None else (neighbours, weights)
+        self._neighbours, self._weights = np.asarray(counts[0]), np.asarray(counts[1])  # compiled code minds memmaps
         if config.counts:
             _check(self._neighbours, self._weights, scan.items)
         self.scan, self.config = scan, config
@@ -69,23 +69,23 @@ class LayeredScan:
     def changed(self, rows: NDArray[np.int32]) -> Changed:
         """Return what changes for sessions (B, L), right-padded with 0; ids above V are of fresh items."""
         size, room = len(rows), self._room(rows.shape[1])
-        blocks = self.scan.blocks
-        masses = np.empty((size, blocks if self.config.counts else 0), np.float32)
+        masses = np.empty((size, self.scan.blocks if self.config.counts else 0), np.float32)
+        ids = np.empty((size, room), np.int32)
         found = Changed(
-            np.empty((size, room), np.int32),
+            ids,
             np.empty((size, room), np.float32),
             np.empty((size, room), np.float32),
             np.zeros(size, np.int64),
-            Beside(np.zeros((size, blocks), np.uint64), np.empty((size, room), np.float32), masses),
+            Beside(ids, np.zeros(size, np.int64), np.empty((size, room), np.float32), masses),
             np.zeros(size),
         )
         rows = np.ascontiguousarray(rows)
 
         def gather(some: slice) -> None:
             part = found.rows(some)
-            mixing.gather(
+            changes.gather(
                 rows[some], self._neighbours, self._weights, self._reads, self._shares, self.config.last,
-                self.config.seen, self.scan.items, _table(room), *part[:4], part.beside.hidden,
+                self.config.seen, self.scan.items, *part[:4], part.beside.known,
             )  # fmt: skip
 
         self._by_sessions(gather, size)
@@ -95,48 +95,47 @@ class LayeredScan:
         self, vectors: NDArray[np.float32], k: int, excluded: Ragged, changed: Changed
     ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """Return what `DenseScan.best` does, of changed scores; the norms are written into `changed`."""
-        barred = places_of(excluded)
-        places, scores = self.scan.places(vectors, k, barred, changed.beside)
-        vectors, starts = np.ascontiguousarray(vectors), np.concatenate([[0], np.cumsum(barred.lengths)])
+        vectors, barred, size = self.scan.checked(vectors), places_of(excluded), len(vectors)
+        scores, places = np.full((size, k), -np.inf, np.float32), np.full((size, k), NOWHERE)
+        apart = self.scan.sorts(k) or self.scan.shared(size)[1] > 1  # the others' lists are made before, in another way
+        others, theirs = self.scan.places(vectors, k, barred, changed.beside)[::-1] if apart else (scores, places)
+        starts = np.concatenate([[0], np.cumsum(barred.lengths)])
+        norm = self.config.weight, LARGEST
 
-        def merge(some: slice) -> None:
+        def make(some: slice) -> None:
             part = changed.rows(some)
-            if self.config.counts:
-                part.norms[:] = self.scan.norms(vectors[some], part.beside.masses, LARGEST)
-            mixing.merge(
-                self.scan.parts, self.scan.widths, vectors[some], self.scan.items, *part[:4], part.beside.reach,
-                part.norms, self.config.weight, barred.values, starts[some.start : some.stop + 1], scores[some],
-                places[some],
+            given = (
+                *self.scan.rounded, *self.scan.given, vectors[some], *self.scan.how, barred.values,
+                starts[some.start : some.stop + 1], *part.beside,
             )  # fmt: skip
+            into = part.counted, part.bias, *norm, part.norms
+            if apart:
+                mixing.merge(*given, *into, others[some], theirs[some], scores[some], places[some])
+            else:
+                mixing.lists(*given, room_of(k), *into, scores[some], places[some])
 
-        self._by_sessions(merge, len(vectors))
+        self._by_sessions(make, size)
         return ids_of(places), scores
 
     def change(self, scores: NDArray[np.float32], ids: NDArray[np.int32], changed: Changed) -> None:
         """Change the scores (B, C) of candidates (C,), some of which may be fresh, to what lists have."""
-        room = _table(changed.ids.shape[1])
-        ids = np.ascontiguousarray(ids)
-        mixing.change(ids, *changed[:4], changed.norms, self.config.weight, room, scores)
+        ids, known = np.ascontiguousarray(ids), changed.beside.known
+        changes.change(ids, self.scan.items, *changed[:4], known, changed.norms, self.config.weight, scores)
 
     def change_fresh(self, scores: NDArray[np.float32], changed: Changed) -> None:
         """Change the scores (B, X) of fresh items: nothing was counted of them, but a session may hold them."""
-        mixing.change_fresh(changed.ids, changed.bias, changed.sizes, self.scan.items, scores)
+        changes.change_fresh(changed.ids, changed.bias, changed.sizes, self.scan.items, scores)
 
     def cells(self, window: int) -> int:
         """Return how many numbers a session takes, beside what the scan does."""
-        return 3 * self.scan.blocks + 4 * self._room(window)
+        return self.scan.blocks + 4 * self._room(window)
 
     def _room(self, length: int) -> int:
         return int(self._reads.sum()) + length
 
     def _by_sessions(self, work: Callable[[slice], None], size: int) -> None:
-        parts = max(1, min(self.scan.threads, size // SESSIONS))
+        parts = self.scan.shared(size)[0]
         self.scan.each(lambda part: work(share(size, part, parts)), parts)
-
-
-def _table(room: int) -> int:
-    """Return the size of a hash table of so many ids."""
-    return 1 << (2 * room - 1).bit_length()
 
 
 def _check(neighbours: NDArray[np.int32], weights: NDArray[np.float32], items: int) -> None:

@@ -1,219 +1,156 @@
-"""What a layer behind a network does to a session's list, compiled: items whose scores change, and their new places.
+"""Lists of sessions with a layer behind their network, compiled: what changes is put among the list of the rest.
 
-Only what the newest clicks' counts know and what the session holds changes (`export/graph/after.py` has the formula):
-some hundred items, which are left out of the scan, multiplied in fp32, changed, and put among the list of the rest.
+The items that change (`export/dense/changes.py`) are left out of the scan, which says what each may score at most. A
+mixed score is at least what counts alone give it. So it is known before anything is multiplied what a list of K needs:
+candidates and changed items that can't have it are left out, the others are multiplied in fp32.
 
-B sessions, L positions, D room for changed items, N neighbours an item, n newest clicks that count, V items, K places,
-C candidates, X fresh items, P parts of a vector.
+B sessions, D room for changed items, V items, K places, C candidates, P parts of a vector.
 """
 
 from typing import Any
 
 import numpy as np
 
-from export.dense.kernel import BLOCK, displace, score
-from export.dense.products import ask_ahead
+from export.dense.changes import changed_score
+from export.dense.kernel import collect, displace, enter_better, finish, multiply_some
+from export.dense.norms import norm_of
 from export.scan.compiled import compiled
-from export.scan.kernel import enter, is_excluded, put_in_order
-from export.scan.lookup import lowest
+from export.scan.kernel import is_excluded, put_in_order
 
-__all__ = ["change", "change_fresh", "gather", "merge"]
+__all__ = ["lists", "merge"]
 
-_AHEAD = 4  # items whose vectors are asked for before they are multiplied
-_SPREAD, _BITS, _LOW = 2654435769, 16, 0xFFFFFFFF  # 2^32 by the golden ratio: neighbouring ids lie apart
 _DOWN = 0.9999  # more than fp32 rounds of a score
-_OVERFLOWS = 80.0  # a score as far above the norm is not mixed
+_ROUNDED = 1e-6  # more than fp32 rounds of a product
 
 
 @compiled()
-def _slot(table: Any, ids: Any, session: int, wanted: int) -> int:
-    """Return where an id stands in a table of places in ids (B, D), counted from 1; or where it is to stand."""
-    last = table.shape[0] - 1
-    at = (((np.int64(wanted) * _SPREAD) & _LOW) >> _BITS) & last
-    while table[at] != 0 and ids[session, table[at] - 1] != wanted:
-        at = (at + 1) & last
-    return int(at)
-
-
-@compiled()
-def _place(table: Any, ids: Any, session: int, size: int, wanted: int) -> int:
-    """Return the place of an id among a session's, `size` where it is new: it has been entered then."""
-    at = _slot(table, ids, session, wanted)
-    if table[at] == 0:
-        ids[session, size] = wanted
-        table[at] = size + 1
-    return int(table[at]) - 1
-
-
-@compiled()
-def _sort(table: Any, ids: Any, counted: Any, bias: Any, hidden: Any, session: int, size: int, items: int) -> None:
-    """Put a session's changed items in the order of their places, fresh ones behind them."""
-    found, numbers = np.empty(size, np.int32), np.empty((size, 2), np.float32)
-    count = 0
-    for block in range(hidden.shape[1]):
-        bits = hidden[session, block]
-        while bits != np.uint64(0):
-            found[count] = block * BLOCK + lowest(bits) + 1
-            bits &= bits - np.uint64(1)
-            count += 1
-    for at in range(size if count < size else 0):
-        if ids[session, at] > items:
-            found[count] = ids[session, at]
-            count += 1
-    for at in range(size):
-        was = table[_slot(table, ids, session, found[at])] - 1
-        numbers[at, 0], numbers[at, 1] = counted[session, was], bias[session, was]
-    for at in range(size):
-        ids[session, at] = found[at]
-        counted[session, at], bias[session, at] = numbers[at, 0], numbers[at, 1]
-
-
-@compiled(
-    "void(int32[:,::1], Array(int32, 2, 'C', True), Array(float32, 2, 'C', True), int64[::1], float32[::1], float32,"
-    " float32, int64, int64, int32[:,::1], float32[:,::1], float32[:,::1], int64[::1], uint64[:,::1])"
-)
-def gather(
-    rows: Any, neighbours: Any, weights: Any, reads: Any, shares: Any, last: Any, seen: Any, items: int, room: int,
-    ids: Any, counted: Any, bias: Any, sizes: Any, hidden: Any,
-) -> None:  # fmt: skip
-    """Write the items of each session that change, in order: ids, c and b (B, D), how many, and their bits in hidden.
-
-    rows (B, L) right-padded; neighbours and weights (V + 1, N), best first; reads, shares (n,): neighbours read of each
-    of the newest clicks, and d^t. room: of a hash table, a power of two. Ids above V are of fresh items.
-    """
-    table = np.empty(room, np.int32)
-    for session in range(rows.shape[0]):
-        table[:] = 0
-        size, length = 0, rows.shape[1]
-        while length > 0 and rows[session, length - 1] == 0:
-            length -= 1
-        total = np.float32(0.0)
-        for back in range(min(length, shares.shape[0])):
-            total += shares[back]
-        for back in range(min(length, shares.shape[0])):
-            click = rows[session, length - 1 - back]
-            for at in range(reads[back] if click <= items else 0):
-                item = neighbours[click, at]
-                if item == 0:
-                    break
-                place = _place(table, ids, session, size, item)
-                if place == size:
-                    size += 1
-                    counted[session, place], bias[session, place] = 0.0, 0.0
-                counted[session, place] += weights[click, at] * shares[back] / total
-        for at in range(length if last != 0.0 or seen != 0.0 else 0):
-            item = rows[session, at]
-            place = _place(table, ids, session, size, item)
-            if place == size:
-                size += 1
-                counted[session, place] = 0.0
-            bias[session, place] = last if item == rows[session, length - 1] else seen
-        sizes[session] = size
-        for at in range(size):
-            place = ids[session, at] - 1
-            if place < items:
-                hidden[session, place // BLOCK] |= np.uint64(1) << np.uint64(place % BLOCK)
-        _sort(table, ids, counted, bias, hidden, session, size, items)
-
-
-@compiled()
-def _highest(reach: Any, session: int, size: int) -> float:
+def _highest(reach: Any, session: int, known: int) -> float:
     found = np.float32(-np.inf)
-    for at in range(size):
+    for at in range(known):
         found = max(found, reach[session, at])
     return np.float64(found)
 
 
 @compiled()
-def _changed(found: Any, counted: Any, bias: Any, norm: Any, weight: Any) -> Any:
-    value = np.float64(found)
-    if counted > 0.0 and value - norm < _OVERFLOWS:
-        value = norm + np.log(np.exp(value - norm) + weight * np.float64(counted))
-    return np.float32(value + np.float64(bias))
+def _sure(
+    sure: Any, session: int, unit: float, ids: Any, counted: Any, bias: Any, known: int, norm: float, weight: float,
+    excluded: Any, begin: int, end: int, into: Any,
+) -> None:  # fmt: skip
+    """Write what the best of all items have at least, as exp of it less the norm, into (1, K), the least first.
+
+    An item that changes has at least what its counts give.
+    """
+    for at in range(into.shape[1]):
+        into[0, at] = np.exp(np.float64(sure[session, at]) * unit - norm)
+    for at in range(known):
+        counts = weight * np.float64(counted[session, at])
+        better = counts > into[0, 0] and bias[session, at] == 0.0
+        if better and not is_excluded(excluded, begin, end, ids[session, at] - 1):
+            displace(into, 0, counts)
+
+
+@compiled()
+def _pick(
+    ids: Any, counted: Any, bias: Any, known: int, reach: Any, session: int, norm: float, weight: float,
+    excluded: Any, begin: int, end: int, bar: float, which: Any, picked: Any,
+) -> int:  # fmt: skip
+    """Write which of the items that change may enter a list, and their places, into (D,) and (1, D); their number."""
+    count, highest = 0, np.exp(_highest(reach, session, known) - norm)  # what a network's part is at most
+    for at in range(known):
+        counts = weight * np.float64(counted[session, at])
+        if (
+            bias[session, at] != 0.0
+            or counts >= bar
+            or (counts + highest >= bar and counts + np.exp(np.float64(reach[session, at]) - norm) >= bar)
+        ):
+            place = ids[session, at] - 1
+            if not is_excluded(excluded, begin, end, place):
+                which[count], picked[0, count] = at, place
+                count += 1
+    return count
+
+
+@compiled()
+def _mix(
+    parts: Any, widths: Any, vectors: Any, session: int, items: int, ids: Any, known: int, counted: Any,
+    bias: Any, reach: Any, norm: float, weight: float, excluded: Any, begin: int, end: int, sure: Any, unit: float,
+    most: Any, candidates: Any, count: int, scores: Any, places: Any,
+) -> None:  # fmt: skip
+    """Make a session's list of its candidates and of the items that change: those are multiplied that may enter it.
+
+    sure, most: (B, K) and (B, C) as `collect` returns them, divided by the session's `unit`.
+    """
+    room = ids.shape[1]
+    least, which, picked = np.empty((1, scores.shape[0])), np.empty(room, np.int64), np.empty((1, room), np.int32)
+    found = np.empty(max(room, candidates.shape[1]), np.float32)
+    _sure(sure, session, unit, ids, counted, bias, known, norm, weight, excluded, begin, end, least)
+    bar, own = least[0, 0] * _DOWN, np.float64(sure[session, 0])
+    if 0.0 < bar < np.inf:
+        raised = (np.log(bar) + norm) / unit
+        own = max(own, raised - abs(raised) * _ROUNDED)
+    finish(
+        parts, widths, vectors, session, 0, items, excluded, begin, end, ids, known, own, most, candidates, count,
+        found, scores, places,
+    )  # fmt: skip
+    some = _pick(ids, counted, bias, known, reach, session, norm, weight, excluded, begin, end, bar, which, picked)
+    multiply_some(parts, widths, vectors.ctypes.data + 4 * session * vectors.shape[1], picked, 0, some, found)
+    for number in range(some):
+        at = which[number]
+        value = changed_score(found[number], counted[session, at], bias[session, at], norm, weight)
+        enter_better(scores, places, value, picked[0, number])
+    put_in_order(scores, places)
 
 
 @compiled(
-    "void(int64[::1], int64[::1], float32[:,::1], int64, int32[:,::1], float32[:,::1], float32[:,::1], int64[::1],"
-    " float32[:,::1], float64[::1], float64, int32[::1], int64[::1], float32[:,::1],"
-    " int32[:,::1])"
+    "void(uint8[:,:,:,::1], float32[:,:,::1], int64, int64[::1], int64[::1], float32[:,::1], int64, int64, int32[::1],"
+    " int64[::1], int32[:,::1], int64[::1], float32[:,::1], float32[:,::1], int64, float32[:,::1], float32[:,::1],"
+    " float64, float64, float64[::1], float32[:,::1], int32[:,::1])"
+)
+def lists(
+    blocks: Any, factors: Any, items: int, parts: Any, widths: Any, vectors: Any, way: int, levels: int, excluded: Any,
+    starts: Any, ids: Any, known: Any, reach: Any, masses: Any, room: int, counted: Any, bias: Any, weight: float,
+    largest: float, norms: Any, scores: Any, places: Any,
+) -> None:  # fmt: skip
+    """Bring the best of all items, changed, into scores and places (B, K), and the norms into (B,).
+
+    ids (B, D): those of the items that change, which are hidden from the scan; all else is as `kernel.scan` takes it.
+    """
+    sure, most, candidates, counts, units = collect(
+        blocks, factors, 0, blocks.shape[0], items, vectors, way, levels, excluded, starts, ids, known, reach, masses,
+        room, scores.shape[1],
+    )  # fmt: skip
+    for session in range(vectors.shape[0]):
+        norm = 0.0
+        if masses.shape[1]:
+            norm = norm_of(blocks, factors, items, parts, widths, vectors, session, way, levels, masses, largest)
+        _mix(
+            parts, widths, vectors, session, items, ids, known[session], counted, bias, reach, norm, weight, excluded,
+            starts[session], starts[session + 1], sure, np.float64(units[session]), most, candidates, counts[session],
+            scores[session], places[session],
+        )  # fmt: skip
+        norms[session] = norm
+
+
+@compiled(
+    "void(uint8[:,:,:,::1], float32[:,:,::1], int64, int64[::1], int64[::1], float32[:,::1], int64, int64, int32[::1],"
+    " int64[::1], int32[:,::1], int64[::1], float32[:,::1], float32[:,::1], float32[:,::1], float32[:,::1], float64,"
+    " float64, float64[::1], float32[:,::1], int32[:,::1], float32[:,::1], int32[:,::1])"
 )
 def merge(
-    parts: Any, widths: Any, vectors: Any, items: int, ids: Any, counted: Any, bias: Any, sizes: Any, reach: Any,
-    norms: Any, weight: float, excluded: Any, starts: Any, scores: Any, places: Any,
+    blocks: Any, factors: Any, items: int, parts: Any, widths: Any, vectors: Any, way: int, levels: int, excluded: Any,
+    starts: Any, ids: Any, known: Any, reach: Any, masses: Any, counted: Any, bias: Any, weight: float, largest: float,
+    norms: Any, others: Any, where: Any, scores: Any, places: Any,
 ) -> None:  # fmt: skip
-    """Put the changed items that are not excluded among the lists (B, K) of all others, best first.
-
-    reach (B, D): what they score at most before they change. A mixed one has at least what its counts give. So those
-    that can't enter a list are known, and not multiplied.
-    """
-    some, sure = np.empty(ids.shape[1], np.int64), np.empty((1, scores.shape[1]), np.float64)
-    for session in range(ids.shape[0]):
-        norm = norms[session]
-        own, where = scores[session], places[session]
-        own[:], where[:] = own[::-1].copy(), where[::-1].copy()  # the worst at the root
-        begin, end = starts[session], starts[session + 1]
-        for at in range(own.shape[0]):
-            sure[0, at] = np.exp(np.float64(own[at]) - norm)
-        for at in range(sizes[session]):
-            counts = weight * np.float64(counted[session, at])
-            better = counts > sure[0, 0] and bias[session, at] == 0.0
-            if better and not is_excluded(excluded, begin, end, ids[session, at] - 1):
-                displace(sure, 0, counts)
-        bar, count = sure[0, 0] * _DOWN, 0
-        highest = np.exp(_highest(reach, session, sizes[session]) - norm)  # what a network's part is at most
-        for at in range(sizes[session]):
-            counts = weight * np.float64(counted[session, at])
-            if ids[session, at] <= items and (
-                bias[session, at] != 0.0
-                or counts >= bar
-                or (counts + highest >= bar and counts + np.exp(np.float64(reach[session, at]) - norm) >= bar)
-            ):
-                some[count] = at
-                count += 1
-        for number in range(count):
-            if number + _AHEAD < count:
-                for part in range(parts.shape[0]):
-                    ahead_of = np.int64(ids[session, some[number + _AHEAD]])
-                    ask_ahead(parts[part] + ahead_of * 4 * widths[part], 4 * widths[part])
-            at = some[number]
-            place = ids[session, at] - 1
-            if is_excluded(excluded, begin, end, place):
-                continue
-            address = vectors.ctypes.data + 4 * session * vectors.shape[1]
-            found = _changed(
-                score(parts, widths, place, address), counted[session, at], bias[session, at], norm, weight
-            )
-            if found > own[0] or (found == own[0] and place < where[0]):
-                enter(own, where, found, place)
-        put_in_order(own, where)
-
-
-@compiled(
-    "void(int32[::1], int32[:,::1], float32[:,::1], float32[:,::1], int64[::1], float64[::1], float64, int64,"
-    " float32[:,::1])"
-)
-def change(
-    wanted: Any, ids: Any, counted: Any, bias: Any, sizes: Any, norms: Any, weight: float, room: int, scores: Any
-) -> None:
-    """Change the scores (B, C) of candidates by their ids (C,), where they are among those that change."""
-    table = np.empty(room, np.int32)
-    for session in range(ids.shape[0]):
-        table[:] = 0
-        for at in range(sizes[session]):
-            table[_slot(table, ids, session, ids[session, at])] = at + 1
-        for column in range(wanted.shape[0]):
-            at = table[_slot(table, ids, session, wanted[column])] - 1
-            if at >= 0:
-                scores[session, column] = _changed(
-                    scores[session, column], counted[session, at], bias[session, at], norms[session], weight
-                )
-
-
-@compiled("void(int32[:,::1], float32[:,::1], int64[::1], int64, float32[:,::1])")
-def change_fresh(ids: Any, bias: Any, sizes: Any, items: int, scores: Any) -> None:
-    """Add the bias of the fresh items that sessions hold to scores (B, X)."""
-    for session in range(ids.shape[0]):
-        for at in range(sizes[session]):
-            column = ids[session, at] - items - 1
-            if column >= 0:
-                scores[session, column] += bias[session, at]
+    """Do what `lists` does with the lists of all other items, scores and places (B, K), the best first."""
+    sure = np.ascontiguousarray(others[:, ::-1])
+    for session in range(vectors.shape[0]):
+        norm, count = 0.0, 0
+        if masses.shape[1]:
+            norm = norm_of(blocks, factors, items, parts, widths, vectors, session, way, levels, masses, largest)
+        while count < others.shape[1] and others[session, count] > -np.inf:
+            count += 1
+        _mix(
+            parts, widths, vectors, session, items, ids, known[session], counted, bias, reach, norm, weight, excluded,
+            starts[session], starts[session + 1], sure, 1.0, others, where, count, scores[session], places[session],
+        )  # fmt: skip
+        norms[session] = norm

@@ -6,8 +6,7 @@ bytes are signed. Their products are added up in int32, which they never leave: 
 AVX-512 VNNI multiplies and adds four bytes of 16 items at once; AVX2 of 8, by way of sums of two products in 16 bits,
 so that a session's bytes are at most 63 there. What a processor can't do is never compiled.
 
-Numba has no vectors, so these are written in LLVM's terms. It keeps what it compiled by the text of `kernel.py` alone:
-after a change in here, change that file too.
+Numba has no vectors, so these are written in LLVM's terms.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,6 +20,7 @@ from numba.extending import intrinsic
 
 __all__ = [
     "BLOCK",
+    "FEATURES",
     "HAS_AVX2",
     "HAS_VNNI",
     "TOGETHER",
@@ -35,9 +35,9 @@ __all__ = [
 
 BLOCK = 64  # items
 TOGETHER = 4  # sessions of one call
-_FEATURES = frozenset(str(get_host_cpu_features()).split(","))
-HAS_AVX2 = "+avx2" in _FEATURES
-HAS_VNNI = {"+avx512vnni", "+avx512bw"} <= _FEATURES
+FEATURES = frozenset(str(get_host_cpu_features()).split(","))
+HAS_AVX2 = "+avx2" in FEATURES
+HAS_VNNI = {"+avx512vnni", "+avx512bw"} <= FEATURES
 
 _BYTE, _HALF, _INT, _WORD = ir.IntType(8), ir.IntType(16), ir.IntType(32), ir.IntType(64)
 _FLOAT = ir.FloatType()

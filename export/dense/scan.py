@@ -20,12 +20,12 @@ from export.bundle.files import leave_in_file
 from export.bundle.vocabulary import PAD
 from export.cores import usable_cores
 from export.dense import kernel
-from export.dense.norms import norms_of
+from export.dense.rounding import round_items
 from export.ranking.ragged import Ragged
 from export.scan.places import places_of
 from export.scan.plain import best_first
 
-__all__ = ["NOWHERE", "ROOM", "SESSIONS", "Beside", "DenseScan", "ids_of", "share"]
+__all__ = ["NOWHERE", "ROOM", "SESSIONS", "Beside", "DenseScan", "ids_of", "room_of", "share"]
 
 ROOM = 512  # candidates of a session, of which some hundred are usual; a deep ranking has eight times its places
 _DEEP = 16  # a list of more than one in so many items is made by sorting them all
@@ -39,14 +39,19 @@ _LARGEST = float(np.finfo(np.float32).max) / 4  # of a score, as sums are rounde
 class Beside(NamedTuple):
     """What a scan is told and gives beside lists: each as `kernel.scan` describes it, without columns for nothing."""
 
-    hidden: NDArray[np.uint64]  # (B, ceil(V / 64)), or (B, 0)
-    reach: NDArray[np.float32]  # (B, D), as many as are hidden at most; written
+    hidden: NDArray[np.int32]  # (B, D)
+    known: NDArray[np.int64]  # (B,)
+    reach: NDArray[np.float32]  # (B, D); written
     masses: NDArray[np.float32]  # (B, ceil(V / 64)), or (B, 0); written
 
     @classmethod
     def nothing(cls, sessions: int) -> "Beside":
         none = np.zeros((sessions, 0), np.float32)
-        return cls(np.zeros((sessions, 0), np.uint64), none, none)
+        return cls(np.zeros((sessions, 0), np.int32), np.zeros(sessions, np.int64), none, none)
+
+    def rows(self, some: slice) -> "Beside":
+        """Return the same of some sessions."""
+        return Beside(self.hidden[some], self.known[some], self.reach[some], self.masses[some])
 
 
 class DenseScan:
@@ -64,13 +69,16 @@ class DenseScan:
             raise ValueError(f"this processor has {', '.join(ways) or 'no AVX2'}, not {way or 'what is needed'}")
         self._tables = list(tables)  # kept, as their addresses are
         self.items, self.hidden, self.way = len(tables[0]) - 1, sum(table.shape[1] for table in tables), way or ways[0]
-        self.parts = np.array([table.ctypes.data for table in tables], dtype=np.int64)
-        self.widths = np.array([table.shape[1] for table in tables], dtype=np.int64)
+        self._parts = np.array([table.ctypes.data for table in tables], dtype=np.int64)
+        self._widths = np.array([table.shape[1] for table in tables], dtype=np.int64)
         count = -(-self.items // kernel.BLOCK)
         self.blocks = count
         self._blocks = np.zeros((count, -(-self.hidden // 4), kernel.BLOCK, 4), dtype=np.uint8)
         self._factors = np.zeros((count, 3, kernel.BLOCK), dtype=np.float32)
         self._longest = self._round()
+        self.given = self.items, self._parts, self._widths  # to compiled code
+        self.how = kernel.WAYS[self.way], kernel.LEVELS[self.way]
+        self.rounded = self._blocks, self._factors
         self.threads = threads or usable_cores()
         self._pool = ThreadPoolExecutor(self.threads - 1, "dense") if self.threads > 1 else None
 
@@ -97,7 +105,7 @@ class DenseScan:
         vectors = self.checked(vectors)
         size, width = len(vectors), min(k, self.items)
         scores, places = np.full((size, k), -np.inf, dtype=np.float32), np.full((size, k), NOWHERE)
-        if width > max(ROOM, self.items // _DEEP):
+        if self.sorts(k):
             if beside.masses.size or beside.hidden.size:
                 self._scanned(vectors, 1, barred, beside)
             self._sort(vectors, barred, beside, scores[:, :width], places[:, :width])
@@ -120,7 +128,7 @@ class DenseScan:
         """Write bytes and factors of all items; what none is longer than."""
         for first in range(0, self.items, _AT_ONCE):
             rows = np.concatenate([table[PAD + 1 + first :][:_AT_ONCE] for table in self._tables], axis=1)
-            kernel.round_items(np.ascontiguousarray(rows, dtype=np.float32), first, self._blocks, self._factors)
+            round_items(np.ascontiguousarray(rows, dtype=np.float32), first, self._blocks, self._factors)
         for table in self._tables:
             leave_in_file(table)
         longest = float((self._factors[:, 1] + self._factors[:, 2]).max())  # |x| <= |s X| + |r|
@@ -143,24 +151,20 @@ class DenseScan:
         self, vectors: NDArray[np.float32], k: int, barred: Ragged, beside: Beside
     ) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
         """Return scores and places (B, K), by as many threads as the work is worth: some sessions each, or items."""
-        size, count = len(vectors), len(self._blocks)
-        by_session = min(self.threads, size // SESSIONS)
-        parts = max(1, by_session or min(self.threads, count // _BLOCKS))
+        size, count = len(vectors), self.blocks
+        by_session, by_items = self.shared(size)
+        parts = by_session * by_items
         starts = np.concatenate([[0], np.cumsum(barred.lengths)]).astype(np.int64)
-        shape = (1, size, k) if by_session else (parts, size, k)
+        shape = (by_items, size, k)
         scores, places = np.full(shape, -np.inf, dtype=np.float32), np.full(shape, NOWHERE)
-        room = max(ROOM, 8 * k)
 
         def scan(part: int) -> None:
-            here = share(size if by_session else count, part, parts)
-            first, last = (0, count) if by_session else (here.start, here.stop)
-            rows, found = (here, 0) if by_session else (slice(None), part)
+            rows, found = share(size, part // by_items, by_session), part % by_items
+            here = share(count, found, by_items)
             kernel.scan(
-                self._blocks, self._factors, first, last, self.items, self.parts, self.widths, vectors[rows],
-                kernel.WAYS[self.way], kernel.LEVELS[self.way], barred.values,
-                starts[here.start : here.stop + 1] if by_session else starts, beside.hidden[rows], beside.reach[rows],
-                beside.masses[rows],
-                room, scores[found, rows], places[found, rows],
+                self._blocks, self._factors, here.start, here.stop, *self.given, vectors[rows], *self.how,
+                barred.values, starts[rows.start : rows.stop + 1], *beside.rows(rows), room_of(k), scores[found, rows],
+                places[found, rows],
             )  # fmt: skip
 
         self.each(scan, parts)
@@ -170,15 +174,14 @@ class DenseScan:
         order = np.lexsort((where, -every), axis=1)[:, :k]
         return np.take_along_axis(every, order, 1), np.take_along_axis(where, order, 1)
 
-    def norms(self, vectors: NDArray[np.float32], masses: NDArray[np.float32], largest: float) -> NDArray[np.float64]:
-        """Return the logs (B,) of the sums of exp over all items, at most `largest`, by what `places` wrote of vectors
-        that it took (export/dense/norms.py)."""
-        found = np.empty(len(vectors))
-        norms_of(
-            self._blocks, self._factors, self.items, self.parts, self.widths, vectors, kernel.WAYS[self.way],
-            kernel.LEVELS[self.way], masses, largest, found,
-        )  # fmt: skip
-        return found
+    def sorts(self, k: int) -> bool:
+        """Whether lists of K are so deep that all items are sorted for them."""
+        return min(k, self.items) > max(ROOM, self.items // _DEEP)
+
+    def shared(self, sessions: int) -> tuple[int, int]:
+        """Return among how many threads the sessions of a call are shared, or else the items."""
+        some = min(self.threads, sessions // SESSIONS)
+        return (some, 1) if some else (1, max(1, min(self.threads, self.blocks // _BLOCKS)))
 
     def each(self, work: Callable[[int], None], parts: int) -> None:
         """Have the scan's threads do the parts of some work."""
@@ -200,15 +203,14 @@ class DenseScan:
         for row in range(len(vectors)):
             every = self._multiplied(vectors[row : row + 1], everything)[0]
             every[barred.rows(np.array([row])).values] = -np.inf
-            hidden = np.unpackbits(beside.hidden[row].view(np.uint8), bitorder="little")[: self.items]
-            every[np.flatnonzero(hidden)] = -np.inf
+            every[beside.hidden[row, : beside.known[row]] - (PAD + 1)] = -np.inf
             order = best_first(every, scores.shape[1])
             scores[row] = every[order]
             places[row] = np.where(scores[row] == -np.inf, NOWHERE, order)
 
     def _multiplied(self, vectors: NDArray[np.float32], places: NDArray[np.int32]) -> NDArray[np.float32]:
         found = np.empty((len(vectors), len(places)), dtype=np.float32)
-        kernel.multiply(self.parts, self.widths, vectors, places, found)
+        kernel.multiply(self._parts, self._widths, vectors, places, found)
         return found
 
 
@@ -217,6 +219,11 @@ def ids_of(places: NDArray[np.int32]) -> NDArray[np.int32]:
     ids: NDArray[np.int32] = places + np.int32(PAD + 1)
     ids[places == NOWHERE] = PAD
     return ids
+
+
+def room_of(k: int) -> int:
+    """Return how many candidates a session may have for a list of K."""
+    return max(ROOM, 8 * k)
 
 
 def share(count: int, part: int, parts: int) -> slice:

@@ -4,8 +4,7 @@ A block is 64 items, column by column: byte r of item i stands at 64 r + i. A by
 Each sum is of unsigned bytes and saturates at 255. What a processor can't do is never compiled: its function says yes
 to all 64, and the flags in here tell.
 
-Numba has no vectors, so these are written in LLVM's terms. It keeps what it compiled by the text of `kernel.py` alone:
-after a change in here, change that file too.
+Numba has no vectors, so these are written in LLVM's terms.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,7 +18,7 @@ from numba.extending import intrinsic
 
 from export.scan.blocks import LANES
 
-__all__ = ["HAS_AVX2", "HAS_VBMI", "lowest", "passing_nibbles", "passing_permuted", "passing_shuffled"]
+__all__ = ["HAS_AVX2", "HAS_VBMI", "lowest", "ones", "passing_nibbles", "passing_permuted", "passing_shuffled"]
 
 _BYTE, _WORD, _INT = ir.IntType(8), ir.IntType(64), ir.IntType(32)
 _HALF = 32  # bytes of a register of AVX2
@@ -81,6 +80,16 @@ def lowest(context: Any, bits: Any) -> Any:
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Sequence[Any]) -> Any:
         return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 0))
+
+    return types.int64(types.uint64), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def ones(context: Any, bits: Any) -> Any:
+    """Return how many bits are set."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Sequence[Any]) -> Any:
+        return builder.ctpop(arguments[0])
 
     return types.int64(types.uint64), generate
 

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -71,7 +71,7 @@ class ClicksFeed:
     ) -> None:
         """`problems` hear of a schema registry that is away, and has clicks wait."""
         options = consumer_options(bootstrap_servers, extra, group="nextclick-trainer-clicks")
-        options |= {"isolation.level": "read_committed", "enable.partition.eof": True}
+        options |= {"isolation.level": "read_committed", "enable.partition.eof": True, "auto.offset.reset": "error"}
         self._servers, self.topic, self._extra = bootstrap_servers, topic, extra
         self._consumer: Consumer = build_client(Consumer, options)
         self._problems = problems or Problems()
@@ -102,30 +102,31 @@ class ClicksFeed:
     def start(self, next_offsets: Mapping[int, int]) -> None:
         """Read on from these offsets; partitions without one from their oldest click. Clicks that are gone are counted
         and said. TopicError where the log ends before an offset: it is of another topic."""
+        self._next.clear()
         ranges = self._ranges()
-        assignment = []
         for number, (low, high) in ranges.items():
             begin = next_offsets.get(number, low)
-            if begin > high:
-                raise TopicError(
-                    f"{self.topic}-{number} ends at offset {high}, and the trainer has read up to {begin}: the topic "
-                    "was made again, or cut. Start it with --reset-offsets, to read what is there, or another --store"
-                )
+            self._refuse_beyond(number, begin, high)
             if begin < low and number in next_offsets:
                 self._note_lost(number, begin, low)
             self._next[number] = max(begin, low)
-            assignment.append(TopicPartition(self.topic, number, self._next[number]))
-        self._consumer.assign(assignment)
+        self._assign()
+
+    def _assign(self) -> None:
+        self._consumer.assign([TopicPartition(self.topic, *place) for place in self._next.items()])
 
     def read(self, timeout_s: float, most: int = _AT_ONCE) -> Clicks:
         """What there is, up to `most` messages; empty after `timeout_s` without any."""
-        found = Clicks()
+        found, gone = Clicks(), list[int]()
         sessions, items, times, types = found.session_id, found.item_id, found.timestamp, found.type
         for message in self._consumer.consume(min(most, _AT_ONCE), timeout_s):
             error = message.error()
             if error is not None and error.code() == KafkaError._PARTITION_EOF:  # behind the markers of transactions
                 number, offset = message.partition() or 0, message.offset() or 0
                 self._next[number] = max(self._next.get(number, 0), offset)
+                continue
+            if error is not None and error.code() == KafkaError._AUTO_OFFSET_RESET:
+                gone.append(message.partition() or 0)
                 continue
             if error is not None:
                 if error.fatal() or error.code() in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC):
@@ -148,9 +149,29 @@ class ClicksFeed:
             items.append(click.item_id)
             times.append(click.ts)
             types.append(click.type)
+        if gone:  # behind all that was read before
+            self._go_on(gone)
         found.next_offsets = dict(self._next)
         self._say_waiting()
         return found
+
+    def _refuse_beyond(self, number: int, begin: int, high: int) -> None:
+        if begin > high:
+            raise TopicError(
+                f"{self.topic}-{number} ends at offset {high}, and the trainer has read up to {begin}: the topic "
+                "was made again, or cut. Start it with --reset-offsets, to read what is there, or another --store"
+            )
+
+    def _go_on(self, numbers: Sequence[int]) -> None:
+        """Where the client finds no click at its place: behind what retention removed, which is counted."""
+        ranges = self._ranges()
+        for number in numbers:
+            low, high = ranges[number]
+            position = self._next.get(number, low)
+            self._refuse_beyond(number, position, high)
+            if position < low:
+                self._note_lost(number, position, low)
+        self._assign()  # the client refuses to seek in a partition that it has given up
 
     def _say_waiting(self) -> None:
         if waits := reading_waits():

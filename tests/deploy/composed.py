@@ -1,8 +1,9 @@
 """deploy/compose.yaml, run: by Docker and Compose, from images that are there or that stand in for them.
 
-Kafka's image is the published one or the broker suite's stand-in. Where the others are not there (a machine without a
+Ours is built from deploy/Containerfile (tests/deploy/built.py), but for the trainer's, which wants gigabytes of
+PyTorch. Kafka's is the published one or the broker suite's stand-in. Where others are not there (a machine without a
 registry), they are an empty image that gets this machine's own programs, of Debian's packages and of the virtual
-environment, mounted to be read: the file's commands, networks, limits, order and volumes are run as they stand.
+environment, mounted to be read. The file's commands, users, networks, limits, order and volumes are run as they stand.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import Any, NoReturn
 import pytest
 import yaml
 
-__all__ = ["DEPLOY", "Composed"]
+__all__ = ["DEPLOY", "Composed", "has_image", "missing", "require_docker"]
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 _ROOT = DEPLOY.parent
@@ -37,10 +38,10 @@ _UP_S = 240
 class Composed:
     """The services of the file, with its ports on loopback; skips the test where something to run them is missing."""
 
-    def __init__(self, folder: Path, registry: Path) -> None:
+    def __init__(self, folder: Path, registry: Path, image: str) -> None:
         self._words = [*_compose(), "-p", _PROJECT, "--project-directory", str(DEPLOY)]
         self._file, self.registry = folder / "compose.yaml", registry
-        self.services = self._derived()
+        self.services = self._derived(image)
 
     def up(self) -> None:
         """Start all, as `docker compose up` does, and return when they run."""
@@ -76,20 +77,22 @@ class Composed:
                     if probe.connect_ex((host, int(port))) == 0:
                         missing(f"somebody else listens on {host}:{port}, which deploy/compose.yaml publishes")
 
-    def _derived(self) -> dict[str, Any]:
-        """Write the file with the images that this machine has, and return its services."""
+    def _derived(self, image: str) -> dict[str, Any]:
+        """Write the file with the images that this machine has, ours among them, and return its services."""
         told = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
         del told["name"]  # Debian's Compose knows no such field
         services: dict[str, Any] = told["services"]
-        if not _has(services["kafka"]["image"]):
+        if not has_image(services["kafka"]["image"]):
             missing(f"{services['kafka']['image']} is not here: bench/rig/brokers/docker/build_image.sh makes one")
-        if not _has(services["grafana"]["image"]):
+        if not has_image(services["grafana"]["image"]):
             del services["grafana"]  # Debian has none
         for name, service in services.items():
             service.pop("profiles", None)  # feedback too
-            if "build" in service:
+            if service.pop("build", {}).get("target") == "worker":
+                service["image"] = image
+            elif name == "trainer":
                 _run_here(service)
-            elif not _has(service["image"]):
+            elif not has_image(service["image"]):
                 _stand_in(name, service)
         _make_empty_image()
         self._file.write_text(yaml.safe_dump(told, sort_keys=False))
@@ -111,8 +114,8 @@ def missing(what: str) -> NoReturn:
     pytest.skip(what)
 
 
-def _compose() -> list[str]:
-    """The plug-in, or Debian's program of the same commands."""
+def require_docker() -> None:
+    """Skip the test where no daemon answers, or no containers are asked for."""
     if os.environ.get(_ASKED) not in (None, "", "testcontainers"):
         missing(f"{_ASKED} asks for no containers")
     if (
@@ -120,6 +123,11 @@ def _compose() -> list[str]:
         or subprocess.run(["docker", "info"], capture_output=True, check=False).returncode
     ):
         missing("no Docker daemon answers (Debian: apt-get install docker.io; dockerd)")
+
+
+def _compose() -> list[str]:
+    """The plug-in, or Debian's program of the same commands."""
+    require_docker()
     if _works("docker", "compose", "version"):
         return ["docker", "compose"]
     if (program := shutil.which("docker-compose")) is None:
@@ -139,7 +147,8 @@ def _works(*words: str) -> bool:
     return subprocess.run(words, capture_output=True, timeout=30, check=False).returncode == 0
 
 
-def _has(image: str) -> bool:
+def has_image(image: str) -> bool:
+    """Whether it is on this machine."""
     return _works("docker", "image", "inspect", image)
 
 
@@ -149,7 +158,6 @@ def _mounts(*more: str) -> list[str]:
 
 def _run_here(service: dict[str, Any]) -> None:
     """A service of ours: its words by the code of this folder, read by root as a checkout may be root's."""
-    del service["build"]
     service["image"], service["user"], service["working_dir"] = _STAND_IN, "0:0", str(_ROOT)
     service["entrypoint"] = [f"{sys.prefix}/bin/python", "-m", "nextclick"]
     service["environment"] = {"OMP_NUM_THREADS": "1", "HOME": "/tmp"}
@@ -171,7 +179,7 @@ def _stand_in(name: str, service: dict[str, Any]) -> None:
 
 def _make_empty_image() -> None:
     """Folders to mount into, and the names of Debian that lie in /usr."""
-    if _has(_STAND_IN):
+    if has_image(_STAND_IN):
         return
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as tar:

@@ -37,12 +37,12 @@ ENOUGH = 1000  # clicks for a cycle, which ends soon, in failure, where they are
 
 
 @pytest.fixture(scope="module")
-def composed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Composed]:
+def composed(image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Composed]:
     """All services, with a registry of two versions."""
     if shutil.which("kcat") is None:
         missing("there is no kcat (Debian: apt-get install kcat)")
     folder = tmp_path_factory.mktemp("composed")
-    found = Composed(folder, _registry(folder))
+    found = Composed(folder, _registry(folder), image)
     try:
         found.up()
         yield found

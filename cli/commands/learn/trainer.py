@@ -1,7 +1,5 @@
 """`trainer`: turns clicks into versions by itself."""
 
-import asyncio
-import logging
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -13,9 +11,9 @@ from cli.options.common import Json, RegistryUrl, Variant
 from cli.options.group import command, option
 from cli.options.item_table import ItemTable
 from cli.options.kafka import Kafka
-from cli.options.log import LogFormat
 from cli.options.mlflow import Mlflow, tracking_uri
 from cli.options.reading import Reading
+from cli.options.service import Trainer as Process
 from cli.options.settings import Settings
 from cli.output import report
 from export.errors import ConfigError
@@ -120,14 +118,7 @@ def trainer(
     broker_session_timeout_s: Annotated[
         float, option(metavar="N", help="Silence after which another trainer leads.", rich_help_panel=PROCESS)
     ] = 10.0,
-    web_host: Annotated[
-        str, option(metavar="HOST", help="/health and /metrics listen here.", rich_help_panel=PROCESS)
-    ] = "127.0.0.1",
-    web_port: Annotated[int, option(metavar="N", help="Their port; 0: any.", rich_help_panel=PROCESS)] = 8081,
-    log_level: Annotated[
-        str, option(metavar="NAME", help="debug, info, warning or error.", rich_help_panel=PROCESS)
-    ] = "info",
-    log_format: LogFormat = "text",
+    process: Process = Process(),
     mlflow: Mlflow = None,
     json: Json = False,
 ) -> None:
@@ -200,7 +191,7 @@ def trainer(
         exact=exact,
         mlflow=tracking_uri(mlflow),
     )
-    logging.getLogger().setLevel(log_level.upper())
+    process.log_as_told()
     stop = StopSignal()
     topics, client = kafka.topic_names(), kafka.client()
     wait_for_broker(kafka.bootstrap_servers, client, stopped=stop.event)
@@ -255,10 +246,8 @@ def trainer(
             hindered = any(one.key not in HARMLESS for one in lasting)
             return service.health([str(one) for one in lasting], hindered=hindered)
 
-        web = WebServer(web_host, web_port, health, metrics)
-        logging.getLogger(__name__).info("health and metrics on http://%s:%d", web_host, asyncio.run(web.start()))
-        service.run(stop.event)
-        asyncio.run(web.stop())
+        with process.answering(WebServer(process.web_host, process.web_port, health, metrics)):
+            service.run(stop.event)
     finally:
         teller.close()
         items.stop()

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+import export.dense.scan
 from export.afterwards import BARRED, AfterwardsConfig, reads
 from export.dense import kernel
 from export.dense.layered import LayeredScan
@@ -113,6 +114,36 @@ def test_a_list_is_the_same_alone_by_threads_and_at_any_length() -> None:
         again = other.best(vectors[some], 12, Ragged.empty(len(rows)), other.changed(of(rows)))
         assert (again[0] == ids[some, :12]).all()
         assert (again[1] == scores[some, :12]).all()
+
+
+def test_a_list_is_the_same_where_threads_share_the_items(monkeypatch: pytest.MonkeyPatch) -> None:
+    vectors, none = vectors_of(len(SESSIONS)), Ragged.empty(len(SESSIONS))
+    scan = layered(BOTH)
+    ids, scores = scan.best(vectors, 20, none, scan.changed(of(SESSIONS)))
+    monkeypatch.setattr(export.dense.scan, "_BLOCKS", 5)
+    other = layered(BOTH, threads=3)
+    assert other.scan.shared(len(SESSIONS)) == (1, 3)
+    again = other.best(vectors, 20, none, other.changed(of(SESSIONS)))
+    assert (again[0] == ids).all()
+    assert (again[1] == scores).all()
+
+
+def test_items_that_tie_come_by_their_ids_behind_those_that_counts_know() -> None:
+    vectors, neighbours, weights = tables(BOTH)
+    vectors[:] = vectors[1]
+    scan = LayeredScan(DenseScan([vectors]), BOTH, neighbours, weights)
+    own = vectors_of(len(SESSIONS))
+    changed = scan.changed(of(SESSIONS))
+    ids, scores = scan.best(own, 60, Ragged.empty(len(SESSIONS)), changed)
+    for row, session in enumerate(SESSIONS):
+        size = changed.sizes[row]
+        mixed = set(changed.ids[row, :size][changed.counted[row, :size] > 0].tolist()) - {*session}
+        held = {item for item in session if item != session[-1] and item <= V}
+        rest = [item for item in range(1, V + 1) if item not in mixed | {*session}]
+        first = len(mixed | held)
+        assert set(ids[row, :first].tolist()) == mixed | held
+        assert ids[row, first:].tolist() == rest[: 60 - first]
+        assert (np.diff(scores[row]) <= 0).all()
 
 
 def test_items_of_which_no_count_knows_a_number_are_refused() -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 import yaml
 from confluent_kafka import Producer
@@ -15,13 +17,14 @@ from confluent_kafka import Producer
 from bench.rig.brokers.base import Broker
 from bench.rig.brokers.process import free_port, wait_for
 from bench.rig.clients import Flow, Storefront
+from bench.rig.frail import frail_bundle
 from bench.rig.operator import Operator
 from bench.rig.workers import Worker
 from export.experiments.experiment import Experiment, Variant
 from export.registry.registry import Registry
 from stream.messages.announcements import announce, announce_experiment, announcement_for
 from stream.topic_names import Topics
-from tests.integration.conftest import ITEMS, PARTITIONS, StartWorker, truncate
+from tests.integration.conftest import ITEMS, K_MAX, PARTITIONS, StartWorker, truncate
 from tests.integration.services.prometheus import ALERTS, Prometheus
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(240)]
@@ -33,11 +36,13 @@ SERVICES = ("similar", "scoreboard", "serve", "trainer", "feedback")
 CAUSED = {
     "a registry that is empty": {"NotReady", "SimilarProblem"},
     "no Redis": {"RedisErrors"},
-    "clicks that go before they are read": {"ClicksLost"},
+    "clicks that go before they are read": {"ClicksLost", "TrainerClicksLost"},
     "items that no model knows": {"Fallbacks"},
     "messages that are none": {"Rejected", "ItemsRefused", "TrainerProblem"},
     "items that are switched off": {"ListsShort"},
     "a model that is half there": {"ModelRefused", "Problem", "VariantNotServed"},
+    "a model that fails to rank": {"VariantFails"},
+    "states whose folders are gone": {"ScoreboardProblem", "FeedbackProblem"},
     "topics that are gone": {"TopicsChanged", "ServeProblem", "ServeNotReady"},
     "processes that are gone": {"WorkerDown", "NoWorker", *(f"No{name.title()}" for name in SERVICES[:4])},
 }
@@ -47,17 +52,13 @@ ONLY_ASKED_OF_PROMTOOL = {
     "LagGrowing": "more clicks than are answered, for half a minute at least: test_overload has them",
     "Slow": "more clicks than a worker keeps up with: test_overload has them",
     "NothingAnswered": "five minutes after the last list",
-    "VariantFails": "a graph that loads and does not run: tests/stream/experiments has it",
     "ItemsLate": "a broker that is away for two minutes",
     "StateGrowing": "gigabytes of sessions",
     "TrainerNoLeader": "a group that gives nobody its partition",
     "ModelOld": "a day",
     "GateRefuses": "a training, and a day",
     "TrainerLagGrowing": "a million clicks",
-    "TrainerClicksLost": "a trainer that has stored clicks, and starts again: tests/stream/feed has it",
     "TrainerDiskFull": "a disk that is full",
-    "FeedbackProblem": "the topics that are gone end it: tests/stream/feedback has others",
-    "ScoreboardProblem": "the topics that are gone end it: tests/stream/scoreboard has others",
     "SimilarLate": "ten minutes",
     "VariantStopped": "some thousand judged clicks: test_scoreboard has them",
     "SampleRatio": "some thousand sessions in wrong shares: tests/stream/scoreboard has the figure",
@@ -144,12 +145,14 @@ class Faults:
 
 
 @contextlib.contextmanager
-def stalled(worker: Worker) -> Iterator[None]:
-    worker.pause()
+def stalled(*processes: Worker) -> Iterator[None]:
+    for one in processes:
+        one.pause()
     try:
         yield
     finally:
-        worker.resume()
+        for one in processes:
+            one.resume()
 
 
 def test_alerts_fire_by_what_goes_wrong_and_not_before(
@@ -162,6 +165,7 @@ def test_alerts_fire_by_what_goes_wrong_and_not_before(
     services: dict[str, Worker],
     start_worker: StartWorker,
     prometheus: Prometheus,
+    tmp_path: Path,
 ) -> None:
     redis_is_away = f"redis://127.0.0.1:{free_port()}/0"
     worker = start_worker(topics, "--registry", empty.url, "--redis", redis_is_away, "--topics-look-s", "1")
@@ -175,13 +179,15 @@ def test_alerts_fire_by_what_goes_wrong_and_not_before(
     announce(topics, announcement_for(empty, "1"), topic=names.models)
     worker.await_ready()
     faults.await_health()
+    for state in ("scores", "skips"):  # written every 30 s: what is awaited last
+        shutil.rmtree(tmp_path / state)
 
     with Flow(storefront, rate=50, sessions=20, items=20) as flow:  # lists, which Redis does not get
         faults.await_alerts("no Redis")
         flow.confirmed(10)
 
     def lose_clicks() -> None:
-        with stalled(worker):
+        with stalled(worker, services["trainer"]):
             _click(storefront, "lost", lambda number: f"item-{number % 20 + 1}")
             operator.remove(names.clicks, dict.fromkeys(range(PARTITIONS), -1))
 
@@ -210,14 +216,24 @@ def test_alerts_fire_by_what_goes_wrong_and_not_before(
     truncate(empty.fetch("2") / "model.onnx")
     announce(topics, half, topic=names.models)
     challenger = Variant("challenger", "2", half.uri, half.sha256, share=5_000)
-    announce_experiment(topics, Experiment("one", (Variant("control", share=5_000), challenger)), topic=names.models)
+    one = Experiment("one", (Variant("control", share=5_000), challenger))
+    announce_experiment(topics, one, topic=names.models)
     faults.await_alerts("a model that is half there")
+    announce_experiment(topics, msgspec.structs.replace(one, state="stopped"), topic=names.models)
+
+    frail = frail_bundle(tmp_path / "frail", items=ITEMS, k_max=K_MAX, runs_up_to=9)
+    failing = announcement_for(empty, empty.publish(frail.path))
+    challenger = Variant("challenger", failing.version, failing.uri, failing.sha256, share=9_999)
+    two = Experiment("two", (Variant("control", share=1), challenger))
+    announce_experiment(topics, two, topic=names.models)
+    faults.await_alerts("a model that fails to rank", lambda: storefront.click("s0", "item-10"))
+    faults.await_alerts("states whose folders are gone")
     assert faults.firing().isdisjoint(CAUSED["processes that are gone"])
 
     operator.delete(names.recommendations, names.clicks)
     faults.await_alerts("topics that are gone")
-    for one in services.values():
-        one.process.kill()
+    for service in services.values():
+        service.process.kill()
     faults.await_alerts("processes that are gone")
     assert not faults.left
 

@@ -114,6 +114,25 @@ def test_clicks_that_are_gone_are_counted_once(
     feed.close()
 
 
+def test_clicks_that_go_while_the_feed_runs_are_counted_before_it_reads_on(
+    cluster: str, topic: str, send: Send, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The client says that its place is gone: read on in silence, the gap would be nobody's."""
+    feed = ClicksFeed(cluster, topic)
+    ranges = {0: (0, 50)}
+    monkeypatch.setattr(feed, "_ranges", lambda: ranges)
+    feed.start({0: 10})
+    ranges[0] = (30, 50)
+    gone, sought = FakeMessage(0, None, None, KafkaError(KafkaError._AUTO_OFFSET_RESET)), list[Any]()
+    consumer = SimpleNamespace(consume=lambda *_: [gone], assign=sought.extend, close=feed._consumer.close)
+    monkeypatch.setattr(feed, "_consumer", consumer)
+    assert (feed.read(0.1).item_id, feed.lost, sought[0].offset) == ([], 20, 30)
+    ranges[0] = (0, 5)
+    with pytest.raises(TopicError, match="made again, or cut"):
+        feed.read(0.1)
+    feed.close()
+
+
 def test_feed_is_at_the_end_of_a_topic_that_ends_with_the_marker_of_a_transaction(
     cluster: str, topic: str, send: Send, monkeypatch: pytest.MonkeyPatch
 ) -> None:

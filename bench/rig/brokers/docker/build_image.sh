@@ -1,6 +1,7 @@
 #!/bin/bash
 # Builds a stand-in for the image apache/kafka out of Debian's packages and Maven's jars, for a machine with a Docker
-# daemon but no container registry. Needs root, debootstrap and docker.
+# daemon but no container registry. Debian's Python is in it, too: the tests build deploy/Containerfile upon it.
+# Needs root, debootstrap and docker.
 #
 #   build_image.sh JARS_FOLDER IMAGE      (python -m bench.rig.brokers.jars prints JARS_FOLDER)
 set -euo pipefail
@@ -20,7 +21,7 @@ fi
 
 root=$(mktemp -d)
 trap 'rm -rf -- "$root"' EXIT
-debootstrap --variant=minbase --include=openjdk-17-jre-headless "$VERSION_CODENAME" "$root" "$mirror" > "$root.log" 2>&1 || {
+debootstrap --variant=minbase --include=openjdk-17-jre-headless,python3-venv "$VERSION_CODENAME" "$root" "$mirror" > "$root.log" 2>&1 || {
   tail -n 20 "$root.log" >&2
   exit 1
 }
@@ -31,5 +32,5 @@ cp -- "$jars"/*.jar "$root/opt/kafka/libs/"
 install -m 755 "$here/run.sh" "$root/opt/kafka/run.sh"
 
 tar --numeric-owner -C "$root" -c . | docker import \
-  --change 'ENTRYPOINT ["/opt/kafka/run.sh"]' --change 'EXPOSE 9092' --change 'LABEL nextclick.stand-in=true' \
+  --change 'ENTRYPOINT ["/opt/kafka/run.sh"]' --change 'EXPOSE 9092' --change 'LABEL nextclick.stand-in=with-python' \
   --message "stand-in for $image: Debian packages and Maven's jars" - "$image"
