@@ -72,9 +72,7 @@ def longer(choice: Choice, seconds: float, *given: str, **known: float) -> Choic
     return for_longer(choice, traits(**known), pass_s=10, seconds=seconds, given=frozenset(given))  # type: ignore[arg-type]
 
 
-def test_for_longer_takes_the_loss_of_the_best_lists_and_for_still_longer_a_committee() -> (
-    None
-):
+def test_for_longer_takes_the_loss_of_the_best_lists_and_for_still_longer_a_committee() -> None:
     choice = Choice(AUTO.override(dropout=0.35), ("why",))
     enough = 10 * SLOWER * DENSE_PASSES
     assert longer(choice, enough - 1) is choice
