@@ -193,12 +193,14 @@ class TrainConfig:
     min_steps: int = 0  # and so many steps at least, however small the log
     max_steps: int | None = None  # but no more than so many, whatever else is said; None: no limit
     batch: int = 128  # sessions a step
+    newest_sessions: int = 0  # only so many are drawn, those that ended last; a pass is one over them; 0: all
     rule: Rule = "adam"
     lr: float = 5e-4  # learning rate, at the schedule's top
     schedule: Schedule = "constant"  # cosine, falling: down to 0 at the last step; stable: a decay when its time comes
     decay: float = 0.25  # stable: steps of the decay, as a share of those before it
     look_every: float = 0.5  # stable: passes between two looks at held-out sessions, at least
     look_sessions: int = 1_500  # of them
+    look_gain: float = 0.005  # by such a share must Recall@20 + MRR@20 be above the best look, to be a gain
     patience: int = 2  # stable: looks without a gain, after which the decay begins; 0: no looks, by steps alone
     warmup: int = 0  # steps in which the rate rises to `lr`
     first_items: FirstItems = "random"  # first item vectors; together: by what is clicked together
@@ -225,11 +227,12 @@ class TrainConfig:
         _require(0.0 < self.lr < math.inf, f"lr must be positive and finite, got {self.lr}")
         _require(0.0 < self.decay <= 1.0, f"decay must be in (0, 1], got {self.decay}")
         looks = (self.look_every, self.look_sessions)
+        _require(0.0 <= self.look_gain < 1.0, f"look_gain must be in [0, 1), got {self.look_gain}")
         _require(min(looks) > 0, f"look_every and look_sessions must be above 0, got {looks}")
         most = self.max_steps
         _require(most is None or most > 0, f"max_steps must be above 0, got {most}")
-        counts = (self.reference, self.min_epochs, self.min_steps, self.warmup, self.patience)
-        names = "reference, min_epochs, min_steps, warmup and patience"
+        counts = (self.reference, self.min_epochs, self.min_steps, self.warmup, self.patience, self.newest_sessions)
+        names = "reference, min_epochs, min_steps, warmup, patience and newest_sessions"
         _require(min(counts) >= 0, f"{names} must not be negative, got {counts}")
         _require(0.0 <= self.ema < 1.0, f"ema must be in [0, 1), got {self.ema}")
         _require(0 <= self.seed < 2**63, f"seed must be in [0, 2^63), got {self.seed}")
@@ -238,8 +241,13 @@ class TrainConfig:
         _require(limit is None or limit > 0, f"max_seconds must be positive, got {limit}")
         _require(valid is None or valid > 0, f"valid_sessions must be positive, got {valid}")
 
+    def drawn(self, sessions: int) -> int:
+        """Return of how many of so many sessions the steps are drawn."""
+        return min(sessions, self.newest_sessions or sessions)
+
     def steps(self, sessions: int) -> tuple[int, int]:
-        """Return the steps of one epoch and of the whole training on so many sessions."""
+        """Return the steps of one epoch and of the whole training on a log of so many sessions."""
+        sessions = self.drawn(sessions)
         epoch = -(-sessions // self.batch)
         epochs = self.epochs * math.sqrt(self.reference / sessions) if self.reference else self.epochs
         epochs = max(epochs, self.min_epochs)

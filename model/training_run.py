@@ -20,6 +20,7 @@ from export.graph.choice import Scoring
 from export.providers import Provider
 from export.registry.registry import Registry
 from model.auto.budget import Budget, Spending
+from model.auto.newest import of_the_newest
 from model.auto.settle import limited, settled
 from model.beginning import foresee, told_of
 from model.bundling import COMPARED, export_bundle, with_figures, with_manifest
@@ -109,6 +110,7 @@ def train_to_registry(request: TrainRequest, on_progress: OnProgress = ignore) -
         raise ConfigError(f"--refit learns what is held out of --data, in one process: leave out {what}")
     log, valid, newest, raw = _read_parts(request, on_progress)  # 1
     unknown = newest.clicks - valid.clicks
+    spending.expect(len(log.vocabulary))
     items = _read_items(request, on_progress)
     request = replace(request, preset=settled(request, log, valid, spending, on_progress))
     valid = valid.thinned(request.preset.train.valid_sessions)
@@ -127,7 +129,8 @@ def train_to_registry(request: TrainRequest, on_progress: OnProgress = ignore) -
             items=features,
             budget_s=spending.seconds,
         )
-        request = replace(request, preset=limited(request.preset, spending, request.refit, on_progress))
+        learned = limited(request.preset, spending, request.refit, on_progress)
+        request = replace(request, preset=of_the_newest(learned, log, plan, request.given, on_progress))
     baselines, watched = shown.figures, Remaining(on_progress, plan)  # 2
     curves = Curves(directory, watched, baselines=baselines, resume=request.resume, formats=request.plots)
     with _saying_how_to_go_on(directory, request.resume):

@@ -1,6 +1,6 @@
 """What each rule of `auto` is worth: the same training without it, on several shops, judged on their test parts.
 
-    python -m bench.learning.ablation [--data-dir DIR] [--datasets yoochoose_100k serenade beauty tmall nowplaying]
+    python -m bench.learning.ablation [--data-dir DIR] [--datasets yoochoose_100k serenade beauty tmall nowplaying full]
         [--rules counts dropout ...] [--seeds 0] [--budget 60s] [--out FILE] [--json]
 
 `auto` is given the train part alone, as in `bench.learning.quality`. Each rule is undone by options that a user has:
@@ -10,6 +10,7 @@
     batch     232 sessions a step, also where a pass has few of them (--batch 232)
     length    tron-fast's passes and cosine in place of evidence (--set schedule=cosine epochs=1.35 ...)
     start     a random item table, in place of vectors by what is clicked together (--set first_items=random)
+    newest    all sessions are drawn from, also where the time is for a part of them (--set newest_sessions=0)
     refit     what is held out stays unlearned (--no-refit)
 
 A rule that pays nowhere, by the difference to the first row of each shop, should go.
@@ -37,7 +38,7 @@ from model.evaluate.metrics import MAIN, SECOND
 from model.evaluate.report import evaluate_bundle
 from model.presets import preset
 
-SETS = ("yoochoose_100k", "serenade", "beauty", "tmall", "nowplaying")
+SETS = ("yoochoose_100k", "serenade", "beauty", "tmall", "nowplaying", "full")
 FAST = preset("tron-fast")
 _ENCODER, _TRAIN = ("dropout", "input_dropout"), ("schedule", "epochs", "reference", "min_epochs", "min_steps")
 WITHOUT: dict[str, list[str]] = {
@@ -46,6 +47,7 @@ WITHOUT: dict[str, list[str]] = {
     "batch": ["--batch", str(FAST.train.batch)],
     "length": [f"--set={name}={getattr(FAST.train, name)}" for name in _TRAIN],
     "start": ["--set=first_items=random"],
+    "newest": ["--set=newest_sessions=0"],
     "refit": ["--no-refit"],
 }
 

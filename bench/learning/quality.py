@@ -52,7 +52,7 @@ class Job:
 
     dataset: str
     system: str  # name of a preset or of a baseline
-    kind: Literal["preset", "baseline"]
+    kind: Literal["preset", "baseline", "authors"]  # the last: of bench.learning.authors
     seed: int | None = None  # None: baselines have none
     epochs_asked: float | None = None  # None: the preset's
     max_seconds: float | None = None  # None: no limit
@@ -231,6 +231,9 @@ def row_of(group: Sequence[Result]) -> Result:
     row["seeds"] = [result["seed"] for result in group if result["seed"] is not None]
     for name in METRICS:
         values = [result[name] for result in group]
+        if values[0] is None:  # was not judged on that part
+            row[name] = row[f"{name}_std"] = None
+            continue
         row[name] = statistics.fmean(values)
         row[f"{name}_std"] = statistics.stdev(values) if len(values) > 1 else None
     for name in COSTS:
@@ -251,7 +254,7 @@ def table(rows: Sequence[Result]) -> Table:
             row["dataset"],
             row["system"],
             " ".join(map(str, row["seeds"])),
-            *(with_spread(row[name], row[f"{name}_std"]) for name in METRICS),
+            *("" if row[name] is None else with_spread(row[name], row[f"{name}_std"]) for name in METRICS),
             *("" if cost is None else f"{cost:,.0f}" for cost in costs),
             "" if row["epochs"] is None else f"{row['epochs']:.3g}",
         )

@@ -60,7 +60,8 @@ class Spending:
     budget; it is kept for them, once for the judged model and once more for a refit.
     """
 
-    EXPORT_S = 24.0  # of one bundle with its judgement, and of the last validation, on a processor of a few years
+    EXPORT_S = 22.0  # of one bundle with its judgement, and of the last validation, on a processor of a few years
+    ITEMS_S = 1.5e-4  # and so much more for each item of the catalogue
     AGAIN = 0.6  # of that for the refitted one: what was found once is not looked for again
     SHARE = 0.08  # and of a long budget so much
 
@@ -70,7 +71,8 @@ class Spending:
         """over_s: what the command has taken before, to begin."""
         self.budget, self._clock = budget, clock
         self._began = clock() - over_s
-        self._ahead = [self.EXPORT_S, self.AGAIN * self.EXPORT_S]  # of the bundles that are to come
+        self._ahead: list[float] = []  # of the bundles that are to come
+        self.expect(items=0)
 
     @property
     def seconds(self) -> float | None:
@@ -89,6 +91,11 @@ class Spending:
     def left(self) -> float | None:
         """Return the seconds that are left, 0 at least; None where there is no limit."""
         return None if self.seconds is None else max(0.0, self.seconds - self.spent())
+
+    def expect(self, items: int) -> None:
+        """Take in how large the catalogue is."""
+        export_s = self.EXPORT_S + self.ITEMS_S * items
+        self._ahead = [export_s, self.AGAIN * export_s]
 
     def exported(self, seconds: float) -> None:
         """Take in how long it really took to export and judge a bundle here."""

@@ -13,14 +13,17 @@ from model.auto.traits import LogTraits
 from model.config import Preset
 from model.presets import tron_plus
 
-__all__ = ["Choice", "choose", "for_more"]
+__all__ = ["Choice", "choose", "for_longer"]
 
 SPARSE = 30.0  # clicks an item; of fewer, an encoder knows its sessions by heart before it knows their items
 SPARSE_INPUT, SPARSE_INNER = 0.5, 0.2
 SMALL_STEPS = 120  # steps of a pass: a log with fewer takes smaller batches
 LEAST_BATCH = 64
 QUICK_JUDGED = 8_000  # predictions, about, that judge in a short budget
-PASSES = 14.0  # of each encoder of a committee, that the time must be enough for
+DENSE_PASSES, SPARSE_PASSES = 4.0, 14.0  # of each encoder that learns slowly, that the time must be enough for
+SLOWER = 3.0  # times: a step of `tron+` beside one of `tron-fast`
+LEAST_DROPPED = 0.3  # of the items' entries in such a training
+LONG: dict[str, Any] = {"look_sessions": 10_000, "look_gain": 0.001, "patience": 4}  # evidence, where there is time
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,23 +59,26 @@ def choose(preset: Preset, traits: LogTraits, *, seconds: float | None, given: f
     return choice
 
 
-def for_more(choice: Choice, *, pass_s: float, seconds: float | None) -> Choice:
-    """Return the committee of `tron+` with this training, where `seconds` are enough for it; else the choice.
+def for_longer(choice: Choice, traits: LogTraits, *, pass_s: float, seconds: float, given: frozenset[str]) -> Choice:
+    """Return how `tron+` learns where `seconds` are enough for it, by all of its encoders or by one; else the choice.
 
-    pass_s: seconds of one pass of the single encoder. An encoder of the committee takes about three times as long.
+    pass_s: seconds of one pass of the single encoder as it is.
     """
-    committee = tron_plus()
-    needed = pass_s * PASSES * 3.0 * (1 + len(committee.committee))
-    if seconds is None or seconds < needed or choice.preset.committee:
+    best, one = tron_plus(), choice.preset.encoder
+    passes = SPARSE_PASSES if traits.clicks_an_item < SPARSE else DENSE_PASSES
+    alone_s = pass_s * SLOWER * passes
+    if seconds < alone_s or choice.preset.committee:
         return choice
-    one = choice.preset.encoder
-    shape: dict[str, Any] = {"dropout": one.dropout, "input_dropout": one.input_dropout, "window": one.window}
-    preset = replace(
-        choice.preset,
-        encoder=replace(committee.encoder, **shape),
-        committee=tuple(replace(member, **shape) for member in committee.committee),
-        negatives=committee.negatives,
-        loss=committee.loss,
-    )
-    why = f"three encoders that rank together, as {seconds:,.0f} s are enough for {PASSES:.0f} passes of each"
-    return Choice(preset, (*choice.because, why))
+    dropped = one.input_dropout if "input_dropout" in given else max(one.input_dropout or 0.0, LEAST_DROPPED)
+    members = [
+        replace(member.encoder, dropout=one.dropout, input_dropout=dropped, window=one.window)
+        for member in best.members()
+    ]
+    train = replace(choice.preset.train, **{name: value for name, value in LONG.items() if name not in given})
+    preset = replace(choice.preset, encoder=members[0], negatives=best.negatives, loss=best.loss, train=train)
+    enough = f"{seconds:,.0f} s are enough for {passes:.0f} passes"
+    if seconds < alone_s * len(members):
+        why = f"`tron+`'s negatives, the best {best.negatives.top} of a large draw, as {enough}"
+        return Choice(preset, (*choice.because, why))
+    why = f"three encoders that rank together, each with `tron+`'s negatives, as {enough} of each"
+    return Choice(replace(preset, committee=tuple(members[1:])), (*choice.because, why))

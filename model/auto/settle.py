@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Protocol
 
-from model.auto.budget import Budget, Spending
-from model.auto.rules import Choice, choose, for_more
-from model.auto.traits import traits_of
+from model.auto.budget import QUICK_S, Budget, Spending
+from model.auto.rules import Choice, choose, for_longer
+from model.auto.traits import LogTraits, traits_of
 from model.config import Preset
 from model.cycle.config import RefitConfig
 from model.data.log import SessionLog
@@ -23,7 +23,7 @@ from model.reports.progress import OnProgress, Progress, ignore
 __all__ = ["AUTO", "Request", "judged_share", "limited", "settled", "timed"]
 
 AUTO = "auto"
-COMMITTEE_FROM_S = 300.0  # budgets for which a committee is thought of at all
+OWN = frozenset({"hidden", "layers", "feed_forward", "positions", "popular", "alpha", "top"})  # by hand: no `tron+`
 SAME_AGAIN = 0.47  # share of the judged training, where the refit is the same on a little more
 SAFE = 1.1  # a whole training must fit into the time that is left by so much
 LEAST = 0.5  # of the decay's time: one that is cut shorter loses more than the newest sessions give
@@ -49,22 +49,23 @@ def settled(
     preset = request.preset
     if preset.name != AUTO:
         return preset
-    choice = choose(preset, traits_of(log), seconds=spending.seconds, given=request.given)
-    by_hand = {"hidden", "layers", "feed_forward", "positions"} & request.given
-    if spending.seconds is not None and spending.seconds >= COMMITTEE_FROM_S and not by_hand:
-        choice = _for_more(choice, log, valid, spending, request)
+    traits = traits_of(log)
+    choice = choose(preset, traits, seconds=spending.seconds, given=request.given)
+    if spending.seconds is not None and spending.seconds >= QUICK_S and not OWN & request.given:
+        choice = _for_longer(choice, traits, log, valid, spending, request)
     for why in choice.because:
         on_progress(Progress(stage=AUTO, message=why))
     return choice.preset
 
 
-def _for_more(choice: Choice, log: SessionLog, valid: SessionLog, spending: Spending, request: Request) -> Choice:
-    plan = outlook(log, valid, choice.preset)
+def _for_longer(
+    choice: Choice, traits: LogTraits, log: SessionLog, valid: SessionLog, spending: Spending, request: Request
+) -> Choice:
+    plan, whole = outlook(log, valid, choice.preset), spending.for_training(bundles=1 + (request.refit is not None))
+    assert whole is not None, "a budget in seconds"
     pass_s = 0.0 if plan is None else plan.members[0].step_s * choice.preset.train.steps(log.sessions)[0]
-    whole = spending.for_training(bundles=1 + (request.refit is not None))
-    return for_more(
-        choice, pass_s=pass_s, seconds=None if whole is None else whole * judged_share(choice.preset, request.refit)
-    )
+    seconds = whole * judged_share(choice.preset, request.refit)
+    return for_longer(choice, traits, pass_s=pass_s, seconds=seconds, given=request.given)
 
 
 def judged_share(preset: Preset, refit: RefitConfig | None) -> float:

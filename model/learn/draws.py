@@ -64,7 +64,8 @@ class Draws:
         """Return the sessions (S,) of a step of an epoch, both from 0; all processes have the same."""
         if self._order is None or self._order[0] != epoch:
             generator = torch.Generator().manual_seed(seed_of(self.preset.train.seed, ORDER, epoch))
-            self._order = epoch, torch.randperm(self.log.sessions, generator=generator)
+            drawn = self.preset.train.drawn(self.log.sessions)  # sessions are in the order of their last click
+            self._order = epoch, torch.randperm(drawn, generator=generator) + (self.log.sessions - drawn)
         size = self.preset.train.batch
         return self._order[1][step * size :][:size]
 

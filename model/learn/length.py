@@ -16,7 +16,6 @@ from model.config import TrainConfig
 
 __all__ = ["ByEvidence", "BySteps", "Length", "length_of"]
 
-GAIN = 1.005  # an evidence better by less than this factor is none
 FEWEST = 50  # steps between two looks, at least
 SPREAD = 1.12  # and each so much later than the one before: looks are a bounded share of any training
 WARM_AFTER = 10  # the warm-up takes one part in so many of a training at most
@@ -169,7 +168,7 @@ class ByEvidence:
     def note(self, step: int, spent: float, quality: float) -> None:
         """The decay begins after `patience` looks without a gain, once `min_steps` are done."""
         self.next_look = self._after(step)
-        if quality > self.best * GAIN:
+        if quality > self.best * (1.0 + self.config.look_gain):
             self.best, self.idle = quality, 0
             return
         self.idle += 1

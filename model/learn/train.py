@@ -251,7 +251,8 @@ class Trainer:
     def speed(self) -> float:
         """Return trained sessions a second of training time."""
         epochs, step = divmod(self.step, self.steps)
-        return (epochs * self.log.sessions + step * self.preset.train.batch) / max(self.seconds, 1e-9)
+        of_epochs = epochs * self.preset.train.drawn(self.log.sessions)
+        return (of_epochs + step * self.preset.train.batch) / max(self.seconds, 1e-9)
 
     def result(self) -> Trained:
         """Return the best model so far."""

@@ -6,10 +6,17 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pytest
 import torch
 from torch import Tensor, nn
 
-from bench.learning.authors import speed, stand_in, write_otto
+from bench.learning.authors import gru, tron
+from bench.learning.authors.speed import speed
+from bench.learning.authors.tron import judge, stand_in, train, write_otto
+from bench.learning.quality import METRICS, aggregate, append_result, read_results, table
+from export.bundle.vocabulary import Vocabulary
+from model.data.log import SessionLog
 from tests.model.tiny import tiny_log
 
 
@@ -46,3 +53,52 @@ def test_stand_in_logs_nothing_and_has_a_device() -> None:
     module: Any = stand_in()
     module.LightningModule().log("loss", 1.0)
     assert module.LightningModule.device == torch.device("cpu")
+
+
+class Next(nn.Module):
+    """Says that item i is followed by i + 1, whatever came before: states are one-hot in the catalogue."""
+
+    max_len = 5
+
+    def __init__(self, items: int) -> None:
+        super().__init__()
+        self.output_embedding = nn.Embedding(items + 1, items + 1, _weight=torch.eye(items + 1))
+
+    def forward(self, clicks: Tensor, mask: Tensor) -> Tensor:
+        assert clicks.shape[1] <= self.max_len
+        assert torch.equal(clicks != 0, mask.bool()), "padding is on the left, and masked"
+        return nn.functional.one_hot(clicks + 1, self.output_embedding.num_embeddings).float()
+
+
+def test_judge_ranks_the_catalogue_at_every_position_of_the_window() -> None:
+    sessions = [[1, 2, 3], [4, 9], [1, 2, 3, 4, 5, 6, 7, 9]]
+    log = SessionLog(
+        items=np.concatenate(sessions).astype(np.int32),
+        offsets=np.cumsum([0, *map(len, sessions)]),
+        ts=np.arange(13, dtype=np.int64),
+        vocabulary=Vocabulary(f"item-{number}" for number in range(1, 60)),
+    )
+    found = judge(Next(60), log)
+    assert found["recall@20"] == pytest.approx((2 + 0 + 4) / (2 + 1 + 5)), "ties count against it"
+    assert found["mrr@20"] == found["recall@20"]
+
+
+def test_train_takes_the_steps_of_its_epochs_or_its_time() -> None:
+    model = Model()
+    assert train(model, [torch.ones(1)] * 3, epochs=2, most_s=60.0)[0] == model.steps == 6
+    assert train(model, [torch.ones(1)] * 3, epochs=2, most_s=0.0)[0] == 1
+
+
+def test_what_is_no_working_tree_is_refused_with_what_is_missing(tmp_path: Path) -> None:
+    for module, name in ((tron, "yoochoose.json"), (gru, "yoochoose_xe_shared_best.py")):
+        with pytest.raises(SystemExit, match=name):
+            module.require(tmp_path)
+
+
+def test_results_lie_beside_those_of_the_quality_table(tmp_path: Path) -> None:
+    rows = {"recall@20": 0.5, "mrr@20": 0.25, "seconds": 9.0, "sessions_per_s": 60.0, "epochs": 3.0}
+    result = {"dataset": "recent", "system": "otto-de/TRON", "kind": "authors", "seed": 0, **dict.fromkeys(METRICS)}
+    append_result(tmp_path / "all.jsonl", result | rows | {"peak_memory_mb": 900.0})
+    (row,) = aggregate(read_results(tmp_path / "all.jsonl"))
+    assert (row["system"], row["recall@20"], row["valid_recall@20"]) == ("otto-de/TRON", 0.5, None)
+    assert table([row]).row_count == 1

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from export.bundle.vocabulary import Vocabulary
-from model.auto.rules import PASSES, Choice, choose, for_more
+from model.auto.rules import DENSE_PASSES, SLOWER, SPARSE_PASSES, Choice, choose, for_longer
 from model.auto.traits import LogTraits, traits_of
 from model.data.log import SessionLog
 from model.presets import preset
@@ -68,17 +68,37 @@ def test_choose_a_short_budget_judges_on_fewer_sessions() -> None:
     assert choose(AUTO, traits(), seconds=600).preset.train.valid_sessions == AUTO.train.valid_sessions
 
 
-def test_for_more_takes_a_committee_where_the_time_is_enough() -> None:
-    choice = Choice(AUTO.override(dropout=0.3), ("why",))
-    enough = 10 * PASSES * 9
-    assert for_more(choice, pass_s=10, seconds=None) is choice
-    assert for_more(choice, pass_s=10, seconds=enough - 1) is choice
-    found = for_more(choice, pass_s=10, seconds=enough)
-    assert len(found.preset.members()) == 3
-    assert {one.encoder.dropout for one in found.preset.members()} == {0.3}
-    assert found.preset.train == choice.preset.train
-    assert "three encoders" in found.because[-1]
-    assert for_more(found, pass_s=0, seconds=enough) is found
+def longer(choice: Choice, seconds: float, *given: str, **known: float) -> Choice:
+    return for_longer(choice, traits(**known), pass_s=10, seconds=seconds, given=frozenset(given))  # type: ignore[arg-type]
+
+
+def test_for_longer_takes_the_loss_of_the_best_lists_and_for_still_longer_a_committee() -> None:
+    choice = Choice(AUTO.override(dropout=0.35), ("why",))
+    enough = 10 * SLOWER * DENSE_PASSES
+    assert longer(choice, enough - 1) is choice
+    alone, best = longer(choice, enough), preset("tron+")
+    assert (alone.preset.negatives, alone.preset.loss) == (best.negatives, best.loss)
+    assert len(alone.preset.members()) == 1
+    assert "the best 200 of a large draw" in alone.because[-1]
+    three = longer(choice, 3 * enough)
+    assert len(three.preset.members()) == 3
+    assert {one.encoder.dropout for one in three.preset.members()} == {0.35}
+    assert "three encoders" in three.because[-1]
+    assert longer(three, 3 * enough) is three
+
+
+def test_for_longer_asks_for_more_time_where_an_item_has_few_clicks() -> None:
+    choice, enough = Choice(AUTO), 10 * SLOWER * SPARSE_PASSES
+    assert longer(choice, enough - 1, clicks_an_item=8.0) is choice
+    assert longer(choice, enough, clicks_an_item=8.0) is not choice
+
+
+def test_for_longer_drops_more_and_looks_for_evidence_longer() -> None:
+    found = longer(Choice(AUTO), 1e6).preset
+    assert {member.encoder.input_dropout for member in found.members()} == {0.3}
+    assert (found.train.look_sessions, found.train.patience) == (10_000, 4)
+    mine = longer(Choice(AUTO.override(patience=1)), 1e6, "patience", "input_dropout").preset
+    assert (mine.encoder.input_dropout, mine.train.patience) == (AUTO.encoder.input_dropout, 1)
 
 
 def test_traits_of_a_log_of_single_clicks() -> None:

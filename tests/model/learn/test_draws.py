@@ -33,6 +33,12 @@ def test_sessions_every_one_is_in_one_step_of_each_epoch() -> None:
     assert len(draws.sessions(0, 3)) == 2
 
 
+def test_sessions_of_the_newest_alone_a_pass_is_one_over_them() -> None:
+    draws = draws_of(batch=16, newest_sessions=20)
+    assert sorted(torch.cat([draws.sessions(0, step) for step in range(2)]).tolist()) == list(range(30, 50))
+    assert draws.preset.train.steps(50) == (2, 4)
+
+
 def test_sessions_of_an_earlier_epoch_are_the_same_when_asked_for_again() -> None:
     draws = draws_of()
     first = draws.sessions(0, 1)

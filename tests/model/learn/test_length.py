@@ -87,6 +87,14 @@ def test_evidence_a_gain_lets_it_go_on() -> None:
     assert length.falling, "a gain that is too small is none"
 
 
+@pytest.mark.parametrize(("look_gain", "ends"), [(0.005, True), (0.001, False)])
+def test_evidence_what_counts_as_a_gain_is_asked_for(look_gain: float, ends: bool) -> None:
+    length = by_evidence(patience=1, look_gain=look_gain)
+    length.note(100, 0.0, 1.0)
+    length.note(200, 0.0, 1.002)
+    assert length.falling == ends
+
+
 def test_evidence_fewest_steps_are_taken_whatever_the_looks_say() -> None:
     length = by_evidence(min_steps=500, look_every=0.1)
     for step in range(0, 500, 50):
