@@ -29,6 +29,7 @@ from export.errors import BundleError, NextclickError, ParityError, VersionUnkno
 from export.graph.choice import Scoring
 from export.ranking.ranker import Ranker, RankerConfig
 from export.registry.registry import DEFAULT_VARIANT, Registry
+from model.auto.window import for_window
 from model.beginning import told_of
 from model.bundling import export_bundle, with_manifest
 from model.cards.card import curves_of, model_card
@@ -148,6 +149,7 @@ class Cycle:
             "train", f"{log.sessions:,} sessions, {len(log.vocabulary):,} items; {parts.valid.sessions:,} held out"
         )
         release_memory()
+        self._preset = for_window(self._preset, log, parts.valid, self._on_progress, whole=request.mode == "full")
         return train_preset(
             log,
             parts.valid.thinned(self._preset.train.valid_sessions),
