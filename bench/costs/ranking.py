@@ -1,9 +1,11 @@
 """Lists a second of the ranker by preset, one process, no broker: what a model costs to serve, and to load.
 
 python -m bench.costs.ranking [--preset NAME ...] [--items V] [--batch B ...] [--threads N ...] [--seconds S] [--exact]
-                        [--counts N ...] [--bundle DIR ...] [--loading] [--json]
+                        [--counts N ...] [--bundle DIR ...] [--loading | --turns] [--json]
 
 `ms` is the median of one call for B sessions; `python_us` what of it, for each session, is not the graph's.
+With `--turns` all are loaded and rank the same sessions in turn: `times` is what a call takes by the first one's, the
+median over the turns, of the work (CPU time) that it is, which other processes disturb least.
 With `--loading` the same model is loaded again while a thread wakes each millisecond: `gap_ms` is the longest time in
 which that thread, an event loop as it were, could not run.
 """
@@ -16,7 +18,7 @@ import statistics
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import product
 from pathlib import Path
@@ -38,11 +40,15 @@ LENGTH = 4.0  # mean clicks of a session that is ranked, geometric, as in a web 
 BATCHES = 16  # different ones ranked in turn
 TICK_S = 0.001
 Row = dict[str, Any]
+Ranked = tuple[Bundle, str]  # and its name
 
 
 def main() -> None:
     args = parse()
-    rows = [row for bundle, name in bundles(args) for row in measure(bundle, name, args)]
+    if args.turns:
+        rows = [*in_turns(bundles(args), args)]
+    else:
+        rows = [row for bundle, name in bundles(args) for row in measure(bundle, name, args)]
     if args.json:
         print(json.dumps({"rows": rows}))
     else:
@@ -61,12 +67,14 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--counts", nargs="+", type=int, choices=[0, 1, 4, 8], default=[0], help="clicks whose counts are read"
     )
-    parser.add_argument("--loading", action="store_true", help="measure loading in place of ranking")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--loading", action="store_true", help="measure loading in place of ranking")
+    what.add_argument("--turns", action="store_true", help="rank by all of them in turns, for ratios")
     parser.add_argument("--json", action="store_true")
     return parser.parse_args()
 
 
-def bundles(args: argparse.Namespace) -> Iterator[tuple[Bundle, str]]:
+def bundles(args: argparse.Namespace) -> Iterator[Ranked]:
     """Yield what is measured: the bundles given, or untrained ones of the presets, which are as fast."""
     for path in args.bundle:
         yield load_bundle(path), str(path)
@@ -93,20 +101,49 @@ def measure(bundle: Bundle, name: str, args: argparse.Namespace) -> Iterator[Row
             yield {**about, "threads": threads, "batch": batch, **ranking(ranker, batch, args.seconds)}
 
 
-def ranking(ranker: Ranker, batch: int, seconds: float) -> Row:
-    """Return the times of ranking by shop ids, each session's newest item excluded, as the worker may."""
-    names = ranker.vocabulary.items
-    batches = [
-        [[names[item - 1] for item in session] for session in sessions(batch, len(names), seed)]
-        for seed in range(BATCHES)
+def in_turns(every: Iterable[Ranked], args: argparse.Namespace) -> Iterator[Row]:
+    """Yield a row for each number of threads, of sessions, and each bundle."""
+    loaded = [  # while a bundle is there
+        (name, [Ranker(bundle, RankerConfig(threads=threads)) for threads in args.threads]) for bundle, name in every
     ]
-    excluded = [[session[-1:] for session in some] for some in batches]
+    for place, threads in enumerate(args.threads):
+        rankers = [own[place] for _, own in loaded]
+        for batch in args.batch:
+            work: list[list[float]] = [[] for _ in rankers]
+            drawn = [drawings(ranker, batch) for ranker in rankers]
+            ends = time.perf_counter() + args.seconds * len(rankers)
+            while len(work[0]) < BATCHES or time.perf_counter() < ends:
+                turn = len(work[0])
+                for number in range(len(rankers)):
+                    at = (number + turn) % len(rankers)
+                    began = time.process_time()
+                    rankers[at].rank_items(*drawn[at][turn % BATCHES])
+                    work[at].append(time.process_time() - began)
+            for (name, _), ranker, own in zip(loaded, rankers, work, strict=True):
+                ratios = [mine / first for mine, first in zip(own, work[0], strict=True)]
+                about = {"preset": name, "items": len(ranker.vocabulary), "threads": threads, "batch": batch}
+                taken = round(1e3 * statistics.median(own), 3)
+                yield {**about, "work_ms": taken, "times": round(statistics.median(ratios), 3)}
+
+
+def drawings(ranker: Ranker, batch: int) -> list[tuple[list[list[str]], int, list[list[str]]]]:
+    """Return what rankers are given in turn: sessions by shop ids, K, and each session's newest item excluded."""
+    names = ranker.vocabulary.items
+    drawn = [
+        [[names[item - 1] for item in one] for one in sessions(batch, len(names), seed)] for seed in range(BATCHES)
+    ]
+    return [(some, K, [session[-1:] for session in some]) for some in drawn]
+
+
+def ranking(ranker: Ranker, batch: int, seconds: float) -> Row:
+    """Return the times of ranking by shop ids."""
+    drawn = drawings(ranker, batch)
     took: list[float] = []
     with graph_time(ranker) as inside:
         while len(took) < BATCHES or sum(took) < seconds:
-            number = len(took) % BATCHES
+            given = drawn[len(took) % BATCHES]
             began = time.perf_counter()
-            ranker.rank_items(batches[number], K, excluded[number])
+            ranker.rank_items(*given)
             took.append(time.perf_counter() - began)
     return {
         "ms": round(1e3 * statistics.median(took), 3),

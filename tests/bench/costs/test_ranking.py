@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import bench.measure.bundles as random_bundles
-from bench.costs.ranking import bundles, measure, sessions, table, ticking
+from bench.costs.ranking import bundles, in_turns, measure, sessions, table, ticking
 from export.bundle.bundle import Bundle
 from tests.model.tiny import tiny_committee
 
@@ -51,6 +51,15 @@ def test_loading_is_timed_beside_a_thread_that_ticks(exact: Bundle) -> None:
 def test_bundles_given_are_measured_in_place_of_presets(exact: Bundle) -> None:
     (row,) = rows_of(bundle=[exact.path])
     assert (row["preset"], row["items"]) == (str(exact.path), 30)
+
+
+def test_bundles_take_turns_and_compare_with_the_first(exact: Bundle) -> None:
+    asked = Namespace(threads=[1], batch=[2], seconds=0.01)
+    first, second = in_turns([(exact, "one"), (exact, "another")], asked)
+    assert (first["preset"], second["preset"]) == ("one", "another")
+    assert first["times"] == 1.0
+    assert second["times"] > 0
+    assert first["work_ms"] > 0
 
 
 def test_gaps_show_what_holds_the_interpreter() -> None:
