@@ -20,7 +20,8 @@ SPARSE_INPUT, SPARSE_INNER = 0.5, 0.2
 SMALL_STEPS = 120  # steps of a pass: a log with fewer takes smaller batches
 LEAST_BATCH = 64
 QUICK_JUDGED = 8_000  # predictions, about, that judge in a short budget
-DENSE_PASSES, SPARSE_PASSES = 4.0, 14.0  # of each encoder that learns slowly, that the time must be enough for
+PASSES = 4.0  # of an encoder that learns slowly, that the time must be enough for
+SPARSE_PASSES = 6.0  # of each of several, where an item has few clicks
 SLOWER = 3.0  # times: a step of `tron+` beside one of `tron-fast`
 LEAST_DROPPED = 0.3  # of the items' entries in such a training
 LONG: dict[str, Any] = {"look_sessions": 10_000, "look_gain": 0.001, "patience": 4}  # evidence, where there is time
@@ -65,8 +66,8 @@ def for_longer(choice: Choice, traits: LogTraits, *, pass_s: float, seconds: flo
     pass_s: seconds of one pass of the single encoder as it is.
     """
     best, one = tron_plus(), choice.preset.encoder
-    passes = SPARSE_PASSES if traits.clicks_an_item < SPARSE else DENSE_PASSES
-    alone_s = pass_s * SLOWER * passes
+    of_each = SPARSE_PASSES if traits.clicks_an_item < SPARSE else PASSES
+    alone_s, together_s = pass_s * SLOWER * PASSES, pass_s * SLOWER * of_each * len(best.members())
     if seconds < alone_s or choice.preset.committee:
         return choice
     dropped = one.input_dropout if "input_dropout" in given else max(one.input_dropout or 0.0, LEAST_DROPPED)
@@ -76,9 +77,9 @@ def for_longer(choice: Choice, traits: LogTraits, *, pass_s: float, seconds: flo
     ]
     train = replace(choice.preset.train, **{name: value for name, value in LONG.items() if name not in given})
     preset = replace(choice.preset, encoder=members[0], negatives=best.negatives, loss=best.loss, train=train)
-    enough = f"{seconds:,.0f} s are enough for {passes:.0f} passes"
-    if seconds < alone_s * len(members):
-        why = f"`tron+`'s negatives, the best {best.negatives.top} of a large draw, as {enough}"
+    enough = f"{seconds:,.0f} s are enough for"
+    if seconds < together_s:
+        why = f"`tron+`'s negatives, the best {best.negatives.top} of a large draw, as {enough} {PASSES:.0f} passes"
         return Choice(preset, (*choice.because, why))
-    why = f"three encoders that rank together, each with `tron+`'s negatives, as {enough} of each"
+    why = f"three encoders that rank together, each with `tron+`'s negatives, as {enough} {of_each:.0f} passes of each"
     return Choice(replace(preset, committee=tuple(members[1:])), (*choice.because, why))
