@@ -146,7 +146,17 @@ def translations(run_folder: Path) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def forks() -> Iterator[Forks]:
+def translated_children(run_folder: Path) -> Iterator[None]:
+    """The same for the processes that tests start, whatever starts them."""
+    patch = pytest.MonkeyPatch()
+    patch.setenv("TRANSLATIONS_OF_TESTS", str(run_folder / "translations"))
+    patch.setenv("PYTHONPATH", str(Path(__file__).parent / "translated"), prepend=os.pathsep)
+    yield
+    patch.undo()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def forks(translated_children: None) -> Iterator[Forks]:
     """What starts the workers and commands of the tests: as forks of a server, which saves their imports."""
     forks = Forks()
     with started_by(forks.start):
@@ -155,8 +165,9 @@ def forks() -> Iterator[Forks]:
 
 
 @pytest.fixture
-def real_starts() -> Iterator[None]:
+def real_starts(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Workers and commands of the test are started as an operator starts them."""
+    monkeypatch.delenv("TRANSLATIONS_OF_TESTS")
     with started_by(start_process):
         yield
 
