@@ -21,7 +21,6 @@ SMALL_STEPS = 120  # steps of a pass: a log with fewer takes smaller batches
 LEAST_BATCH = 64
 QUICK_JUDGED = 8_000  # predictions, about, that judge in a short budget
 PASSES = 4.0  # of an encoder that learns slowly, that the time must be enough for
-SPARSE_PASSES = 6.0  # of each of several, where an item has few clicks
 SLOWER = 3.0  # times: a step of `tron+` beside one of `tron-fast`
 LEAST_DROPPED = 0.3  # of the items' entries in such a training
 LONG: dict[str, Any] = {"look_sessions": 10_000, "look_gain": 0.001, "patience": 4}  # evidence, where there is time
@@ -63,11 +62,11 @@ def choose(preset: Preset, traits: LogTraits, *, seconds: float | None, given: f
 def for_longer(choice: Choice, traits: LogTraits, *, pass_s: float, seconds: float, given: frozenset[str]) -> Choice:
     """Return how `tron+` learns where `seconds` are enough for it, by all of its encoders or by one; else the choice.
 
+    One where items have few clicks: its GRU learns little of those, and takes the others' lists down with it.
     pass_s: seconds of one pass of the single encoder as it is.
     """
     best, one = tron_plus(), choice.preset.encoder
-    of_each = SPARSE_PASSES if traits.clicks_an_item < SPARSE else PASSES
-    alone_s, together_s = pass_s * SLOWER * PASSES, pass_s * SLOWER * of_each * len(best.members())
+    alone_s = pass_s * SLOWER * PASSES
     if seconds < alone_s or choice.preset.committee:
         return choice
     dropped = one.input_dropout if "input_dropout" in given else max(one.input_dropout or 0.0, LEAST_DROPPED)
@@ -77,9 +76,9 @@ def for_longer(choice: Choice, traits: LogTraits, *, pass_s: float, seconds: flo
     ]
     train = replace(choice.preset.train, **{name: value for name, value in LONG.items() if name not in given})
     preset = replace(choice.preset, encoder=members[0], negatives=best.negatives, loss=best.loss, train=train)
-    enough = f"{seconds:,.0f} s are enough for"
-    if seconds < together_s:
-        why = f"`tron+`'s negatives, the best {best.negatives.top} of a large draw, as {enough} {PASSES:.0f} passes"
+    enough = f"as {seconds:,.0f} s are enough for {PASSES:.0f} passes"
+    if seconds < alone_s * len(members) or traits.clicks_an_item < SPARSE:
+        why = f"`tron+`'s negatives, the best {best.negatives.top} of a large draw, {enough}"
         return Choice(preset, (*choice.because, why))
-    why = f"three encoders that rank together, each with `tron+`'s negatives, as {enough} {of_each:.0f} passes of each"
+    why = f"three encoders that rank together, each with `tron+`'s negatives, {enough} of each"
     return Choice(replace(preset, committee=tuple(members[1:])), (*choice.because, why))
