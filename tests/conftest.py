@@ -261,7 +261,8 @@ def log_levels() -> Iterator[None]:
     before = [logger.level for logger in loggers]
     yield
     for logger, level in zip(loggers, before, strict=True):
-        logger.setLevel(level)
+        if logger.level != level:  # else each of thousands of loggers would forget what it is
+            logger.setLevel(level)
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ def words(tmp_path: Path) -> list[str]:
     return ["check", *servers, "--registry", str(tmp_path / ("a-long-name-of-a-registry" * 3))]
 
 
+@pytest.mark.waits
 def test_check_prints_findings_in_80_columns_and_ends_with_2(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setattr("cli.output.WIDTH", 80)
@@ -25,6 +26,7 @@ def test_check_prints_findings_in_80_columns_and_ends_with_2(words: list[str], m
     assert "Check --bootstrap-servers" in " ".join(done.stdout.split())
 
 
+@pytest.mark.waits
 def test_check_as_json_is_one_line(words: list[str]) -> None:
     done = CliRunner().invoke(app, [*words, "--json"])
     assert done.exit_code == 2

@@ -52,6 +52,7 @@ def dripping() -> Iterator[str]:
     thread.join()
 
 
+@pytest.mark.waits
 @pytest.mark.timeout(60)
 def test_dripping_server_has_a_time_limit(dripping: str, tmp_path: Path) -> None:
     files = RemoteFiles(fsspec.filesystem("http"), answer_s=LIMIT_S, slowest=100_000)

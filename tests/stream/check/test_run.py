@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 from confluent_kafka import Producer
 
 from stream.check.clicks import check_clicks, sample_clicks
@@ -44,6 +45,7 @@ def test_check_that_fails_is_a_finding() -> None:
     assert "oops" in found.what
 
 
+@pytest.mark.waits
 def test_unreachable_broker_and_missing_registry_are_findings_within_the_limit(tmp_path: Path) -> None:
     config = StreamConfig(
         bootstrap_servers="127.0.0.1:1", registry=str(tmp_path / "none"), kafka={"log_level": "0"}, threads=1

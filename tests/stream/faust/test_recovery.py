@@ -42,6 +42,7 @@ def with_recovery(check: Any) -> None:
     asyncio.run(run())
 
 
+@pytest.mark.waits
 @pytest.mark.parametrize("error", [None, KafkaConnectionError("away"), TimeoutError()])
 def test_recovery_step_that_the_broker_fails_begins_the_recovery_anew(error: Exception | None) -> None:
     """None: it never answers. Before, the worker ended with a traceback, however short the outage was."""

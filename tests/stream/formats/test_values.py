@@ -131,6 +131,7 @@ def test_a_number_that_is_no_schemas_is_asked_for_once_in_a_while(schemas: Regis
     assert asked == 1
 
 
+@pytest.mark.waits
 def test_a_registry_that_is_away_decides_nothing(schemas: RegistryServer) -> None:
     schema = record(*FIELDS)
     number, values = schemas.add(schema), values_by(schemas)

@@ -46,6 +46,7 @@ def test_take_over_waits_for_the_transaction_in_work() -> None:
     scenario(run)
 
 
+@pytest.mark.waits
 def test_take_over_waits_for_the_broker_and_raises_where_it_refuses_for_good(monkeypatch: pytest.MonkeyPatch) -> None:
     failures = [refusal(retriable=True), refusal(retriable=True), refusal()]
 

@@ -143,6 +143,7 @@ def test_partitions_do_not_wait_for_each_other() -> None:
     scenario(run)
 
 
+@pytest.mark.waits
 def test_a_commit_that_times_out_is_called_again() -> None:
     async def run(bench: Bench) -> None:
         bench.producer().failures["commit"] = [refusal(retriable=True)] * 2
@@ -175,6 +176,7 @@ def test_a_producer_that_waits_while_the_broker_answers_others_gives_its_place_t
     scenario(run)
 
 
+@pytest.mark.waits
 def test_a_producer_of_a_broker_that_is_away_waits_and_has_its_time_again_when_it_is_back(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -290,6 +292,7 @@ def test_an_error_that_no_rule_covers_reaches_the_caller() -> None:
     scenario(run)
 
 
+@pytest.mark.waits
 def test_close_does_not_wait_for_a_broker_that_is_away() -> None:
     async def run(bench: Bench) -> None:
         bench.producer().failures = {"commit": [refusal(retriable=True)] * 1_000_000, "abort": [refusal()]}

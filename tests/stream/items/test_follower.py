@@ -130,6 +130,7 @@ def test_without_the_topic_nothing_is_known_and_all_is_well(
     eventually(lambda: one.table.get("a") is not None, "the item of a topic made later")
 
 
+@pytest.mark.waits
 def test_broker_that_is_away_is_said(eventually: Eventually) -> None:
     one = Followed(NOBODY, "items")
     try:

@@ -111,6 +111,7 @@ def test_wait_for_broker_present_returns(cluster: str) -> None:
     wait_for_broker(cluster, timeout_s=10)
 
 
+@pytest.mark.waits
 def test_wait_for_broker_absent_says_where_and_why() -> None:
     heard: list[str] = []
     with pytest.raises(BrokerUnavailable, match=r"127\.0\.0\.1:1 within 0\.5 s: .*Connection refused"):

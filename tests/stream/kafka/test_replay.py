@@ -78,6 +78,7 @@ def test_replay_bad_rate_or_limit_raises_config_error(wrong: dict[str, float]) -
         replay(log(1), bootstrap_servers=NOBODY, **wrong)  # type: ignore[arg-type]
 
 
+@pytest.mark.waits
 def test_replay_without_a_broker_raises_broker_unavailable() -> None:
     with pytest.raises(BrokerUnavailable):
         replay(log(1), bootstrap_servers=NOBODY, timeout_s=0.3)

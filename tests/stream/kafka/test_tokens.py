@@ -133,6 +133,7 @@ def test_token_at_hand_is_shown_to_its_end_where_no_other_can_be_had(
         tokens.token()
 
 
+@pytest.mark.waits
 def test_clients_without_a_token_are_not_made_and_the_wait_for_a_broker_says_why(
     monkeypatch: pytest.MonkeyPatch, signer: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:

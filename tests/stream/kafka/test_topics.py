@@ -52,6 +52,7 @@ def test_create_topics_nothing_asked_for_raises_config_error(partitions: int, re
         create_topics(NOBODY, partitions=partitions, replication=replication)
 
 
+@pytest.mark.waits
 def test_create_topics_without_a_broker_raises_broker_unavailable() -> None:
     with pytest.raises(BrokerUnavailable, match=NOBODY):
         create_topics(NOBODY, partitions=1, timeout_s=0.5)

@@ -49,6 +49,7 @@ def test_announce_then_read_gives_them_in_order(cluster: str, topic: str) -> Non
     reader.close()
 
 
+@pytest.mark.waits
 def test_announce_without_a_broker_raises_broker_unavailable() -> None:
     with pytest.raises(BrokerUnavailable, match="not announced"):
         announce(NOBODY, announcement("1"), timeout_s=0.5)
@@ -88,6 +89,7 @@ def test_announced_experiments_come_between_models_and_stopped_ones_too(cluster:
     reader.close()
 
 
+@pytest.mark.waits
 def test_announce_an_experiment_that_contradicts_itself_is_refused_before_it_is_sent() -> None:
     with pytest.raises(ConfigError, match="must make 100 %"):
         announce_experiment(NOBODY, experiment(shares=(1, 2)), timeout_s=0.5)

@@ -145,6 +145,7 @@ def test_variants_are_loaded_while_the_announced_live_model_can_not_be_found(
     eventually(lambda: followed.states() == ["served", "served"], "the variants")
 
 
+@pytest.mark.waits
 @pytest.mark.parametrize("patience_s", [0.2, 1e9])
 def test_worker_does_not_answer_before_it_knows_the_experiments_unless_it_waits_too_long(
     tmp_path: Path, topic: str, eventually: Eventually, monkeypatch: pytest.MonkeyPatch, patience_s: float

@@ -167,6 +167,7 @@ def test_lookout_log_that_ends_before_the_position_is_no_retention(scene: Callab
     assert one.lost() == 0
 
 
+@pytest.mark.waits
 def test_lookout_that_never_gets_an_answer_keeps_nobody_waiting(scene: Callable[..., Scene]) -> None:
     blind = scene(BrokerUnavailable("the topics cannot be looked at"))
     blind.lookout.start()

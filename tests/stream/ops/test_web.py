@@ -154,6 +154,7 @@ def test_web_clients_that_pipeline_and_do_not_read_cost_little_and_do_not_hold_u
     asyncio.run(run())
 
 
+@pytest.mark.waits
 def test_web_more_clients_than_it_takes_are_closed_and_it_answers_again_when_they_are_gone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

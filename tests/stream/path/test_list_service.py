@@ -29,6 +29,7 @@ def service(problems: Problems, tmp_path: Path) -> ListService:
     return ListService(config, Metrics(), problems)
 
 
+@pytest.mark.waits
 def test_a_cap_that_no_list_can_meet_is_said_once_with_what_helps_and_goes(
     service: ListService, problems: Problems, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -43,6 +43,7 @@ def test_lists_come_over_tls_to_a_user(redis_of_a_shop: str) -> None:
     assert_reads(redis_of_a_shop, SESSIONS[:3])
 
 
+@pytest.mark.waits
 @pytest.mark.parametrize("url", ["redis+cluster://127.0.0.1:1", "redis+sentinel://127.0.0.1:1/shop"])
 def test_servers_that_are_away_are_said(url: str) -> None:
     async def run() -> None:

@@ -53,6 +53,7 @@ def test_redis_away_is_said_and_a_wrong_url_refused() -> None:
         RedisLists("http://nowhere")
 
 
+@pytest.mark.waits
 def test_clicks_without_a_broker_are_not_confirmed_and_say_so() -> None:
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
