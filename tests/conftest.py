@@ -31,6 +31,7 @@ from bench.rig.forks import Forks
 from bench.rig.schema_registry import RegistryServer
 from bench.rig.workers import started_by
 from stream.topic_names import Topics
+from tests.quick import is_quick, mark_what_waits, watched
 
 # A slow, busy machine is no failure
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -44,6 +45,7 @@ gc.disable()
 _MANY = 100  # modules: so many that a test loads, as the exporter's, are a lot of objects again
 _FOLDER = "NEXTCLICK_TEST_RUN"  # variable of the folder where the processes of a run meet
 _host = pytest.StashKey[BrokerHost]()
+_done = pytest.StashKey[list[str]]()
 _frozen: set[int] = {0}  # how many modules there were, each time that they were set aside
 _NEEDS_REAL = "needs Apache Kafka: install Java 17 and Maven, or Docker, or set KAFKA_BOOTSTRAP_SERVERS"
 
@@ -67,16 +69,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes long comes first, so that no process is left alone with it in the end, and what mostly waits (for
     brokers) in turn with what mostly computes. How long a test may take says how long it does. Of those that take a
     moment, again those first that wait: for librdkafka's in-process cluster."""
+    mark_what_waits(items)
     waiting = [item for item in items if item.get_closest_marker("broker")]
     computing = [item for item in items if item.get_closest_marker("slow") and item not in waiting]
     turns: dict[pytest.Item, float] = {}
     for group in waiting, computing:
         group.sort(key=lambda item: (_allowed_s(item), _is_tested_together(item.path)), reverse=True)
         turns |= {item: place / len(group) for place, item in enumerate(group)}
-    in_process = {"cluster", "bootstrap"}
-    items.sort(
-        key=lambda item: turns.get(item, 1.1 if in_process.isdisjoint(getattr(item, "fixturenames", ())) else 1.0)
-    )
+    items.sort(key=lambda item: turns.get(item, 1.0 if item.get_closest_marker("waits") else 1.1))
 
 
 def pytest_collection_finish() -> None:
@@ -95,6 +95,23 @@ def pytest_runtest_logfinish() -> None:
 def _set_modules_aside() -> None:
     gc.freeze()
     _frozen.add(len(sys.modules))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """A test without a mark that says that it takes more than a moment fails where it does what takes more."""
+    if not is_quick(item):
+        return (yield)
+    with watched() as item.stash[_done]:
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    result = yield
+    if done := item.stash.get(_done, []):
+        pytest.fail(f"{item.nodeid} {' and '.join(sorted(set(done)))}: mark it slow", pytrace=False)
+    return result
 
 
 def _allowed_s(item: pytest.Item) -> float:
@@ -146,7 +163,17 @@ def translations(run_folder: Path) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def forks() -> Iterator[Forks]:
+def translated_children(run_folder: Path) -> Iterator[None]:
+    """The same for the processes that tests start, whatever starts them."""
+    patch = pytest.MonkeyPatch()
+    patch.setenv("TRANSLATIONS_OF_TESTS", str(run_folder / "translations"))
+    patch.setenv("PYTHONPATH", str(Path(__file__).parent / "translated"), prepend=os.pathsep)
+    yield
+    patch.undo()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def forks(translated_children: None) -> Iterator[Forks]:
     """What starts the workers and commands of the tests: as forks of a server, which saves their imports."""
     forks = Forks()
     with started_by(forks.start):
@@ -155,8 +182,9 @@ def forks() -> Iterator[Forks]:
 
 
 @pytest.fixture
-def real_starts() -> Iterator[None]:
+def real_starts(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Workers and commands of the test are started as an operator starts them."""
+    monkeypatch.delenv("TRANSLATIONS_OF_TESTS")
     with started_by(start_process):
         yield
 

@@ -16,6 +16,9 @@ import yaml
 
 import nextclick
 
+pytestmark = pytest.mark.slow
+
+
 ROOT = Path(__file__).parents[1]
 
 

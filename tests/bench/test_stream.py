@@ -49,6 +49,7 @@ def test_every_system_runs_in_the_group_it_is_given() -> None:
         assert "group-7" in system.command(SETTING, "group-7")
 
 
+@pytest.mark.slow
 def test_a_process_ends_with_its_block_and_leaves_its_last_words(tmp_path: Path) -> None:
     log = tmp_path / "log"
     command = [sys.executable, "-c", "import time; print('hello', flush=True); time.sleep(60)"]

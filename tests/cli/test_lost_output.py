@@ -16,7 +16,10 @@ from stream.messages.contract import Recommendation, RecommendedItem, Source, en
 from tests.export.conftest import bundle  # noqa: F401  # the fixture
 
 ROOT = Path(__file__).parents[2]
-pytestmark = pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full"),
+]
 
 
 def full_disk() -> int:
@@ -54,7 +57,6 @@ def places(tmp_path_factory: pytest.TempPathFactory, bundle: Bundle) -> Iterator
     broker.close()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("lost", [full_disk, gone_reader])
 @pytest.mark.parametrize(
     "command",
@@ -83,7 +85,6 @@ def test_help_and_version_on_a_full_disk_are_one_line() -> None:
         assert "No space left" in ended.stderr
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("lost", [full_disk, gone_reader])
 @pytest.mark.parametrize("form", [(), ("--json",)])
 def test_watch_ends_with_its_reader(places: dict[str, str], form: tuple[str, ...], lost: Callable[[], int]) -> None:

@@ -12,6 +12,8 @@ from demo import children
 from demo.children import Child, free_port, wait_ready
 from demo.errors import DemoError
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:

@@ -9,6 +9,8 @@ from demo import children
 from demo.errors import DemoError
 from demo.workers import Workers
 
+pytestmark = pytest.mark.slow
+
 
 def test_killed_worker_is_replaced_at_its_place_and_all_end_with_the_block(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -130,6 +130,7 @@ def test_counters_with_labels_count_from_their_first_value() -> None:
             assert first_is_asked or not labels[counter], f"{alert}: {counter}"
 
 
+@pytest.mark.slow
 @pytest.mark.program
 def test_alerts_fire_by_their_faults_and_not_before(tmp_path: Path) -> None:
     if (promtool := shutil.which("promtool")) is None:

@@ -13,6 +13,9 @@ import yaml
 
 from tests.deploy.kustomize import KUBERNETES, MODULES, OVERLAYS, build, custom_schema
 
+pytestmark = pytest.mark.slow
+
+
 OLDEST, NEWEST = "1.30", "1.37"
 Resource = dict[str, Any]
 MADE_BY_HAND = {"nextclick-api-keys"}  # a key that everybody knows is none

@@ -304,6 +304,7 @@ def test_run_worker_with_a_web_port_in_use_fails_with_the_reason(workplace: Work
     assert b"can't listen" in done.stderr
 
 
+@pytest.mark.waits
 def test_run_worker_broker_goes_away_again_while_it_starts_waits_on(
     monkeypatch: pytest.MonkeyPatch, workplace: Workplace
 ) -> None:

@@ -75,6 +75,7 @@ def test_usable_drops_unknown_items_first_then_short_sessions() -> None:
     assert sessions(usable(table, pa.array([1, 2]).to_numpy())) == {1: [1, 2], 3: [1, 1]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "options"), [("recent", ""), ("full", "--full")])
 def test_make_parts_yoochoose_is_split_by_its_own_program(tmp_path: Path, name: str, options: str) -> None:
     (tmp_path / "split.py").write_text(SPLIT_PROGRAM)
@@ -83,6 +84,7 @@ def test_make_parts_yoochoose_is_split_by_its_own_program(tmp_path: Path, name: 
     assert [part.read_text() for part in (parts.train, parts.valid, parts.test)] == [options] * 3
 
 
+@pytest.mark.slow
 def test_make_parts_split_program_that_fails_is_quoted(tmp_path: Path) -> None:
     (tmp_path / "split.py").write_text("raise SystemExit('the log is cut off')")
     (tmp_path / "yoochoose.parquet").touch()

@@ -17,6 +17,8 @@ from stream.messages.contract import Click, Recommendation, Source, encode, reco
 from stream.partition.session import SessionState, encode_state, fold_click, ranking_items
 from tests.stream.records import TS, EchoRanker, FakeList
 
+pytestmark = pytest.mark.waits
+
 
 class FallingRanker(EchoRanker):
     """The session's items, newest first, each with a lower score than the one before."""
@@ -174,7 +176,6 @@ def test_checker_interleaved_list_of_other_teams_than_the_draft_is_wrong(stage: 
     assert wrong == [] if good else "picked in the place of" in wrong[0]
 
 
-@pytest.mark.slow
 def test_checker_click_without_a_list_is_unanswered(stage: Stage) -> None:
     answered(stage)
     stage.click("s", "c")
@@ -184,7 +185,6 @@ def test_checker_click_without_a_list_is_unanswered(stage: Stage) -> None:
     assert checker.describe_unanswered() == ["s at 2"]
 
 
-@pytest.mark.slow
 def test_checker_waits_for_an_answer_that_comes_late(stage: Stage) -> None:
     stage.click("s", "a")
 
@@ -229,7 +229,6 @@ def test_checker_older_list_behind_the_newest_is_wrong(stage: Stage) -> None:
     assert "its last list is for offset 0" in stage.check().wrong[0]
 
 
-@pytest.mark.slow
 def test_checker_repeated_list_is_counted_and_wrong_only_where_each_comes_once(stage: Stage) -> None:
     answered(stage)
     stage.answer("s")
@@ -250,7 +249,6 @@ def test_checker_list_with_the_key_of_another_session_is_wrong(stage: Stage) -> 
     assert "has the key b'other'" in stage.check().wrong[0]
 
 
-@pytest.mark.slow
 def test_checker_rejection_that_is_missing_or_of_another_reason_is_found(stage: Stage) -> None:
     first = stage.hostile("missing_session_id")
     assert stage.check().unanswered() == 1

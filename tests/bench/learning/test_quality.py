@@ -100,6 +100,7 @@ def test_train_command_of_auto_holds_out_by_itself_and_takes_the_budget() -> Non
     assert job.name == "auto 60s"
 
 
+@pytest.mark.slow
 def test_measure_all_baseline_is_judged_on_both_parts(data: Path) -> None:
     (found,), failed = measure_all([COUNTED], data, None)
     assert failed == 0
@@ -108,6 +109,7 @@ def test_measure_all_baseline_is_judged_on_both_parts(data: Path) -> None:
     assert found["peak_memory_mb"] is None
 
 
+@pytest.mark.slow
 def test_measure_all_failure_is_passed_over_and_counted(data: Path, trained: list[Job]) -> None:
     results, failed = measure_all(TRAINED, data, data / "out.jsonl")
     assert failed == 1
@@ -115,6 +117,7 @@ def test_measure_all_failure_is_passed_over_and_counted(data: Path, trained: lis
     assert [one["seed"] for one in read_results(data / "out.jsonl")] == [0, 2]
 
 
+@pytest.mark.slow
 def test_measure_all_second_run_measures_what_the_first_has_not(data: Path, trained: list[Job]) -> None:
     out = data / "out.jsonl"
     measure_all([COUNTED, TRAINED[0]], data, out)
@@ -124,6 +127,7 @@ def test_measure_all_second_run_measures_what_the_first_has_not(data: Path, trai
     assert len(read_results(out)) == 3
 
 
+@pytest.mark.slow
 def test_measure_all_other_epochs_are_another_measurement(data: Path, trained: list[Job]) -> None:
     longer = dataclasses.replace(TRAINED[0], epochs_asked=9.0)
     measure_all([TRAINED[0]], data, data / "out.jsonl")
@@ -144,6 +148,7 @@ def test_measure_all_missing_data_are_named_before_anything_is_measured(data: Pa
     assert trained == []
 
 
+@pytest.mark.slow
 def test_measure_all_torn_line_of_out_is_measured_again(data: Path, trained: list[Job]) -> None:
     out = data / "out.jsonl"
     out.write_text(json.dumps(result(TRAINED[0])) + "\n" + json.dumps(result(TRAINED[2]))[:30])

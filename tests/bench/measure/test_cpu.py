@@ -30,6 +30,7 @@ def test_work_of_this_process_is_counted() -> None:
     assert sampler.between(began, time.time()) >= 0.2
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="this system has no /proc")
 def test_peak_of_processes_is_that_of_all_together() -> None:
     program = "import sys; held = bytearray(30_000_000); held[::4096] = b'a' * len(held[::4096]); print(); input()"

@@ -39,6 +39,7 @@ def test_require_java_not_on_path_says_how_to_get_it(tmp_path: Path, monkeypatch
         jars.require_java()
 
 
+@pytest.mark.slow
 def test_require_java_too_old_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program(tmp_path, "java", "echo 'openjdk version \"11.0.2\" 2019-01-15' >&2")
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
@@ -52,6 +53,7 @@ def test_kafka_jars_without_maven_says_how_to_get_it(tmp_path: Path, monkeypatch
         jars.kafka_jars(tmp_path)
 
 
+@pytest.mark.slow
 def test_kafka_jars_maven_fails_gives_its_words_and_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -67,6 +69,7 @@ def test_pom_names_the_version_of_the_image() -> None:
     assert re.findall(r"kafka_2.13</artifactId>\s*<version>([^<]+)", jars.POM.read_text()) == [KAFKA_VERSION]
 
 
+@pytest.mark.waits
 def test_choose_broker_first_is_missing_takes_the_next_and_says_why() -> None:
     choice = choose_broker({}, {"absent": Absent, "mock": InProcessBroker})
     assert choice.broker is not None
@@ -102,6 +105,7 @@ def test_as_environment_names_are_those_of_the_image() -> None:
     assert as_environment({"node.id": "1", "a_b.c-d": "2"}) == {"KAFKA_NODE_ID": "1", "KAFKA_A__B_C___D": "2"}
 
 
+@pytest.mark.slow
 def test_image_entry_point_turns_variables_into_properties(tmp_path: Path) -> None:
     script = (Path(brokers.__file__).with_name("docker") / "run.sh").read_text()
     (tmp_path / "run.sh").write_text(script.replace("/opt/kafka", str(tmp_path)))

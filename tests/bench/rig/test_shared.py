@@ -20,6 +20,7 @@ def answers(bootstrap: str) -> bool:
         return False
 
 
+@pytest.mark.waits
 def test_all_who_ask_are_told_of_one_broker_which_ends_with_its_host(tmp_path: Path) -> None:
     host = BrokerHost(tmp_path, MOCK)
     with ThreadPoolExecutor(4) as processes:

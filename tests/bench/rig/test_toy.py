@@ -35,6 +35,7 @@ def test_toy_graph_is_exported_once(exported: list[int]) -> None:
     assert exported == [toy.ITEMS]
 
 
+@pytest.mark.slow
 def test_toy_graph_of_another_size_is_not_exported_and_has_the_bytes_of_one_that_is_but_for_shapes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

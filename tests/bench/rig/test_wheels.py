@@ -8,6 +8,8 @@ from importlib.metadata import distribution
 from pathlib import Path
 from subprocess import run
 
+import pytest
+
 from bench.rig.wheels import needed, wheel_of
 
 
@@ -17,6 +19,7 @@ def test_what_a_requirement_needs_is_found_with_what_that_needs_and_no_extra_tha
     assert "gssapi" not in found
 
 
+@pytest.mark.slow
 def test_pip_installs_a_wheel_of_what_is_installed(tmp_path: Path) -> None:
     wheel = wheel_of(distribution("packaging"), tmp_path)
     words = ["pip", "install", "--no-index", "--no-deps", "--no-compile", "--target", str(tmp_path / "it"), str(wheel)]

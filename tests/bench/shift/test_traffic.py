@@ -36,6 +36,7 @@ def test_live_clicks_name_new_items_after_the_shift_only() -> None:
     assert 10_000 <= min(newcomers) < 11_000
 
 
+@pytest.mark.waits
 def test_send_live_waits_until_each_is_due() -> None:
     broker = InProcessBroker()
     broker.start()

@@ -16,6 +16,9 @@ from export.items.table import ItemTable
 from stream.items.load import send_items
 from stream.items.snapshot import read_items_topic
 
+pytestmark = pytest.mark.waits
+
+
 Run = Callable[..., tuple[int, dict[str, Any], str]]
 
 CSV = "item_id,available,price,attr.brand\na,true,1.5,x\nb,false,,y|z\nc,,-1,\nb,true,2,y\n"

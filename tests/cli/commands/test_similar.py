@@ -127,6 +127,7 @@ def published(bootstrap: str) -> dict[str, list[str]]:
     return {name: [item["item_id"] for item in said["items"]] for name, said in found.items()}
 
 
+@pytest.mark.waits
 def test_publish_is_by_the_policy_once_and_following(
     run: Run, shop: tuple[str, tuple[str, ...]], tmp_path: Path
 ) -> None:

@@ -230,6 +230,7 @@ def test_config_is_frozen() -> None:
         RankerConfig().threads = 2  # type: ignore[misc]
 
 
+@pytest.mark.slow
 def test_ranking_needs_no_torch(bundle: Bundle, tmp_path: Path) -> None:
     directory = shutil.copytree(bundle.path, tmp_path / "served")
     code = (

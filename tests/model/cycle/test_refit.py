@@ -15,6 +15,9 @@ from model.learn.committee import train_preset
 from model.learn.train import Trained
 from tests.model.tiny import tiny_committee, tiny_log, tiny_preset
 
+pytestmark = pytest.mark.slow
+
+
 LOG, MORE, VALID = tiny_log(200), tiny_log(220), tiny_log(40, seed=1)
 
 

@@ -34,6 +34,9 @@ from tests.model.items import known, tiny_items
 from tests.model.learn.test_validation import ENCODERS
 from tests.model.tiny import padded, tiny_committee, tiny_encoder, tiny_log, tiny_preset
 
+pytestmark = pytest.mark.slow
+
+
 CODES = CodesConfig(splits=4)
 
 

@@ -163,6 +163,7 @@ def test_predictions_are_the_wanted_events_after_the_first_with_and_without_type
         assert len(next_click_ranks([encoder], log, row=16)) == len(log.predicted)
 
 
+@pytest.mark.slow
 def test_a_preset_without_feedback_learns_from_wanted_events_alone() -> None:
     log, valid = disliked_log(60), disliked_log(20, seed=5)
     preset = tiny_preset(dropout=0.0)
@@ -170,6 +171,7 @@ def test_a_preset_without_feedback_learns_from_wanted_events_alone() -> None:
     assert found.history == expected.history
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [{"typed": True}, {"own": 4}, {"typed": True, "own": 4, "kind": "gru"}, {"typed": True, "own": 4, "lazy": True}],
@@ -182,6 +184,7 @@ def test_training_with_feedback_learns_and_repeats(options: dict[str, object]) -
     assert first.history[-1]["loss"] < first.history[0]["loss"]
 
 
+@pytest.mark.slow
 def test_own_negatives_push_what_was_skipped_below_what_was_clicked() -> None:
     log, valid = disliked_log(200), disliked_log(40, seed=5)
 

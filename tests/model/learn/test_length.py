@@ -171,6 +171,7 @@ def weights_of(trained: Trained) -> list[torch.Tensor]:
     return list(trained.encoders[0].state_dict().values())
 
 
+@pytest.mark.slow
 def test_training_by_evidence_ends_before_its_most_steps_where_nothing_is_gained(tmp_path: Path) -> None:
     trainer = stable(tmp_path, epochs=1_000, lr=1e-9)
     trained = trainer.run()
@@ -180,12 +181,14 @@ def test_training_by_evidence_ends_before_its_most_steps_where_nothing_is_gained
     assert checkpoint.load(tmp_path / STABLE)["step"] == trainer.length.begun
 
 
+@pytest.mark.slow
 def test_training_by_evidence_repeats_by_its_seed() -> None:
     first, second = stable().run(), stable().run()
     assert first.epochs == second.epochs
     assert all(torch.equal(*pair) for pair in zip(weights_of(first), weights_of(second), strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at", [40, 130])
 def test_training_by_evidence_goes_on_after_an_interruption(tmp_path: Path, at: int) -> None:
     whole = stable().run()

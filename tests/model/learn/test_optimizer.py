@@ -119,6 +119,7 @@ def test_lazy_training_of_a_large_catalogue_is_about_as_good_as_a_dense_one() ->
     assert lazy.valid["recall@20"] == pytest.approx(dense.valid["recall@20"], abs=0.06)
 
 
+@pytest.mark.slow
 def test_lazy_training_leaves_items_that_never_occur_as_they_were() -> None:
     log, preset = tiny_log(60, items=400, longest=10), tiny_logq(lazy=True, epochs=1, popular=3, alpha=2.0)
     weight = train(log, tiny_log(20, seed=1, items=400), preset).encoders[0].table

@@ -19,6 +19,9 @@ from model.nets.plain import plain
 from tests.model.items import known, tiny_items
 from tests.model.tiny import tiny_log, tiny_logq, tiny_preset
 
+pytestmark = pytest.mark.slow
+
+
 GROUPS, EACH, COLD = 6, 12, 2  # items of a group, so many of them never clicked
 
 

@@ -24,6 +24,8 @@ from model.nets.encoders import new_encoder
 from model.reports.progress import Progress
 from tests.model.tiny import tiny_encoder, tiny_log, tiny_logq, tiny_preset
 
+pytestmark = pytest.mark.slow
+
 
 def weights(trained: Trained) -> dict[str, torch.Tensor]:
     return trained.encoders[0].state_dict()
@@ -38,7 +40,6 @@ def run(directory: Path | None = None, **options: Any) -> Trained:
     return train(tiny_log(200), tiny_log(40, seed=1), tiny_preset(**options), run="r", directory=directory)
 
 
-@pytest.mark.slow
 def test_train_same_seed_gives_the_same_weights_and_another_seed_others() -> None:
     torch.manual_seed(1)
     one = run()
@@ -47,7 +48,6 @@ def test_train_same_seed_gives_the_same_weights_and_another_seed_others() -> Non
     assert not torch.equal(weights(one)["items.weight"], weights(run(seed=5))["items.weight"])
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [
@@ -71,7 +71,6 @@ def test_train_learns_more_than_popularity(options: dict[str, Any]) -> None:
     assert trained.history[-1]["loss"] < trained.history[0]["loss"]
 
 
-@pytest.mark.slow
 def test_train_best_epoch_is_kept_not_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
     recalls = iter([0.5, 0.9, 0.7])
     monkeypatch.setattr("model.learn.train.validate", lambda *_, **__: {"recall@20": next(recalls), "mrr@20": 0.1})
@@ -97,7 +96,6 @@ def test_train_weights_that_blow_up_in_the_last_step_are_an_error_and_not_the_be
     assert trainer.best is None
 
 
-@pytest.mark.slow
 def test_train_many_short_epochs_are_validated_now_and_then() -> None:
     log, valid = tiny_log(10), tiny_log(4)  # one step an epoch
     trained = train(log, valid, tiny_preset(epochs=1, min_steps=120))

@@ -122,6 +122,7 @@ def test_plain_all_takes_every_encoder_of_a_committee() -> None:
     assert [tuple(table.shape) for table in tables] == [(13, 16), (13, 8)]
 
 
+@pytest.mark.slow
 def test_gradient_of_the_tower_is_autograds_in_double_precision() -> None:
     encoder = towered(tiny_items(10)).double()
     tower = encoder.tower

@@ -107,6 +107,7 @@ def test_curves_not_to_be_resumed_starts_the_file_anew(tmp_path: Path) -> None:
     assert steps(tmp_path) == [1]
 
 
+@pytest.mark.slow
 def test_curves_committee_resumes_each_encoder_where_it_was(tmp_path: Path) -> None:
     def of(member: int, one: Progress) -> Progress:
         return dataclasses.replace(one, member=f"{member}/3")

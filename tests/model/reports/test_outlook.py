@@ -1,3 +1,5 @@
+import pytest
+
 from model.learn.train import train
 from model.reports.outlook import MemberOutlook, Outlook, in_words, outlook
 from tests.model.tiny import tiny_committee, tiny_log, tiny_preset
@@ -33,6 +35,7 @@ def test_outlook_of_a_training_is_of_its_steps_and_validations() -> None:
     assert outlook(log, valid, tiny_preset(epochs=0.1)) is None  # over in a moment
 
 
+@pytest.mark.slow
 def test_outlook_changes_nothing_of_the_training_that_follows() -> None:
     log, valid, preset = tiny_log(200), tiny_log(20, seed=1), tiny_preset(epochs=4, layers=1)
     alone = train(log, valid, preset).history

@@ -187,6 +187,7 @@ def test_small_parts_are_joined_until_none_are_left_to_be(monkeypatch: pytest.Mo
     ]
 
 
+@pytest.mark.slow
 @given(st.lists(st.sampled_from(["fine", "before", "after"]), max_size=25), st.integers(0, 3))
 def test_every_offset_is_stored_once_whatever_fails_and_whenever(fails: list[str], tidies: int) -> None:
     """A storage that fails before or after it did its work is as good as a kill at that moment: the trainer begins

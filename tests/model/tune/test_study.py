@@ -108,6 +108,7 @@ def test_space_is_of_fields_there_are_and_holds_most_of_a_preset(name: str) -> N
     assert {"dropout", "lr"} <= set(start_of(one, space))
 
 
+@pytest.mark.slow
 def test_search_trains(tmp_path: Path) -> None:
     small = tiny_preset(epochs=1, layers=1, uniform=0, popular=12, in_batch=0, top=0)
     found = search(tmp_path, 1, one=small)

@@ -146,6 +146,7 @@ def test_command_refuses_what_can_be_nobody(arguments: list[str], words: str) ->
     assert words in str(found.exception)
 
 
+@pytest.mark.waits
 def test_missing_topics_are_said_before_anything_is_asked() -> None:
     broker = InProcessBroker()
     broker.start()

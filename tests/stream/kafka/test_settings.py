@@ -45,6 +45,7 @@ def test_settings_that_cannot_be_read_are_not_held_against_a_worker() -> None:
     check_session_timeout(1.0, {})
 
 
+@pytest.mark.waits
 def test_check_settings_on_the_in_process_cluster_passes() -> None:
     broker = InProcessBroker()
     broker.start()

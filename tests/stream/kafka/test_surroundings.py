@@ -97,6 +97,7 @@ def test_compare_more_partitions_of_both_ends_the_worker_for_the_next_one() -> N
     assert compare(CONFIG, now, now) is None, "which is at home there"
 
 
+@pytest.mark.waits
 def test_look_at_the_in_process_cluster_finds_topics_without_identities() -> None:
     broker = InProcessBroker()
     broker.start()

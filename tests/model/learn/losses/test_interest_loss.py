@@ -135,6 +135,7 @@ def several(**options: object) -> Preset:
     return preset.override(**{**sizes, **options})
 
 
+@pytest.mark.slow
 def test_mtmi_learns_two_interests_of_shoppers_who_have_two() -> None:
     encoder = train(two_sided_log(250, 0), two_sided_log(20, 1), several()).encoders[0]
     test = two_sided_log(60, 2)
@@ -147,6 +148,7 @@ def test_mtmi_learns_two_interests_of_shoppers_who_have_two() -> None:
     assert np.mean(both) > 0.6  # by chance: one in thirty
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("choice", ["best", "target"])
 def test_training_with_interests_and_a_tower_learns(choice: str) -> None:
     log, valid = tiny_log(200), tiny_log(30, seed=1)

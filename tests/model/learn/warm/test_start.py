@@ -20,6 +20,8 @@ from model.nets.encoders import new_encoder
 from tests.model.learn.test_train import run
 from tests.model.tiny import tiny_log, tiny_preset
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("options", [{}, {"kind": "gru", "residual": True}, {"masked": True}], ids=str)
 def test_start_from_known_items_keep_their_rows_and_new_ones_are_fresh(tmp_path: Path, options: dict[str, Any]) -> None:
@@ -87,7 +89,6 @@ def test_start_from_what_is_no_training_is_refused(tmp_path: Path) -> None:
         start_from(new_encoder(tiny_preset(), 3), Vocabulary(["a", "b", "c"]), tmp_path)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("options", [{}, {"ema": 0.99}, {"lazy": True}], ids=str)
 def test_train_warm_start_begins_better_than_cold(tmp_path: Path, options: dict[str, Any]) -> None:
     log, valid = tiny_log(400), tiny_log(60, seed=1)

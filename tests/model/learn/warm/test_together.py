@@ -83,6 +83,7 @@ def test_items_as_codes_begin_as_they_do() -> None:
     assert torch.equal(encoder.weight, before)
 
 
+@pytest.mark.slow
 def test_a_short_training_knows_more_of_it() -> None:
     log, valid = shop(), shop(80)
     recall = [
