@@ -30,6 +30,7 @@ install: $(STAMP)
 $(STAMP): pyproject.toml constraints.txt
 	@command -v $(PYTHON) > /dev/null || { echo "$(PYTHON) is not on the PATH: install Python 3.11 (or say PYTHON=...)" >&2; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing into $(VENV): 1 to 3 minutes, some gigabytes (PyTorch)"
 	$(PIP) uv
 	$(UV) -e '.[train,dev]' || $(PIP) -e '.[train,dev]'
 	touch $@

@@ -136,7 +136,7 @@ def _setting(key: str) -> Setting:
     if name in known:
         raise ConfigError(f"--set {key}: {name} is a field of {known[name].component}, not of {component}")
     close = difflib.get_close_matches(name, known, n=3)
-    meant = f"; did you mean {' or '.join(close)}?" if close else ""
+    meant = f"; did you mean {' or '.join(close)}?" if close else "."
     every = "; ".join(
         f"{part}: {', '.join(one.name for one in known.values() if one.component == part)}" for part in COMPONENTS
     )

@@ -198,6 +198,8 @@ def train_to_registry(request: TrainRequest, on_progress: OnProgress = ignore) -
             bundle = with_manifest(bundle, manifest, cards_in=write_card(card, bundle.path))
             number = registry.publish(bundle.path)  # 9
     on_progress(Progress(stage="publish", message=f"version {number} in {request.registry}"))
+    if late := spending.overdrawn():
+        on_progress(Progress(stage="budget", message=late))
     if request.checkpoint_dir is None:
         checkpoint.prune(directory.parent, keep=KEPT_CHECKPOINTS, idle_s=IDLE_S)
     return TrainSummary(

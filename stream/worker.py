@@ -16,7 +16,6 @@ from collections.abc import Coroutine, Sequence
 from typing import Any
 
 from aiokafka.errors import KafkaConnectionError
-from confluent_kafka import KafkaError
 
 from export.errors import NextclickError, RegistryError
 from export.ranking.popularity import PopularityRanker
@@ -29,6 +28,7 @@ from stream.faust.app import build_app
 from stream.formats.waiting import click_reading
 from stream.guarantee.choose import choose_guarantee
 from stream.guarantee.repair import Repairs
+from stream.kafka.away import BrokersAway
 from stream.kafka.settings import check_settings
 from stream.kafka.surroundings import Change
 from stream.kafka.topics import check_topics
@@ -107,7 +107,7 @@ class Worker:
             max_batch=config.max_batch, max_queued=config.queue_clicks, max_bytes=config.queue_mb * 1024 * 1024
         )
         self._ended = asyncio.Event()
-        self._broker_away = False  # here, as clients may say so from their first moment on
+        self._brokers = BrokersAway(self.problems, config.bootstrap_servers)
         self._failure: str | None = None
         self._redis = open_redis(config, self.metrics, self.problems)
         self._lists = ListService(config, self.metrics, self.problems)
@@ -122,7 +122,7 @@ class Worker:
             config,
             self._membership,
             observer=self.metrics,
-            on_client_error=self._on_client_error,
+            on_client_error=self._brokers.on_error,
             found=self._note_found,
         )
         self._repairs = Repairs(self._guarantee, crash=self.crash, has_ended=has_ended)
@@ -230,12 +230,6 @@ class Worker:
         use, prepare = self._on_model, self._lists.lists.prepare
         return ModelFollower(self.config, self.metrics, use, on_stand_in=use, problems=self.problems, prepare=prepare)
 
-    def _on_client_error(self, error: KafkaError) -> None:
-        """In the producer's thread. Errors that matter arrive in delivery reports; this one says who to blame."""
-        if error.code() == KafkaError._ALL_BROKERS_DOWN and not self._broker_away:
-            self._broker_away = True
-            log.warning("no broker answers at %s; the worker waits for one", self.config.bootstrap_servers)
-
     async def _start_app(self) -> None:
         """Join the group once it is known what answers: what waits is worth a ranking, not an empty list."""
         await self._await_first_look()
@@ -274,9 +268,10 @@ class Worker:
             elif self._app.crashed:
                 self.crash(self._app.crash_reason or RuntimeError("a service of the worker crashed"))
             if self._pipeline.finished != finished:
-                finished, self._broker_away = self._pipeline.finished, False
+                finished = self._pipeline.finished
                 self._condition.heard()
             self._condition.measure()
+            self._brokers.heard(self._condition.broker_at)
             if now - checked >= _DESCRIPTORS_S:
                 checked = now
                 check_descriptors(self.problems)
@@ -313,7 +308,8 @@ class Worker:
             self.partitions.hold(for_good=True)
 
     def _on_clear(self) -> None:
-        """In the lookout's thread."""
+        """In the lookout's thread, after each look that a broker has answered."""
+        self._brokers.heard(time.monotonic())
         if not self._loop.is_closed():
             asyncio.run_coroutine_threadsafe(self._crash_on_error(self._ownership.clear()), self._loop)
 

@@ -211,7 +211,7 @@ def parse_lists(content: bytes, k: int, *, folder: Path = Path(), where: str = "
     except UnicodeDecodeError:
         raise ConfigError(f"{where} is not UTF-8") from None
     except (ValueError, msgspec.ValidationError, RecursionError) as error:  # a number of 5,000 digits is a ValueError
-        raise ConfigError(f"{where}: {error}") from error
+        raise ConfigError(f"{where}: {error} (docs/policies.md has what a policy may say)") from error
     if len(said.placements) > _MOST_PLACEMENTS:
         raise ConfigError(f"{where} names {len(said.placements)} placements; at most {_MOST_PLACEMENTS}")
     if "" in said.placements:

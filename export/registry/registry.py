@@ -261,7 +261,7 @@ class Registry:
             except UnusableFile as error:
                 raise BundleError("bad_manifest", f"version {version}: {MANIFEST} can't be read: {error}") from error
         if content is None:
-            raise VersionUnknown(f"registry {self.url} has no version {version}")
+            raise VersionUnknown(f"registry {self.url} has no version {version}; `nextclick models list` shows all")
         return content
 
     def _next_number(self) -> int:

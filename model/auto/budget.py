@@ -64,6 +64,7 @@ class Spending:
     ITEMS_S = 1.5e-4  # and so much more for each item of the catalogue
     AGAIN = 0.6  # of that for the refitted one: what was found once is not looked for again
     SHARE = 0.08  # and of a long budget so much
+    LATE_S, LATE = 5.0, 0.05  # over the budget by more than both is worth a word
 
     def __init__(
         self, budget: Budget | None, clock: Callable[[], float] = time.monotonic, *, over_s: float = 0.0
@@ -91,6 +92,13 @@ class Spending:
     def left(self) -> float | None:
         """Return the seconds that are left, 0 at least; None where there is no limit."""
         return None if self.seconds is None else max(0.0, self.seconds - self.spent())
+
+    def overdrawn(self) -> str:
+        """Return what to say where the command has taken clearly more than its time; "" where it has not."""
+        if self.seconds is None or (over := self.spent() - self.seconds) <= max(self.LATE_S, self.LATE * self.seconds):
+            return ""
+        told = f"warning: {self.spent():,.0f} s, {over:,.0f} s more than --budget"
+        return f"{told}: the machine is slower or busier than was planned; give it more time, or less else to do"
 
     def expect(self, items: int) -> None:
         """Take in how large the catalogue is."""

@@ -126,6 +126,14 @@ def _placed(topic: str, sample: Sequence[SampledClick], partitions: int) -> Iter
     }
     if fits["murmur2"] >= 1 - _RARE:
         return
+    if before := _partitions_before(placed, partitions):
+        yield info(
+            "partitions_added",
+            topic,
+            f"clicks lie where murmur2 has them among {before} partitions, and it has {partitions}: it was given more",
+            "none: sessions of that time start anew, and what is sent from now on lies together",
+        )
+        return
     if fits["crc32"] >= 1 - _RARE:
         words = "all keys lie where librdkafka's default partitioner (CRC32) has them"
     else:
@@ -137,6 +145,15 @@ def _placed(topic: str, sample: Sequence[SampledClick], partitions: int) -> Iter
         f"{words}: a producer with another rule would put sessions into two partitions",
         "set partitioner=murmur2_random in producers that use librdkafka, or keep one rule in all of them",
     )
+
+
+def _partitions_before(placed: Sequence[tuple[bytes, int]], partitions: int) -> int | None:
+    """Return with how many partitions, before those there are, murmur2 explains the places; None: with no number."""
+    for before in range(partitions - 1, 0, -1):
+        explained = sum(place in {murmur2_partition(key, n) for n in (before, partitions)} for key, place in placed)
+        if explained >= (1 - _RARE) * len(placed):
+            return before
+    return None
 
 
 def _times(topic: str, sample: Sequence[SampledClick], now_ms: int) -> Iterator[Finding]:

@@ -191,7 +191,7 @@ class LeanConsumer(Consumer):
             log.info("offsets were not committed, as the group is rebalancing: %s", error)
             return False
         except (KafkaError, TimeoutError) as error:
-            log.warning("offsets were not committed, trying again: %s", error or "no answer in time")
+            log.warning("offsets were not committed, trying again: %s", str(error) or "no answer in time")
             return False
         partitions.committed(offsets, epoch=epoch)
         return True

@@ -133,7 +133,7 @@ class ItemsFollower:
             self._problems.raise_(
                 "items_outdated",
                 f"what is known of the items is {now - self._known_at:.0f} s old: lists may show what was switched off",
-                "it goes away once the brokers of the topic answer; else see whether the worker gets enough CPU",
+                "it goes away once the brokers of the topic answer; else see whether this process gets enough CPU",
             )
 
     def _is_current(self) -> bool:

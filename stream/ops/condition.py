@@ -71,7 +71,7 @@ class Condition:
     ) -> None:
         self._parts, self._ranker, self._ending = parts, ranker, ending
         self.loop_at = time.monotonic()  # the event loop's last turn
-        self._broker_at = 0.0  # the broker's last sign of life
+        self.broker_at = 0.0  # the broker's last sign of life
         self._lag: dict[int, int] = {}
         self._waiting = False  # clicks behind the position of a partition, or a partition to be read again
         self._progress: dict[int, Progress] = {}
@@ -79,7 +79,7 @@ class Condition:
 
     def heard(self) -> None:
         """The broker has confirmed something."""
-        self._broker_at = self.loop_at
+        self.broker_at = self.loop_at
 
     def reading(self) -> list[int]:
         """The numbers of the partitions that are read."""
@@ -142,7 +142,7 @@ class Condition:
             waiting=waiting or (may_join and not parts.membership.joined()),
             partitions={} if parts.reading.is_waiting else self._progress,
             restored=parts.ownership.restored,
-            broker_at=self._broker_at,
+            broker_at=self.broker_at,
             trouble=parts.membership.recovery.trouble or parts.repairs.last,
         )
 
@@ -152,7 +152,7 @@ class Condition:
         self._waiting = bool(waiting)
         self._progress = {one.number: Progress(one.finished, one in waiting and one.is_begun) for one in owned}
         if self._progress:  # before there was an assignment, Faust has made no consumer yet
-            self._broker_at = max(self._broker_at, self._parts.membership.consumer.heard_at)
+            self.broker_at = max(self.broker_at, self._parts.membership.consumer.heard_at)
 
     def _highwater(self, partition: OwnedPartition) -> int | None:
         with contextlib.suppress(Exception):  # no longer assigned, or nothing fetched yet

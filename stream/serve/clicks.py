@@ -5,6 +5,7 @@ A click goes on as it came, byte by byte, so that what a shop adds to it is in t
 
 import asyncio
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -12,6 +13,7 @@ import msgspec
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from export.ids import normal_id
+from stream.guarantee.publisher import broker_answers
 from stream.kafka.clients import build_client, producer_options
 from stream.messages.contract import Erase, decode_event
 from stream.serve.errors import BadBody
@@ -19,6 +21,8 @@ from stream.serve.errors import BadBody
 __all__ = ["ClickWriter", "Confirmed", "Refused", "Sound", "judge", "split_body"]
 
 _POLL_S = 0.1
+_ASK_S = 1.0  # between two questions whether a broker is back
+_ANSWER_S = 0.5  # for its answer; the confirmations of clicks wait as long
 _SLACK_S = 1.0  # of the client's own clock, after which a click counts as not confirmed
 
 
@@ -83,7 +87,7 @@ def judge(value: bytes, now_ms: int) -> Sound:
 
 
 class ClickWriter:
-    """One producer for all requests. `trouble`: what its client said last that was wrong; "" once a click is there."""
+    """One producer for all requests. `trouble`: what its client said last that was wrong; "" once a broker answers."""
 
     def __init__(
         self, bootstrap_servers: str, topic: str, extra: Mapping[str, str] | None = None, *, confirm_s: float = 5.0
@@ -152,8 +156,17 @@ class ClickWriter:
             return list(outcome)
 
     def _poll(self) -> None:
+        asked = 0.0
         while not self._stopped.is_set():
             self._producer.poll(_POLL_S)
+            if self.trouble and time.monotonic() - asked >= _ASK_S:
+                self._ask()
+                asked = time.monotonic()
+
+    def _ask(self) -> None:
+        """A broker that is back is not known to be before a click goes there: nobody may send one for hours."""
+        if broker_answers(self._producer, _ANSWER_S):
+            self.trouble = ""
 
     def _note(self, error: KafkaError) -> None:
         self.trouble = error.str()

@@ -32,6 +32,7 @@ def test_read_settings_has_values_of_the_fields_types() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
+        ("zzz=1", r"no such field\. There are encoder"),
         ("dropuot=.2", "did you mean .*dropout.* There are encoder: kind, hidden.*negatives: everything.*--set help"),
         ("dropout", "a field and its value are wanted"),
         ("dropout=much", "dropout is a number"),

@@ -85,9 +85,8 @@ class Routes:
         known = {*self._lists.placements(session), *(self._popular.placements() if self._popular is not None else ())}
         there = sorted(known - {placement})
         if there:
-            return problem(
-                HTTPStatus.NOT_FOUND, "the session has lists of other placements: ?placement=NAME", placements=there
-            )
+            what = f"there are lists of other placements, not of {placement!r}: ?placement=NAME"
+            return problem(HTTPStatus.NOT_FOUND, what, placements=there)
         return problem(HTTPStatus.NOT_FOUND, "no list of this session is known: it has not clicked, or not lately")
 
     async def _update(self, request: web.Request) -> web.StreamResponse:

@@ -14,6 +14,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from bench.rig import brokers
 from bench.rig.brokers import jars
+from bench.rig.brokers.__main__ import main
 from bench.rig.brokers.base import KAFKA_VERSION, Broker, BrokerMissing, as_environment, wait_until_answering
 from bench.rig.brokers.choose import choose_broker
 from bench.rig.brokers.in_process import InProcessBroker
@@ -219,3 +220,14 @@ def _make_topic(broker: Broker, name: str) -> None:
         if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
             raise
     wait_for("the topic to be visible", lambda: name in admin.list_topics(timeout=10).topics)
+
+
+def test_command_without_any_broker_says_what_is_missing(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing() -> Broker:
+        raise BrokerMissing("java is not on the PATH; install one")
+
+    monkeypatch.setenv("NEXTCLICK_BROKER", "jvm")
+    assert main({"jvm": missing}) == 2
+    assert "jvm: java is not on the PATH; install one" in capsys.readouterr().err

@@ -76,10 +76,12 @@ def test_broker_restarted_in_full_flow_the_worker_goes_on_and_keeps_its_promise(
         await_more(lists, 200)
         flow.confirmed(300)
         restartable_broker.stop()
+        wait_for("/health to say so", lambda: "no broker answers" in str(worker.health()["reasons"]), 30)
         restartable_broker.start()
         flow.confirmed(500)
     promise.assert_kept(storefront.sent, lists)
     assert worker.process.poll() is None
+    wait_for("/health to take it back", lambda: not worker.health()["reasons"], 30)
 
 
 @pytest.mark.container

@@ -72,6 +72,13 @@ def test_spending_keeps_time_to_export_and_judge() -> None:
     assert spending("60s", 70).for_training(bundles=1) == 1.0, "a training still ends well"
 
 
+def test_spending_more_than_the_budget_is_said_with_how_much() -> None:
+    assert spending(None, 1e6).overdrawn() == ""
+    assert spending("60s", 64).overdrawn() == ""
+    assert spending("10m", 625).overdrawn() == ""
+    assert "warning: 235 s, 195 s more than --budget" in spending("40s", 235).overdrawn()
+
+
 def test_limited_without_a_budget_is_the_same() -> None:
     assert limited(STABLE, spending(None), RefitConfig()) == STABLE
 

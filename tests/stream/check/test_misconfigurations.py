@@ -12,7 +12,7 @@ from export.experiments.experiment import Experiment, Variant
 from stream.check.facts import GroupFacts
 from stream.check.finding import exit_code
 from stream.check.models import AnnouncedNow
-from stream.check.partitioner import crc32_partition
+from stream.check.partitioner import crc32_partition, murmur2_partition
 from stream.errors import AccessRefused, BrokerUnavailable
 from stream.messages.contract import ModelAnnouncement
 from tests.stream.check.world import CHANGELOG, NOW_MS, PARTITIONS, World
@@ -236,6 +236,17 @@ def test_misconfiguration_is_found_with_its_place_and_a_remedy(
     others = {(one.check, one.severity) for one in found if one.severity != "info"} - {(check, severity)}
     allowed = {("partitioner", "warning"), ("version_unusable", "error"), ("nothing_live", "warning")}
     assert others <= allowed, "one thing is wrong, and one is found"
+
+
+def test_clicks_from_before_partitions_were_added_are_of_no_wrong_partitioner(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.sample = [world.click(f"s{n}", at=murmur2_partition(f"s{n}".encode(), 3)) for n in range(40)]
+    world.sample += [world.click(f"t{n}") for n in range(10)]
+    found = world.findings(monkeypatch)
+    (told,) = (one for one in found if one.check == "partitions_added")
+    assert "among 3 partitions" in told.what
+    assert exit_code(found) == 0
 
 
 def test_transactional_id_that_is_refused_is_told_with_the_right_it_takes(

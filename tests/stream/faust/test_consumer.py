@@ -181,12 +181,15 @@ def test_commit_sends_confirmed_offsets_of_owned_partitions_once() -> None:
     with_consumer(check)
 
 
-def test_commit_that_fails_is_tried_again() -> None:
+def test_commit_that_fails_is_said_and_tried_again(caplog: pytest.LogCaptureFixture) -> None:
     async def check(consumer: Any, thread: FakeThread, intake: FakeIntake) -> None:
         consumer.assignment = lambda: {tp(0)}
         intake.partitions.clicks(0).confirm(4, epoch=0)
         thread.error = KafkaConnectionError()
         assert not await consumer.commit()
+        thread.error = TimeoutError()
+        assert not await consumer.commit()
+        assert "trying again: no answer in time" in caplog.text
         thread.error = None
         assert await consumer.commit()
 
