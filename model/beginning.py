@@ -10,7 +10,7 @@ from model.data.known_items import ItemFeatures
 from model.data.log import SessionLog
 from model.evaluate.shown import Shown, allowance, shown_baselines
 from model.learn.needs import require_room
-from model.learn.train import Trained
+from model.learn.trained import Trained
 from model.reports.outlook import Outlook, outlook
 from model.reports.progress import OnProgress, Progress, ignore
 

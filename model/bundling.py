@@ -34,7 +34,7 @@ from model.config import Preset
 from model.data.known_items import KnownItems
 from model.data.log import SessionLog
 from model.evaluate.protocol import prefixes
-from model.learn.train import Trained
+from model.learn.trained import Trained
 from model.nets.coded import CodedItems
 from model.nets.encoder import Encoder
 from model.nets.plain import plain_all

@@ -22,7 +22,7 @@ from model.data.readers import RawLog, build_log
 from model.errors import TrainingError
 from model.evaluate.judge import judge, of_ranker
 from model.evaluate.metrics import MAIN
-from model.learn.train import Trained
+from model.learn.trained import Trained
 from model.machine.memory import release_memory
 from model.reports.progress import OnProgress, Progress
 

@@ -31,7 +31,7 @@ from model.codes.config import CodesConfig, MadeBy
 from model.config import Preset
 from model.errors import Interrupted
 from model.learn.committee import train_preset
-from model.learn.train import Trained
+from model.learn.trained import Trained
 from model.learn.validation import validate
 from model.machine.threads import use_threads
 from model.nets.coded import CodedItems

@@ -40,7 +40,7 @@ from model.evaluate.judge import Judged, Judgement, judge, of_baseline, of_ranke
 from model.evaluate.metrics import CUTOFF
 from model.evaluate.protocol import prefixes
 from model.learn.committee import train_preset
-from model.learn.train import Trained
+from model.learn.trained import Trained
 from model.machine.threads import use_threads
 from model.nets.plain import plain_all
 from model.presets import PRESETS, preset

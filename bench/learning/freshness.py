@@ -45,8 +45,9 @@ from export.ranking.ranker import Ranker, RankerConfig
 from export.registry.registry import Registry
 from model.config import Preset
 from model.cycle.config import FreshConfig, GateConfig
-from model.cycle.cycle import CycleRequest, run_cycle
+from model.cycle.cycle import run_cycle
 from model.cycle.fresh import fresh_log, fresh_preset
+from model.cycle.request import CycleRequest
 from model.data.log import SessionLog
 from model.data.readers import read_log
 from model.data.readers.build import build_log

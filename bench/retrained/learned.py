@@ -19,7 +19,7 @@ from model.data.log import SessionLog
 from model.evaluate.judge import Judged, Judgement, judge, paired_difference
 from model.evaluate.metrics import CUTOFF, MAIN, SECOND
 from model.learn.committee import train_preset
-from model.learn.train import Trained
+from model.learn.trained import Trained
 from model.machine.memory import release_memory
 from model.nets.encoder import Encoder
 from model.nets.serving import ServingModel

@@ -44,7 +44,7 @@ def replay(
     from export.experiments.sequence import SequenceConfig
     from export.policy.unknown import say_unknown
     from export.ranking.ranker import Ranker, RankerConfig
-    from export.registry.registry import local_bundle
+    from export.registry.addresses import local_bundle
     from model.data.readers import read_log
     from model.evaluate.by_policy import one_list
     from model.evaluate.replay import ReplayConfig, replay_experiment

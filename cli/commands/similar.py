@@ -71,7 +71,7 @@ def show(
     from export.policy.one_list import OneList
     from export.policy.similar import SimilarLists
     from export.ranking.similar import Similar
-    from export.registry.registry import local_bundle
+    from export.registry.addresses import local_bundle
 
     asked, config = given_id(item, "ITEM"), OneList(file=policy, placement=placement, k=k).read()
     similar = Similar(load_bundle(local_bundle(bundle)))

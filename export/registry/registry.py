@@ -17,9 +17,9 @@ from export.bundle.bundle import MANIFEST, load_bundle
 from export.bundle.files import UnusableFile
 from export.bundle.manifest import Manifest
 from export.errors import BundleError, ConfigError, NextclickError, RegistryError, RegistryMissing, VersionUnknown
-from export.registry.storage import open_storage, refuse_half_a_url
+from export.registry.storage import open_storage
 
-__all__ = ["DEFAULT_VARIANT", "Registry", "check_variant", "local_bundle"]
+__all__ = ["DEFAULT_VARIANT", "Registry", "check_variant"]
 
 DEFAULT_VARIANT = "default"  # the variant of a shop that compares nothing
 _VERSION = re.compile(r"[1-9][0-9]{0,17}")
@@ -286,23 +286,6 @@ class Registry:
             raise RegistryError(f"registry {self.url}: can't {action}: {error}") from error
 
 
-def local_bundle(address: str | Path) -> Path:
-    """Return the folder of a bundle; `address` is that, or the URL of a version in a registry, which is fetched.
-
-    Raises RegistryError where it can't be fetched, ConfigError where it is a registry. Nothing is verified here.
-    """
-    text = str(address)
-    if "://" not in text:
-        refuse_half_a_url(text)
-        if not (Path(text) / MANIFEST).exists():
-            _refuse_a_registry(text)
-        return Path(text)
-    url, _, version = text.rstrip("/").rpartition("/")
-    if not _VERSION.fullmatch(version):
-        _refuse_a_registry(text)
-    return Registry(url).fetch(version)
-
-
 def check_variant(variant: str) -> str:
     """Return the name of a variant, or raise ConfigError: it names files, keys of messages and metrics."""
     if not isinstance(variant, str) or not _VARIANT.fullmatch(variant):
@@ -310,19 +293,6 @@ def check_variant(variant: str) -> str:
             f"{variant!r} is no name of a variant: letters, digits, _ and - (not first), 64 at most, like new-model"
         )
     return variant
-
-
-def _refuse_a_registry(address: str) -> None:
-    """ConfigError where `address` is a registry, and a version of it is wanted."""
-    registry = Registry(address)
-    if not registry.exists() or not (versions := registry.versions()):
-        return
-    version = registry.live() or versions[-1]
-    which = "live" if version == registry.live() else "the newest"
-    name = f"{address.rstrip('/')}/{version}"
-    raise ConfigError(
-        f"{address} is a registry of {len(versions)} versions: name one of them, such as {name} ({which})"
-    )
 
 
 def _try_out(directory: Path, version: str) -> None:

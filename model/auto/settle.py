@@ -16,7 +16,7 @@ from model.auto.traits import LogTraits, traits_of
 from model.config import Preset
 from model.cycle.config import RefitConfig
 from model.data.log import SessionLog
-from model.learn.train import Trained
+from model.learn.trained import Trained
 from model.reports.outlook import outlook
 from model.reports.progress import OnProgress, Progress, ignore
 

@@ -17,7 +17,6 @@ import functools
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,74 +25,35 @@ import msgspec
 from export.bundle.bundle import Bundle, load_bundle
 from export.bundle.manifest import Lineage, Manifest, Refit
 from export.errors import BundleError, NextclickError, ParityError, VersionUnknown
-from export.graph.choice import Scoring
 from export.ranking.ranker import Ranker, RankerConfig
-from export.registry.registry import DEFAULT_VARIANT, Registry
 from model.auto.window import for_window
 from model.beginning import told_of
 from model.bundling import export_bundle, with_manifest
 from model.cards.card import curves_of, model_card
 from model.cards.measure import Measured, measured
 from model.cards.write import write_card
-from model.config import Preset, TowerConfig
-from model.cycle.config import FreshConfig, GateConfig, Mode, RefitConfig
+from model.config import TowerConfig
 from model.cycle.fresh import fresh_log, fresh_parts, fresh_preset
 from model.cycle.gate import GateReport, KeptGate, pass_gate
 from model.cycle.lineage import code_version, commit, layer_of, published_by
 from model.cycle.refit import guarded, refit
+from model.cycle.request import CycleRequest, CycleResult
 from model.data.known_items import KnownItems, features_of, read_known_items
 from model.data.log import SessionLog
 from model.data.readers.build import build_log
-from model.data.readers.raw import RawLog
 from model.data.split import Parts, part
 from model.errors import LeadLost, TrainingError
 from model.evaluate.metrics import MAIN
 from model.learn.committee import train_preset
-from model.learn.train import Trained
+from model.learn.trained import Trained
 from model.machine.memory import release_memory
 from model.machine.threads import use_threads
 from model.reports.progress import OnProgress, Progress, ignore
 
-__all__ = ["Cycle", "CycleRequest", "CycleResult", "run_cycle"]
+__all__ = ["Cycle", "run_cycle"]
 
 _GATE = "gate.json"
 _CARD_SESSIONS = 2_000  # by which a card breaks figures down
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CycleRequest:
-    """One cycle, the same after a kill as before it."""
-
-    cycle: str  # its name, unique in the trainer's life; in the manifest of what it publishes
-    raw: RawLog  # the clicks of the window
-    mode: Mode
-    preset: Preset  # options already put in
-    registry: Registry
-    folder: Path  # checkpoints and the judgement; kept over kills, the cycle's own
-    variant: str = DEFAULT_VARIANT
-    parent: Path | None = None  # checkpoints of the version to start from (warm), None: from scratch
-    parent_version: str = ""  # that version
-    since_ts: int = 0  # fresh: clicks before this were learned by the parent, ms since the epoch
-    min_support: int = 1
-    gate: GateConfig = field(default_factory=GateConfig)
-    refit: RefitConfig | None = field(default_factory=RefitConfig)  # None: what was judged is published
-    fresh: FreshConfig = field(default_factory=FreshConfig)
-    scoring: Scoring = "auto"  # how the graph scores the catalogue
-    window: dict[str, Any] = field(default_factory=dict)  # where the clicks come from (topic, offsets, parts): lineage
-    items: Path | None = None  # what the shop says about its items, where the preset has a tower
-    may_publish: Callable[[], bool] = lambda: True  # asked right before publishing: False once another trainer leads
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CycleResult:
-    """What came of a cycle."""
-
-    version: str | None  # published by this cycle, now or before a kill; None: the gate refused
-    gate: GateReport
-    checkpoints: Path | None  # of the weights published, to start the next from
-    refitted: bool
-    seconds: float  # of this run of it; where an earlier one published, of that
-    why_not_refitted: str = ""  # what the guard found
 
 
 def run_cycle(request: CycleRequest, on_progress: OnProgress = ignore) -> CycleResult:

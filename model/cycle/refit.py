@@ -20,7 +20,8 @@ from model.data.log import SessionLog
 from model.evaluate.judge import judge, of_ranker, overlap_of_lists
 from model.evaluate.metrics import MAIN
 from model.learn.committee import train_preset
-from model.learn.train import STABLE, Trained
+from model.learn.train import STABLE
+from model.learn.trained import Trained
 from model.reports.progress import OnProgress, ignore
 
 __all__ = ["best_epoch", "guarded", "recipe", "refit"]

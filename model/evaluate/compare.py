@@ -20,7 +20,7 @@ from export.bundle.bundle import load_bundle
 from export.bundle.vocabulary import PAD, Vocabulary
 from export.errors import ConfigError
 from export.ranking.ranker import Ranker, RankerConfig
-from export.registry.registry import local_bundle
+from export.registry.addresses import local_bundle
 from model.data.log import SessionLog
 from model.data.readers import KINDS, POSITIVES, RawLog, ReadOptions, build_log
 from model.evaluate.baselines.baselines import BASELINES, bounded, make_baseline

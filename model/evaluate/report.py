@@ -14,7 +14,7 @@ from export.events import is_wanted
 from export.items.table import ItemTable
 from export.policy.unknown import say_unknown
 from export.ranking.ranker import Ranker, RankerConfig
-from export.registry.registry import local_bundle
+from export.registry.addresses import local_bundle
 from model.data.items.read import read_items
 from model.data.overlap import overlap
 from model.data.readers import KINDS, RawLog, ReadOptions, build_log, read_log

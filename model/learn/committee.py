@@ -13,7 +13,8 @@ from model.data.log import SessionLog
 from model.learn import checkpoint
 from model.learn.distributed import ALONE, Team
 from model.learn.needs import require_room
-from model.learn.train import Trained, train
+from model.learn.train import train
+from model.learn.trained import Trained
 from model.learn.validation import validate
 from model.machine.memory import release_memory
 from model.reports.progress import OnProgress, Progress, ignore

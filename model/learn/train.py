@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,34 +33,22 @@ from model.learn.losses.matmul import Products
 from model.learn.optimizer import Average, Optimizer, is_lazy
 from model.learn.rows import seen_by, signs_of
 from model.learn.seeds import IDS, seed_of
+from model.learn.trained import Trained
 from model.learn.validation import validate
 from model.learn.warm.optimizer import go_on_with
 from model.learn.warm.start import features_of, start_from
 from model.learn.warm.together import begin_together
 from model.machine.interrupt import noting_end_signals
 from model.machine.threads import use_threads
-from model.nets.encoder import Encoder
 from model.nets.encoders import new_encoder
 from model.reports.progress import OnProgress, Progress, ignore
 
-__all__ = ["STABLE", "Trained", "Trainer", "train"]
+__all__ = ["STABLE", "Trainer", "train"]
 
 REPORT_EVERY = 0.5  # seconds between reports inside an epoch
 SELECT_BY = (MAIN, SECOND)  # the validation metrics that decide which epoch is kept, the first above the next
 STABLE = "stable"  # folder, in a checkpoint's, of the state before the rate was brought down: a refit begins there
 MOST_VALIDATIONS = 50  # of one training; more epochs than that, as a short log has, are validated now and then
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trained:
-    """What came out."""
-
-    encoders: tuple[Encoder, ...]  # with the weights of the best validation, in eval mode; several rank together
-    epochs: float  # passes done, a fraction where the time limit ended one
-    seconds: float  # of training steps, all resumed parts and all encoders together
-    sessions_per_s: float  # trained sessions a second of them
-    valid: Mapping[str, float]  # the best validation
-    history: list[dict[str, float]]  # one entry a validation: epoch, loss, metrics
 
 
 class Trainer:

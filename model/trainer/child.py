@@ -166,7 +166,8 @@ def _run(task: Task) -> Ended:
 
     spin_briefly()
     with uncollected(stays=True):
-        from model.cycle.cycle import CycleRequest, run_cycle
+        from model.cycle.cycle import run_cycle
+        from model.cycle.request import CycleRequest
         from model.data.readers import KINDS, POSITIVES
         from model.errors import DataError
         from model.presets import preset

@@ -15,7 +15,7 @@ from model.reports.tracking import Tracked, Tracker
 from model.trainer.config import TrainerConfig
 
 if TYPE_CHECKING:
-    from model.cycle.cycle import CycleRequest, CycleResult
+    from model.cycle.request import CycleRequest, CycleResult
 
 __all__ = ["CycleRun"]
 

@@ -58,7 +58,7 @@ def recommend(
     from export.policy.one_list import OneList
     from export.policy.shopper import Shopper
     from export.ranking.ranker import Ranker, RankerConfig
-    from export.registry.registry import local_bundle
+    from export.registry.addresses import local_bundle
 
     session, disliked = _session(items, item, items_file), [given_id(one, "--dislike") for one in dislike or []]
     config = ListsConfig.single(k) if policy is None else read_lists(policy, k)

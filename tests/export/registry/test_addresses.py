@@ -7,7 +7,8 @@ import pytest
 
 from export.bundle.bundle import Bundle
 from export.errors import ConfigError, RegistryError, RegistryMissing
-from export.registry.registry import Registry, local_bundle
+from export.registry.addresses import local_bundle
+from export.registry.registry import Registry
 
 
 @pytest.fixture

@@ -16,8 +16,9 @@ import pytest
 
 from export.bundle.bundle import CARD, CARD_VALUES, MANIFEST, MODEL, Bundle, load_bundle, write_bundle
 from export.errors import BundleError, ConfigError, RegistryError, RegistryMissing, VersionUnknown
+from export.registry.addresses import local_bundle
 from export.registry.local_storage import LocalStorage
-from export.registry.registry import Registry, local_bundle
+from export.registry.registry import Registry
 
 
 @pytest.fixture(params=["local", "file", "memory"])

@@ -10,7 +10,7 @@ from export.errors import ConfigError
 from model.auto.budget import Budget, Spending
 from model.auto.settle import judged_share, limited, timed
 from model.cycle.config import RefitConfig
-from model.learn.train import Trained
+from model.learn.trained import Trained
 from model.presets import preset
 from model.reports.progress import Progress
 from tests.model.tiny import tiny_committee, tiny_preset

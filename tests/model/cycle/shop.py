@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from export.registry.registry import Registry
 from model.cycle.config import GateConfig, RefitConfig
-from model.cycle.cycle import CycleRequest
+from model.cycle.request import CycleRequest
 from model.data.readers import RawLog, ReadOptions, read_log
 from tests.model.tiny import tiny_log, tiny_preset
 

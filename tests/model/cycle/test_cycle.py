@@ -15,7 +15,8 @@ from export.ranking.ranker import Ranker
 from model.after.config import AfterConfig
 from model.cycle import cycle as module
 from model.cycle.config import FreshConfig, GateConfig, RefitConfig
-from model.cycle.cycle import CycleRequest, CycleResult, run_cycle
+from model.cycle.cycle import run_cycle
+from model.cycle.request import CycleRequest, CycleResult
 from model.errors import DataError, LeadLost, TrainingError
 from model.learn import checkpoint
 from model.reports.progress import Progress

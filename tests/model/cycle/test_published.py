@@ -12,8 +12,9 @@ from export.bundle.manifest import Lineage
 from export.registry.retention import prune
 from model.bundling import with_manifest
 from model.cycle import cycle as module
-from model.cycle.cycle import CycleRequest, run_cycle
+from model.cycle.cycle import run_cycle
 from model.cycle.gate import GateReport
+from model.cycle.request import CycleRequest
 from tests.model.cycle.shop import raw_log, request
 
 GATE = GateReport(passed=True, reasons=("better",), candidate={"recall@20": 0.5}, live=None)

@@ -12,7 +12,7 @@ from model.cycle.config import RefitConfig
 from model.cycle.refit import recipe, refit
 from model.errors import CheckpointError
 from model.learn.committee import train_preset
-from model.learn.train import Trained
+from model.learn.trained import Trained
 from tests.model.tiny import tiny_committee, tiny_log, tiny_preset
 
 pytestmark = pytest.mark.slow

@@ -22,7 +22,8 @@ from model.evaluate.protocol import evaluate
 from model.learn.committee import train_preset
 from model.learn.distributed import Team
 from model.learn.rows import signs_of
-from model.learn.train import Trained, Trainer, train
+from model.learn.train import Trainer, train
+from model.learn.trained import Trained
 from model.learn.validation import next_click_ranks
 from model.learn.warm.codes import codes_from
 from model.learn.warm.start import start_from

@@ -13,7 +13,8 @@ from model.config import Preset
 from model.errors import CheckpointError
 from model.learn import checkpoint, committee
 from model.learn.committee import checkpoints, train_preset
-from model.learn.train import Trained, train
+from model.learn.train import train
+from model.learn.trained import Trained
 from model.learn.validation import validate
 from model.reports.progress import Progress
 from tests.model.tiny import tiny_committee, tiny_log, tiny_preset

@@ -14,7 +14,8 @@ from model.config import TrainConfig
 from model.errors import Interrupted
 from model.learn import checkpoint
 from model.learn.length import FEWEST, SPREAD, ByEvidence, BySteps, Length, length_of
-from model.learn.train import STABLE, Trained, Trainer
+from model.learn.train import STABLE, Trainer
+from model.learn.trained import Trained
 from tests.model.tiny import tiny_log, tiny_preset
 
 

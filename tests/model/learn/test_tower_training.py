@@ -12,7 +12,8 @@ import torch
 from export.bundle.vocabulary import Vocabulary
 from export.items.item import Item
 from model.data.log import SessionLog
-from model.learn.train import Trained, train
+from model.learn.train import train
+from model.learn.trained import Trained
 from model.learn.warm.start import start_from
 from model.nets.encoders import new_encoder
 from model.nets.plain import plain

@@ -18,7 +18,8 @@ from model.evaluate.baselines.baselines import make_baseline
 from model.evaluate.protocol import evaluate
 from model.learn.negatives import Candidates
 from model.learn.seeds import seed_of
-from model.learn.train import Trained, Trainer, train
+from model.learn.train import Trainer, train
+from model.learn.trained import Trained
 from model.machine.threads import use_threads
 from model.nets.encoders import new_encoder
 from model.reports.progress import Progress

@@ -11,8 +11,8 @@ import pytest
 from export.errors import NextclickError
 from export.registry.registry import Registry
 from model.config import Preset
-from model.cycle.cycle import CycleRequest, CycleResult
 from model.cycle.gate import GateReport
+from model.cycle.request import CycleRequest, CycleResult
 from model.errors import Interrupted, TrainingError
 from model.reports.progress import Progress
 from model.reports.tracking import Tracked, Tracker
