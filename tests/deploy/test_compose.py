@@ -122,9 +122,9 @@ def test_every_panel_of_every_dashboard_has_data(composed: Composed) -> None:
     begun = cli("experiment", "start", "two", "--variant", "control=1:50", "--variant", "challenger=2:50",
                 "--exposure", "100", "--registry", str(composed.registry), "--bootstrap-servers", KAFKA)  # fmt: skip
     assert begun.returncode == 0, begun.stderr
-    wait_for("variants to be served", lambda: has_data("sum(nextclick_variant_served) == 4"), 60, every_s=1)
+    wait_for("variants to be served", lambda: has_data("sum(nextclick_variant_served) == 4"), 120, every_s=1)
     send(*[("lonely", "item-1")] * ENOUGH)
-    wait_for("the cycle", lambda: has_data("nextclick_trainer_cycle_seconds"), 90, every_s=1)
+    wait_for("the cycle", lambda: has_data("nextclick_trainer_cycle_seconds"), 200, every_s=1)
     for item in 7, 9:
         send(*((f"t-{number}", f"item-{(number + item) % ITEMS + 1}") for number in range(SESSIONS)))
         time.sleep(1)

@@ -26,7 +26,7 @@ _PORT = 9092  # inside the container
 # the address that clients know: it has a listener of its own for that.
 _INSIDE = "localhost:9094"
 _PULL_S = 180.0
-_START_S = 60.0
+_START_S = 150.0
 
 
 class ContainerBroker(Broker):
