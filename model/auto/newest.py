@@ -17,7 +17,6 @@ from model.reports.progress import OnProgress, Progress, ignore
 
 __all__ = ["of_the_newest"]
 
-PASSES = 1.0  # over all sessions: a budget for fewer draws the newest
 ROOM = 1.5  # times as many sessions as the judged training can learn; its refit learns some more
 
 
@@ -36,9 +35,9 @@ def of_the_newest(
         step_s = max(member.step_s for member in plan.members)
         steps = min(steps, round(train.max_seconds / members / max(step_s, 1e-6)))
     passes = steps * train.batch / log.sessions
-    if passes >= PASSES:
+    newest = max(train.batch, round(ROOM * passes * log.sessions))
+    if newest >= log.sessions:
         return preset
-    newest = min(log.sessions, max(train.batch, round(ROOM * passes * log.sessions)))
     what = f"the newest {newest:,} of {log.sessions:,} sessions, as the budget is enough for {passes:.0%} of them"
     on_progress(Progress(stage=AUTO, message=what))
     return replace(preset, train=replace(train, newest_sessions=newest))

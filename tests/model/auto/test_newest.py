@@ -45,8 +45,9 @@ def test_time_for_a_pass_leaves_all_sessions(options: dict[str, Any]) -> None:
     assert newest(AUTO.override(**options)) == (0, [])
 
 
-def test_no_more_sessions_than_there_are() -> None:
-    assert newest(AUTO.override(max_steps=99))[0] == 1_000
+def test_nothing_is_left_out_or_said_where_the_room_is_for_all() -> None:
+    assert newest(AUTO.override(max_steps=66))[0] == 990
+    assert newest(AUTO.override(max_steps=67)) == (0, [])
 
 
 def test_what_was_given_by_hand_and_other_presets_stay() -> None:
