@@ -115,7 +115,7 @@ class TowerConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NegativesConfig:
-    """Which items a position is compared with (model/learn/negatives.py). All are shared by the batch but `each`."""
+    """Which items a position is compared with (model/learn/batches/negatives.py). All but `each` are shared."""
 
     everything: bool = False  # the whole catalogue, no sampling
     uniform: int = 0  # draws from the whole catalogue, with replacement

@@ -27,7 +27,7 @@ from bench.learning.small import Data, Row, Watched, ended, kept, load, options,
 from model.config import Preset
 from model.data.log import SessionLog
 from model.evaluate.metrics import MAIN
-from model.learn.feedback import ORDER_SIDE
+from model.learn.batches.feedback import ORDER_SIDE
 
 DATASET = "trivago"
 MODELS: dict[str, dict[str, Any]] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from model.config import Preset
-from model.learn.feedback import extra_of
+from model.learn.batches.feedback import extra_of
 from model.learn.losses.interest_loss import interest_loss
 from model.learn.losses.loss import candidate_loss, own_negatives_loss
 from model.learn.losses.matmul import Products

@@ -151,7 +151,7 @@ def _layers(encoder: EncoderConfig) -> int:
 
 
 def _touched(member: Preset, positions: int) -> int:
-    """About the rows that a step reaches, as `model.learn.draws` counts them; all of them without sampling."""
+    """About the rows that a step reaches, as `model.learn.batches.draws` counts them; all of them without sampling."""
     drawn = member.negatives
     if drawn.everything:
         return 1 << 62

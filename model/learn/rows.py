@@ -13,8 +13,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from export.bundle.vocabulary import PAD
-from model.learn.batch import Batch, is_everything, touched_rows
-from model.learn.negatives import Candidates
+from model.learn.batches.batch import Batch, is_everything, touched_rows
+from model.learn.batches.negatives import Candidates
 from model.nets.coded import Coded, CodedItems
 from model.nets.encoder import Encoder
 from model.nets.tower import vectors_of_step

@@ -26,8 +26,8 @@ from model.errors import CheckpointError, Interrupted, TrainingError
 from model.evaluate.metrics import MAIN, SECOND
 from model.learn import checkpoint
 from model.learn.batch_loss import batch_loss
+from model.learn.batches.draws import Draws
 from model.learn.distributed import ALONE, Team
-from model.learn.draws import Draws
 from model.learn.length import length_of
 from model.learn.losses.matmul import Products
 from model.learn.optimizer import Average, Optimizer, is_lazy

@@ -24,11 +24,11 @@ from export.bundle.vocabulary import PAD
 from model.config import EncoderConfig
 from model.data.log import SessionLog, gather_ranges
 from model.evaluate.metrics import CUTOFF, gains
-from model.learn.batch import to_tensors
-from model.learn.feedback import with_kinds
+from model.learn.batches.batch import to_tensors
+from model.learn.batches.feedback import with_kinds
+from model.learn.batches.masking import pack_prefixes_masked
+from model.learn.batches.packing import Ints, PackedBatch, pack, pack_spans, position_shift, ranges
 from model.learn.losses.matmul import Products
-from model.learn.masking import pack_prefixes_masked
-from model.learn.packing import Ints, PackedBatch, pack, pack_spans, position_shift, ranges
 from model.nets.coded import BLOCK, Coded, CodedItems
 from model.nets.encoder import Encoder
 from model.nets.plain import plain_all

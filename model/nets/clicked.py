@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from model.config import EncoderConfig
-from model.learn.batch import Batch
+from model.learn.batches.batch import Batch
 from model.nets.encoder import Encoder
 from model.nets.rows import WithFresh
 

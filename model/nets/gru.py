@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from model.config import EncoderConfig
-from model.learn.batch import Batch
+from model.learn.batches.batch import Batch
 from model.nets.encoder import Encoder
 from model.nets.rows import WithFresh
 

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from model.config import EncoderConfig
-from model.learn.batch import Batch
+from model.learn.batches.batch import Batch
 
 __all__ = ["Interests", "Pooled"]
 

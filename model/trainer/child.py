@@ -33,7 +33,7 @@ from model.evaluate.metrics import MAIN, SECOND, label
 from model.reports.progress import Progress
 from model.trainer.config import TrainerConfig
 from model.trainer.health import TrainingProgress
-from model.trainer.journal import OpenCycle
+from model.trainer.kept.journal import OpenCycle
 
 __all__ = ["Child", "Ended", "Task", "main", "tell_of"]
 
@@ -173,9 +173,9 @@ def _run(task: Task) -> Ended:
         from model.presets import preset
         from model.settings import read_settings, with_settings
         from model.trainer.cycle_run import CycleRun
-        from model.trainer.files import open_files
-        from model.trainer.store import ClickStore
-        from model.trainer.window import read_window, said_of_window
+        from model.trainer.kept.files import open_files
+        from model.trainer.kept.store import ClickStore
+        from model.trainer.kept.window import read_window, said_of_window
 
     config, cycle = task.config, task.cycle
 

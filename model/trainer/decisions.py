@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from model.trainer.child import Ended
-from model.trainer.journal import OpenCycle
+from model.trainer.kept.journal import OpenCycle
 
 __all__ = ["Decisions", "outcome_of"]
 

@@ -15,7 +15,7 @@ from model.reports.tracking import REMEDY
 from model.trainer.child import Ended
 from model.trainer.config import TrainerConfig
 from model.trainer.decisions import Decisions, outcome_of
-from model.trainer.journal import OpenCycle, State
+from model.trainer.kept.journal import OpenCycle, State
 from model.trainer.metrics import TrainerMetrics
 
 __all__ = ["HARMLESS", "Outcomes", "remedy_of"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from model.cycle.config import Mode
 from model.trainer.config import TrainerConfig
-from model.trainer.journal import State
+from model.trainer.kept.journal import State
 
 __all__ = ["due"]
 

@@ -22,22 +22,22 @@ from export.errors import NextclickError
 from export.registry.registry import Registry
 from model.data.readers import ReadOptions
 from model.errors import LeadLost
-from model.trainer.bounds import Bounds
 from model.trainer.child import Child, Ended, Task
 from model.trainer.config import TrainerConfig
 from model.trainer.decisions import Decisions
-from model.trainer.files import open_files
 from model.trainer.health import TrainerHealth, TrainingProgress
-from model.trainer.intake import Intake
-from model.trainer.items_files import ItemsFiles
-from model.trainer.journal import Journal, OpenCycle
+from model.trainer.kept.bounds import Bounds
+from model.trainer.kept.files import open_files
+from model.trainer.kept.intake import Intake
+from model.trainer.kept.items_files import ItemsFiles
+from model.trainer.kept.journal import Journal, OpenCycle
+from model.trainer.kept.store import ClickStore
+from model.trainer.kept.window import import_log
 from model.trainer.metrics import TrainerMetrics
 from model.trainer.outcome import Outcomes
 from model.trainer.ports import Announcing, Feed, Forgotten, Items, Leading
 from model.trainer.registry_sight import RegistrySight
 from model.trainer.schedule import due
-from model.trainer.store import ClickStore
-from model.trainer.window import import_log
 
 __all__ = ["Trainer"]
 

@@ -18,6 +18,7 @@ from tests.export.conftest import bundle  # noqa: F401  # the fixture
 ROOT = Path(__file__).parents[2]
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.program,
     pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full"),
 ]
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from model.config import LossConfig
-from model.learn.negatives import Candidates
+from model.learn.batches.negatives import Candidates
 
 Objective = Callable[[Tensor, Tensor], Tensor]  # positive (), negatives (C,) that count -> loss ()
 

@@ -14,8 +14,8 @@ from torch import Tensor
 from export.bundle.vocabulary import Vocabulary
 from model.config import EncoderConfig, LossConfig, NegativesConfig, Preset, TrainConfig
 from model.data.log import SessionLog
-from model.learn.batch import Batch, to_tensors
-from model.learn.packing import pack
+from model.learn.batches.batch import Batch, to_tensors
+from model.learn.batches.packing import pack
 from model.nets import dropout
 from model.nets.encoder import Encoder
 from model.nets.encoders import new_encoder

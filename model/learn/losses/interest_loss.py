@@ -21,10 +21,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from model.config import Preset
+from model.learn.batches.negatives import Candidates, mask_
 from model.learn.losses.loss import candidate_loss
 from model.learn.losses.matmul import Products, chunk_rows
 from model.learn.losses.objectives import RowLoss
-from model.learn.negatives import Candidates, mask_
 from model.nets.interests import Pooled
 
 __all__ = ["best_of", "interest_loss", "repel", "routing"]

@@ -23,12 +23,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from export.bundle.vocabulary import PAD
+from model.learn.batches.negatives import Candidates, mask_
 from model.learn.losses.columns import columns_of
 from model.learn.losses.extra import NOTHING, Extra, pull_rows, scores_of_rows
 from model.learn.losses.matmul import Products
 from model.learn.losses.objectives import RowLoss
 from model.learn.losses.select import select_top
-from model.learn.negatives import Candidates, mask_
 from model.nets.coded import Coded
 
 __all__ = ["candidate_loss", "own_negatives_loss"]

@@ -12,9 +12,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from export.bundle.vocabulary import PAD
+from model.learn.batches.negatives import Candidates, mask_
 from model.learn.losses.columns import CodedColumns, Columns, DenseColumns
 from model.learn.losses.matmul import Products
-from model.learn.negatives import Candidates, mask_
 from model.nets.coded import Coded
 
 __all__ = ["grouped_top", "kept_weights", "select_top"]

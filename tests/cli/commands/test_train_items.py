@@ -15,7 +15,7 @@ from model.codes.config import CodesConfig
 from model.config import TowerConfig
 from model.trainer.child import Task
 from model.trainer.config import TrainerConfig
-from model.trainer.journal import OpenCycle
+from model.trainer.kept.journal import OpenCycle
 from model.training_run import TrainRequest
 
 

@@ -14,9 +14,9 @@ from export.events import KINDS
 from export.ranking.ranker import Ranker
 from model.cycle.cycle import run_cycle
 from model.data.readers import RawLog, ReadOptions, read_log
-from model.trainer.files import open_files
-from model.trainer.store import ClickStore
-from model.trainer.window import import_log, read_window
+from model.trainer.kept.files import open_files
+from model.trainer.kept.store import ClickStore
+from model.trainer.kept.window import import_log, read_window
 from tests.model.cycle.shop import BEGIN, SPACING, request
 from tests.model.feedback import disliked_log
 from tests.model.tiny import tiny_preset

@@ -16,7 +16,7 @@ from model.data.log import SessionLog
 from model.errors import TrainingError
 from model.evaluate.baselines.baselines import make_baseline
 from model.evaluate.protocol import evaluate
-from model.learn.negatives import Candidates
+from model.learn.batches.negatives import Candidates
 from model.learn.seeds import seed_of
 from model.learn.train import Trainer, train
 from model.learn.trained import Trained

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from model.config import EncoderConfig
 from model.data.log import SessionLog
-from model.learn.batch import to_tensors
-from model.learn.masking import pack_prefixes_masked
+from model.learn.batches.batch import to_tensors
+from model.learn.batches.masking import pack_prefixes_masked
 from model.nets.encoder import Encoder, Transformer, rotate
 from model.nets.encoders import build_encoder
 from model.nets.gru import GRU

@@ -19,10 +19,10 @@ from model.cycle.config import GateConfig
 from model.reports.progress import Progress
 from model.trainer.child import Child, Ended, Task, tell_of
 from model.trainer.config import TrainerConfig
-from model.trainer.files import open_files
 from model.trainer.health import TrainingProgress
-from model.trainer.journal import OpenCycle
-from model.trainer.store import ClickStore
+from model.trainer.kept.files import open_files
+from model.trainer.kept.journal import OpenCycle
+from model.trainer.kept.store import ClickStore
 from tests.model.tiny import tiny_log
 
 pytestmark = pytest.mark.slow

@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import pytest
 
-from model.trainer.files import LocalFiles
-from model.trainer.store import ClickStore
-from model.trainer.window import read_window
+from model.trainer.kept.files import LocalFiles
+from model.trainer.kept.store import ClickStore
+from model.trainer.kept.window import read_window
 from tests.model.trainer.place import Place
 
 

@@ -13,7 +13,7 @@ from export.registry.registry import Registry
 from model.trainer.child import Ended
 from model.trainer.config import TrainerConfig
 from model.trainer.decisions import Decisions
-from model.trainer.journal import OpenCycle, State
+from model.trainer.kept.journal import OpenCycle, State
 from model.trainer.metrics import TrainerMetrics
 from model.trainer.outcome import HARMLESS, Outcomes, remedy_of
 

@@ -8,7 +8,7 @@ import pytest
 
 from export.errors import ConfigError
 from model.trainer.config import TrainerConfig, read_span
-from model.trainer.journal import State
+from model.trainer.kept.journal import State
 from model.trainer.schedule import due
 
 NOW = 10_000_000_000

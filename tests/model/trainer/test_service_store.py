@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from model.trainer.bounds import Bounds
+from model.trainer.kept.bounds import Bounds
 from tests.model.trainer.place import Place
 
 

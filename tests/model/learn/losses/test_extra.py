@@ -8,11 +8,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from model.config import LossConfig, NegativesConfig
+from model.learn.batches.negatives import mask_
 from model.learn.losses import matmul as products_module
 from model.learn.losses.extra import Extra
 from model.learn.losses.loss import candidate_loss, own_negatives_loss
 from model.learn.losses.matmul import Products
-from model.learn.negatives import mask_
 from tests.model.learn.losses.test_loss import Example, T, V, assert_same_with_gradients, example
 from tests.model.slow import LOSSES
 

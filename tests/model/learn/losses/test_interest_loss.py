@@ -12,11 +12,11 @@ from torch import Tensor
 from export.bundle.vocabulary import Vocabulary
 from model.config import LossConfig, NegativesConfig, Preset
 from model.data.log import SessionLog
+from model.learn.batches.negatives import Candidates, Sampler
 from model.learn.losses import matmul
 from model.learn.losses.interest_loss import best_of, interest_loss, repel, routing
 from model.learn.losses.matmul import Products
 from model.learn.losses.objectives import row_loss
-from model.learn.negatives import Candidates, Sampler
 from model.learn.train import train
 from model.nets.interests import Pooled
 from model.nets.plain import plain

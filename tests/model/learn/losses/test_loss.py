@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from model.config import LossConfig, NegativesConfig
+from model.learn.batches.negatives import Candidates, Sampler
 from model.learn.losses import matmul as products_module
 from model.learn.losses.loss import candidate_loss, own_negatives_loss
 from model.learn.losses.matmul import Products
 from model.learn.losses.objectives import RowLoss, row_loss
-from model.learn.negatives import Candidates, Sampler
 from tests.model.slow import LOSSES, Objective, slow_loss, slow_objective
 
 T, H, V, SESSIONS = 23, 6, 30, 5

@@ -8,9 +8,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from model.learn.batches.negatives import Candidates
 from model.learn.losses.matmul import Products
 from model.learn.losses.select import grouped_top, kept_weights, select_top
-from model.learn.negatives import Candidates
 
 
 @settings(max_examples=60, deadline=None)

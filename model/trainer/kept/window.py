@@ -18,7 +18,7 @@ from model.data.readers import POSITIVES, RawLog, ReadOptions, read_log
 from model.data.readers.columns.kinds import KINDS
 from model.data.split import DAY_MS
 from model.errors import DataError
-from model.trainer.store import SCHEMA, ClickStore
+from model.trainer.kept.store import SCHEMA, ClickStore
 
 __all__ = ["digest_of", "import_log", "read_window", "said_of_window"]
 

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from model.learn.negatives import Candidates
-from model.learn.packing import PackedBatch
+from model.learn.batches.negatives import Candidates
+from model.learn.batches.packing import PackedBatch
 
 __all__ = ["Batch", "is_everything", "to_tensors", "touched_rows"]
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from export.errors import NextclickError
 from model.trainer.config import TrainerConfig
+from model.trainer.kept.store import SCHEMA, ClickStore
 from model.trainer.metrics import TrainerMetrics
 from model.trainer.ports import Feed, Forgotten
-from model.trainer.store import SCHEMA, ClickStore
 
 __all__ = ["Intake"]
 

@@ -1,4 +1,4 @@
-"""Tests of model/trainer/items_files.py: a cycle's file of items."""
+"""Tests of model/trainer/kept/items_files.py: a cycle's file of items."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import pytest
 from export.items.item import Item
 from export.items.table import ItemTable
 from model.data.items.read import read_items
-from model.trainer.items_files import ItemsFiles
+from model.trainer.kept.items_files import ItemsFiles
 from tests.model.trainer.place import FakeChild, Place
 
 

@@ -30,9 +30,9 @@ from export.events import CLICK, TYPES, code_of
 from model.config import Preset
 from model.data.log import SessionLog, gather_ranges
 from model.errors import TrainingError
-from model.learn.batch import Batch, to_tensors
+from model.learn.batches.batch import Batch, to_tensors
+from model.learn.batches.packing import Ints, PackedBatch, pack_spans, position_shift
 from model.learn.losses.extra import Extra
-from model.learn.packing import Ints, PackedBatch, pack_spans, position_shift
 from model.learn.seeds import OWN, PREFERENCE
 
 __all__ = ["Asked", "Feedback", "OwnNegatives", "asked", "extra_of", "pack_typed", "with_kinds"]

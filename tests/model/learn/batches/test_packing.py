@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from export.bundle.vocabulary import PAD
-from model.learn.packing import pack, place
+from model.learn.batches.packing import pack, place
 from tests.model.tiny import tiny_log
 
 

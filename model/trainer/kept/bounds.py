@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from model.trainer.config import TrainerConfig
+from model.trainer.kept.store import ClickStore
 from model.trainer.metrics import TrainerMetrics
-from model.trainer.store import ClickStore
 
 __all__ = ["Bounds"]
 

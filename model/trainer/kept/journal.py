@@ -9,7 +9,7 @@ import msgspec
 
 from export.errors import RegistryError
 from model.cycle.config import Mode
-from model.trainer.files import Files
+from model.trainer.kept.files import Files
 
 __all__ = ["Journal", "OpenCycle", "State"]
 

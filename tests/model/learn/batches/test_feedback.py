@@ -1,4 +1,4 @@
-"""Tests of `model.learn.feedback`: which events are asked, which negatives are a session's own, what targets count."""
+"""Tests of `model.learn.batches.feedback`: which events are asked, a session's own negatives, what targets count."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import torch
 
 from export.errors import ConfigError
 from model.errors import TrainingError
-from model.learn.batch import touched_rows
-from model.learn.feedback import Feedback, OwnNegatives, asked
-from model.learn.negatives import Candidates
+from model.learn.batches.batch import touched_rows
+from model.learn.batches.feedback import Feedback, OwnNegatives, asked
+from model.learn.batches.negatives import Candidates
 from model.learn.train import Trainer
 from model.learn.validation import next_click_ranks
 from model.nets.encoders import new_encoder

@@ -8,8 +8,8 @@ import pytest
 from export.bundle.vocabulary import PAD
 from model.config import EncoderConfig
 from model.data.log import SessionLog
-from model.learn.masking import pack_masked, pack_prefixes_masked
-from model.learn.packing import PackedBatch
+from model.learn.batches.masking import pack_masked, pack_prefixes_masked
+from model.learn.batches.packing import PackedBatch
 from tests.model.tiny import tiny_log
 
 CONFIG = EncoderConfig(hidden=16, window=10, masked=True)

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import torch
 
-from model.learn.batch import touched_rows
+from model.learn.batches.batch import touched_rows
+from model.learn.batches.draws import Draws
+from model.learn.batches.negatives import Candidates
 from model.learn.distributed import ALONE, Team
-from model.learn.draws import Draws
-from model.learn.negatives import Candidates
 from tests.model.tiny import tiny_log, tiny_logq, tiny_preset
 
 

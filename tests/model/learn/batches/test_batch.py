@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from model.learn.batch import to_tensors
-from model.learn.packing import pack
+from model.learn.batches.batch import to_tensors
+from model.learn.batches.packing import pack
 from tests.model.tiny import tiny_log
 
 

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from export.registry.remote_files import RemoteFiles
 from model.data.readers import ReadOptions
 from model.errors import DataError, LeadLost
-from model.trainer.files import Files, LocalFiles, StoredFiles, open_files
-from model.trainer.store import ClickStore
-from model.trainer.window import import_log, read_window
+from model.trainer.kept.files import Files, LocalFiles, StoredFiles, open_files
+from model.trainer.kept.store import ClickStore
+from model.trainer.kept.window import import_log, read_window
 
 HOUR = 3_600_000
 BEGIN = 1_700_000_000_000
@@ -179,7 +179,7 @@ def test_erase_reaches_what_a_joined_part_covers_and_counts_it_once() -> None:
 
 
 def test_small_parts_are_joined_until_none_are_left_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("model.trainer.store._JOINED", 40)  # clicks; a part has two
+    monkeypatch.setattr("model.trainer.kept.store._JOINED", 40)  # clicks; a part has two
     store = store_with(MemoryFiles(), *((hour, hour + 1) for hour in range(61)))
     assert store.join_small() == 60
     assert [part.name for part in store.parts] == [f"{first}-{first + 19}.parquet" for first in (1, 21, 41)] + [
@@ -226,7 +226,7 @@ def test_part_that_is_damaged_is_named(tmp_path: Path) -> None:
 def test_import_of_a_log_is_made_once_and_gone_on_with_after_a_kill(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("model.trainer.window._SLICE", 10)
+    monkeypatch.setattr("model.trainer.kept.window._SLICE", 10)
     log = tmp_path / "clicks.csv"
     lines = [f"s{number // 2},i{number % 7},{BEGIN + number}" for number in range(45)]
     log.write_text("session_id,item_id,timestamp\n" + "\n".join(lines) + "\n")

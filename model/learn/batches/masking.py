@@ -10,7 +10,7 @@ import numpy as np
 
 from export.bundle.vocabulary import PAD
 from model.config import EncoderConfig
-from model.learn.packing import Ints, PackedBatch, Sessions, place, position_shift, ranges
+from model.learn.batches.packing import Ints, PackedBatch, Sessions, place, position_shift, ranges
 
 __all__ = ["pack_masked", "pack_prefixes_masked"]
 

@@ -25,7 +25,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from model.errors import DataError, LeadLost
-from model.trainer.files import Files
+from model.trainer.kept.files import Files
 
 __all__ = ["SCHEMA", "ClickStore", "Meta", "Part"]
 
