@@ -1,7 +1,8 @@
 """The file that says what a shop wants of its lists, followed while the worker runs.
 
-A change is in force with the next batch after the next look (`upkeep.py`). A file that can't be used changes nothing:
-what was in force stays, and the log and /health say what is wrong with it.
+A change is in force with the next batch after two looks (`upkeep.py`) that saw the same: one that is written in place
+is empty for a moment, and an empty file is a sound one. A file that can't be used changes nothing: what was in force
+stays, and the log and /health say what is wrong with it.
 """
 
 import logging
@@ -39,11 +40,13 @@ class ListsFile:
         self._config = config
         self._refused: tuple[Path, ...] = ()  # a file named by the one that can't be used: its change may mend that
         self._stamps: dict[Path, _Stamp] = {}  # of what was read; the file may have changed since the start read it
+        self._seen: dict[Path, _Stamp] = {}  # at the last look
 
     def look(self) -> None:
-        """Take up what changed, if anything did."""
+        """Take up what changed, if anything did, and is the same as at the last look."""
         stamps = self._look()
-        if stamps == self._stamps or self._path is None:
+        settled, self._seen = stamps == self._seen, stamps
+        if stamps == self._stamps or not settled or self._path is None:
             return
         self._stamps = stamps  # of before it is read: what changes meanwhile is seen at the next look
         try:

@@ -70,13 +70,6 @@ def score_of(item: str, lists: dict[str, Recommendation]) -> float:
     return next((one.score for one in lists[""].items if one.item_id == item), -math.inf)
 
 
-def replace_text(path: Path, text: str) -> None:
-    """As a whole: a file that is written where it lies is empty for a moment, and an empty policy is one."""
-    beside = path.with_suffix(".new")
-    beside.write_text(text)
-    beside.replace(path)
-
-
 def test_switches_and_a_changed_policy_are_in_force_in_every_list(
     topics: str, shop: Shop, start_worker: StartWorker, tmp_path: Path
 ) -> None:
@@ -97,10 +90,10 @@ def test_switches_and_a_changed_policy_are_in_force_in_every_list(
     assert [len(one.items) for one in second.values()] == [10, 5]
     stranger = shop.ask("nobody-sells-this")
     assert all(one.fallback and gone not in shown(one) for one in stranger.values())
-    replace_text(policy, "[placements.home]\nk = 3\nunavailable = false\n")
+    policy.write_text("[placements.home]\nk = 3\nunavailable = false\n")
     shop.eventually("item-7", lambda found: list(found) == ["home"], 10)
     assert shown(shop.ask("item-7")["home"]) == shown(first["home"])[:3]
-    replace_text(policy, "[placements.home]\nk = 0\n")
+    policy.write_text("[placements.home]\nk = 0\n")
     worker.await_log("lists stay as they were", 10)
     assert shown(shop.ask("item-7")["home"]) == shown(first["home"])[:3]
 

@@ -135,6 +135,12 @@ def test_a_changed_item_and_a_changed_policy_count_in_the_next_batch(ranker: Ran
     assert [one.hidden for one in counted] == [0, 1, 0]
 
 
+def settle(file: ListsFile) -> None:
+    """A change is taken up by the second look that sees it."""
+    file.look()
+    file.look()
+
+
 def test_a_changed_file_is_in_force_and_a_broken_one_changes_nothing(tmp_path: Path) -> None:
     path, blocked = tmp_path / "lists.toml", tmp_path / "blocked.txt"
     path.write_text('blocked_file = "blocked.txt"')
@@ -142,21 +148,21 @@ def test_a_changed_file_is_in_force_and_a_broken_one_changes_nothing(tmp_path: P
     used, problems = list[ListsConfig](), Problems()
     start = PolicyConfig(file=path).read(7)
     file = ListsFile(path, 7, start, used.append, problems)
-    file.look()
+    settle(file)
     assert not used
     blocked.write_text("a\nb\n")
-    file.look()
+    settle(file)
     assert used[-1].blocked == {"a", "b"}
     path.write_text("k = 0")
-    file.look()
+    settle(file)
     assert [problem.key for problem in problems.lasting()] == ["lists_file"]
     assert "k must be 1 to 1000" in problems.lasting()[0].what
     path.write_text("k = 9 ")
-    file.look()
+    settle(file)
     assert not problems.lasting()
     assert used[1:] == [parse_lists(b"k = 9", 7)]
     path.unlink()
-    file.look()
+    settle(file)
     assert [problem.key for problem in problems.lasting()] == ["lists_file"]
     assert len(used) == 2
 
@@ -166,10 +172,10 @@ def test_a_list_that_was_missing_is_taken_up_when_it_comes(tmp_path: Path) -> No
     path.write_text("")
     file = ListsFile(path, 7, PolicyConfig(file=path).read(7), used.append, problems)
     path.write_text('blocked_file = "blocked.txt"')
-    file.look()
+    settle(file)
     assert [problem.key for problem in problems.lasting()] == ["lists_file"]
     (tmp_path / "blocked.txt").write_text("a\n")
-    file.look()
+    settle(file)
     assert not problems.lasting()
     assert [one.blocked for one in used] == [{"a"}]
 
@@ -180,7 +186,7 @@ def test_a_change_since_the_start_is_seen(tmp_path: Path) -> None:
     start = PolicyConfig(file=path).read(7)
     path.write_text("k = 10")  # after the start read it, before it is followed
     file = ListsFile(path, 7, start, used.append, Problems())
-    file.look()
+    settle(file)
     assert [one.k_max for one in used] == [10]
 
 
@@ -190,12 +196,26 @@ def test_a_pipe_in_the_place_of_the_file_holds_nothing_up(tmp_path: Path) -> Non
     file = ListsFile(path, 7, PolicyConfig(file=path).read(7), used.append, problems)
     path.unlink()
     os.mkfifo(path)
-    looking = threading.Thread(target=file.look, daemon=True)
+    looking = threading.Thread(target=settle, args=(file,), daemon=True)
     looking.start()
     looking.join(5.0)
     assert not looking.is_alive()
     assert "no file that can be followed" in problems.lasting()[0].what
     assert not used
+
+
+def test_a_file_that_is_being_written_is_left_until_it_stays(tmp_path: Path) -> None:
+    path, used, problems = tmp_path / "lists.toml", list[ListsConfig](), Problems()
+    path.write_text("k = 8")
+    file = ListsFile(path, 7, PolicyConfig(file=path).read(7), used.append, problems)
+    settle(file)
+    for text in ("", "k = ", "k = 10"):  # empty would be sound, the next is none
+        path.write_text(text)
+        file.look()
+        assert not used
+        assert not problems.lasting()
+    file.look()
+    assert [one.k_max for one in used] == [10]
 
 
 def test_a_model_that_is_out_of_service_is_let_go(tmp_path: Path) -> None:

@@ -194,9 +194,11 @@ def test_policy_is_followed_and_a_file_that_can_not_be_used_changes_nothing(
     assert {len(found) for found in publisher.held.values()} == {4}
     file.write_text('[placements.page]\nk = 6\nblocked = ["NULL"]\n')
     service.look()
+    service.look()  # a file that stays as it is
     assert publisher.turns == [("1", None)]
     assert "'NULL' is no item id" in str(service.health().reasons)
     file.write_text('[placements.page]\nk = 6\nexclude = ["seen"]\nat_most = {brand = 1}\nblocked = ["x"]\n')
+    service.look()
     service.look()
     assert {len(found) for found in publisher.held.values()} == {6}
     assert publisher.holders("item-3")
