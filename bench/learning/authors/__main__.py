@@ -4,9 +4,9 @@
         [--epochs N] [--max-seconds S] [--seeds 0] [--out FILE] [--json]
 
 CHECKOUT is a working tree of https://github.com/otto-de/TRON (configs/tron/yoochoose.json) or of
-https://github.com/hidasib/GRU4Rec_PyTorch_Official (paramfiles/yoochoose_xe_shared_best.py; it needs pandas, which
-nextclick does not). Each training is a process of its own; epochs are theirs, or N. The protocol is that of
-`bench.learning.quality`, whose --out can be the same file: every position, the whole catalogue ranked. TRON counts
+https://github.com/hidasib/GRU4Rec_PyTorch_Official (paramfiles/yoochoose_xe_shared_best.py; it needs pandas
+below 3, which nextclick does not). Each training is a process of its own; epochs are theirs, or N. The protocol is that
+of `bench.learning.quality`, whose --out can be the same file: every position, the whole catalogue ranked. TRON counts
 positions from a session's end, so its figures know how many clicks are still to come; as published they are left so.
 """
 

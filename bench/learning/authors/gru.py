@@ -8,12 +8,12 @@ evaluation is our protocol: every position, the whole catalogue; ties count agai
 
 from __future__ import annotations
 
-import importlib
 import json
 import runpy
 import sys
 import time
 from contextlib import redirect_stdout
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +33,12 @@ def require(checkout: Path) -> None:
     """Exit, saying what is missing, where it is no working tree of GRU4Rec_PyTorch_Official, or pandas is not there."""
     if not (checkout / SETTINGS).is_file():
         sys.exit(f"error: {checkout} is no working tree of GRU4Rec_PyTorch_Official: it has no {SETTINGS}")
-    if importlib.util.find_spec("pandas") is None:
-        sys.exit("error: GRU4Rec_PyTorch_Official needs pandas: pip install pandas")
+    try:
+        found = version("pandas")
+    except PackageNotFoundError:
+        found = "none"
+    if found.split(".")[0] not in ("1", "2"):  # it takes rows of a Series by their places, which 3 does not
+        sys.exit(f"error: GRU4Rec_PyTorch_Official needs pandas below 3, and here is {found}: pip install 'pandas<3'")
 
 
 def measure(checkout: Path, given: dict[str, Any]) -> dict[str, Any]:
@@ -43,7 +47,10 @@ def measure(checkout: Path, given: dict[str, Any]) -> dict[str, Any]:
     torch.manual_seed(given["seed"])
     sys.path.insert(0, str(checkout))
     from evaluation import batch_eval  # type: ignore[import-not-found]  # the checkout's
-    from gru4rec_pytorch import GRU4Rec  # type: ignore[import-not-found]  # the checkout's
+    from gru4rec_pytorch import GRU4Rec, GRU4RecModel  # type: ignore[import-not-found]  # the checkout's
+
+    first = GRU4RecModel._init_numpy_weights  # float32 with the numpy it was written for; numpy 2 makes doubles of it
+    GRU4RecModel._init_numpy_weights = lambda model, shape: first(model, shape).astype(np.float32)
 
     log = build_log(read_log(Path(given["train"]), ReadOptions()))
     test = build_log(read_log(Path(given["test"]), ReadOptions()), log.vocabulary)
@@ -63,10 +70,11 @@ def measure(checkout: Path, given: dict[str, Any]) -> dict[str, Any]:
 
 
 def frame(log: SessionLog) -> Any:
-    """Return the clicks as the table that it reads; times go up by one in a session."""
+    """Return the clicks as the table that it reads; items are text, as torch takes numbers in an index for places."""
     import pandas as pd  # type: ignore[import-untyped,unused-ignore]
 
-    columns = {"SessionId": np.repeat(np.arange(log.sessions), log.lengths), "ItemId": log.items}
+    names = [str(item) for item in log.items.tolist()]  # text, as its command reads them
+    columns = {"SessionId": np.repeat(np.arange(log.sessions), log.lengths), "ItemId": names}
     return pd.DataFrame(columns | {"Time": np.arange(log.clicks)})
 
 
