@@ -15,6 +15,7 @@ from tests.model.logs import SHARED_DATA
 MAKE = SHARED_DATA.parent / "cases" / "make_logs.py"
 
 
+@pytest.mark.slow  # starts a process
 @pytest.mark.skipif(not MAKE.exists(), reason=f"no cases at {MAKE}")
 def test_every_case_is_read_as_it_should_be(tmp_path: Path) -> None:
     subprocess.run([sys.executable, str(MAKE), str(tmp_path)], check=True, capture_output=True)
