@@ -21,6 +21,8 @@ import hashlib
 import io
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,7 +32,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from export.bundle.files import leave_in_file, open_regular, read_small, replace_file, sha256_of
+from export.bundle.files import open_regular, parts_of, read_small, replace_file, sha256_of
 from export.bundle.manifest import FileEntry, Manifest
 from export.bundle.vocabulary import Vocabulary
 from export.codes.codes import BOOKS, CODES, ItemCodes
@@ -253,13 +255,19 @@ def _entry(path: Path) -> FileEntry:
         return FileEntry(sha256=hashlib.file_digest(file, "sha256").hexdigest(), bytes=path.stat().st_size)
 
 
-def _read(path: Path, limit: int) -> bytes:
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
     try:
-        return read_small(path, limit)
+        yield
     except FileNotFoundError as error:
         raise BundleError("missing_file", f"{path} is missing") from error
     except OSError as error:
         raise BundleError("missing_file", f"{path} can't be read: {error}") from error
+
+
+def _read(path: Path, limit: int) -> bytes:
+    with _reading(path):
+        return read_small(path, limit)
 
 
 def _expected(name: str, manifest: Manifest) -> FileEntry:
@@ -292,7 +300,8 @@ def _vocabulary(directory: Path, manifest: Manifest) -> Vocabulary:
     vocabulary = _vocabularies.get(stated.sha256)
     if vocabulary is None:
         try:
-            vocabulary = Vocabulary.from_bytes(_read(directory / ITEMS, stated.bytes))
+            with _reading(directory / ITEMS), open_regular(directory / ITEMS) as file:
+                vocabulary = Vocabulary.read(file, stated.bytes)
         except ValueError as error:
             raise BundleError("bad_vocabulary", f"{ITEMS}: {error}") from error
         _vocabularies[stated.sha256] = vocabulary
@@ -337,8 +346,8 @@ def _popularity(directory: Path, manifest: Manifest) -> NDArray[np.int64]:
         )
     except Exception as error:  # a damaged header raises whatever Python's tokenizer and numpy come across
         raise BundleError("bad_popularity", f"{POPULARITY}: {error}") from error
-    if counts.shape != (manifest.items,) or counts.dtype != np.int64 or (counts < 0).any():
+    sound = counts.shape == (manifest.items,) and counts.dtype == np.int64
+    if not sound or any((part < 0).any() for part in parts_of(counts)):
         raise BundleError("bad_popularity", f"{POPULARITY} must be {manifest.items} non-negative int64 counts")
-    leave_in_file(counts)
     counts.setflags(write=False)
     return counts

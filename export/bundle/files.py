@@ -6,15 +6,17 @@ import hashlib
 import mmap
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["UnusableFile", "leave_in_file", "open_regular", "read_small", "replace_file", "sha256_of"]
+__all__ = ["UnusableFile", "leave_in_file", "open_regular", "parts_of", "read_small", "replace_file", "sha256_of"]
 
 _CHUNK = 1 << 20
+_PART = 1 << 17  # rows of an array that are looked at at once
 
 
 class UnusableFile(OSError):
@@ -71,6 +73,13 @@ def leave_in_file(array: NDArray[Any]) -> None:
         base = base.base
     if isinstance(base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):  # Windows and some others have none
         base.madvise(mmap.MADV_DONTNEED)
+
+
+def parts_of(array: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    """Yield an array some rows at a time, in order; of one that is mapped from a file no more is in memory."""
+    for start in range(0, len(array), _PART):
+        yield array[start : start + _PART]
+        leave_in_file(array)
 
 
 def _require_regular(status: os.stat_result, path: Path) -> None:

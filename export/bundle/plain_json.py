@@ -4,57 +4,83 @@ Plain is `["one","two"]`, no escapes, and nothing between what must be there. Ot
 """
 
 import codecs
+import io
+from collections.abc import Iterator
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from export.bundle.packed import PackedStrings
 
-__all__ = ["strings_of"]
+__all__ = ["strings_in"]
 
 _AT_ONCE = 1 << 20  # bytes
 _QUOTE, _COMMA, _SPACE = ord('"'), ord(","), ord(" ")
 
 
-def strings_of(content: bytes) -> PackedStrings | None:
-    """Return the strings of a plain list of at least one, none of them empty; None for whatever else it is."""
-    if not (content.startswith(b'["') and content.endswith(b'"]')) or b"\\" in content:
+def strings_in(file: BinaryIO, size: int) -> PackedStrings | None:
+    """Return the strings of a plain list of at least one, none of them empty, of the next `size` bytes of a file; None
+    for whatever else they are. Beside what is returned, it takes memory for a part of the file at a time."""
+    text, lengths = io.BytesIO(), io.BytesIO()  # each grows in one place, and is given away as it is
+    try:
+        for part in _parts(file, size):
+            strings, of_each = _part(np.frombuffer(part, np.uint8))
+            text.write(strings)
+            lengths.write(of_each)
+    except _NotPlain:
         return None
-    texts: list[bytes] = []
-    lengths: list[NDArray[np.uint32]] = []
-    start = 1  # at an opening quote
-    while start < len(content):
-        end = min(start + _AT_ONCE, len(content))
-        end = len(content) - 1 if end == len(content) else content.rfind(b'","', start, end) + 1
-        read = _part(np.frombuffer(content, np.uint8, end - start, start)) if end > start else None
-        if read is None:
-            return None
-        texts.append(read[0])
-        lengths.append(read[1])
-        start = end + 1
-    text = b"".join(texts)
-    del texts
-    return PackedStrings.of(text, np.concatenate(lengths))
+    return PackedStrings.of(text.getvalue(), np.frombuffer(lengths.getbuffer(), dtype=np.uint32))
 
 
-def _part(part: NDArray[np.uint8]) -> tuple[bytes, NDArray[np.uint32]] | None:
-    """Return the strings end to end and the bytes of each, of what is between two commas outside of strings."""
+class _NotPlain(Exception):
+    """It is no such list, or not in the plain way."""
+
+
+def _parts(file: BinaryIO, size: int) -> Iterator[bytes]:
+    """Yield what is inside of the brackets, cut at commas between strings; _NotPlain where that can't be had."""
+    begun = file.read(min(1, size))
+    left, rest = size - len(begun), b""
+    if begun != b"[":
+        raise _NotPlain
+    while left:
+        read = file.read(min(left, _AT_ONCE))
+        if not read or b"\\" in read:
+            raise _NotPlain
+        left -= len(read)
+        rest += read
+        if left:
+            end = rest.rfind(b'","') + 1
+            if not end and len(rest) < 2 * _AT_ONCE:
+                continue
+            if not end:  # a string that is longer than a part, or none
+                raise _NotPlain
+            part, rest = rest[:end], rest[end + 1 :]
+            yield part
+    if not rest.endswith(b"]"):
+        raise _NotPlain
+    yield rest[:-1]
+
+
+def _part(part: NDArray[np.uint8]) -> tuple[bytes, bytes]:
+    """Return the strings end to end, and the bytes of each as uint32, of what is between two commas outside of strings;
+    _NotPlain."""
     quotes = np.flatnonzero(part == _QUOTE)
     if len(quotes) % 2 or not len(quotes) or quotes[0] != 0 or quotes[-1] != len(part) - 1:
-        return None
+        raise _NotPlain
     opening, closing = quotes[::2], quotes[1::2]
     lengths = closing - opening - 1
     between = closing[:-1] + 1
     if (lengths < 1).any() or (opening[1:] - between != 1).any() or (part[between] != _COMMA).any():
-        return None
+        raise _NotPlain
     if (part < _SPACE).any():  # no string of JSON has such
-        return None
+        raise _NotPlain
     inside = np.ones(len(part), dtype=np.bool_)
     inside[quotes] = inside[between] = False
     text = part[inside]
     if (text > 127).any():
         try:  # string by string: none may end within a letter; with the quotes, which no letter holds
             codecs.utf_8_decode(part.tobytes(), "strict", True)
-        except UnicodeDecodeError:
-            return None
-    return text.tobytes(), lengths.astype(np.uint32)
+        except UnicodeDecodeError as error:
+            raise _NotPlain from error
+    return text.tobytes(), lengths.astype(np.uint32).tobytes()

@@ -6,18 +6,19 @@ A vocabulary is read while another model serves, so it is made in steps with pau
 call of the interpreter keeps every other thread waiting.
 """
 
+import io
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice, repeat
-from typing import Any
+from typing import Any, BinaryIO
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from export.bundle.packed import PackedIndex, PackedStrings
-from export.bundle.plain_json import strings_of
+from export.bundle.plain_json import strings_in
 
 __all__ = ["PAD", "Vocabulary"]
 
@@ -98,12 +99,19 @@ class Vocabulary:
     @classmethod
     def from_bytes(cls, content: bytes) -> "Vocabulary":
         """Read the content of `items.json`; ValueError when it isn't a JSON list of distinct, non-empty strings."""
-        plain = strings_of(content) if len(content) >= _JSON_OF_PACKED else None
+        return cls.read(io.BytesIO(content), len(content))
+
+    @classmethod
+    def read(cls, file: BinaryIO, size: int) -> "Vocabulary":
+        """Read the `size` bytes of `items.json`, from where the file stands; errors as `from_bytes`. A large one that
+        is written plainly is never in memory as a whole."""
+        begin = file.tell()
+        plain = strings_in(file, size) if size >= _JSON_OF_PACKED else None
         if plain is not None and len(plain) >= _PACKED_FROM:
-            del content  # a hundred megabytes may lie in here and be needed for the index
             return cls(plain)
+        file.seek(begin)
         try:
-            return cls(chain.from_iterable(msgspec.json.decode(part, type=list[str]) for part in _parts(content)))
+            return cls(chain.from_iterable(msgspec.json.decode(one, type=list[str]) for one in _parts(file.read(size))))
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise ValueError(f"not a JSON list of strings: {error}") from error
 

@@ -7,11 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.bundle.bundle import Bundle
-from export.bundle.files import leave_in_file
+from export.bundle.files import parts_of
 
 __all__ = ["PopularityRanker", "RankedList"]
 
 _SOME = 4_096  # places that lists and what they exclude rarely exceed
+_DEEP = 8  # who asks for more than one item in so many has all of them sorted at once
 
 
 class RankedList(NamedTuple):
@@ -28,8 +29,7 @@ class PopularityRanker:
     def __init__(self, bundle: Bundle) -> None:
         self.bundle = bundle
         self._first = _most_popular(bundle.popularity, _SOME)
-        self._clicks = max(1, int(bundle.popularity.sum()))
-        leave_in_file(bundle.popularity)
+        self._clicks = max(1, sum(int(part.sum()) for part in parts_of(bundle.popularity)))
 
     @property
     def version(self) -> str:
@@ -64,10 +64,13 @@ class PopularityRanker:
 
 def _most_popular(clicks: NDArray[np.int64], count: int) -> NDArray[np.int32]:
     """Return the catalogue ids of the `count` items with most clicks (V,), all where there are no more; ties by id."""
-    if count < len(clicks):
-        least = np.sort(clicks)[len(clicks) - count]  # faster than a partition, which many equal counts hold up
-        among = np.flatnonzero(clicks >= least)
-    else:
-        among = np.arange(len(clicks))
-    order = among[np.argsort(-clicks[among], kind="stable")]
-    return (order[:count] + 1).astype(np.int32)
+    ids, most = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)  # the best so far and their clicks, in order
+    begin = 1
+    for part in parts_of(clicks) if _DEEP * count < len(clicks) else (clicks,):
+        least = most[-1] if len(most) == count else -1
+        more = np.flatnonzero(part > least)  # of equal ones the earlier stays
+        ids, most = np.concatenate([ids, begin + more]), np.concatenate([most, part[more]])
+        order = np.argsort(-most, kind="stable")[:count]
+        ids, most = ids[order], most[order]
+        begin += len(part)
+    return ids.astype(np.int32)

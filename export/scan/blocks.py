@@ -6,6 +6,8 @@ N items, m codes an item, R bytes an item: m, or half as many where codes are of
 import numpy as np
 from numpy.typing import NDArray
 
+from export.bundle.files import leave_in_file
+
 __all__ = ["LANES", "in_blocks"]
 
 LANES = 64  # items of a block
@@ -14,6 +16,8 @@ _AT_ONCE = 1_024  # blocks
 
 def in_blocks(codes: NDArray[np.uint8], bits: int) -> NDArray[np.uint8]:
     """Return codes (N, m) as (ceil(N / 64), R, 64); the last block is filled up with zeros.
+
+    Codes that are mapped from a file stay there: what was read of them is given back part by part.
 
     Of 4-bit codes, byte r of an item holds code 2r in its lower half and code 2r + 1 in its upper one.
     """
@@ -29,4 +33,5 @@ def in_blocks(codes: NDArray[np.uint8], bits: int) -> NDArray[np.uint8]:
         blocks[start : start + whole] = packed[: whole * LANES].reshape(whole, LANES, rows).transpose(0, 2, 1)
         if rest := len(part) - whole * LANES:
             blocks[start + whole, :, :rest] = packed[whole * LANES :].T
+        leave_in_file(codes)
     return blocks

@@ -16,7 +16,6 @@ from types import ModuleType
 import numpy as np
 from numpy.typing import NDArray
 
-from export.bundle.files import leave_in_file
 from export.bundle.vocabulary import PAD
 from export.codes.codes import ItemCodes
 from export.cores import usable_cores
@@ -46,7 +45,6 @@ class CodeScan:
         self.codes = codes
         self._kernel = _kernel()
         self._blocks = in_blocks(codes.codes[PAD + 1 :], codes.code_bits)
-        leave_in_file(codes.codes)  # the blocks hold what lists need of them
         ways = self.ways()
         if way is not None and way not in ways:
             raise ValueError(f"this processor has {', '.join(ways)}, not {way}")

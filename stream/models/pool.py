@@ -4,6 +4,7 @@ from collections.abc import Collection
 
 from export.ranking.ranker import Ranker
 from stream.models.loading import Loader, Wanted
+from stream.ops.heap import give_back_memory
 
 __all__ = ["ModelPool"]
 
@@ -50,5 +51,8 @@ class ModelPool:
         self._free()
 
     def _free(self) -> None:
-        for version in self._loaded.keys() - self._wanted - {self._live}:
+        freed = self._loaded.keys() - self._wanted - {self._live}
+        for version in freed:
             del self._loaded[version]
+        if freed:
+            give_back_memory()

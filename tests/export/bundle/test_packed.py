@@ -1,5 +1,6 @@
 """Tests of export/bundle/packed.py, and of a vocabulary that is kept so, against a tuple and a dict."""
 
+import io
 import pickle
 from typing import Any
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from export.bundle import packed, plain_json, vocabulary
 from export.bundle.hashing import hash_of, slot_of, slots_of
 from export.bundle.packed import PackedIndex, PackedStrings
-from export.bundle.plain_json import strings_of
+from export.bundle.plain_json import strings_in
 from export.bundle.vocabulary import Vocabulary
 from export.policy.catalogue import Extended
 
@@ -27,6 +28,10 @@ def in_short_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(vocabulary, "_JSON_OF_PACKED", 16)
     monkeypatch.setattr(packed, "_AT_ONCE", 7)
     monkeypatch.setattr(plain_json, "_AT_ONCE", 40)
+
+
+def strings_of(content: bytes) -> PackedStrings | None:
+    return strings_in(io.BytesIO(content), len(content))
 
 
 def _is_utf8(text: str) -> bool:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from export.bundle import files
 from export.bundle.vocabulary import Vocabulary
 from export.ranking import popularity
 from export.ranking.popularity import PopularityRanker
@@ -22,6 +23,7 @@ class FakeBundle:
 def test_popular_items_are_those_of_a_stable_sort_however_many(clicks: list[int], k: int, barred: set[int]) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(popularity, "_SOME", 3)
+        patch.setattr(files, "_PART", 4)
         ranker = PopularityRanker(cast("Any", FakeBundle(clicks)))
     order = [place for place in sorted(range(len(clicks)), key=lambda place: -clicks[place]) if place not in barred]
     expected = [(f"item-{place}", clicks[place] / max(1, sum(clicks))) for place in order[:k]]
