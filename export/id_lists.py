@@ -29,12 +29,12 @@ _FAULTS: dict[IdFault, str] = {
 }
 
 
-def given_id(text: str, what: str) -> str:
+def given_id(text: str, what: str, kind: str = "item id") -> str:
     """Return the id that a text means, by the law of ids; ConfigError, with `what` for where it stands, for none."""
     fault = id_fault(text)
     if fault is not None:
         shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
-        raise ConfigError(f"{what}: {shown!r} is no item id: it {_FAULTS[fault]}")
+        raise ConfigError(f"{what}: {shown!r} is no {kind}: it {_FAULTS[fault]}")
     return normal_id(text)
 
 

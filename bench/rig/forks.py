@@ -193,12 +193,7 @@ def _serve(asking: socket.socket) -> dict[str, Any]:
 
 def _become(asked: dict[str, Any], streams: Sequence[int]) -> None:
     """This fork is what was asked for, as if it had been started so."""
-    end = time.monotonic() + _ADOPTED_S
-    while os.getppid() != asked["parent"]:  # the one between is ending
-        if time.monotonic() > end:
-            os._exit(1)  # who asked has ended too
-        time.sleep(0.0005)
-    _prctl(_PARENT_DEATH, signal.SIGKILL)
+    _end_with(asked["parent"])
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
     os.closerange(3, max(map(int, os.listdir("/proc/self/fd"))) + 1)
@@ -209,6 +204,18 @@ def _become(asked: dict[str, Any], streams: Sequence[int]) -> None:
     tempfile.tempdir = None
     sys.orig_argv = [sys.executable, *asked["argv"]]
     sys.argv = asked["argv"][1:]
+
+
+def _end_with(parent: int) -> None:
+    """The kernel kills this fork when its parent ends; a parent that ended before it was told so is noticed here."""
+    end = time.monotonic() + _ADOPTED_S
+    while os.getppid() != parent:  # the one between is ending
+        if time.monotonic() > end:
+            os._exit(1)  # who asked has ended too
+        time.sleep(0.0005)
+    _prctl(_PARENT_DEATH, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
 
 
 if __name__ == "__main__":

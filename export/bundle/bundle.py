@@ -86,6 +86,7 @@ OPTIONAL = (
     *_OF_CODES,
     *_CARDS,
 )  # there if the manifest says so; a release that does not know them serves without
+_AGAIN = "a copy or a disk went wrong: copy the version again from where it is sound, or publish the model again"
 _MAPPED_FROM = 1 << 20  # bytes of popularity.npy that stay in the file
 _vocabularies: WeakValueDictionary[str, Vocabulary] = WeakValueDictionary()  # that are in use, by sha256 of the file
 
@@ -287,11 +288,11 @@ def _verify(path: Path, manifest: Manifest) -> None:
     except OSError as error:
         raise BundleError("missing_file", f"{path} is missing or can't be read: {error}") from error
     if size < expected.bytes:
-        raise BundleError("truncated", f"{path} has {size} bytes of {expected.bytes}")
+        raise BundleError("truncated", f"{path} has {size} bytes of {expected.bytes}: {_AGAIN}")
     if size > expected.bytes:
-        raise BundleError("altered", f"{path} has {size} bytes, its manifest says {expected.bytes}")
+        raise BundleError("altered", f"{path} has {size} bytes, its manifest says {expected.bytes}: {_AGAIN}")
     if found != expected.sha256:
-        raise BundleError("altered", f"{path} is not the file its manifest describes (sha256 differs)")
+        raise BundleError("altered", f"{path} is not the file its manifest describes (sha256 differs): {_AGAIN}")
 
 
 def _vocabulary(directory: Path, manifest: Manifest) -> Vocabulary:

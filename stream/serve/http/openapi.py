@@ -57,8 +57,7 @@ def _paths(config: ServeConfig) -> dict[str, Any]:
                 "newest",
                 "The newest list of a session.",
                 {"200": one_list},
-                "404",
-                "503",
+                *("400", "404", "503"),
                 parameters=[session, placement],
             )
         },

@@ -18,7 +18,7 @@ from stream.serve.figures import ServeHealth, ServeMetrics
 from stream.serve.http.answers import ClicksAnswer, as_json, problem
 from stream.serve.http.guard import Guard
 from stream.serve.http.openapi import openapi
-from stream.serve.http.updates import Updates
+from stream.serve.http.updates import Updates, given_session
 from stream.serve.sources.lists import Lists
 from stream.serve.sources.popular import PopularLists
 from stream.serve.spans import ClickSender
@@ -63,9 +63,12 @@ class Routes:
         return app
 
     async def _newest(self, request: web.Request) -> web.Response:
-        session, placement = request.match_info["session"], request.query.get("placement", "")
+        placement = request.query.get("placement", "")
         try:
+            session = given_session(request)
             newest = await self._lists.newest(session, placement)
+        except ConfigError as error:
+            return problem(HTTPStatus.BAD_REQUEST, str(error))
         except SourceAway as away:
             popular = self._popular_items(session, placement, "redis_away")
             return problem(HTTPStatus.SERVICE_UNAVAILABLE, str(away), _AGAIN) if popular is None else popular

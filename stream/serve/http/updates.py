@@ -9,6 +9,8 @@ from http import HTTPStatus
 
 from aiohttp import hdrs, web
 
+from export.errors import ConfigError
+from export.id_lists import given_id
 from stream.serve.config import ServeConfig
 from stream.serve.errors import HubFull, SourceAway
 from stream.serve.figures import ServeMetrics
@@ -19,7 +21,7 @@ from stream.serve.sources.lists import Lists
 from stream.serve.sources.popular import NO_CLICK
 from stream.serve.sources.store import Newest, list_key
 
-__all__ = ["Updates"]
+__all__ = ["Updates", "given_session"]
 
 _EVENTS = "text/event-stream"
 _AGAIN = {"Retry-After": "1"}
@@ -34,10 +36,10 @@ class Updates:
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """Wait for a list that answers a later click than `after`."""
-        session, placement = request.match_info["session"], request.query.get("placement", "")
+        placement = request.query.get("placement", "")
         streams = _EVENTS in request.headers.get(hdrs.ACCEPT, "")
         try:
-            after = _after(request)
+            session, after = given_session(request), _after(request)
             wait_s = min(_number(request.query.get("wait", "30"), "wait"), self._config.longest_wait_s)
             with self._hub.subscribe(list_key(session, placement)) as coming:
                 there = await self._lists.newest(session, placement)
@@ -46,7 +48,7 @@ class Updates:
                 if streams:
                     return await self._stream(request, there, coming)
                 return _poll_answer(there or await coming.next(wait_s))
-        except ValueError as error:
+        except (ConfigError, ValueError) as error:
             return problem(HTTPStatus.BAD_REQUEST, str(error))
         except HubFull as full:
             self._metrics.refused.labels("full").inc()
@@ -82,6 +84,11 @@ def _poll_answer(newest: Newest | None) -> web.Response:
 def _line(value: bytes) -> bytes:
     """JSON on one line: a break between its parts would end the event."""
     return value if b"\n" not in value and b"\r" not in value else value.replace(b"\n", b" ").replace(b"\r", b" ")
+
+
+def given_session(request: web.Request) -> str:
+    """Return the session that a request's path names; ConfigError where that is no id."""
+    return given_id(request.match_info["session"], "the session", "session id")
 
 
 def _after(request: web.Request) -> int:

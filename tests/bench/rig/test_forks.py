@@ -75,7 +75,32 @@ def test_fork_ends_with_the_process_that_asked_for_it() -> None:
         forked = Path(f"/proc/{int(asking.stdout.readline())}")
         assert forked.exists()
         asking.kill()
-    wait_for("the fork to end", lambda: not forked.exists() or "\nState:\tZ" in (forked / "status").read_text())
+    wait_for("the fork to end", lambda: not _runs(forked))
+
+
+def test_fork_whose_parent_ended_before_the_kernel_was_told_ends_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    parents = iter([77, 1])  # it ends between the two calls
+    told = []
+    monkeypatch.setattr(os, "getppid", lambda: next(parents))
+    monkeypatch.setattr(module, "_prctl", lambda *given: told.append(given))
+    monkeypatch.setattr(os, "_exit", _Exit.raised)
+    with pytest.raises(_Exit, match="1"):
+        module._end_with(77)
+    assert len(told) == 1
+
+
+class _Exit(Exception):  # in place of the end of this process
+    @classmethod
+    def raised(cls, code: int) -> None:
+        raise cls(code)
+
+
+def _runs(process: Path) -> bool:
+    """Whether this folder of /proc is of a process that has not ended, or that only nobody has asked for its end."""
+    try:
+        return "\nState:\tZ" not in (process / "status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def test_other_programs_and_environments_are_started_for_real(forks: Forks) -> None:

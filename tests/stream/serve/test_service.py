@@ -67,6 +67,10 @@ def test_newest_lists_by_placement_and_similar_items_are_served_as_they_came(
             async with client.get("/recommendations/t?placement=home") as answer:
                 assert await answer.read() == home[1]
             assert await status(client, "/recommendations/nobody") == 404
+            assert await status(client, "/recommendations/%20s%20") == 200  # spaces around an id are no part of it
+            for no_id in ("x" * 300, "a%00b", "%20"):
+                for path in (f"/recommendations/{no_id}", f"/recommendations/{no_id}/updates"):
+                    assert (path, await status(client, path)) == (path, 400)
 
             async def similar() -> bool:
                 return await status(client, "/similar/7.0") == 200
