@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 __all__ = ["UnusableFile", "leave_in_file", "open_regular", "parts_of", "read_small", "replace_file", "sha256_of"]
 
 _CHUNK = 1 << 20
-_PART = 1 << 17  # rows of an array that are looked at at once
+_PART = 1 << 16  # rows of an array that are looked at at once
 
 
 class UnusableFile(OSError):

@@ -102,7 +102,6 @@ class PackedIndex(Mapping[str, int]):
         self._strings, self._first = strings, first
         self._bits = max(3, int(np.ceil(np.log2(max(1, len(strings)) / (1 - _FREE)))))
         self._mask = (1 << self._bits) - 1
-        self._slots = np.zeros(1 << self._bits, dtype=np.uint32)  # place + 1; 0: empty
         hashes = np.empty(len(strings), dtype=np.uint64)
         for start in range(0, len(strings), _AT_ONCE):
             end = min(start + _AT_ONCE, len(strings))
@@ -111,6 +110,7 @@ class PackedIndex(Mapping[str, int]):
         self._crowded: dict[bytes, int] = {}  # strings that have no slot, as too many others have their hash
         repeats = self._repeats(hashes)
         self.repeated = len(repeats)
+        self._slots = np.zeros(1 << self._bits, dtype=np.uint32)  # place + 1; 0: empty
         without = repeats + list(self._crowded.values())
         places = np.delete(np.arange(len(hashes)), without) if without else None
         for start in range(0, len(hashes) - len(without), _AT_ONCE):

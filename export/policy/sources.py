@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.bundle.bundle import Bundle
+from export.bundle.vocabulary import PAD
 from export.policy.catalogue import Fresh
+from export.ranking.popularity import MostClicked
 from export.ranking.ragged import Ragged
 from export.ranking.ranker import Ranker
 
@@ -104,20 +106,31 @@ class ByPopularity:
 
     def __init__(self, bundle: Bundle, newer: int = 0) -> None:
         """newer: items behind the model's, which nobody has clicked."""
-        clicks = np.pad(np.asarray(bundle.popularity, dtype=np.float64), (0, newer))
-        self.depth = len(clicks)
-        self._order = (np.argsort(-clicks, kind="stable") + 1).astype(np.int32)  # (V,)
-        logarithms = np.log(np.maximum(clicks, 0.5) / max(1.0, clicks.sum()))  # unclicked items stand last
-        self._scores = np.concatenate([[-np.inf], logarithms]).astype(np.float32)  # (V + 1,)
-        self._clicked = np.concatenate([[False], clicks > 0])
+        self._most, self._size = MostClicked(bundle.popularity), len(bundle.popularity)
+        self.depth = self._size + newer
 
     def rank(self, rows: NDArray[np.int64], depth: int, also: NDArray[np.int32]) -> Ranking:
         """Return the same for each row."""
-        first = self._order[:depth]
+        first = self._first(min(depth, self.depth))
         shape = len(rows), len(first)
-        every = np.broadcast_to(first, shape), np.broadcast_to(self._scores[first], shape)
-        return Ranking(every[0], every[1], np.broadcast_to(self._scores[also], (len(rows), len(also))))
+        every = np.broadcast_to(first, shape), np.broadcast_to(self._scores(first), shape)
+        return Ranking(every[0], every[1], np.broadcast_to(self._scores(also), (len(rows), len(also))))
 
     def shown(self, ids: Sequence[int], scores: Sequence[float]) -> Sequence[float]:
         """Return shares of clicks, times what boosts make of them; 0 for an item that nobody clicked."""
-        return [float(np.exp(score)) if self._clicked[item] else 0.0 for item, score in zip(ids, scores, strict=True)]
+        clicked = self._clicks(np.array(ids, dtype=np.int64)) > 0
+        return [float(np.exp(score)) if some else 0.0 for some, score in zip(clicked, scores, strict=True)]
+
+    def _first(self, count: int) -> NDArray[np.int32]:
+        """Return the ids of the best; newer ones follow the model's."""
+        newer = np.arange(self._size + 1, count + 1, dtype=np.int32)
+        return np.concatenate([self._most.first(min(count, self._size)), newer])
+
+    def _clicks(self, ids: NDArray[np.integer]) -> NDArray[np.int64]:
+        """Return the clicks of items by their ids; 0 of newer ones, and of padding."""
+        known = (ids > PAD) & (ids <= self._size)
+        return np.where(known, self._most.clicks[np.where(known, ids, 1) - 1], 0)
+
+    def _scores(self, ids: NDArray[np.integer]) -> NDArray[np.float32]:
+        clicks = np.maximum(self._clicks(ids), 0.5)  # unclicked items stand last
+        return np.where(ids == PAD, -np.inf, np.log(clicks / self._most.all_clicks)).astype(np.float32)

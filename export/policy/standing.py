@@ -69,7 +69,10 @@ class Common:
         view = self._view
         if view is None:
             return None
-        boost = view.log_boost.copy() if policy.boosts else np.zeros(self._blocked.size, dtype=np.float32)
+        own = policy.boosts and view.log_boost.any()  # memory that was never written to takes none: it is not copied
+        if not own and not policy.boost:
+            return None
+        boost = view.log_boost.copy() if own else np.zeros(self._blocked.size, dtype=np.float32)
         for one in policy.boost:
             if (code := view.value_code(one.attribute, one.value)) is not None:
                 boost[view.holders(one.attribute, code)] += np.float32(np.log(one.factor))

@@ -2,6 +2,8 @@
 
 import json
 import pickle
+import tracemalloc
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -94,3 +96,16 @@ def test_vocabulary_pickled_is_equal_and_answers() -> None:
     assert "b" in made
     assert "z" not in made
     assert len(made) == 3
+
+
+def test_large_vocabulary_is_read_in_little_more_memory_than_it_keeps(tmp_path: Path) -> None:
+    """A worker has the one in service as well: what a load takes for a moment decides whether both fit."""
+    file = tmp_path / "items.json"
+    file.write_bytes(json.dumps([f"item-{number:012}" for number in range(400_000)], separators=(",", ":")).encode())
+    tracemalloc.start()
+    with file.open("rb") as opened:
+        made = Vocabulary.read(opened, file.stat().st_size)
+    kept, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert made.index("item-000000399999") == 400_000
+    assert most < 1.6 * kept
