@@ -66,16 +66,18 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes long comes first, so that no process is left alone with it in the end, and what mostly waits (for
-    brokers) in turn with what mostly computes. How long a test may take says how long it does. Of those that take a
-    moment, again those first that wait: for librdkafka's in-process cluster."""
+    brokers, for librdkafka's in-process cluster) in turn with what mostly computes, so that the cores always have some
+    of it. How long a test may take says how long it does. Those that take a moment are last: they fill what is left."""
     mark_what_waits(items)
-    waiting = [item for item in items if item.get_closest_marker("broker")]
-    computing = [item for item in items if item.get_closest_marker("slow") and item not in waiting]
+    groups: dict[str, list[pytest.Item]] = {"broker": [], "slow": [], "waits": []}
+    for item in items:
+        if (name := next(filter(item.get_closest_marker, groups), None)) is not None:
+            groups[name].append(item)
     turns: dict[pytest.Item, float] = {}
-    for group in waiting, computing:
+    for group in groups.values():
         group.sort(key=lambda item: (_allowed_s(item), _is_tested_together(item.path)), reverse=True)
         turns |= {item: place / len(group) for place, item in enumerate(group)}
-    items.sort(key=lambda item: turns.get(item, 1.0 if item.get_closest_marker("waits") else 1.1))
+    items.sort(key=lambda item: turns.get(item, 1.0))
 
 
 def pytest_collection_finish() -> None:
