@@ -19,7 +19,7 @@ SECONDS_OF_DEMO := $(if $(SECONDS),--seconds $(SECONDS))
 help:
 	@echo "make demo   a simulated shop in the browser, live, in about a minute    (SECONDS=30 ends it by itself)"
 	@echo "make test   all tests; the broker tests use what this machine has and say what is missing"
-	@echo "make test-fast   what matters while editing, in little over a minute on two cores, without a broker"
+	@echo "make test-fast   what matters while editing, in under a minute on two cores, without a broker"
 	@echo "make lint   ruff and mypy"
 	@echo "make bench  the figures of the main path, in short form; the README names the others"
 	@echo "make site   the documentation as a site, in build/site"

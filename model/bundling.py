@@ -16,9 +16,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from export.bundle.bundle import SESSIONS, Bundle, write_bundle
+from export.bundle.bundle import SESSIONS, Bundle
 from export.bundle.manifest import Coded, ItemTable, Lineage, Manifest, TrainingWindow
 from export.bundle.vocabulary import PAD, Vocabulary
+from export.bundle.writing import write_bundle
 from export.graph.after import MIXED_NEAR
 from export.graph.choice import Scoring, describe, export_chosen, export_vectors
 from export.graph.parity import ROUNDING

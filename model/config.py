@@ -51,7 +51,7 @@ def _require_one_of(name: str, value: object, kind: Any) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncoderConfig:
-    """What turns a session into the vector its next item is scored with (model/nets/encoder.py, model/nets/gru.py)."""
+    """What turns a session into the vector its next item is scored with (model/nets/transformer.py, gru.py)."""
 
     kind: Kind = "transformer"
     hidden: int = 200  # H: width of items, positions and layers

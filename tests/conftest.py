@@ -10,7 +10,6 @@ import gc
 import logging
 import os
 import shutil
-import sys
 import tempfile
 import uuid
 from collections.abc import Generator, Iterator
@@ -19,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer.main
+import typer.testing
 from hypothesis import HealthCheck, settings
 
 from bench.rig.brokers.base import Broker, BrokerMissing
@@ -31,6 +32,7 @@ from bench.rig.forks import Forks
 from bench.rig.schema_registry import RegistryServer
 from bench.rig.workers import started_by
 from stream.topic_names import Topics
+from tests.aside import set_aside, set_aside_what_is_new
 from tests.quick import is_quick, mark_what_waits, watched
 
 # A slow, busy machine is no failure
@@ -39,14 +41,11 @@ settings.register_profile("patient", deadline=None, suppress_health_check=[Healt
 settings.register_profile("quick", settings.get_profile("patient"), max_examples=25)
 settings.load_profile("patient")
 
-# Modules and tests, a million objects, are never garbage: they are not looked at while they are made, nor afterwards
-gc.disable()
+gc.disable()  # until the tests are collected
 
-_MANY = 100  # modules: so many that a test loads, as the exporter's, are a lot of objects again
 _FOLDER = "NEXTCLICK_TEST_RUN"  # variable of the folder where the processes of a run meet
 _host = pytest.StashKey[BrokerHost]()
 _done = pytest.StashKey[list[str]]()
-_frozen: set[int] = {0}  # how many modules there were, each time that they were set aside
 _NEEDS_REAL = "needs Apache Kafka: install Java 17 and Maven, or Docker, or set KAFKA_BOOTSTRAP_SERVERS"
 
 
@@ -67,34 +66,27 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes long comes first, so that no process is left alone with it in the end, and what mostly waits (for
-    brokers) in turn with what mostly computes. How long a test may take says how long it does. Of those that take a
-    moment, again those first that wait: for librdkafka's in-process cluster."""
+    brokers, for librdkafka's in-process cluster) in turn with what mostly computes, so that the cores always have some
+    of it. How long a test may take says how long it does. Those that take a moment are last: they fill what is left."""
     mark_what_waits(items)
-    waiting = [item for item in items if item.get_closest_marker("broker")]
-    computing = [item for item in items if item.get_closest_marker("slow") and item not in waiting]
+    groups: dict[str, list[pytest.Item]] = {"broker": [], "slow": [], "waits": []}
+    for item in items:
+        if (name := next(filter(item.get_closest_marker, groups), None)) is not None:
+            groups[name].append(item)
     turns: dict[pytest.Item, float] = {}
-    for group in waiting, computing:
+    for group in groups.values():
         group.sort(key=lambda item: (_allowed_s(item), _is_tested_together(item.path)), reverse=True)
         turns |= {item: place / len(group) for place, item in enumerate(group)}
-    items.sort(key=lambda item: turns.get(item, 1.0 if item.get_closest_marker("waits") else 1.1))
+    items.sort(key=lambda item: turns.get(item, 1.0))
 
 
 def pytest_collection_finish() -> None:
-    _set_modules_aside()
+    set_aside()
     gc.enable()
 
 
 def pytest_runtest_logfinish() -> None:
-    """What tests load later is set aside as well: else collections, of which a training makes some, are a third of a
-    training test's time."""
-    if len(sys.modules) > max(_frozen) + _MANY:
-        gc.collect()
-        _set_modules_aside()
-
-
-def _set_modules_aside() -> None:
-    gc.freeze()
-    _frozen.add(len(sys.modules))
+    set_aside_what_is_new()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -125,7 +117,7 @@ def _is_tested_together(file: Path) -> bool:
     """Whether one process has to run all of a file."""
     text = file.read_text()
     takes_long = "pytest.mark.slow" in text or "pytest.mark.broker" in text
-    moments = file.name == "test_imports.py"  # a test a module
+    moments = file.name == "test_imports.py"  # all but one
     return 'scope="module"' in text or not takes_long or moments
 
 
@@ -187,6 +179,17 @@ def real_starts(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.delenv("TRANSLATIONS_OF_TESTS")
     with started_by(start_process):
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_command_line() -> Iterator[None]:
+    """Typer makes all commands anew for each call, some 30 ms: here once, as in a process of its own."""
+    patch = pytest.MonkeyPatch()
+    once = cache(typer.main.get_command)
+    for name in ("typer.main.get_command", "typer.testing._get_command"):
+        patch.setattr(name, once)
+    yield
+    patch.undo()
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,8 @@ import numpy as np
 from bench.rig.brokers.process import free_port, wait_for
 from bench.rig.clients import Tail
 from bench.rig.workers import Worker
-from export.bundle.bundle import Bundle, write_bundle
+from export.bundle.bundle import Bundle
+from export.bundle.writing import write_bundle
 from export.items.item import Item
 from export.items.table import ItemTable
 from export.registry.registry import Registry

@@ -10,9 +10,10 @@ import numpy as np
 import torch
 
 from export.afterwards import BARRED, NEIGHBOURS, AfterwardsConfig
-from export.bundle.bundle import MODEL, SESSIONS, load_bundle, write_bundle
+from export.bundle.bundle import MODEL, SESSIONS, load_bundle
 from export.bundle.manifest import Manifest, TrainingWindow
 from export.bundle.vocabulary import Vocabulary
+from export.bundle.writing import write_bundle
 from export.graph.after import Afterwards
 from export.graph.choice import INT8_FROM, MARGINS, Scoring
 from export.graph.onnx import export_onnx

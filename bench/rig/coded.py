@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from bench.rig.toy import WINDOW, toy_manifest, toy_vocabulary
-from export.bundle.bundle import Bundle, write_bundle
+from export.bundle.bundle import Bundle
 from export.bundle.manifest import Coded
 from export.bundle.vocabulary import Vocabulary
+from export.bundle.writing import write_bundle
 from export.codes.codes import ItemCodes
 from model.codes.config import CodesConfig
 from model.codes.make import make_codes

@@ -9,7 +9,8 @@ import onnx
 from onnx import helper, numpy_helper
 
 from bench.rig.toy import toy_graph, toy_manifest, toy_vocabulary
-from export.bundle.bundle import Bundle, write_bundle
+from export.bundle.bundle import Bundle
+from export.bundle.writing import write_bundle
 
 __all__ = ["frail_bundle"]
 

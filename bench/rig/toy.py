@@ -14,9 +14,10 @@ from filelock import FileLock
 from onnx import numpy_helper
 from torch import Tensor, nn
 
-from export.bundle.bundle import Bundle, write_bundle
+from export.bundle.bundle import Bundle
 from export.bundle.manifest import Manifest, TrainingWindow
 from export.bundle.vocabulary import PAD, Vocabulary
+from export.bundle.writing import write_bundle
 from export.graph.candidates import moved_away, scores_of
 from export.graph.int8 import Int8TopK
 from export.graph.onnx import export_onnx

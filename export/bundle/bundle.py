@@ -20,7 +20,6 @@ V is the number of items.
 import hashlib
 import io
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,11 +27,10 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from export.bundle.files import open_regular, parts_of, read_small, replace_file, sha256_of
+from export.bundle.files import open_regular, parts_of, read_small, sha256_of
 from export.bundle.manifest import FileEntry, Manifest
 from export.bundle.vocabulary import Vocabulary
 from export.codes.codes import BOOKS, CODES, ItemCodes
@@ -42,6 +40,7 @@ from export.npy import one_at_a_time
 
 __all__ = [
     "CARD",
+    "CARDS",
     "CARD_VALUES",
     "FEATURES",
     "ITEMS",
@@ -49,6 +48,8 @@ __all__ = [
     "MANIFEST",
     "MAX_MANIFEST",
     "MODEL",
+    "OF_CODES",
+    "OF_TOWER",
     "OPTIONAL",
     "POPULARITY",
     "REQUIRED",
@@ -59,7 +60,6 @@ __all__ = [
     "is_whole",
     "load_bundle",
     "stated_sizes",
-    "write_bundle",
 ]
 
 MODEL = "model.onnx"
@@ -75,16 +75,16 @@ CARD_VALUES = "card.json"
 MANIFEST = "manifest.json"
 MAX_MANIFEST = 16 << 20  # bytes; real ones have a few thousand
 REQUIRED = (MODEL, ITEMS, POPULARITY)
-_OF_TOWER = (TOWER, FEATURES)
-_OF_CODES = (CODES, BOOKS)
-_CARDS = (CARD, CARD_VALUES)
+OF_TOWER = (TOWER, FEATURES)
+OF_CODES = (CODES, BOOKS)
+CARDS = (CARD, CARD_VALUES)
 OPTIONAL = (
-    *_OF_TOWER,
+    *OF_TOWER,
     KNOWN,
     VECTORS,
     SESSIONS,
-    *_OF_CODES,
-    *_CARDS,
+    *OF_CODES,
+    *CARDS,
 )  # there if the manifest says so; a release that does not know them serves without
 _AGAIN = "a copy or a disk went wrong: copy the version again from where it is sound, or publish the model again"
 _MAPPED_FROM = 1 << 20  # bytes of popularity.npy that stay in the file
@@ -111,73 +111,12 @@ class Bundle:
     @property
     def has_card(self) -> bool:
         """Whether it has its model's card, `card.md` and `card.json`."""
-        return set(_CARDS) <= set(self.manifest.files)
+        return set(CARDS) <= set(self.manifest.files)
 
     @property
     def version(self) -> str:
         """The registry's number of it, "0" before it is published."""
         return self.manifest.version
-
-
-def write_bundle(
-    directory: Path | str,
-    *,
-    onnx_file: Path | str,
-    vocabulary: Vocabulary,
-    popularity: NDArray[np.int64],
-    manifest: Manifest,
-    tower_file: Path | str | None = None,
-    features: FeatureVocabulary | None = None,
-    known_file: Path | str | None = None,
-    vectors_file: Path | str | None = None,
-    sessions_file: Path | str | None = None,
-    codes_in: Path | str | None = None,
-    cards_in: Path | str | None = None,
-) -> Bundle:
-    """Write a bundle into `directory` (made if absent) and return it as read back; `manifest.files` is filled in here.
-
-    popularity (V,) int64: clicks of catalogue ids 1..V. tower_file and features: both, or neither. known_file: what
-    `export.ranking.known_features.write_known` wrote. vectors_file: what `export.ranking.similar.write_vectors` wrote.
-    sessions_file: what `export.graph.beside.export_beside` wrote beside onnx_file.
-    codes_in: the folder that `ItemCodes.save` wrote into, where the manifest has an `item_table`. cards_in: the folder
-    with the model's card, two files. The manifest is written last, so that an interrupted write is never a valid
-    bundle. ValueError when the parts don't fit each other;
-    BundleError `write_failed` when the disk does not take it.
-    """
-    _check_fit(vocabulary, popularity, manifest)
-    if (tower_file is None) != (features is None):
-        raise ValueError("a tower needs its features, and features a tower")
-    if (codes_in is None) != (manifest.item_table is None):
-        raise ValueError("codes need a manifest that says so, and a manifest that says so codes")
-    target = Path(directory)
-    try:
-        target.mkdir(parents=True, exist_ok=True)
-        (target / MANIFEST).unlink(missing_ok=True)
-        _copy(Path(onnx_file), target / MODEL)
-        names: tuple[str, ...] = REQUIRED
-        if tower_file is not None and features is not None:
-            _copy(Path(tower_file), target / TOWER)
-            (target / FEATURES).write_bytes(features.to_bytes())
-            names += _OF_TOWER
-        for given, name in ((known_file, KNOWN), (vectors_file, VECTORS), (sessions_file, SESSIONS)):
-            if given is not None:
-                _copy(Path(given), target / name)
-                names += (name,)
-        if codes_in is not None:
-            for name in _OF_CODES:  # a bundle written again in its place has them mapped into memory: files, not arrays
-                _copy(Path(codes_in) / name, target / name)
-            names += _OF_CODES
-        if cards_in is not None:
-            for name in _CARDS:
-                _copy(Path(cards_in) / name, target / name)
-            names += _CARDS
-        (target / ITEMS).write_bytes(vocabulary.to_bytes())
-        replace_file(target / POPULARITY, _npy(popularity))  # the one before may be mapped into memory
-        files = {name: _entry(target / name) for name in names}
-        replace_file(target / MANIFEST, msgspec.structs.replace(manifest, files=files).to_bytes())
-    except OSError as error:
-        raise BundleError("write_failed", f"the bundle can't be written to {target}: {error}") from error
-    return load_bundle(target)
 
 
 def load_bundle(path: Path | str) -> Bundle:
@@ -194,7 +133,7 @@ def load_bundle(path: Path | str) -> Bundle:
     names = _files(manifest)
     for name in names:
         _verify(directory / name, manifest)
-    has_tower = set(_OF_TOWER) <= set(names)
+    has_tower = set(OF_TOWER) <= set(names)
     return Bundle(
         path=directory,
         manifest=manifest,
@@ -231,29 +170,6 @@ def is_whole(directory: Path) -> bool:
 def _files(manifest: Manifest) -> tuple[str, ...]:
     """Return the names of the files that a bundle has beside its manifest."""
     return REQUIRED + tuple(name for name in OPTIONAL if name in manifest.files)
-
-
-def _copy(source: Path, target: Path) -> None:
-    if source.resolve() != target.resolve():
-        shutil.copyfile(source, target)
-
-
-def _check_fit(vocabulary: Vocabulary, popularity: NDArray[Any], manifest: Manifest) -> None:
-    if len(vocabulary) != manifest.items:
-        raise ValueError(f"the manifest says {manifest.items} items, the vocabulary has {len(vocabulary)}")
-    if popularity.shape != (manifest.items,) or popularity.dtype != np.int64 or (popularity < 0).any():
-        raise ValueError(f"popularity must be {manifest.items} non-negative int64 counts, one an item")
-
-
-def _npy(array: NDArray[Any]) -> bytes:
-    buffer = io.BytesIO()
-    np.save(buffer, array, allow_pickle=False)
-    return buffer.getvalue()
-
-
-def _entry(path: Path) -> FileEntry:
-    with open(path, "rb") as file:
-        return FileEntry(sha256=hashlib.file_digest(file, "sha256").hexdigest(), bytes=path.stat().st_size)
 
 
 @contextmanager
@@ -315,7 +231,7 @@ def _codes(directory: Path, manifest: Manifest) -> ItemCodes | None:
     stated = manifest.item_table
     if stated is None:
         return None
-    for name in _OF_CODES:
+    for name in OF_CODES:
         _expected(name, manifest)
     codes = ItemCodes.load(directory, items=manifest.items)
     if (codes.splits, codes.code_bits) != (stated.splits, stated.code_bits):

@@ -12,10 +12,11 @@ from model.data.known_items import ItemFeatures
 from model.learn.seeds import POOL, WEIGHTS, seed_of
 from model.nets.clicked import Clicked
 from model.nets.coded import CodedItems
-from model.nets.encoder import Encoder, Transformer
+from model.nets.encoder import Encoder
 from model.nets.gru import GRU
 from model.nets.interests import Interests
 from model.nets.tower import ItemTower
+from model.nets.transformer import Transformer
 
 __all__ = ["build_encoder", "new_encoder"]
 

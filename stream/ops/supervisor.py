@@ -11,12 +11,14 @@ The partitions of a worker that ends go to the others until it is back. The supe
 
 import ctypes
 import logging
+import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from export.cores import usable_cores
 from export.errors import ConfigError
@@ -83,7 +85,8 @@ class _Worker:
     def start_if_due(self, now: float) -> None:
         if self._process is None and now >= self._due_at:
             # The supervisor has one thread, so that code between fork and exec is safe
-            self._process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL, preexec_fn=_end_with_parent)
+            tied = partial(_end_with, os.getpid())
+            self._process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL, preexec_fn=tied)
             self._started_at = now
             log.info("worker %d started, process %d", self.number, self._process.pid)
 
@@ -151,7 +154,10 @@ def _end(workers: Sequence[_Worker]) -> bool:
     return all(orderly)
 
 
-def _end_with_parent() -> None:
-    """In the child: a supervisor that is killed leaves no workers behind that nobody restarts. Linux only."""
+def _end_with(parent: int) -> None:
+    """In the child: a supervisor that is killed, be it just now, leaves no workers behind that nobody restarts. Linux
+    only."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:
+            os.kill(os.getpid(), signal.SIGTERM)

@@ -14,10 +14,11 @@ import pytest
 from bench.rig.toy import ITEMS as V
 from bench.rig.toy import toy_manifest, toy_vocabulary
 from export.bundle import bundle as bundle_module
-from export.bundle.bundle import ITEMS, MANIFEST, MODEL, POPULARITY, Bundle, load_bundle, write_bundle
+from export.bundle.bundle import ITEMS, MANIFEST, MODEL, POPULARITY, Bundle, load_bundle
 from export.bundle.files import replace_file
 from export.bundle.manifest import FileEntry
 from export.bundle.vocabulary import Vocabulary
+from export.bundle.writing import write_bundle
 from export.errors import BundleError
 
 COUNTS = np.arange(1, V + 1, dtype=np.int64)

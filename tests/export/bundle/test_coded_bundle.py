@@ -9,8 +9,9 @@ import pytest
 
 from bench.rig.toy import ITEMS as V
 from bench.rig.toy import toy_manifest, toy_vocabulary
-from export.bundle.bundle import MANIFEST, Bundle, load_bundle, write_bundle
+from export.bundle.bundle import MANIFEST, Bundle, load_bundle
 from export.bundle.manifest import Coded
+from export.bundle.writing import write_bundle
 from export.codes.codes import BOOKS, CODES, ItemCodes
 from export.errors import BundleError
 

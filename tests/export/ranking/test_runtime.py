@@ -11,7 +11,8 @@ import pytest
 from onnx import helper
 
 from bench.rig.toy import toy_manifest
-from export.bundle.bundle import Bundle, write_bundle
+from export.bundle.bundle import Bundle
+from export.bundle.writing import write_bundle
 from export.errors import BundleError, ProviderUnavailable
 from export.ranking.ranker import Ranker, RankerConfig
 from export.ranking.runtime import _SMALLEST_GRAPH, try_provider

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.rig.toy import toy_bundle
-from export.bundle.bundle import Bundle, load_bundle, write_bundle
+from export.bundle.bundle import Bundle, load_bundle
+from export.bundle.writing import write_bundle
 from export.errors import BundleError, ConfigError
 from export.ranking import similar
 from export.ranking.similar import Similar, write_vectors

@@ -14,7 +14,8 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from export.bundle.bundle import CARD, CARD_VALUES, MANIFEST, MODEL, Bundle, load_bundle, write_bundle
+from export.bundle.bundle import CARD, CARD_VALUES, MANIFEST, MODEL, Bundle, load_bundle
+from export.bundle.writing import write_bundle
 from export.errors import BundleError, ConfigError, RegistryError, RegistryMissing, VersionUnknown
 from export.registry.addresses import local_bundle
 from export.registry.local_storage import LocalStorage

@@ -9,8 +9,9 @@ import fsspec
 import msgspec
 import pytest
 
-from export.bundle.bundle import MANIFEST, Bundle, load_bundle, write_bundle
+from export.bundle.bundle import MANIFEST, Bundle, load_bundle
 from export.bundle.manifest import Lineage
+from export.bundle.writing import write_bundle
 from export.errors import ConfigError, VersionUnknown
 from export.registry.registry import Registry
 from export.registry.retention import protected, prune

@@ -10,7 +10,8 @@ import onnx
 import pytest
 
 from bench.rig.toy import toy_manifest
-from export.bundle.bundle import ITEMS, MANIFEST, MODEL, POPULARITY, Bundle, load_bundle, write_bundle
+from export.bundle.bundle import ITEMS, MANIFEST, MODEL, POPULARITY, Bundle, load_bundle
+from export.bundle.writing import write_bundle
 from export.errors import BundleError
 from export.ranking.ranker import Ranker
 from export.registry.registry import Registry

@@ -6,8 +6,8 @@ import pytest
 from rich.console import Console
 
 from bench.rig.toy import toy_bundle, toy_graph
-from export.bundle.bundle import write_bundle
 from export.bundle.vocabulary import Vocabulary
+from export.bundle.writing import write_bundle
 from export.errors import ConfigError
 from model.data.readers import ReadOptions
 from model.errors import DataError

@@ -14,9 +14,10 @@ from model.config import EncoderConfig
 from model.data.log import SessionLog
 from model.learn.batches.batch import to_tensors
 from model.learn.batches.masking import pack_prefixes_masked
-from model.nets.encoder import Encoder, Transformer, rotate
+from model.nets.encoder import Encoder
 from model.nets.encoders import build_encoder
 from model.nets.gru import GRU
+from model.nets.transformer import Transformer, rotate
 from tests.model.tiny import packed, padded, tiny_encoder, tiny_log
 
 TRANSFORMERS: dict[str, dict[str, Any]] = {

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from bench.rig.toy import toy_manifest
-from export.bundle.bundle import write_bundle
 from export.bundle.vocabulary import Vocabulary
+from export.bundle.writing import write_bundle
 from export.graph.onnx import export_onnx
 from export.graph.parity import check_parity
 from export.items.item import Item

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from export.bundle.bundle import load_bundle, write_bundle
+from export.bundle.bundle import load_bundle
 from export.bundle.manifest import Manifest, TrainingWindow
 from export.bundle.vocabulary import Vocabulary
+from export.bundle.writing import write_bundle
 from export.errors import BundleError, NextclickError
 from export.ranking.popularity import PopularityRanker
 from export.registry.registry import Registry

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,7 +16,7 @@ import pytest
 
 from export.cores import usable_cores
 from export.errors import ConfigError
-from stream.ops.supervisor import Backoff, SupervisorConfig, supervise
+from stream.ops.supervisor import Backoff, SupervisorConfig, _end_with, supervise
 
 pytestmark = pytest.mark.slow
 
@@ -34,7 +35,8 @@ if does == "wrong input, but first works":
     sys.exit(0)
 if does == "fails":
     sys.exit(1)
-time.sleep(60)
+for _ in range(600):  # a signal just before a long sleep would be handled behind it
+    time.sleep(0.1)
 """
 
 MAIN = """
@@ -96,6 +98,12 @@ def test_supervise_gives_each_worker_its_port_and_share_of_the_cores(tmp_path: P
         f"--processes 0 --web-port {9000 + number} --threads {share}" for number in range(3)
     ]
     assert place.end() == 0
+
+
+def test_worker_whose_supervisor_ended_before_the_kernel_was_told_never_begins() -> None:
+    somebody_else = partial(_end_with, os.getppid())
+    assert subprocess.run(["true"], preexec_fn=somebody_else, check=False).returncode == -signal.SIGTERM
+    assert subprocess.run(["true"], preexec_fn=partial(_end_with, os.getpid()), check=False).returncode == 0
 
 
 def test_supervise_worker_told_wrong_things_ends_all_with_its_code(tmp_path: Path) -> None:

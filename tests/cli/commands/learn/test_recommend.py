@@ -10,8 +10,9 @@ from typer.testing import CliRunner
 
 from bench.rig.toy import toy_manifest
 from cli.app import app
-from export.bundle.bundle import Bundle, write_bundle
+from export.bundle.bundle import Bundle
 from export.bundle.vocabulary import Vocabulary
+from export.bundle.writing import write_bundle
 from export.errors import ConfigError
 from tests.export.conftest import bundle  # noqa: F401  # the fixture
 
