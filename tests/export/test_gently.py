@@ -14,8 +14,8 @@ def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """What was slept (s), on a clock that says each step took 10 ms."""
     found: list[float] = []
     ticks = iter(range(1_000_000))
-    monkeypatch.setattr(module.time, "thread_time", lambda: next(ticks) / 100)
-    monkeypatch.setattr(module.time, "sleep", found.append)
+    monkeypatch.setattr("export.gently.time.thread_time", lambda: next(ticks) / 100)
+    monkeypatch.setattr("export.gently.time.sleep", found.append)
     return found
 
 
@@ -47,8 +47,8 @@ def test_another_thread_goes_on(slept: list[float]) -> None:
 def test_a_step_that_took_long_has_a_rest_with_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
     found: list[float] = []
     times = iter([0.0, 9.0, 9.0])
-    monkeypatch.setattr(module.time, "thread_time", lambda: next(times))
-    monkeypatch.setattr(module.time, "sleep", found.append)
+    monkeypatch.setattr("export.gently.time.thread_time", lambda: next(times))
+    monkeypatch.setattr("export.gently.time.sleep", found.append)
     with gently():
         rest()
     assert found == [module._LONGEST_S]
