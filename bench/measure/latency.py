@@ -169,9 +169,10 @@ def around_swap(sent: Sent, took: np.ndarray, lists: Sequence[Received], announc
 
 
 def _swap(setting: Setting, announced: list[float]) -> None:
+    """Announce the other version. That a promotion tries it out before is the work of another machine, not of these
+    cores."""
     registry = Registry(setting.registry)
     other = next(version for version in registry.versions() if version != registry.live())
-    registry.promote(other)
     message = announcement_for(registry, other)
     announced.append(time.monotonic())
     announce(setting.bootstrap, message, topic=setting.topics.models)

@@ -13,6 +13,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from export.gently import rest
+
 __all__ = ["UnusableFile", "leave_in_file", "open_regular", "parts_of", "read_small", "replace_file", "sha256_of"]
 
 _CHUNK = 1 << 20
@@ -50,6 +52,7 @@ def sha256_of(file: BinaryIO, size: int) -> str:
     while size > 0 and (chunk := file.read(min(size, _CHUNK))):
         digest.update(chunk)
         size -= len(chunk)
+        rest()
     return digest.hexdigest()
 
 
@@ -80,6 +83,7 @@ def parts_of(array: NDArray[Any]) -> Iterator[NDArray[Any]]:
     for start in range(0, len(array), _PART):
         yield array[start : start + _PART]
         leave_in_file(array)
+        rest()
 
 
 def _require_regular(status: os.stat_result, path: Path) -> None:

@@ -14,12 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.bundle.hashing import hash_of, hashes_of, slot_of, slots_of
+from export.gently import rest
 
 __all__ = ["PackedIndex", "PackedStrings"]
 
 _STEP = 4_096  # strings handled without a pause, in about a millisecond
 _PAUSE_S = 0.0002  # long enough for a waiting thread to go on
-_AT_ONCE = 1 << 16  # strings handled by one call of numpy
+_AT_ONCE = 1 << 14  # strings handled by one call of numpy
 _FREE = 0.5  # least share of an index's slots that is empty
 _MOST_32 = 1 << 32
 _MOST_ALIKE = 64  # different strings of one hash that have slots; more of them somebody has made so
@@ -106,6 +107,7 @@ class PackedIndex(Mapping[str, int]):
         for start in range(0, len(strings), _AT_ONCE):
             end = min(start + _AT_ONCE, len(strings))
             hashes[start:end] = strings.hashes(start, end)
+            rest()
         # Equal strings, and those of one hash, would look for their slots one behind the other, in quadratic time
         self._crowded: dict[bytes, int] = {}  # strings that have no slot, as too many others have their hash
         repeats = self._repeats(hashes)
@@ -117,6 +119,7 @@ class PackedIndex(Mapping[str, int]):
             end = min(start + _AT_ONCE, len(hashes) - len(without))
             part_of = np.arange(start, end) if places is None else places[start:end]
             self._put(hashes[part_of], part_of)
+            rest()
         self._places = self._slots.data
 
     def __len__(self) -> int:

@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.bundle.packed import PackedStrings
+from export.gently import rest
 
 __all__ = ["strings_in"]
 
-_AT_ONCE = 1 << 20  # bytes
+_AT_ONCE = 1 << 18  # bytes: what is made of so many stays in the cache of one core
 _QUOTE, _COMMA, _SPACE = ord('"'), ord(","), ord(" ")
 
 
@@ -28,6 +29,7 @@ def strings_in(file: BinaryIO, size: int) -> PackedStrings | None:
             strings, of_each = _part(np.frombuffer(part, np.uint8))
             text.write(strings)
             lengths.write(of_each)
+            rest()
     except _NotPlain:
         return None
     return PackedStrings.of(text.getvalue(), np.frombuffer(lengths.getbuffer(), dtype=np.uint32))

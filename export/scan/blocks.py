@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.bundle.files import leave_in_file
+from export.gently import rest
 
 __all__ = ["LANES", "in_blocks"]
 
@@ -31,7 +32,8 @@ def in_blocks(codes: NDArray[np.uint8], bits: int) -> NDArray[np.uint8]:
             packed[:, : splits // 2] |= part[:, 1::2] << 4
         whole = len(part) // LANES
         blocks[start : start + whole] = packed[: whole * LANES].reshape(whole, LANES, rows).transpose(0, 2, 1)
-        if rest := len(part) - whole * LANES:
-            blocks[start + whole, :, :rest] = packed[whole * LANES :].T
+        if left := len(part) - whole * LANES:
+            blocks[start + whole, :, :left] = packed[whole * LANES :].T
         leave_in_file(codes)
+        rest()
     return blocks

@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator
 
 from export.errors import BundleError, NextclickError, RegistryError, VersionUnknown
 from export.experiments.experiment import Experiment
+from export.gently import gently
 from export.ranking.popularity import PopularityRanker
 from export.ranking.ranker import Ranker
 from export.registry.away import remedy_for, require_filled
@@ -266,7 +267,8 @@ class ModelFollower:
         """From the pool; raises what loading raises."""
         self.loading = wanted.version
         try:
-            return self._pool.take(wanted)
+            with gently(self._serving is not None):  # clicks are answered meanwhile
+                return self._pool.take(wanted)
         finally:
             self.loading = None
 
