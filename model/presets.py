@@ -14,7 +14,9 @@ from functools import partial
 
 from export.errors import ConfigError
 from model.after.config import AfterConfig
-from model.config import EncoderConfig, LossConfig, NegativesConfig, Preset, TrainConfig
+from model.config import Preset
+from model.learn.config import LossConfig, NegativesConfig, TrainConfig
+from model.nets.config import EncoderConfig
 
 __all__ = [
     "PRESETS",

@@ -17,7 +17,9 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from export.errors import ConfigError
 from model.after.config import AfterConfig
-from model.config import EncoderConfig, LossConfig, NegativesConfig, Preset, TowerConfig, TrainConfig
+from model.config import Preset
+from model.learn.config import LossConfig, NegativesConfig, TrainConfig
+from model.nets.config import EncoderConfig, TowerConfig
 
 __all__ = ["COMPONENTS", "Setting", "changed", "known_settings", "read_settings", "with_settings"]
 

@@ -26,7 +26,7 @@ from model.beginning import foresee, told_of
 from model.bundling import COMPARED, export_bundle, with_figures, with_manifest
 from model.cards.card import curves_of, model_card
 from model.cards.write import write_card
-from model.config import Preset, TowerConfig
+from model.config import Preset
 from model.cycle.config import RefitConfig
 from model.cycle.lineage import code_version, commit
 from model.data.known_items import KnownItems, features_of, read_known_items
@@ -41,6 +41,7 @@ from model.learn.committee import checkpoints, train_preset
 from model.learn.distributed import join_team, leave_team
 from model.machine.memory import peak_memory_mb, release_memory
 from model.machine.threads import use_threads
+from model.nets.config import TowerConfig
 from model.reports.beside import Beside, verdict
 from model.reports.curves import Curves, read_entries
 from model.reports.progress import OnProgress, Progress, ignore

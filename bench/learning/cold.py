@@ -33,7 +33,7 @@ from export.bundle.vocabulary import PAD, Vocabulary
 from export.errors import NextclickError
 from export.ranking.ranker import Ranker, RankerConfig
 from model.bundling import export_bundle
-from model.config import Preset, TowerConfig
+from model.config import Preset
 from model.data.known_items import KnownItems
 from model.data.log import SessionLog
 from model.evaluate.judge import Judged, Judgement, judge, of_baseline, of_ranker
@@ -42,6 +42,7 @@ from model.evaluate.protocol import prefixes
 from model.learn.committee import train_preset
 from model.learn.trained import Trained
 from model.machine.threads import use_threads
+from model.nets.config import TowerConfig
 from model.nets.plain import plain_all
 from model.presets import PRESETS, preset
 

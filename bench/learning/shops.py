@@ -18,9 +18,9 @@ from demo.simulated.shop import Shop as SimulatedShop
 from demo.simulated.stock import ShopConfig
 from export.bundle.vocabulary import Vocabulary
 from export.items.item import Item
-from model.config import TowerConfig
 from model.data.known_items import KnownItems
 from model.data.log import SessionLog
+from model.nets.config import TowerConfig
 
 __all__ = ["SHOPS", "SPARSE", "Shop", "beauty_items", "beauty_sessions", "log_of", "shop_of"]
 

@@ -32,7 +32,6 @@ from model.bundling import export_bundle, with_manifest
 from model.cards.card import curves_of, model_card
 from model.cards.measure import Measured, measured
 from model.cards.write import write_card
-from model.config import TowerConfig
 from model.cycle.fresh import fresh_log, fresh_parts, fresh_preset
 from model.cycle.gate import GateReport, KeptGate, pass_gate
 from model.cycle.lineage import code_version, commit, layer_of, published_by
@@ -48,6 +47,7 @@ from model.learn.committee import train_preset
 from model.learn.trained import Trained
 from model.machine.memory import release_memory
 from model.machine.threads import use_threads
+from model.nets.config import TowerConfig
 from model.reports.progress import OnProgress, Progress, ignore
 
 __all__ = ["Cycle", "run_cycle"]

@@ -17,9 +17,9 @@ from export.bundle.vocabulary import Vocabulary
 from export.items.features import FeatureRows, FeatureVocabulary
 from export.items.item import Item
 from export.items.table import ItemTable
-from model.config import TowerConfig
 from model.data.items.read import read_items
 from model.errors import DataError
+from model.nets.config import TowerConfig
 from model.reports.progress import OnProgress, Progress, ignore
 
 __all__ = ["ItemFeatures", "KnownItems", "Newcomers", "features_of", "has_feature", "read_known_items"]

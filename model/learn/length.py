@@ -12,7 +12,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from model.config import TrainConfig
+from model.learn.config import TrainConfig
 
 __all__ = ["ByEvidence", "BySteps", "Length", "length_of"]
 

@@ -13,10 +13,11 @@ from pathlib import Path
 
 from export.errors import ConfigError
 from model.codes.config import CodesConfig
-from model.config import EncoderConfig, Preset
+from model.config import Preset
 from model.data.log import SessionLog
 from model.learn.optimizer import is_lazy
 from model.machine.room import disk_left, memory_left
+from model.nets.config import EncoderConfig
 from model.reports.progress import OnProgress, Progress, ignore
 
 __all__ = ["Needs", "needs_of", "require_room"]

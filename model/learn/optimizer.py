@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from model.config import TrainConfig
+from model.learn.config import TrainConfig
 from model.nets.encoder import Encoder
 
 __all__ = ["AVERAGE_EVERY", "Average", "Optimizer", "is_lazy"]

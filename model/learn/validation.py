@@ -21,7 +21,6 @@ import torch
 from torch import Tensor
 
 from export.bundle.vocabulary import PAD
-from model.config import EncoderConfig
 from model.data.log import SessionLog, gather_ranges
 from model.evaluate.metrics import CUTOFF, gains
 from model.learn.batches.batch import to_tensors
@@ -30,6 +29,7 @@ from model.learn.batches.masking import pack_prefixes_masked
 from model.learn.batches.packing import Ints, PackedBatch, pack, pack_spans, position_shift, ranges
 from model.learn.losses.matmul import Products
 from model.nets.coded import BLOCK, Coded, CodedItems
+from model.nets.config import EncoderConfig
 from model.nets.encoder import Encoder
 from model.nets.plain import plain_all
 

@@ -10,8 +10,8 @@ import math
 import torch
 from torch import Tensor
 
-from model.config import EncoderConfig
 from model.learn.batches.batch import Batch
+from model.nets.config import EncoderConfig
 from model.nets.encoder import Encoder
 from model.nets.rows import WithFresh
 

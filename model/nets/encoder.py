@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from export.bundle.vocabulary import PAD
 from export.events import CLICK, TYPES
-from model.config import EncoderConfig
 from model.learn.batches.batch import Batch
 from model.nets.coded import CodedItems
+from model.nets.config import EncoderConfig
 from model.nets.dropout import PooledDropout
 from model.nets.interests import Interests
 from model.nets.preference import MIDDLE, Preference, Tone

@@ -7,11 +7,12 @@ import torch
 from numpy.typing import NDArray
 
 from export.errors import ConfigError
-from model.config import EncoderConfig, Preset
+from model.config import Preset
 from model.data.known_items import ItemFeatures
 from model.learn.seeds import POOL, WEIGHTS, seed_of
 from model.nets.clicked import Clicked
 from model.nets.coded import CodedItems
+from model.nets.config import EncoderConfig
 from model.nets.encoder import Encoder
 from model.nets.gru import GRU
 from model.nets.interests import Interests

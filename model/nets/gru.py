@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
-from model.config import EncoderConfig
 from model.learn.batches.batch import Batch
+from model.nets.config import EncoderConfig
 from model.nets.encoder import Encoder
 from model.nets.rows import WithFresh
 

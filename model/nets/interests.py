@@ -19,8 +19,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from model.config import EncoderConfig
 from model.learn.batches.batch import Batch
+from model.nets.config import EncoderConfig
 
 __all__ = ["Interests", "Pooled"]
 

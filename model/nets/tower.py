@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from export.bundle.vocabulary import PAD
 from export.items.features import FeatureRows, FeatureVocabulary
-from model.config import TowerConfig
+from model.nets.config import TowerConfig
 
 __all__ = ["FeatureTower", "ItemTower", "vectors_of_step"]
 

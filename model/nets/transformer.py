@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from export.bundle.vocabulary import PAD
-from model.config import EncoderConfig
 from model.learn.batches.batch import Batch
+from model.nets.config import EncoderConfig
 from model.nets.dropout import PooledDropout
 from model.nets.encoder import Encoder
 from model.nets.rows import Clicks, Newest, WithFresh

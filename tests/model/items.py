@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from export.items.item import Item
-from model.config import TowerConfig
 from model.data.known_items import KnownItems
+from model.nets.config import TowerConfig
 
 __all__ = ["known", "tiny_items"]
 

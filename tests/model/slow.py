@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from model.config import LossConfig
 from model.learn.batches.negatives import Candidates
+from model.learn.config import LossConfig
 
 Objective = Callable[[Tensor, Tensor], Tensor]  # positive (), negatives (C,) that count -> loss ()
 

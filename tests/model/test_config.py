@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from export.errors import ConfigError
-from model.config import EncoderConfig, LossConfig, NegativesConfig, Preset, TrainConfig
+from model.config import Preset
+from model.learn.config import LossConfig, NegativesConfig, TrainConfig
+from model.nets.config import EncoderConfig
 from model.presets import PRESETS, preset
 from tests.model.tiny import tiny_committee, tiny_preset
 

@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from export.bundle.vocabulary import Vocabulary
-from model.config import EncoderConfig, LossConfig, NegativesConfig, Preset, TrainConfig
+from model.config import Preset
 from model.data.log import SessionLog
 from model.learn.batches.batch import Batch, to_tensors
 from model.learn.batches.packing import pack
+from model.learn.config import LossConfig, NegativesConfig, TrainConfig
 from model.nets import dropout
+from model.nets.config import EncoderConfig
 from model.nets.encoder import Encoder
 from model.nets.encoders import new_encoder
 

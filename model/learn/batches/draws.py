@@ -12,13 +12,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from model.config import NegativesConfig, Preset
+from model.config import Preset
 from model.data.log import SessionLog
 from model.learn.batches.batch import Batch, to_tensors
 from model.learn.batches.feedback import Feedback
 from model.learn.batches.masking import pack_masked
 from model.learn.batches.negatives import SAME_LINE, Candidates, Sampler, at_end
 from model.learn.batches.packing import PackedBatch, pack
+from model.learn.config import NegativesConfig
 from model.learn.distributed import Team
 from model.learn.losses.objectives import RowLoss, row_loss
 from model.learn.seeds import LINE, MASKS, NEGATIVES, ORDER, seed_of

@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from export.bundle.vocabulary import PAD
-from model.config import EncoderConfig
 from model.learn.batches.packing import Ints, PackedBatch, Sessions, place, position_shift, ranges
+from model.nets.config import EncoderConfig
 
 __all__ = ["pack_masked", "pack_prefixes_masked"]
 

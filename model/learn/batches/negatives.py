@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from export.bundle.vocabulary import PAD
-from model.config import LossConfig, NegativesConfig
+from model.learn.config import LossConfig, NegativesConfig
 
 __all__ = ["Candidates", "Sampler", "at_end", "inclusion", "mask_", "stops", "systematic"]
 

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from model.config import Precision
+from model.learn.config import Precision
 
 __all__ = ["Products", "Scratch", "bfloat16_is_native", "chunk_rows"]
 

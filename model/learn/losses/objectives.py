@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from model.config import LossConfig
+from model.learn.config import LossConfig
 
 __all__ = ["RowLoss", "bce_", "bpr_max_", "gbce_", "gbce_power", "hard_softmax_", "row_loss", "softmax_"]
 

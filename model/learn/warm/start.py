@@ -20,11 +20,11 @@ from torch import Tensor
 
 from export.bundle.vocabulary import Vocabulary
 from export.items.features import FeatureRows, FeatureVocabulary
-from model.config import EncoderConfig, TowerConfig
 from model.data.log import SessionLog
 from model.errors import CheckpointError
 from model.learn import checkpoint
 from model.nets.coded import CodedItems
+from model.nets.config import EncoderConfig, TowerConfig
 from model.nets.encoder import Encoder
 from model.nets.plain import TOWER
 from model.nets.tower import ItemTower

@@ -12,7 +12,7 @@ from cli.app import app
 from export.errors import ConfigError
 from model import training_run
 from model.codes.config import CodesConfig
-from model.config import TowerConfig
+from model.nets.config import TowerConfig
 from model.trainer.child import Task
 from model.trainer.config import TrainerConfig
 from model.trainer.kept.journal import OpenCycle

@@ -15,9 +15,10 @@ from model.after.held_out import HeldOut, held_out
 from model.after.layer import find_layer, make_layer
 from model.after.record import described
 from model.codes.config import CodesConfig
-from model.config import EncoderConfig, Preset
+from model.config import Preset
 from model.data.log import SessionLog
 from model.evaluate.protocol import prefixes
+from model.nets.config import EncoderConfig
 from model.nets.serving import ServingModel
 from model.reports.progress import Progress
 from tests.model.tiny import ITEMS, padded, tiny_encoder, tiny_log, tiny_preset

@@ -14,8 +14,9 @@ from model.codes.bpr import bpr_factors
 from model.codes.config import CodesConfig
 from model.codes.make import make_codes
 from model.codes.svd import svd_factors
-from model.config import EncoderConfig, Preset
+from model.config import Preset
 from model.data.log import SessionLog
+from model.nets.config import EncoderConfig
 from tests.model.tiny import tiny_log, tiny_preset
 
 FACTORS = hnp.arrays(

@@ -14,12 +14,13 @@ from export.bundle.vocabulary import Vocabulary
 from export.errors import ConfigError
 from model.codes.config import CodesConfig
 from model.codes.make import training_codes
-from model.config import NegativesConfig, Preset
+from model.config import Preset
 from model.data.log import SessionLog
 from model.errors import CheckpointError
 from model.evaluate.baselines.baselines import make_baseline
 from model.evaluate.protocol import evaluate
 from model.learn.committee import train_preset
+from model.learn.config import NegativesConfig
 from model.learn.distributed import Team
 from model.learn.rows import signs_of
 from model.learn.train import Trainer, train

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import torch
 
-from model.config import TrainConfig
 from model.errors import Interrupted
 from model.learn import checkpoint
+from model.learn.config import TrainConfig
 from model.learn.length import FEWEST, SPREAD, ByEvidence, BySteps, Length, length_of
 from model.learn.train import STABLE, Trainer
 from model.learn.trained import Trained

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from model.config import Rule, TrainConfig
+from model.learn.config import Rule, TrainConfig
 from model.learn.optimizer import AVERAGE_EVERY, Average, Optimizer, is_lazy
 from model.learn.train import train
 from model.nets.encoders import new_encoder

@@ -10,10 +10,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from model.config import EncoderConfig
 from model.data.log import SessionLog
 from model.learn.batches.batch import to_tensors
 from model.learn.batches.masking import pack_prefixes_masked
+from model.nets.config import EncoderConfig
 from model.nets.encoder import Encoder
 from model.nets.encoders import build_encoder
 from model.nets.gru import GRU

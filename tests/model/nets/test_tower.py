@@ -17,7 +17,8 @@ from export.ranking.changed_items import ChangedItems
 from export.ranking.embedder import Embedder
 from export.ranking.known_features import write_known
 from model.bundling import export_towers
-from model.config import Preset, TowerConfig
+from model.config import Preset
+from model.nets.config import TowerConfig
 from model.nets.encoder import Encoder
 from model.nets.encoders import new_encoder
 from model.nets.plain import plain, plain_all

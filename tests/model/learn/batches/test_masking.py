@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from export.bundle.vocabulary import PAD
-from model.config import EncoderConfig
 from model.data.log import SessionLog
 from model.learn.batches.masking import pack_masked, pack_prefixes_masked
 from model.learn.batches.packing import PackedBatch
+from model.nets.config import EncoderConfig
 from tests.model.tiny import tiny_log
 
 CONFIG = EncoderConfig(hidden=16, window=10, masked=True)

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from model.config import LossConfig, NegativesConfig
 from model.learn.batches import negatives
 from model.learn.batches.negatives import Candidates, Sampler, inclusion, mask_, stops, systematic
+from model.learn.config import LossConfig, NegativesConfig
 
 V = 12
 TARGETS = torch.tensor([5, 6, 7, 5, 9])

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from model.config import LossConfig, NegativesConfig
+from model.learn.config import LossConfig, NegativesConfig
 from model.learn.losses import columns
 from model.learn.losses import matmul as products_module
 from model.learn.losses.extra import Extra

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from model.config import LossConfig, NegativesConfig
 from model.learn.batches.negatives import mask_
+from model.learn.config import LossConfig, NegativesConfig
 from model.learn.losses import matmul as products_module
 from model.learn.losses.extra import Extra
 from model.learn.losses.loss import candidate_loss, own_negatives_loss

@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from export.bundle.vocabulary import Vocabulary
-from model.config import LossConfig, NegativesConfig, Preset
+from model.config import Preset
 from model.data.log import SessionLog
 from model.learn.batches.negatives import Candidates, Sampler
+from model.learn.config import LossConfig, NegativesConfig
 from model.learn.losses import matmul
 from model.learn.losses.interest_loss import best_of, interest_loss, repel, routing
 from model.learn.losses.matmul import Products

@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from model.config import LossConfig, NegativesConfig
 from model.learn.batches.negatives import Candidates, Sampler
+from model.learn.config import LossConfig, NegativesConfig
 from model.learn.losses import matmul as products_module
 from model.learn.losses.loss import candidate_loss, own_negatives_loss
 from model.learn.losses.matmul import Products

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from model.config import LossConfig
+from model.learn.config import LossConfig
 from model.learn.losses.objectives import gbce_power, row_loss
 from tests.model.slow import LOSSES, masked_columns, slow_objective
 
