@@ -36,6 +36,7 @@ from stream.models.follower import ModelFollower
 from stream.ops.condition import Condition, Parts
 from stream.ops.descriptors import check_descriptors
 from stream.ops.folding import fold_repeats
+from stream.ops.heap import keep_large_apart
 from stream.ops.lookout import Lookout
 from stream.ops.metrics import Metrics
 from stream.ops.problems import Problems
@@ -86,6 +87,7 @@ def run_worker(config: StreamConfig, *, ranker: ItemRanker | None = None) -> int
     check_topics(counts, group=config.group, topics=config.topics)
     check_settings(config)
     collect_less_garbage()
+    keep_large_apart()
     return asyncio.run(_serve(config, ranker, stop))
 
 

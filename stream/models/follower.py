@@ -122,6 +122,7 @@ class ModelFollower:
             if time.monotonic() >= self._next_look:
                 self._next_look = time.monotonic() + self._config.models_poll_s
                 self._look()
+            self._pool.tidy()
             if self.refusal is not None:
                 self.looked.set()
             elif self._live_looked:

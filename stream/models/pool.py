@@ -1,5 +1,6 @@
 """The models that one worker has loaded, each once, whoever needs it: what is live, and the variants of experiments."""
 
+import time
 from collections.abc import Collection
 
 from export.ranking.ranker import Ranker
@@ -7,6 +8,8 @@ from stream.models.loading import Loader, Wanted
 from stream.ops.heap import give_back_memory
 
 __all__ = ["ModelPool"]
+
+_LET_GO_S = 1.0  # a batch that is being ranked by a model keeps it until it is done
 
 
 class ModelPool:
@@ -18,6 +21,7 @@ class ModelPool:
         self._loaded: dict[str, Ranker] = {}
         self._live: str | None = None
         self._wanted: frozenset[str] = frozenset()
+        self._freed_at: float | None = None  # since then their memory is to be given back
 
     @property
     def versions(self) -> list[str]:
@@ -55,4 +59,10 @@ class ModelPool:
         for version in freed:
             del self._loaded[version]
         if freed:
+            self._freed_at = time.monotonic()
+
+    def tidy(self) -> None:
+        """Give the memory of models that were freed back to the system, once who ranked by them has let them go too."""
+        if self._freed_at is not None and time.monotonic() - self._freed_at > _LET_GO_S:
+            self._freed_at = None
             give_back_memory()
