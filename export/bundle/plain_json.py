@@ -42,7 +42,7 @@ class _NotPlain(Exception):
 def _parts(file: BinaryIO, size: int) -> Iterator[bytes]:
     """Yield what is inside of the brackets, cut at commas between strings; _NotPlain where that can't be had."""
     begun = file.read(min(1, size))
-    left, rest = size - len(begun), b""
+    left, kept = size - len(begun), b""
     if begun != b"[":
         raise _NotPlain
     while left:
@@ -50,18 +50,18 @@ def _parts(file: BinaryIO, size: int) -> Iterator[bytes]:
         if not read or b"\\" in read:
             raise _NotPlain
         left -= len(read)
-        rest += read
+        kept += read
         if left:
-            end = rest.rfind(b'","') + 1
-            if not end and len(rest) < 2 * _AT_ONCE:
+            end = kept.rfind(b'","') + 1
+            if not end and len(kept) < 2 * _AT_ONCE:
                 continue
             if not end:  # a string that is longer than a part, or none
                 raise _NotPlain
-            part, rest = rest[:end], rest[end + 1 :]
+            part, kept = kept[:end], kept[end + 1 :]
             yield part
-    if not rest.endswith(b"]"):
+    if not kept.endswith(b"]"):
         raise _NotPlain
-    yield rest[:-1]
+    yield kept[:-1]
 
 
 def _part(part: NDArray[np.uint8]) -> tuple[bytes, bytes]:

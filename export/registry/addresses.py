@@ -5,8 +5,8 @@ from pathlib import Path
 from export.bundle.bundle import MANIFEST
 from export.errors import ConfigError
 from export.registry.layout import is_number
+from export.registry.places import refuse_half_a_url
 from export.registry.registry import Registry
-from export.registry.storage import refuse_half_a_url
 
 __all__ = ["local_bundle"]
 

@@ -7,20 +7,15 @@ Both offer the same few operations; what differs is how a version becomes visibl
 
 import contextlib
 import os
-import re
 from pathlib import Path
 from typing import Protocol
 
-import fsspec
-from fsspec.core import url_to_fs
-
-from export.errors import ConfigError, RegistryError
+from export.errors import ConfigError
 from export.registry.local_storage import LocalStorage
+from export.registry.places import place_of
 from export.registry.remote_storage import RemoteStorage
 
-__all__ = ["Storage", "open_storage", "refuse_half_a_url"]
-
-_HALF_A_URL = re.compile(r"([a-z][a-z0-9+.-]+):/?(?!/)(.*)", re.DOTALL)  # s3:/shop, as is left of s3://shop as a path
+__all__ = ["Storage", "open_storage"]
 
 
 class Storage(Protocol):
@@ -82,30 +77,13 @@ def open_storage(url: str, cache: Path | None) -> Storage:
     """
     if not url:
         raise ConfigError("the registry's address is empty")
-    if "://" not in url:
-        refuse_half_a_url(url)
-        return LocalStorage(Path(url))
-    try:
-        filesystem, root = url_to_fs(url)
-    except ValueError as error:
-        raise ConfigError(f"registry {url}: {error}") from error
-    except ImportError as error:
-        raise RegistryError(f"registry {url}: {error}") from error
-    if isinstance(filesystem, fsspec.get_filesystem_class("file")):
-        return LocalStorage(Path(root))
-    return RemoteStorage(url, filesystem, root, cache or _user_cache())
+    place = place_of(url, "registry")
+    if isinstance(place, Path):
+        return LocalStorage(place)
+    return RemoteStorage(url, place.filesystem, place.root, cache or _user_cache())
 
 
 def _user_cache() -> Path:
     """Return the folder for downloads, by the XDG base directory specification."""
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "nextclick" / "bundles"
-
-
-def refuse_half_a_url(path: str) -> None:
-    """Raise ConfigError for a path that is meant as a URL: as a path it would make a folder of that name."""
-    found = _HALF_A_URL.fullmatch(path)
-    if found and found[1] in fsspec.available_protocols():
-        protocol, rest = found.groups()
-        root = "/" if protocol in ("file", "local") else ""  # whose paths begin with one
-        raise ConfigError(f"{path} is no URL: write {protocol}://{root}{rest}, or ./{path} for a folder of that name")

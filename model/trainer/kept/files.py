@@ -8,12 +8,8 @@ import uuid
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
-import fsspec
-from fsspec.core import url_to_fs
-
-from export.errors import ConfigError, RegistryError
+from export.registry.places import place_of
 from export.registry.remote_files import RemoteFiles
-from export.registry.storage import refuse_half_a_url
 
 __all__ = ["Files", "LocalFiles", "StoredFiles", "open_files"]
 
@@ -50,18 +46,10 @@ class Files(Protocol):
 
 def open_files(url: str) -> Files:
     """The folder at a path or an fsspec URL, made if there is none; ConfigError, RegistryError and OSError."""
-    if "://" not in url:
-        refuse_half_a_url(url)
-        return LocalFiles(Path(url))
-    try:
-        filesystem, root = url_to_fs(url)
-    except ValueError as error:
-        raise ConfigError(f"store {url}: {error}") from error
-    except ImportError as error:
-        raise RegistryError(f"store {url}: {error}") from error
-    if isinstance(filesystem, fsspec.get_filesystem_class("file")):
-        return LocalFiles(Path(root))
-    return StoredFiles(RemoteFiles(filesystem), root.rstrip("/"))
+    place = place_of(url, "store")
+    if isinstance(place, Path):
+        return LocalFiles(place)
+    return StoredFiles(RemoteFiles(place.filesystem), place.root.rstrip("/"))
 
 
 class LocalFiles:
