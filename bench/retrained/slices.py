@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from model.data.readers.build import long_enough
+from model.data.readers.build import usable
 from model.data.readers.raw import RawLog
 from model.errors import DataError
 
@@ -37,15 +37,15 @@ class Slices:
 
 def thinned(raw: RawLog, sessions: int) -> RawLog:
     """So many sessions of two clicks or more, evenly over the log's time, or all."""
-    usable, order, _ = _by_time(raw)
+    long, order, _ = _by_time(raw)
     if len(order) <= sessions:
-        return usable
-    return _sessions(usable, order[np.linspace(0, len(order) - 1, sessions).round().astype(np.int64)])
+        return long
+    return _sessions(long, order[np.linspace(0, len(order) - 1, sessions).round().astype(np.int64)])
 
 
 def cut(raw: RawLog) -> Slices:
     """The slices of a log. DataError where it has too few sessions."""
-    usable, order, last = _by_time(raw)
+    long, order, last = _by_time(raw)
     if len(order) < LEAST:
         raise DataError(f"{len(order)} sessions have two clicks or more, and {LEAST} are needed to cut them by time")
     begin, end = round(BASE * len(order)), round((BASE + NEW) * len(order))
@@ -53,11 +53,11 @@ def cut(raw: RawLog) -> Slices:
     learned, new = order[:begin][~is_old], order[begin:end]
     quarters = [int(last[new[round(at * len(new) / 4)]]) for at in range(4)]
     return Slices(
-        base=_sessions(usable, learned),
-        new=_sessions(usable, new),
-        whole=_sessions(usable, np.concatenate((learned, new))),
-        next=_sessions(usable, order[end:]),
-        old=_sessions(usable, order[:begin][is_old]),
+        base=_sessions(long, learned),
+        new=_sessions(long, new),
+        whole=_sessions(long, np.concatenate((learned, new))),
+        next=_sessions(long, order[end:]),
+        old=_sessions(long, order[:begin][is_old]),
         starts=tuple(quarters),
     )
 
@@ -71,11 +71,11 @@ def first_clicked(later: RawLog, *earlier: RawLog) -> set[str]:
 
 def _by_time(raw: RawLog) -> tuple[RawLog, NDArray[np.int64], NDArray[np.int64]]:
     """The usable lines, the codes of their sessions by last click, and the time of that for every code."""
-    usable = raw.select(long_enough(raw, np.arange(raw.clicks), 2))
+    long = usable(raw)
     last = np.full(len(raw.session_ids), -1, np.int64)  # (S,) ms, -1: no line of that session
-    np.maximum.at(last, usable.sessions, usable.ts)
+    np.maximum.at(last, long.sessions, long.ts)
     there = np.flatnonzero(last >= 0)
-    return usable, there[np.argsort(last[there], kind="stable")], last
+    return long, there[np.argsort(last[there], kind="stable")], last
 
 
 def _sessions(raw: RawLog, codes: NDArray[np.int64]) -> RawLog:

@@ -15,7 +15,7 @@ import numpy as np
 from model.config import Preset
 from model.cycle.config import FreshConfig
 from model.data.log import SessionLog
-from model.data.readers.build import build_log, long_enough
+from model.data.readers.build import build_log, usable
 from model.data.readers.raw import RawLog
 from model.data.split import Parts
 from model.errors import DataError
@@ -39,18 +39,18 @@ def fresh_preset(preset: Preset, config: FreshConfig) -> Preset:
 
 def fresh_parts(raw: RawLog, since_ts: int, config: FreshConfig, *, min_support: int = 1) -> Parts:
     """Hold the newest of the new sessions out; all older ones are in `log`. DataError where too few are new."""
-    usable = raw.select(long_enough(raw, np.arange(raw.clicks), 2))
+    long = usable(raw)
     last = np.full(len(raw.session_ids), -1, np.int64)  # (S,) time of the last click, -1: no line of that session
-    np.maximum.at(last, usable.sessions, usable.ts)
+    np.maximum.at(last, long.sessions, long.ts)
     new = np.flatnonzero(last >= since_ts)
     held = max(1, round(config.held_out * len(new)))
     if len(new) <= held:
         raise DataError(f"{len(new)} sessions have two clicks or more since the last version: too few to learn from")
     is_held = np.zeros(len(last), bool)
     is_held[new[np.argsort(last[new], kind="stable")][len(new) - held :]] = True
-    rows = is_held[usable.sessions]
-    newest = usable.select(rows)
-    log = build_log(usable.select(~rows), min_support=min_support)
+    rows = is_held[long.sessions]
+    newest = long.select(rows)
+    log = build_log(long.select(~rows), min_support=min_support)
     return Parts(log, build_log(newest, log.vocabulary), newest)
 
 

@@ -18,21 +18,14 @@ from numpy.typing import NDArray
 
 from export.bundle.vocabulary import PAD, Vocabulary
 from export.events import KINDS, is_wanted
+from model.data.gather import counted, gather_ranges
 from model.errors import DataError
 
-__all__ = ["SessionLog", "gather_ranges"]
+__all__ = ["SessionLog"]
 
 _ARRAYS = {"items": np.int32, "offsets": np.int64, "ts": np.int64}  # the files of a saved log, each NAME.npy
 _KINDS = "kinds"  # a further file, where the log has them
 _VOCABULARY = "items.json"
-
-
-def gather_ranges(starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the row numbers of several ranges, one after the other: (sum(lengths),) int64."""
-    ends = np.cumsum(lengths)
-    total = int(ends[-1]) if len(ends) else 0
-    rows: NDArray[np.int64] = np.arange(total, dtype=np.int64) + np.repeat(starts - (ends - lengths), lengths)
-    return rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,6 +82,10 @@ class SessionLog:
     @cached_property
     def predicted(self) -> NDArray[np.int64]:
         """The rows (P,) that a model is asked for: each event of interest of a session but the first."""
+        if self.kinds is None:
+            later = np.ones(self.clicks, np.bool_)
+            later[self.offsets[:-1][self.lengths > 0]] = False
+            return np.flatnonzero(later)
         before = np.concatenate(([0], np.cumsum(self.is_wanted)))  # (T + 1,) events of interest before each
         return np.flatnonzero(self.is_wanted & (before[:-1] > np.repeat(before[self.offsets[:-1]], self.lengths)))
 
@@ -109,7 +106,7 @@ class SessionLog:
     def popularity(self) -> NDArray[np.int64]:
         """Return the clicks on each of the ids 1..V: (V,) int64, id i at place i - 1. Skips and dislikes are none."""
         items = self.items if self.kinds is None else self.items[self.is_wanted]
-        return np.bincount(items, minlength=len(self.vocabulary) + 1)[1:].astype(np.int64)
+        return counted(items, len(self.vocabulary) + 1)[1:]
 
     def select(self, rows: NDArray[Any]) -> "SessionLog":
         """Return the sessions of a boolean mask (S,) or of row numbers, in the order given; copies their clicks."""

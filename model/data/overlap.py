@@ -69,7 +69,7 @@ def _codes(ids: Column, known: Column) -> NDArray[np.int64]:
     return found
 
 
-def _keys(sessions: NDArray[np.int64], items: NDArray[Any], ts: NDArray[np.int64]) -> NDArray[np.uint64]:
+def _keys(sessions: NDArray[Any], items: NDArray[Any], ts: NDArray[np.int64]) -> NDArray[np.uint64]:
     """Return one number a row: two rows have the same where they are equal, and by chance once in 2^64."""
     mixed = np.zeros(len(ts), np.uint64)
     for column, factor in ((sessions, 0x9E3779B97F4A7C15), (items, 0xC2B2AE3D27D4EB4F), (ts, 0x165667B19E3779F9)):

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from model.data.log import SessionLog
-from model.data.readers.build import build_log, long_enough
+from model.data.readers.build import build_log, usable
 from model.data.readers.raw import RawLog
 from model.errors import DataError
 
@@ -35,9 +35,9 @@ def part(raw: RawLog, *, min_support: int = 1) -> Parts:
     Sessions of one click count for neither. Where nothing of what is held out is known from the rest, as in a small log
     whose newest sessions are all about new items, more is held out. DataError where even half of it is not enough.
     """
-    usable = raw.select(long_enough(raw, np.arange(raw.clicks), 2))
+    long = usable(raw)
     for share in SHARES:
-        older, newer = hold_out(usable, share)
+        older, newer = hold_out(long, share)
         log = build_log(older, min_support=min_support)
         try:
             return Parts(log, build_log(newer, log.vocabulary), newer)

@@ -21,7 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.bundle.vocabulary import PAD
-from model.data.log import SessionLog, gather_ranges
+from model.data.gather import gather_ranges
+from model.data.log import SessionLog
 from model.evaluate.baselines.counts import distinct_items
 
 __all__ = ["HEAD", "MID", "ListFigures", "bands_by_clicks"]

@@ -27,6 +27,7 @@ from export.policy.maker import ListMaker
 from export.policy.shopper import Shopper
 from export.ranking.popularity import RankedList
 from export.ranking.ranker import Ranker
+from model.data.gather import places
 from model.data.log import SessionLog
 from model.data.readers.build import build_log, in_session_order, long_enough
 from model.data.readers.raw import RawLog
@@ -109,7 +110,7 @@ def replay_experiment(raw: RawLog, rankers: Mapping[str, Ranker], config: Replay
 
 def session_names(raw: RawLog) -> list[str]:
     """The ids of the sessions of `build_log(raw)`, in its order."""
-    rows = long_enough(raw, np.arange(raw.clicks), 2)
+    rows = long_enough(raw, places(raw.clicks), 2)
     rows, lengths = in_session_order(raw, rows)
     first = rows[np.cumsum(lengths) - lengths]
     return [str(one) for one in raw.session_ids.take(raw.sessions[first]).to_pylist()]

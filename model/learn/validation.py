@@ -21,7 +21,8 @@ import torch
 from torch import Tensor
 
 from export.bundle.vocabulary import PAD
-from model.data.log import SessionLog, gather_ranges
+from model.data.gather import gather_ranges
+from model.data.log import SessionLog
 from model.evaluate.metrics import CUTOFF, gains
 from model.learn.batches.batch import to_tensors
 from model.learn.batches.feedback import with_kinds

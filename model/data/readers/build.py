@@ -1,17 +1,22 @@
 """`build_log`: the clicks of a `RawLog`, grouped by session, as the catalogue ids of a vocabulary."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from export.bundle.vocabulary import PAD, Vocabulary
 from export.events import is_wanted
-from model.data.log import SessionLog, gather_ranges
+from model.data.gather import counted, gather_ranges, places, taken
+from model.data.log import SessionLog
 from model.data.readers.raw import RawLog
 from model.errors import DataError
 
-__all__ = ["build_log", "in_session_order", "long_enough", "new_vocabulary", "rows_of", "supported"]
+__all__ = ["build_log", "in_session_order", "long_enough", "rows_of", "usable"]
 
-Rows = NDArray[np.int64]  # line numbers of the raw log
+SESSIONS = 1 << 17  # that are put in order at a time
+
+Rows = NDArray[Any]  # line numbers of the raw log, of 32 bits where they do
 
 
 def build_log(
@@ -29,63 +34,91 @@ def build_log(
     if min_support < 1 or min_length < 1:
         raise ValueError(f"min_support and min_length must be at least 1, not {min_support} and {min_length}")
     if vocabulary is None:
-        rows = long_enough(raw, np.arange(raw.clicks), min_length)
-        rows = long_enough(raw, supported(raw, rows, min_support), min_length)
-        vocabulary, ids = new_vocabulary(raw, rows)
+        rows = long_enough(raw, places(raw.clicks), min_length)
+        if min_support > 1:
+            rows = long_enough(raw, _supported(raw, rows, min_support), min_length)
+        vocabulary, ids = _new_vocabulary(raw, rows)
     else:
         ids = np.array([vocabulary.index(item) for item in raw.item_names()], np.int32)  # (I,) 0 where unknown
-        rows = long_enough(raw, np.flatnonzero(ids[raw.items] != PAD), min_length)
+        rows = _known(raw, ids, min_length)
     if not len(rows):
         raise DataError(f"no session of at least {min_length} clicks on known items among {raw.clicks:,} clicks")
     rows, lengths = in_session_order(raw, rows)
     offsets = np.concatenate(([0], np.cumsum(lengths))).astype(np.int64)
     return SessionLog(
-        items=ids[raw.items[rows]],
+        items=taken(ids, taken(raw.items, rows)),
         offsets=offsets,
-        ts=raw.ts[rows],
+        ts=taken(raw.ts, rows),
         vocabulary=vocabulary,
-        kinds=(raw.kinds[rows] + 1).astype(np.int8) if raw.typed else None,
+        kinds=(taken(raw.kinds, rows) + 1).astype(np.int8) if raw.typed else None,
     )
 
 
 def rows_of(raw: RawLog, vocabulary: Vocabulary, *, min_length: int = 2) -> Rows:
     """Return the line of the raw log that each click of `build_log(raw, vocabulary)` comes from: (T,)."""
     ids = np.array([vocabulary.index(item) for item in raw.item_names()], np.int32)  # (I,)
-    return in_session_order(raw, long_enough(raw, np.flatnonzero(ids[raw.items] != PAD), min_length))[0]
+    return in_session_order(raw, _known(raw, ids, min_length))[0]
+
+
+def usable(raw: RawLog, min_length: int = 2) -> RawLog:
+    """Return the lines of sessions that are long enough; the log itself where all are."""
+    rows = long_enough(raw, places(raw.clicks), min_length)
+    return raw if len(rows) == raw.clicks else raw.select(rows)
 
 
 def long_enough(raw: RawLog, rows: Rows, min_length: int) -> Rows:
     """Return those lines whose session has at least `min_length` of them that stand for interest."""
     if min_length == 1 and not raw.typed:
         return rows
-    sessions = raw.sessions[rows]
-    counted = is_wanted(raw.kinds[rows] + 1) if raw.typed else None
-    return rows[np.bincount(sessions, counted, minlength=1)[sessions] >= min_length]
+    sessions = taken(raw.sessions, rows)
+    of_interest = sessions[is_wanted(taken(raw.kinds, rows) + 1)] if raw.typed else sessions
+    return _of(rows, sessions, counted(of_interest, len(raw.session_ids)) >= min_length)
 
 
-def supported(raw: RawLog, rows: Rows, min_support: int) -> Rows:
+def _supported(raw: RawLog, rows: Rows, min_support: int) -> Rows:
     """Return those lines whose item has at least `min_support` of them."""
-    if min_support == 1:
-        return rows
-    items = raw.items[rows]
-    return rows[np.bincount(items, minlength=1)[items] >= min_support]
+    items = taken(raw.items, rows)
+    return _of(rows, items, counted(items, len(raw.item_ids)) >= min_support)
 
 
-def new_vocabulary(raw: RawLog, rows: Rows) -> tuple[Vocabulary, NDArray[np.int32]]:
+def _known(raw: RawLog, ids: NDArray[np.int32], min_length: int) -> Rows:
+    """Return the lines of items that have a catalogue id (I,), of sessions that have enough of these."""
+    return long_enough(raw, _of(places(raw.clicks), raw.items, ids != PAD), min_length)
+
+
+def _of(rows: Rows, codes: NDArray[np.int32], kept: NDArray[np.bool_]) -> Rows:
+    """Return those lines whose code (T,) is kept; `rows` itself where all are."""
+    chosen = taken(kept, codes)
+    return rows if chosen.all() else rows[chosen]
+
+
+def _new_vocabulary(raw: RawLog, rows: Rows) -> tuple[Vocabulary, NDArray[np.int32]]:
     """Return the items of some lines as a vocabulary, and the catalogue id of each item code: (I,), 0 where unused."""
-    used = np.flatnonzero(np.bincount(raw.items[rows], minlength=len(raw.item_ids)))
+    used = np.flatnonzero(counted(taken(raw.items, rows), len(raw.item_ids)))
     names = raw.item_names()
     ids = np.zeros(len(names), np.int32)
     ids[used] = np.arange(PAD + 1, PAD + 1 + len(used))
     return Vocabulary(names[code] for code in used.tolist()), ids
 
 
-def in_session_order(raw: RawLog, rows: Rows) -> tuple[Rows, Rows]:
+def in_session_order(raw: RawLog, rows: Rows) -> tuple[Rows, NDArray[np.int64]]:
     """Return the lines session by session with the length of each (S,); the order is stable in session and time."""
-    if np.any(np.diff(raw.ts[rows]) < 0):
-        rows = rows[np.argsort(raw.ts[rows], kind="stable")]
-    rows = rows[np.argsort(raw.sessions[rows], kind="stable")]
-    starts = np.flatnonzero(np.diff(raw.sessions[rows], prepend=-1))
+    rows = _sorted(rows, taken(raw.ts, rows))
+    rows = _sorted(rows, taken(raw.sessions, rows))
+    sessions = taken(raw.sessions, rows)
+    starts = np.append(0, np.flatnonzero(sessions[1:] != sessions[:-1]) + 1)[: len(rows)]  # (S,)
     lengths = np.diff(np.append(starts, len(rows)))
     order = np.argsort(raw.ts[rows[starts + lengths - 1]], kind="stable")
-    return rows[gather_ranges(starts[order], lengths[order])], lengths[order]
+    starts, lengths = starts[order], lengths[order]
+    found, done = np.empty_like(rows), 0
+    for first in range(0, len(starts), SESSIONS):
+        part = slice(first, first + SESSIONS)
+        lines = rows[gather_ranges(starts[part], lengths[part])]
+        found[done : done + len(lines)] = lines
+        done += len(lines)
+    return found, lengths
+
+
+def _sorted(rows: Rows, values: NDArray[Any]) -> Rows:
+    """Return the lines by a value of each (T,), those of equal ones as they stand."""
+    return rows if np.all(values[1:] >= values[:-1]) else taken(rows, np.argsort(values, kind="stable"))

@@ -23,7 +23,7 @@ def cut_at_gaps(raw: RawLog, gap_ms: int) -> RawLog:
     starts = changed | (np.diff(ts, prepend=ts[:1]) > gap_ms)
     if np.count_nonzero(starts) == np.count_nonzero(changed):
         return raw
-    codes = np.empty(len(order), np.int64)
+    codes = np.empty(len(order), np.int32)
     codes[order] = np.cumsum(starts) - 1
     first = np.flatnonzero(starts)  # the first event of each part
     owner = sessions[first]

@@ -37,7 +37,7 @@ class Extra:
 class RawLog:
     """The lines kept. Codes of sessions and items are places in `session_ids` and `item_ids`; some may be unused."""
 
-    sessions: NDArray[np.int64]  # (T,) codes 0..S-1, by first appearance
+    sessions: NDArray[np.int32]  # (T,) codes 0..S-1, by first appearance
     items: NDArray[np.int32]  # (T,) codes 0..I-1, in the order of the ids: numbers by value, else text by its bytes
     ts: NDArray[np.int64]  # (T,) ms since the epoch
     kinds: NDArray[np.uint8]  # (T,) place in `KINDS`

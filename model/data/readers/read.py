@@ -113,7 +113,7 @@ def join(chunks: list[Cleaned], report: ReadReport, extra: str | None = None) ->
     place[order] = np.arange(len(order), dtype=np.int32)
     report.kept = len(item_codes)
     return RawLog(
-        sessions=session_codes.astype(np.int64),
+        sessions=session_codes,
         items=place[item_codes],
         ts=np.concatenate([np.zeros(0, np.int64), *(chunk.ts for chunk in chunks)]),
         kinds=np.concatenate([np.zeros(0, np.uint8), *(chunk.kinds for chunk in chunks)]),

@@ -29,7 +29,8 @@ from numpy.typing import NDArray
 
 from export.bundle.vocabulary import PAD
 from export.errors import ConfigError
-from model.data.log import SessionLog, gather_ranges
+from model.data.gather import gather_ranges
+from model.data.log import SessionLog
 from model.evaluate.baselines.counts import LONGEST, Popularity, Ranked, distinct_items
 
 __all__ = ["Clicks", "Neighbours", "VmisConfig", "VmisKnn", "newest_clicks"]

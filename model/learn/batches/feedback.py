@@ -28,7 +28,8 @@ from numpy.typing import NDArray
 from export.bundle.vocabulary import PAD
 from export.events import CLICK, TYPES, code_of
 from model.config import Preset
-from model.data.log import SessionLog, gather_ranges
+from model.data.gather import gather_ranges
+from model.data.log import SessionLog
 from model.errors import TrainingError
 from model.learn.batches.batch import Batch, to_tensors
 from model.learn.batches.packing import Ints, PackedBatch, pack_spans, position_shift

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from export.bundle.vocabulary import Vocabulary
-from model.data.log import SessionLog, gather_ranges
+from model.data.gather import gather_ranges
+from model.data.log import SessionLog
 from model.errors import DataError
 from tests.model.logs import session_log, sessions_of
 

@@ -1,14 +1,19 @@
 """Tests of `model.data.readers.build`."""
 
+import tracemalloc
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from export.bundle.vocabulary import Vocabulary
-from model.data.readers import RawLog, build_log, read_log
+from model.data import gather
+from model.data.readers import RawLog, build, build_log, read_log
+from model.data.readers.report import ReadReport
 from model.errors import DataError
 from tests.model.logs import sessions_of
 
@@ -85,3 +90,23 @@ def test_support_counts_only_clicks_of_sessions_that_are_long_enough(tmp_path: P
 def test_thresholds_below_one_are_refused(tmp_path: Path, min_support: int, min_length: int) -> None:
     with pytest.raises(ValueError, match="at least 1"):
         build_log(raw_log(tmp_path, [("1", "a", 1)]), min_support=min_support, min_length=min_length)
+
+
+def test_log_is_built_in_some_30_bytes_a_click_beside_what_was_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gather, "AT_ONCE", 1 << 12)
+    monkeypatch.setattr(build, "SESSIONS", 1 << 10)
+    clicks, random = 200_000, np.random.default_rng(0)
+    raw = RawLog(
+        sessions=random.integers(0, clicks // 8, clicks).astype(np.int32),
+        items=random.integers(0, 100, clicks).astype(np.int32),
+        ts=np.arange(clicks),
+        kinds=np.zeros(clicks, np.uint8),
+        session_ids=pa.array(np.arange(clicks // 8)),
+        item_ids=pa.array(np.arange(100)),
+        report=ReadReport(),
+    )
+    tracemalloc.start()
+    log = build_log(raw)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 32 * log.clicks  # the log itself takes 12; with places of 64 bits and whole columns of them it would be 39
