@@ -21,6 +21,8 @@ class AfterwardsConfig:
 
     last: float = 0.0  # bias of the newest click's item; BARRED: it comes last
     seen: float = 0.0  # of the session's other items
+    again: float = 0.0  # and of both, times the log of how often the session has the item
+    fade: float = 0.0  # times the log of 1 + how many clicks ago that was, the newest 0
     share: float = 0.0  # lambda, the counts' part in the mixture, in [0, 1); 0: no counts
     decay: float = 0.0  # d, what a click's counts weigh against those of the click after it
     newest: int = 1  # n, clicks whose counts are read
@@ -42,7 +44,7 @@ class AfterwardsConfig:
     @property
     def biased(self) -> bool:
         """Whether the session's own items are ranked otherwise."""
-        return self.last != 0.0 or self.seen != 0.0
+        return any((self.last, self.seen, self.again, self.fade))
 
     @property
     def weight(self) -> float:

@@ -43,26 +43,28 @@ def _met(ids: Any, session: int, first: int, last: int, wanted: int) -> int:
 
 
 @compiled(
-    "void(int32[:,::1], Array(int32, 2, 'C', True), Array(float32, 2, 'C', True), int64[::1], float32[::1], float32,"
-    " float32, int64, int32[:,::1], float32[:,::1], float32[:,::1], int64[::1], int64[::1])"
+    "void(int32[:,::1], Array(int32, 2, 'C', True), Array(float32, 2, 'C', True), int64[::1], float32[::1],"
+    " float32[:,::1], float32[::1], int64, int32[:,::1], float32[:,::1], float32[:,::1], int64[::1], int64[::1])"
 )
 def gather(
-    rows: Any, neighbours: Any, weights: Any, reads: Any, shares: Any, last: Any, seen: Any, items: int, ids: Any,
+    rows: Any, neighbours: Any, weights: Any, reads: Any, shares: Any, biases: Any, again: Any, items: int, ids: Any,
     counted: Any, bias: Any, sizes: Any, known: Any,
 ) -> None:  # fmt: skip
     """Write the items of each session that change, in order: ids, c and b (B, D), how many, and how many of them
     are of the catalogue: ids above V are of fresh items, which come last.
 
     rows (B, L) right-padded; neighbours and weights (V + 1, N), best first; reads, shares (n,): neighbours read of each
-    of the newest clicks, and d^t.
+    of the newest clicks, and d^t. biases (1, L) of an item by the clicks since, (0, 0) where there are none; again (L,)
+    what is added by how often it was clicked, once first.
     """
+    times = np.empty(ids.shape[1], np.int64)  # how often the session has each
     marked = np.zeros(-(-items // BLOCK), np.uint64)  # a bit an item
     before = np.empty(marked.shape[0], np.int64)
     for session in range(rows.shape[0]):
         length = rows.shape[1]
         while length > 0 and rows[session, length - 1] == 0:
             length -= 1
-        newest, held = min(length, shares.shape[0]), length if last != 0.0 or seen != 0.0 else 0
+        newest, held = min(length, shares.shape[0]), length if biases.shape[0] else 0
         total = np.float32(0.0)
         for back in range(newest):
             total += shares[back]
@@ -82,7 +84,7 @@ def gather(
             before[block] = count
             count += ones(marked[block])
         for at in range(count):
-            counted[session, at], bias[session, at] = 0.0, 0.0
+            counted[session, at], bias[session, at], times[at] = 0.0, 0.0, 0
         for back in range(newest):
             click, share = rows[session, length - 1 - back], shares[back] / total
             for at in range(reads[back] if click <= items else 0):
@@ -93,17 +95,22 @@ def gather(
                 ids[session, rank] = item
                 counted[session, rank] += weights[click, at] * share
         size = count
-        for at in range(held):
-            item = rows[session, at]
+        for back in range(held):  # the newest first
+            item = rows[session, length - 1 - back]
             if item <= items:
                 rank = _rank(marked, before, item - 1)
             else:
                 rank = _met(ids, session, count, size, item)
                 if rank == size:
-                    counted[session, rank] = 0.0
+                    counted[session, rank], times[rank] = 0.0, 0
                     size += 1
             ids[session, rank] = item
-            bias[session, rank] = last if item == rows[session, length - 1] else seen
+            if times[rank] == 0:
+                bias[session, rank] = biases[0, back]
+            times[rank] += 1
+        for at in range(size if held else 0):
+            if times[at] > 1:
+                bias[session, at] += again[times[at] - 1]
         sizes[session], known[session] = size, count
         for at in range(count):
             marked[(ids[session, at] - 1) // BLOCK] = np.uint64(0)

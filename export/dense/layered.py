@@ -79,13 +79,13 @@ class LayeredScan:
             Beside(ids, np.zeros(size, np.int64), np.empty((size, room), np.float32), masses),
             np.zeros(size),
         )
-        rows = np.ascontiguousarray(rows)
+        rows, (biases, again) = np.ascontiguousarray(rows), self._biases(rows.shape[1])
 
         def gather(some: slice) -> None:
             part = found.rows(some)
             changes.gather(
-                rows[some], self._neighbours, self._weights, self._reads, self._shares, self.config.last,
-                self.config.seen, self.scan.items, *part[:4], part.beside.known,
+                rows[some], self._neighbours, self._weights, self._reads, self._shares, biases, again,
+                self.scan.items, *part[:4], part.beside.known,
             )  # fmt: skip
 
         self._by_sessions(gather, size)
@@ -129,6 +129,15 @@ class LayeredScan:
     def cells(self, window: int) -> int:
         """Return how many numbers a session takes, beside what the scan does."""
         return self.scan.blocks + 4 * self._room(window)
+
+    def _biases(self, length: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return the bias (1, L) of an item by the clicks since, (0, 0) of none, and by how often it came (L,)."""
+        config, logs = self.config, np.log(np.arange(1, length + 1, dtype=np.float32))
+        if not config.biased:
+            return np.empty((0, 0), np.float32), np.empty(0, np.float32)
+        by_back = np.full(length, config.seen, np.float32) + np.float32(config.fade) * logs
+        by_back[:1] = config.last
+        return by_back[None], np.float32(config.again) * logs
 
     def _room(self, length: int) -> int:
         return int(self._reads.sum()) + length

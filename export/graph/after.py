@@ -6,11 +6,13 @@ P places whose score changes, C candidates.
 The scores z of the network become, on its own scale (the log of what its softmax sums is `norm`),
 
     f_i = norm + log(exp(z_i - norm) + m c_i) + b_i,   c = sum_t d^t W[click t] / sum_t d^t,   m = lambda / (1 - lambda)
+    b_i = (last if a_i = 0, else seen) + again log(n_i) + fade log(1 + a_i)
 
 which ranks as log((1 - lambda) softmax(z)_i + lambda c_i) + b_i does: a mixture of the network's distribution with that
-of the counts, rows W of the n newest clicks, t back from the newest. b is `last` for the newest click, `seen` for the
-session's other items, 0 for the rest. An item that no count knows keeps its z, so fresh items compare with the others.
-Of the row of click t the first ceil(N d^t) neighbours are read: what is left out weighs little, and costs as much.
+of the counts, rows W of the n newest clicks, t back from the newest. b is of what the session holds, n_i times and a_i
+clicks ago at the latest, and 0 for the rest. An item that no count knows keeps its z, so fresh items compare with the
+others. Of the row of click t the first ceil(N d^t) neighbours are read: what is left out weighs little, and costs as
+much.
 
 Only P places of the (B, V) scores change, by a gather and a scatter. Where a place is met twice both writes are of the
 same value, computed from the place alone: so neither order nor a session's neighbours in the batch can matter.
@@ -30,7 +32,20 @@ from export.errors import ConfigError
 __all__ = ["MIXED_NEAR", "Afterwards", "Changes"]
 
 MIXED_NEAR = 0.02  # rounded scores have a norm that is as much off, and mixed scores move with it: two percent
-_HELD = 1e-6  # marks an item that the session holds, and is subtracted again; smaller ones the exporter takes for 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """What a batch's sessions hold."""
+
+    ids: Tensor  # (B, L) int32, right-padded; some may be of fresh items
+    bias: Tensor  # (B, L) b of each
+    once: Tensor  # (B, L) the same where an item is met for the last time, 0 elsewhere
+
+    def of(self, ids: Tensor) -> Tensor:
+        """Return b (B, C) of ids (B, C), or (1, C) of the same for all sessions."""
+        met = ids.unsqueeze(2) == self.ids.unsqueeze(1)  # (B, C, L)
+        return (met * self.once.unsqueeze(1)).sum(dim=2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,12 +53,10 @@ class Changes:
     """What changes in the scores of a batch's sessions."""
 
     config: AfterwardsConfig
-    places: Tensor  # (B, P) columns of the scores, from 0
-    newest: Tensor  # (B, 1) int64 id of the newest click
-    known: (
-        Tensor | None
-    )  # (B, V + 1) c by catalogue id; of an item that the session holds -(c + _HELD), if that matters
-    fresh_bias: Tensor | None  # (B, X + 1) b of the fresh items, behind a column that means nothing
+    catalogue: int  # V
+    places: Tensor | None  # (B, P) columns of the scores, from 0, that counts may know
+    known: Tensor | None  # (B, V + 1) c by catalogue id
+    held: Held | None  # where there are biases
 
     def norm(self, scores: Tensor) -> Tensor:
         """Return (B, 1), the log of the sum of exp over scores (B, V); 0 where nothing is mixed in.
@@ -56,40 +69,44 @@ class Changes:
 
     def onto(self, scores: Tensor, norm: Tensor) -> Tensor:
         """Return scores (B, V) as they are after the changes."""
-        found = self.at(self.places + (PAD + 1), torch.gather(scores, 1, self.places), norm)
-        return torch.scatter(scores, 1, self.places, found)
+        if self.places is not None:
+            mixed = self._mixed(self.places + (PAD + 1), torch.gather(scores, 1, self.places), norm)
+            scores = torch.scatter(scores, 1, self.places, mixed)
+        if self.held is not None:
+            known = torch.where(self.held.ids <= self.catalogue, self.held.ids, PAD)
+            columns = (known.to(torch.int64) - (PAD + 1)).clamp(min=0)  # padding: the first item, given what it has
+            bias = self.held.of((columns + (PAD + 1)).to(torch.int32))
+            scores = torch.scatter(scores, 1, columns, torch.gather(scores, 1, columns) + bias)
+        return scores
 
     def at(self, ids: Tensor, scores: Tensor, norm: Tensor) -> Tensor:
         """Return the scores (B, C) of catalogue ids int64 (B, C) after the changes."""
-        known = None if self.known is None else torch.gather(self.known, 1, ids)
-        return self._changed(ids, scores, known, norm)
+        return self._biased(ids.to(torch.int32), self._mixed(ids, scores, norm))
 
     def of(self, also: Tensor, scores: Tensor, norm: Tensor) -> Tensor:
-        """Return the scores (B, C) of candidates (C,), the same for all sessions, some of them fresh."""
-        ids, first = also.to(torch.int64), self.places.new_zeros(())
-        if self.known is not None:
-            first = first + self.known.shape[1]  # the first fresh id
-        known = None if self.known is None else torch.index_select(self.known, 1, torch.where(ids < first, ids, PAD))
-        changed = self._changed(ids, scores, known, norm)
-        if self.fresh_bias is None or self.known is None:
-            return changed
-        bias = torch.index_select(self.fresh_bias, 1, (ids - first + 1).clamp(min=0))
-        return torch.where(ids >= first, scores + bias, changed)
+        """Return the scores (B, C) of candidates int32 (C,), the same for all sessions, some of them fresh."""
+        ids = torch.where(also <= self.catalogue, also, PAD).to(torch.int64)
+        return self._biased(also.unsqueeze(0), self._mixed(ids, scores, norm))
 
     def fresh(self, scores: Tensor) -> Tensor:
         """Return the scores (B, X) of fresh items: nothing was counted of them, but a session may hold them."""
-        return scores if self.fresh_bias is None else scores + self.fresh_bias[:, 1:]
-
-    def _changed(self, ids: Tensor, scores: Tensor, known: Tensor | None, norm: Tensor) -> Tensor:
-        """known (B, C): what is known of the ids, (B, C) or (C,)."""
-        if known is not None and self.config.counts:
-            counted = torch.where(known < 0.0, -known - _HELD, known)
-            mixed = norm + torch.log(torch.exp(scores - norm) + self.config.weight * counted)
-            scores = torch.where(counted > 0.0, mixed, scores)
-        if not self.config.biased:
+        if self.held is None:
             return scores
-        others = 0.0 if known is None else torch.where(known < 0.0, self.config.seen, 0.0)
-        return scores + torch.where(ids == self.newest, self.config.last, others)
+        places = (self.held.ids - self.catalogue).clamp(min=0).to(torch.int64)
+        empty = torch.zeros((scores.shape[0], scores.shape[1] + 1), dtype=torch.float32, device=scores.device)
+        return scores + torch.scatter(empty, 1, places, self.held.bias)[:, 1:]  # column 0: whatever is not fresh
+
+    def _mixed(self, ids: Tensor, scores: Tensor, norm: Tensor) -> Tensor:
+        """ids: int64 (B, C), or (C,) for all sessions."""
+        if self.known is None:
+            return scores
+        each = ids.dim() > 1
+        counted = torch.gather(self.known, 1, ids) if each else torch.index_select(self.known, 1, ids)
+        mixed = norm + torch.log(torch.exp(scores - norm) + self.config.weight * counted)
+        return torch.where(counted > 0.0, mixed, scores)
+
+    def _biased(self, ids: Tensor, scores: Tensor) -> Tensor:
+        return scores if self.held is None else scores + self.held.of(ids)
 
 
 class Afterwards(nn.Module):
@@ -118,31 +135,33 @@ class Afterwards(nn.Module):
         self.register_buffer("neighbours", torch.from_numpy(neighbours))
         self.register_buffer("weights", torch.from_numpy(weights))
 
-    def forward(self, ids: Tensor, fresh: int = 0) -> Changes:
-        """Return what changes for sessions ids int32 (B, L), right-padded with 0; fresh: X, ids V + 1 to V + X."""
-        length = (ids != PAD).sum(dim=1, keepdim=True)
-        newest = torch.gather(ids, 1, length - 1).to(torch.int64)  # (B, 1)
-        held = torch.where(ids <= self.catalogue, ids, PAD).to(torch.int64)  # (B, L)
-        places, known = [], None
-        if self.config.counts:
-            found, known = self._counted(ids)
-            places.append(found)
-        if self.config.biased:
-            places.append(held)
-        if self.config.seen != 0.0:
-            known = self._empty(ids, self.catalogue + 1) if known is None else known
-            known = torch.scatter(known, 1, held, -(torch.gather(known, 1, held) + _HELD))
-        columns = (torch.cat(places, dim=1) - (PAD + 1)).clamp(min=0)  # padding: a place like any, given what it has
+    def forward(self, ids: Tensor) -> Changes:
+        """Return what changes for sessions ids int32 (B, L), right-padded with 0; ids above V are of fresh items."""
+        places, known = self._counted(ids) if self.config.counts else (None, None)
         return Changes(
             config=self.config,
-            places=columns,
-            newest=newest,
+            catalogue=self.catalogue,
+            places=places,
             known=known,
-            fresh_bias=self._of_fresh(ids, newest, fresh) if self.config.biased else None,
+            held=self._held(ids) if self.config.biased else None,
         )
 
+    def _held(self, ids: Tensor) -> Held:
+        config, window = self.config, ids.shape[1]
+        place = torch.arange(window, device=ids.device)  # (L,)
+        same = ids.unsqueeze(2) == ids.unsqueeze(1)  # (B, L, L)
+        newest = torch.where(same, place, 0).amax(dim=2)  # (B, L) where each item is met for the last time
+        back = (ids != PAD).sum(dim=1, keepdim=True) - 1 - newest
+        bias = torch.where(back == 0, config.last, config.seen)
+        if config.again:
+            bias = bias + config.again * same.sum(dim=2).to(torch.float32).log()
+        if config.fade:
+            bias = bias + config.fade * (back + 1).clamp(min=1).to(torch.float32).log()
+        bias = torch.where(ids == PAD, 0.0, bias)
+        return Held(ids=ids, bias=bias, once=torch.where(newest == place, bias, 0.0))
+
     def _counted(self, ids: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the ids (B, P) of what follows the newest clicks, and c (B, V + 1)."""
+        """Return the places (B, P) of what follows the newest clicks, and c (B, V + 1)."""
         length = (ids != PAD).sum(dim=1, keepdim=True)  # (B, 1)
         every, shares, total = [], [], torch.zeros_like(length, dtype=torch.float32)
         for back, most in enumerate(reads(self.config)):
@@ -153,15 +172,7 @@ class Afterwards(nn.Module):
             every.append(nn.functional.embedding(click, self.neighbours)[:, :most])
             shares.append(nn.functional.embedding(click, self.weights)[:, :most] * there)
             total = total + there
-        places = torch.cat(every, dim=1).to(torch.int64)
-        empty = self._empty(ids, self.catalogue + 1)
-        return places, torch.scatter_add(empty, 1, places, torch.cat(shares, dim=1) / total)
-
-    def _of_fresh(self, ids: Tensor, newest: Tensor, fresh: int) -> Tensor:
-        """Return b (B, X + 1) of fresh items, behind a column that all others are written to."""
-        bias = torch.where(ids == newest, self.config.last, torch.where(ids == PAD, 0.0, self.config.seen))  # (B, L)
-        places = (ids - self.catalogue).clamp(min=0).to(torch.int64)
-        return torch.scatter(self._empty(ids, fresh + 1), 1, places, bias)
-
-    def _empty(self, ids: Tensor, columns: int) -> Tensor:
-        return torch.zeros((ids.shape[0], columns), dtype=torch.float32, device=ids.device)
+        found = torch.cat(every, dim=1).to(torch.int64)
+        empty = torch.zeros((ids.shape[0], self.catalogue + 1), dtype=torch.float32, device=ids.device)
+        places = (found - (PAD + 1)).clamp(min=0)  # padding: the first item, given what it has
+        return places, torch.scatter_add(empty, 1, found, torch.cat(shares, dim=1) / total)

@@ -17,9 +17,12 @@ from export.afterwards import BARRED, AfterwardsConfig
 from model.after.config import AfterConfig
 from model.after.held_out import BACKWARD, DECAYS, HeldOut
 
-__all__ = ["BIASES", "SHARES", "Fit", "fit"]
+__all__ = ["SHARES", "Fit", "fit"]
 
-BIASES = (BARRED, -4.0, -2.0, -1.0, 0.0, 0.5, 1.0)
+BIASES = (BARRED, -8.0, -4.0, -2.0, -1.0, 0.0, 0.5, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0)
+AGAIN = (-1.0, 0.0, 0.5, 1.0, 2.0, 3.0, 4.0, 6.0)
+FADE = (-2.0, -1.0, -0.5, -0.25, 0.0, 0.25, 0.5, 1.0)
+_OF_BIASES = {"last": BIASES, "seen": BIASES, "again": AGAIN, "fade": FADE}
 SHARES = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.85, 0.95)
 _Search = Callable[["_Judge"], AfterwardsConfig]
 
@@ -100,8 +103,8 @@ def _biases(judge: _Judge, start: AfterwardsConfig | None = None) -> AfterwardsC
     """Return the best biases, one after the other, twice."""
     found = start or AfterwardsConfig()
     for _ in range(2):
-        for name in ("last", "seen"):
-            found = judge.best(_varied(found, name, BIASES))
+        for name, values in _OF_BIASES.items():
+            found = judge.best(_varied(found, name, values))
     return found
 
 

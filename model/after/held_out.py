@@ -37,12 +37,14 @@ _ABSENT = 1 << 20  # a rank beyond all lists
 
 @dataclass(frozen=True, slots=True)
 class Entries:
-    """What is kept of the predictions, for one weight of what came before: rows of N."""
+    """What is kept of the predictions, for one weight of what came before: rows of N; M of them are sessions' own."""
 
     of: NDArray[np.int64]  # prediction, ascending
     probability: NDArray[np.float32]  # by the network's softmax
     counted: list[NDArray[np.float32]]  # c, for each of DECAYS
-    kind: NDArray[np.int8]  # 0, 1 for an item of the session, 2 for the newest click's
+    held: NDArray[np.int64]  # (M,) entries of the sessions' own items
+    times: NDArray[np.float32]  # (M,) log of how often the session has each
+    back: NDArray[np.float32]  # (M,) log of 1 + clicks since the newest of these
     target: NDArray[np.int64]  # (P,) entry of what was clicked, -1 where it can be in no list
 
 
@@ -65,7 +67,8 @@ class HeldOut:
         if config.counts:
             mixed += config.weight * entries.counted[DECAYS.index((config.decay, config.newest))]
         if config.biased:
-            mixed *= np.exp([0.0, config.seen, config.last])[entries.kind]
+            bias = np.where(entries.back == 0.0, config.last, config.seen)
+            mixed[entries.held] *= np.exp(bias + config.again * entries.times + config.fade * entries.back)
         own = np.where(entries.target < 0, np.inf, mixed[entries.target])
         ranks = np.bincount(entries.of[mixed >= own[entries.of]], minlength=self.predictions)
         return np.where(entries.target < 0, _ABSENT, ranks)
@@ -134,16 +137,20 @@ def _entries(
         at = np.searchsorted(keys, row * base + neighbours)
         real = neighbours != PAD
         counted.append(np.bincount(at[real], weights[real], len(keys)).astype(np.float32))
-    kind = np.zeros(len(keys), np.int8)
-    kind[np.searchsorted(keys, (row * base + ids)[ids != PAD])] = 1
-    kind[np.searchsorted(keys, row[:, 0] * base + ids[row[:, 0], length - 1])] = 2
+    times, since = np.zeros(len(keys), np.int64), np.full(len(keys), ids.shape[1])
+    own = np.searchsorted(keys, (row * base + ids)[ids != PAD])
+    np.add.at(times, own, 1)
+    np.minimum.at(since, own, (length[:, None] - np.arange(ids.shape[1]))[ids != PAD])
+    held = np.flatnonzero(times)
     wanted = row[:, 0] * base + clicked
     target = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
     return Entries(
         of=first + keys // base,
         probability=np.exp(share[keys // base, keys % base - (PAD + 1)]),
         counted=counted,
-        kind=kind,
+        held=held,
+        times=np.log(times[held], dtype=np.float32),
+        back=np.log(since[held], dtype=np.float32),
         target=np.where(keys[target] == wanted, target, -1),
     )
 
@@ -175,7 +182,9 @@ def _joined(parts: Sequence[Entries]) -> Entries:
         of=np.concatenate([part.of for part in parts]),
         probability=np.concatenate([part.probability for part in parts]),
         counted=[np.concatenate([part.counted[i] for part in parts]) for i in range(len(DECAYS))],
-        kind=np.concatenate([part.kind for part in parts]),
+        held=np.concatenate([part.held + size for part, size in zip(parts, sizes, strict=False)]),
+        times=np.concatenate([part.times for part in parts]),
+        back=np.concatenate([part.back for part in parts]),
         target=np.concatenate(
             [np.where(part.target < 0, -1, part.target + size) for part, size in zip(parts, sizes, strict=False)]
         ),

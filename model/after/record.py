@@ -25,7 +25,12 @@ def described(record: Mapping[str, Any]) -> str:
     config, parts = config_of(record), []
     if config.biased:
         gain = f" ({record['bias_gain']:+.4f})" if record["bias_gain"] else ""
-        parts.append(f"last item {_bias(config.last)}, the session's others {_bias(config.seen)}{gain}")
+        told = [f"last item {_bias(config.last)}, the session's others {_bias(config.seen)}"]
+        if config.again:
+            told.append(f"{config.again:+g} times the log of how often it has them")
+        if config.fade:
+            told.append(f"{config.fade:+g} times that of the clicks since")
+        parts.append(f"{', '.join(told)}{gain}")
     if config.counts:
         parts.append(
             f"counts of {config.newest} click{'s' if config.newest > 1 else ''} weigh {config.share:g} "

@@ -31,9 +31,10 @@ _ALWAYS = ("ids", "exclude", "k", "also", "away", "push")  # inputs of every gra
 class ServingModel(nn.Module):
     """Trained encoders with the ranking of the whole catalogue behind them; always in eval mode.
 
-    Several encoders rank by the sum of their scores, which orders items as the product of their softmaxes does. That
-    sum is one product of what they say, side by side, with their item tables side by side: as fast to rank as one
-    encoder of that width. An encoder of several interests ranks alone, by the best of them.
+    Several encoders rank by the mean of their scores, which orders items as the product of their softmaxes does, and is
+    as sure of itself as each of them is: what a layer mixes in weighs as much. That mean is one product of what they
+    say, side by side, with their item tables side by side: as fast to rank as one encoder of that width. An encoder of
+    several interests ranks alone, by the best of them.
     """
 
     def __init__(
@@ -88,7 +89,7 @@ class ServingModel(nn.Module):
         fresh, wanted = told.get("fresh"), told.pop("rows", None)
         vectors, tables = self.vectors(ids, away, push, **told), self._tables(fresh)
         scored = best_scores_of if self.several else scores_of
-        changes = None if self.after is None else self.after(ids, 0 if fresh is None else fresh.shape[0])
+        changes = None if self.after is None else self.after(ids)
         if changes is None:
             top_ids, top_scores, *which = self.head(vectors, exclude, k)
             also_scores = scored(vectors, _rows(tables, also), also)
@@ -144,10 +145,10 @@ class ServingModel(nn.Module):
         kinds: Tensor | None = None,
         preference: Tensor | None = None,
     ) -> Tensor:
-        """Return (B, H), or (B, I, H) of I interests."""
+        """Return (B, H), or (B, I, H) of I interests; several encoders' such that scores are their mean."""
         pairs = zip(self.encoders, tables, strict=True)
         vectors = [encoder.newest(ids, table, kinds=kinds, preference=preference) for encoder, table in pairs]
-        return torch.cat(vectors, dim=-1)
+        return vectors[0] if len(vectors) == 1 else torch.cat(vectors, dim=-1) / len(vectors)
 
 
 def _rows(tables: Sequence[Tensor | WithFresh], ids: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from export.dense import kernel
 from export.dense.layered import LayeredScan
 from export.dense.scan import DenseScan
 from export.ranking.ragged import Ragged, padded
+from tests.export.graph.test_after import bias
 
 pytestmark = [pytest.mark.skipif(not kernel.ways(), reason="this processor has no AVX2"), pytest.mark.program]
 V, H, N = 1_500, 24, 30
@@ -22,8 +23,14 @@ NEAR = 5e-3  # the norm is of rounded scores, but for the heaviest items
 
 every_config = pytest.mark.parametrize(
     "config",
-    [BOTH, AfterwardsConfig(last=-1.0), AfterwardsConfig(share=0.2), AfterwardsConfig(share=0.5, newest=8, decay=0.5)],
-    ids=["both", "bias", "counts of the newest", "counts of eight"],
+    [
+        BOTH,
+        AfterwardsConfig(last=-1.0),
+        AfterwardsConfig(last=-2.0, seen=3.0, again=2.0, fade=-0.5, share=0.2),
+        AfterwardsConfig(share=0.2),
+        AfterwardsConfig(share=0.5, newest=8, decay=0.5),
+    ],
+    ids=["both", "bias", "often and long ago", "counts of the newest", "counts of eight"],
 )
 
 
@@ -55,10 +62,10 @@ def expected(config: AfterwardsConfig, session: list[int], vector: NDArray[np.fl
             np.add.at(c, counts[0][click, :most], share * counts[1][click, :most] / sum(shares))
     norm = math.log(np.exp(scores[1 : V + 1]).sum())
     mixed = norm + np.log(np.exp(scores - norm) + config.weight * c)
-    bias = np.zeros(V + 3)
-    bias[session] = config.seen
-    bias[session[-1]] = config.last
-    return np.asarray((np.where(c > 0, mixed, scores) + bias)[1:])
+    biases = np.zeros(V + 3)
+    for item in set(session):
+        biases[item] = bias(config, session, item)
+    return np.asarray((np.where(c > 0, mixed, scores) + biases)[1:])
 
 
 def of(sessions: list[list[int]]) -> NDArray[np.int32]:
@@ -99,8 +106,8 @@ def test_candidates_score_as_in_lists_and_fresh_items_by_their_bias(config: Afte
     assert (np.take_along_axis(also, ids - 1, 1) == scores).all()
     fresh = np.zeros((len(SESSIONS), 2), np.float32)
     scan.change_fresh(fresh, changed)
-    assert fresh[5].tolist() == [0.0, config.seen]
-    assert fresh[6].tolist() == [config.last, 0.0]
+    assert fresh[5].tolist() == [0.0, pytest.approx(bias(config, SESSIONS[5], V + 2))]
+    assert fresh[6].tolist() == [pytest.approx(bias(config, SESSIONS[6], V + 1)), 0.0]
     assert not fresh[:5].any()
 
 

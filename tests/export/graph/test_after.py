@@ -47,8 +47,16 @@ def expected(after: Afterwards, session: list[int], scores: NDArray[np.float64])
                 c[int(item)] += share * float(weight) / sum(shares)
     norm = math.log(np.exp(scores).sum())
     found = norm + np.log(np.exp(scores - norm) + config.weight * c[1:])
-    bias = [config.last if i == session[-1] else config.seen if i in session else 0.0 for i in range(1, V + 1)]
-    return np.asarray(found + np.array(bias))
+    return np.asarray(found + np.array([bias(config, session, item) for item in range(1, V + 1)]))
+
+
+def bias(config: AfterwardsConfig, session: list[int], item: int) -> float:
+    """b of the module's docstring."""
+    if item not in session:
+        return 0.0
+    since = session[::-1].index(item)
+    of_place = config.seen if since else config.last
+    return of_place + config.again * math.log(session.count(item)) + config.fade * math.log(1 + since)
 
 
 SESSIONS = [[3, 4, 3], [6], [1, 2, 2], [9, 8, 7, 8, 9], [40, 1]]
@@ -59,10 +67,12 @@ SESSIONS = [[3, 4, 3], [6], [1, 2, 2], [9, 8, 7, 8, 9], [40, 1]]
     [
         MIXED,
         AfterwardsConfig(last=-1.0),
+        AfterwardsConfig(seen=3.0, again=2.0),
+        AfterwardsConfig(again=-1.0, fade=0.5, share=0.1, decay=0.5, newest=3),
         AfterwardsConfig(share=0.1),
         AfterwardsConfig(share=0.5, decay=0.8, newest=8, seen=-2.0),
     ],
-    ids=["both", "bias", "counts of the newest", "counts of eight"],
+    ids=["both", "bias", "often", "often and long ago", "counts of the newest", "counts of eight"],
 )
 def test_scores_afterwards_are_those_of_the_formula(config: AfterwardsConfig) -> None:
     after, ids = layer(config), padded([np.array(session, np.int32) for session in SESSIONS])

@@ -29,6 +29,7 @@ LAYERS = [
     AfterwardsConfig(last=BARRED, seen=1.0),
     AfterwardsConfig(share=0.3, decay=0.5, newest=4, backward=0.3),
     AfterwardsConfig(share=0.1, decay=0.8, newest=8, backward=1.0, last=-1.0),
+    AfterwardsConfig(seen=2.0, again=3.0, fade=-0.5),
 ]
 
 
