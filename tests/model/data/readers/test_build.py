@@ -109,4 +109,4 @@ def test_log_is_built_in_some_30_bytes_a_click_beside_what_was_read(monkeypatch:
     log = build_log(raw)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert peak < 32 * log.clicks  # the log itself takes 12; with places of 64 bits and whole columns of them it would be 39
+    assert peak < 32 * log.clicks  # the log takes 12; with whole columns of 64 bits it would be 39
