@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-__all__ = ["STATUS", "peak_memory_mb", "release_memory"]
+__all__ = ["STATUS", "peak_memory_mb", "release_memory", "trim_heap"]
 
 STATUS = Path("/proc/self/status")  # Linux only
 
@@ -34,6 +34,11 @@ def release_memory() -> None:
     """
     gc.collect()
     pa.default_memory_pool().release_unused()
+    trim_heap()
+
+
+def trim_heap() -> None:
+    """Give back what the C library keeps of freed arrays between those in use: milliseconds, nothing is collected."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None  # glibc's own
     if trim is not None:
         trim(0)

@@ -17,12 +17,13 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from model.after.pairs import pairs_of_all
 from model.codes.svd import leading
 from model.config import Preset
 from model.data.log import SessionLog
 from model.learn.distributed import ALONE, Team
 from model.learn.seeds import WEIGHTS, seed_of
+from model.learn.warm.counts import counted_together
+from model.machine.memory import trim_heap
 from model.nets.encoder import Encoder
 from model.reports.progress import OnProgress, Progress, ignore
 
@@ -53,6 +54,7 @@ def begin_together(
     there = np.flatnonzero(found.any(axis=1))
     with torch.no_grad():
         encoder.table[torch.from_numpy(there)] = torch.from_numpy(found[there]).to(encoder.table)
+    trim_heap()  # of the counts
     took = time.monotonic() - began
     what = f"vectors of {len(there):,} items begin with what is clicked together, in {took:.1f} s"
     on_progress(Progress(stage="start", message=what))
@@ -62,10 +64,9 @@ def begin_together(
 def directions(log: SessionLog, width: int, seed: int) -> NDArray[np.float32]:
     """Return vectors (V + 1, H) float32 of one length; 0 for items that were clicked beside no other."""
     items = len(log.vocabulary)
-    counts = pairs_of_all(_newest(log.wanted()))
-    root = np.sqrt(np.asarray(counts.sum(axis=1)).ravel() + PRIOR).astype(np.float32)
-    counts.data /= root[np.repeat(np.arange(items + 1), np.diff(counts.indptr))] * root[counts.indices]
-    vectors, values = leading(lambda thin: np.asarray(counts @ thin), items + 1, width, seed, rounds=ROUNDS)
+    counts = counted_together(_newest(log.wanted()))
+    counts.divide(np.sqrt(counts.sums() + PRIOR).astype(np.float32))
+    vectors, values = leading(counts.product, items + 1, width, seed, rounds=ROUNDS)
     vectors *= np.sqrt(np.maximum(values, 0.0)).astype(np.float32)
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     vectors *= np.where(lengths > 1e-6, LENGTH / np.maximum(lengths, 1e-6), 0.0).astype(np.float32)

@@ -1,0 +1,121 @@
+"""What is clicked together, both ways alike, as a symmetric sparse matrix in blocks of rows.
+
+Two clicks of a session that are d <= 10 apart count 1 / d for both items. A matrix in one piece would be there twice
+whenever something is added to it; of blocks only one is. Places are of 32 bits: an entry takes 8 bytes.
+
+Legend: V catalogue, C counts (V + 1, V + 1) of what comes after what, S = C + C^T without an item beside itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from model.data.log import SessionLog
+from model.machine.memory import trim_heap
+
+__all__ = ["Together", "counted_together"]
+
+APART = 10  # clicks, at most
+CLICKS = 1 << 19  # looked at in one go: some 60 MB of pairs, before those that are alike are added up
+BLOCKS = 16  # of rows, with about as many clicks each; one at a time is there as a sum and as its summands
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """A symmetric matrix (V + 1, V + 1) of float32."""
+
+    blocks: list[sparse.csr_array]  # of consecutive rows, from 0
+    bounds: NDArray[np.int64]  # (blocks + 1,) the first row of each, and V + 1
+
+    def sums(self) -> NDArray[np.float32]:
+        """Return the sum of each row: (V + 1,)."""
+        return np.concatenate([np.asarray(block.sum(axis=1)).ravel() for block in self.blocks])
+
+    def divide(self, root: NDArray[np.float32]) -> None:
+        """Divide each entry by the values (V + 1,) of its row and of its column."""
+        for first, block in zip(self.bounds, self.blocks, strict=False):
+            rows = np.repeat(np.arange(first, first + block.shape[0], dtype=np.int32), np.diff(block.indptr))
+            block.data /= root[rows] * root[block.indices]
+
+    def product(self, thin: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the matrix times thin (V + 1, k)."""
+        found = np.empty_like(thin)
+        for (first, last), block in zip(pairwise(self.bounds), self.blocks, strict=True):
+            found[first:last] = block @ thin
+        return found
+
+
+def counted_together(log: SessionLog) -> Together:
+    """Return S of a log of clicks."""
+    share = np.cumsum(np.append(0, log.popularity())) * BLOCKS // max(1, log.clicks)  # (V + 1,) the block, but for ends
+    bounds = np.unique(np.concatenate(([0], np.searchsorted(share, np.arange(1, BLOCKS)), [len(share)])))
+    return Together(_both_ways(_after(log, bounds), bounds), bounds)
+
+
+def _after(log: SessionLog, bounds: NDArray[np.int64]) -> list[sparse.csr_array]:
+    """Return C, without an item after itself."""
+    items = int(bounds[-1])
+    total = [sparse.csr_array((last - first, items), dtype=np.float32) for first, last in pairwise(bounds.tolist())]
+    for clicks, session in _parts(log):
+        part = _pairs(clicks, session, items)
+        for place, (first, last) in enumerate(pairwise(bounds)):
+            total[place] = _exact(total[place] + part[first:last])
+        del part
+        trim_heap()
+    for first, block in zip(bounds, total, strict=False):
+        rows = np.repeat(np.arange(first, first + block.shape[0], dtype=np.int32), np.diff(block.indptr))
+        block.data[block.indices == rows] = 0.0
+        block.eliminate_zeros()
+    return total
+
+
+def _pairs(clicks: NDArray[np.int32], session: NDArray[np.int32], items: int) -> sparse.csr_array:
+    """Return C of some clicks (T,), of whole sessions."""
+    apart = range(1, min(APART, len(clicks) - 1) + 1)
+    kept = [np.flatnonzero(session[:-near] == session[near:]).astype(np.int32) for near in apart]
+    count = sum(map(len, kept))
+    row, column, value = np.empty(count, np.int32), np.empty(count, np.int32), np.empty(count, np.float32)
+    done = 0
+    for near, places in zip(apart, kept, strict=True):
+        at = slice(done, done + len(places))
+        row[at], column[at], value[at] = clicks[:-near][places], clicks[near:][places], 1 / near
+        done += len(places)
+    return sparse.coo_array((value, (row, column)), shape=(items, items)).tocsr()
+
+
+def _both_ways(after: list[sparse.csr_array], bounds: NDArray[np.int64]) -> list[sparse.csr_array]:
+    """Return S; `after` is C, and used up: what is left of it and what is there of S hold each count once."""
+    for place, (first, last) in enumerate(pairwise(bounds)):
+        # C^T in columns from `first` on, and before them S, which is the same both ways
+        turned = sparse.vstack([block[:, first:last] for block in after], format="csr").T.tocsr()
+        own = after[place]
+        own.data[own.indices < first] = 0.0
+        after[place] = _exact(turned + own)
+        del turned, own
+        trim_heap()
+    return after
+
+
+def _exact(block: sparse.csr_array) -> sparse.csr_array:
+    """Return a sum in arrays of its own size: those that it comes in have room for what both summands hold."""
+    block.data, block.indices = block.data.copy(), block.indices.copy()
+    return block
+
+
+def _parts(log: SessionLog) -> Iterator[tuple[NDArray[np.int32], NDArray[np.int32]]]:
+    """Yield the items of whole sessions, and the session of each click."""
+    first = 0
+    while first < log.sessions:
+        last = int(np.searchsorted(log.offsets, log.offsets[first] + CLICKS, side="right")) - 1
+        last = max(last, first + 1)
+        yield (
+            log.items[log.offsets[first] : log.offsets[last]],
+            np.repeat(np.arange(last - first, dtype=np.int32), log.lengths[first:last]),
+        )
+        first = last
