@@ -19,6 +19,7 @@ from model.cycle.refit import guarded, refit
 from model.data.known_items import KnownItems, features_of
 from model.data.log import SessionLog
 from model.data.readers import RawLog, build_log
+from model.data.readers.aside import LaidAside
 from model.errors import TrainingError
 from model.evaluate.judge import judge, of_ranker
 from model.evaluate.metrics import MAIN
@@ -45,7 +46,7 @@ class Request(settle.Request, Protocol):
 class Everything(NamedTuple):
     """What was read, before anything of it was left out."""
 
-    raw: RawLog
+    raw: LaidAside
     newest: RawLog  # the part of it that was held out
 
 
@@ -54,7 +55,7 @@ def refitted(
     spending: Spending,
     trained: Trained,
     judged: Bundle,
-    log: SessionLog,
+    learned: int,
     read: Everything,
     valid: SessionLog,
     directory: Path,
@@ -65,12 +66,13 @@ def refitted(
 ) -> tuple[Bundle, Lineage]:
     """Return the bundle to be published, and its lineage. The figures stay those of the weights that were judged.
 
-    log: what was learned so far. Errors of the training, but those that the guard notes.
+    learned: sessions of what was learned so far. Errors of the training, but those that the guard notes.
     """
     assert request.refit is not None, "all that was read is kept for a refit only"
     release_memory()  # of the judged bundle's export
-    whole = build_log(read.raw, min_support=request.min_support)
-    again, why = settle.timed(request.refit, request.preset, trained, spending, more=whole.sessions / log.sessions)
+    whole = build_log(read.raw.back(), min_support=request.min_support)
+    release_memory()
+    again, why = settle.timed(request.refit, request.preset, trained, spending, more=whole.sessions / learned)
     if again is None:
         on_progress(Progress(stage="refit", message=f"warning: not refitted: {why}"))
         found = Refit(refitted=False, how=request.refit.how, why=why)

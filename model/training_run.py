@@ -24,7 +24,7 @@ from model.auto.newest import of_the_newest
 from model.auto.settle import limited, settled
 from model.beginning import foresee, told_of
 from model.bundling import COMPARED, export_bundle, with_figures, with_manifest
-from model.cards.card import curves_of, model_card
+from model.cards.card import curves_of, described, model_card
 from model.cards.write import write_card
 from model.config import Preset
 from model.cycle.config import RefitConfig
@@ -33,6 +33,7 @@ from model.data.known_items import KnownItems, features_of, read_known_items
 from model.data.log import SessionLog
 from model.data.overlap import overlap
 from model.data.readers import KINDS, RawLog, ReadOptions, build_log, read_log
+from model.data.readers.aside import LaidAside
 from model.data.split import Parts, part
 from model.errors import Interrupted
 from model.evaluate.shown import Shown
@@ -102,14 +103,14 @@ def train_to_registry(request: TrainRequest, on_progress: OnProgress = ignore) -
     spending = Spending(request.budget, over_s=request.over_s)
     registry = Registry(str(request.registry))
     registry.create()
-    if request.checkpoint_dir is None:
-        checkpoint.make_folder(default_checkpoint_dir(request.registry, ""))
+    aside = request.checkpoint_dir or default_checkpoint_dir(request.registry, "")
+    checkpoint.make_folder(aside)
     use_threads(request.preset.train.threads)
     team = join_team(request.preset.train.device)
     if request.refit is not None and (request.valid is not None or team.size > 1):
         what = "--valid" if request.valid is not None else "torchrun"
         raise ConfigError(f"--refit learns what is held out of --data, in one process: leave out {what}")
-    log, valid, newest, raw = _read_parts(request, on_progress)  # 1
+    log, valid, newest, raw = _read_parts(request, on_progress, aside)  # 1
     unknown = newest.clicks - valid.clicks
     spending.expect(len(log.vocabulary))
     items = _read_items(request, on_progress)
@@ -132,6 +133,7 @@ def train_to_registry(request: TrainRequest, on_progress: OnProgress = ignore) -
         )
         learned = limited(request.preset, spending, request.refit, on_progress)
         request = replace(request, preset=of_the_newest(learned, log, plan, request.given, on_progress))
+    release_memory()
     baselines, watched = shown.figures, Remaining(on_progress, plan)  # 2
     curves = Curves(directory, watched, baselines=baselines, resume=request.resume, formats=request.plots)
     with _saying_how_to_go_on(directory, request.resume):
@@ -169,13 +171,15 @@ def train_to_registry(request: TrainRequest, on_progress: OnProgress = ignore) -
             bundle, found = with_figures(bundle, valid, request.preset, on_progress, left_out=shown.left_out)  # 7
             spending.exported(spending.spent() - before)
             lineage = Lineage(code=code_version(), commit=commit())
+            facts = described(log)
+            del log  # a refit has a log of its own
             if raw is not None:
                 bundle, lineage = refitted(
                     request,
                     spending,
                     trained,
                     bundle,
-                    log,
+                    facts["sessions"],
                     Everything(raw, newest),
                     valid,
                     directory,
@@ -187,8 +191,8 @@ def train_to_registry(request: TrainRequest, on_progress: OnProgress = ignore) -
             manifest = msgspec.structs.replace(bundle.manifest, lineage=lineage)
             card = model_card(
                 manifest,
-                learned=log,
-                held_out=valid,
+                learned=facts,
+                held_out=described(valid),
                 measured=found,
                 curves=curves_of(read_entries(curves.metrics_file) or trained.history),
                 left_out=shown.left_out,
@@ -250,15 +254,19 @@ def check_device(device: Provider) -> None:
 
 def read_and_split(request: TrainRequest, on_progress: OnProgress = ignore) -> tuple[SessionLog, SessionLog]:
     """Return the training and the validation log, both with the vocabulary of the first."""
-    return _read_parts(request, on_progress)[:2]
+    return _read_parts(request, on_progress, None)[:2]
 
 
-def _read_parts(request: TrainRequest, on_progress: OnProgress) -> tuple[SessionLog, SessionLog, RawLog, RawLog | None]:
-    """The same, the held-out clicks with those on unknown items, and all that was read where it is wanted again."""
+def _read_parts(
+    request: TrainRequest, on_progress: OnProgress, aside: Path | None
+) -> tuple[SessionLog, SessionLog, RawLog, LaidAside | None]:
+    """The same, the held-out clicks with those on unknown items, and all that was read, in files of `aside`, where it
+    is wanted again."""
     read = request.read
     if request.preset.feedback:
         read = replace(read, kinds=frozenset(KINDS))
     raw = _read(request.data, read, on_progress)
+    release_memory()  # of the file's columns
     if request.preset.feedback and bool(is_wanted(raw.kinds + 1).all()):
         message = "the log holds no skip and no dislike: nothing is learned from what nobody wanted"
         on_progress(Progress(stage="read", message=message))
@@ -273,7 +281,10 @@ def _read_parts(request: TrainRequest, on_progress: OnProgress) -> tuple[Session
         valid = build_log(held_out, log.vocabulary)
     counts = f"{log.sessions:,} sessions, {log.clicks:,} clicks, {len(log.vocabulary):,} items to learn from"
     on_progress(Progress(stage="read", message=f"{counts}; {valid.sessions:,} sessions held out"))
-    return log, valid, held_out, raw if request.refit is not None else None
+    again = None if request.refit is None or aside is None else LaidAside(raw, aside)
+    del raw
+    release_memory()
+    return log, valid, held_out, again
 
 
 def _read_items(request: TrainRequest, on_progress: OnProgress) -> KnownItems | None:

@@ -74,8 +74,8 @@ def curves_of(entries: Sequence[Mapping[str, Any]]) -> Values:
 def model_card(
     manifest: Manifest,
     *,
-    learned: SessionLog,
-    held_out: SessionLog,
+    learned: Values,
+    held_out: Values,
     measured: Measured,
     curves: Values,
     left_out: Mapping[str, str] | None = None,
@@ -85,7 +85,7 @@ def model_card(
 ) -> Values:
     """Return the card of a bundle that is about to be published, by its manifest with lineage.
 
-    learned, held_out: before a refit, if there is one. left_out: baselines that were not asked, and why.
+    learned, held_out: `described`, before a refit, if there is one. left_out: baselines that were not asked, and why.
     unknown_clicks: of the held-out sessions, that no figure is of. training: seconds and the like.
     """
     lineage = manifest.lineage
@@ -103,9 +103,9 @@ def model_card(
             "parent": lineage.parent if lineage else "",
         },
         "data": {
-            "learned": described(learned),
-            "held_out": described(held_out),
-            "held_out_share": round(held_out.sessions / max(1, learned.sessions + held_out.sessions), 4),
+            "learned": learned,
+            "held_out": held_out,
+            "held_out_share": round(held_out["sessions"] / max(1, learned["sessions"] + held_out["sessions"]), 4),
             "clicks_left_out": unknown_clicks,
         },
         "settings": {"preset": manifest.preset, "changed": _changed(manifest), "config": manifest.config},

@@ -29,7 +29,7 @@ from export.ranking.ranker import Ranker, RankerConfig
 from model.auto.window import for_window
 from model.beginning import told_of
 from model.bundling import export_bundle, with_manifest
-from model.cards.card import curves_of, model_card
+from model.cards.card import curves_of, described, model_card
 from model.cards.measure import Measured, measured
 from model.cards.write import write_card
 from model.cycle.fresh import fresh_log, fresh_parts, fresh_preset
@@ -242,8 +242,8 @@ class Cycle:
         held_out = parts.valid.thinned(self._preset.train.valid_sessions)
         return functools.partial(
             model_card,
-            learned=self._chosen(parts.log),
-            held_out=parts.valid,
+            learned=described(self._chosen(parts.log)),
+            held_out=described(parts.valid),
             measured=Measured(figures=gate.candidate, sessions=held_out.sessions, groups=groups),
             curves=curves_of(trained.history),
             training=told_of(trained, None),

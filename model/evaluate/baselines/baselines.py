@@ -35,6 +35,7 @@ __all__ = [
 
 REACH = 10  # clicks after the last item that `items-after` counts
 UNIT = 2520  # weight of a click right after: divisible by 1..REACH, so that sums of 1 / distance stay exact integers
+CHUNK_CLICKS = 1 << 20  # clicks looked at in one go
 CHUNK_PAIRS = 4_000_000  # pairs held before they are summed up; 64 MB
 
 Pairs = tuple[NDArray[np.int64], NDArray[np.int64]]  # keys (E,) = last * (V + 1) + candidate, ascending; weights (E,)
@@ -83,14 +84,20 @@ class LastItem:
 
 
 def follower_chunks(log: SessionLog, reach: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], int]]:
-    """Yield (items, items `distance` clicks later in the same session, distance) for distances 1..reach."""
-    left = np.repeat(log.offsets[1:], log.lengths) - np.arange(log.clicks)  # (T,) clicks from here to the session's end
-    at = np.arange(log.clicks)
-    for distance in range(1, reach + 1):
-        at = at[left[at] > distance]
-        if not len(at):
-            return
-        yield log.items[at].astype(np.int64), log.items[at + distance].astype(np.int64), distance
+    """Yield (items, items `distance` clicks later in the same session, distance), some sessions at a time."""
+    first = 0
+    while first < log.sessions:
+        last = int(np.searchsorted(log.offsets, log.offsets[first] + CHUNK_CLICKS, side="right")) - 1
+        last = max(last, first + 1)
+        begin, end = log.offsets[first], log.offsets[last]
+        left = np.repeat(log.offsets[first + 1 : last + 1], log.lengths[first:last]) - np.arange(begin, end)
+        at = np.arange(begin, end)  # clicks; `left` of each to the end of its session
+        for distance in range(1, reach + 1):
+            at = at[left[at - begin] > distance]
+            if not len(at):
+                break
+            yield log.items[at].astype(np.int64), log.items[at + distance].astype(np.int64), distance
+        first = last
 
 
 def sum_pairs(chunks: Iterator[Pairs]) -> Pairs:

@@ -45,7 +45,7 @@ def card_of(one: Manifest, **more: Any) -> dict[str, Any]:
     learned, held_out = tiny_log(100), tiny_log(20, seed=1)
     history = [{"epoch": 1.0, "loss": 4.0, **FIGURES}]
     given: dict[str, Any] = {"unknown_clicks": 7, "curves": curves_of(history), "min_support": 3, **more}
-    return model_card(one, learned=learned, held_out=held_out, measured=measured, **given)
+    return model_card(one, learned=described(learned), held_out=described(held_out), measured=measured, **given)
 
 
 def test_described_log_is_by_its_clicks() -> None:
