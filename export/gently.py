@@ -9,10 +9,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["gently", "rest"]
+__all__ = ["gently", "pause", "rest"]
 
 _TIMES = 2.0  # rests so many times as long as it worked
 _LEAST_S = 0.001  # of work; less is not worth a rest
+_PAUSE_S = 0.0002  # long enough for a waiting thread to go on
 _LONGEST_S = 0.05  # a step that can't be cut in two is not made good for by doing nothing
 
 
@@ -31,6 +32,11 @@ def gently(asked: bool = True) -> Iterator[None]:
         yield
     finally:
         _pace.worked_s = before
+
+
+def pause() -> None:
+    """Let a thread go on that waits for the interpreter; in any thread, between steps of about a millisecond."""
+    time.sleep(_PAUSE_S)
 
 
 def rest() -> None:

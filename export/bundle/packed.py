@@ -4,7 +4,6 @@ Two million shop ids cost 40 MB so; a tuple of strings and a dict of them cost 3
 place of a tenth. They are made while others run: by numpy, which lets them. n strings.
 """
 
-import time
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
@@ -14,12 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.bundle.hashing import hash_of, hashes_of, slot_of, slots_of
-from export.gently import rest
+from export.gently import pause, rest
 
 __all__ = ["PackedIndex", "PackedStrings"]
 
 _STEP = 4_096  # strings handled without a pause, in about a millisecond
-_PAUSE_S = 0.0002  # long enough for a waiting thread to go on
 _AT_ONCE = 1 << 14  # strings handled by one call of numpy
 _FREE = 0.5  # least share of an index's slots that is empty
 _MOST_32 = 1 << 32
@@ -173,7 +171,7 @@ class PackedIndex(Mapping[str, int]):
         repeats = []
         for number, place in enumerate(alike.tolist()):
             if number % _STEP == _STEP - 1:
-                time.sleep(_PAUSE_S)
+                pause()
             of_hash, text = seen.setdefault(int(hashes[place]), set()), self._strings._bytes(place)
             if text in of_hash:
                 repeats.append(place)
@@ -188,4 +186,4 @@ def _parts(strings: Iterable[str]) -> Iterator[list[str]]:
     waiting = iter(strings)
     while part := list(islice(waiting, _STEP)):
         yield part
-        time.sleep(_PAUSE_S)
+        pause()

@@ -8,7 +8,6 @@ call of the interpreter keeps every other thread waiting.
 
 import io
 import re
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice, repeat
 from typing import Any, BinaryIO
@@ -19,11 +18,11 @@ from numpy.typing import NDArray
 
 from export.bundle.packed import PackedIndex, PackedStrings
 from export.bundle.plain_json import strings_in
+from export.gently import pause
 
 __all__ = ["PAD", "Vocabulary"]
 
 _STEP = 4_096  # items handled without a pause, in about half a millisecond
-_PAUSE_S = 0.0002  # long enough for a waiting thread to go on
 _BETWEEN = re.compile(rb'[^\[,\\\s]","')  # the end of one string and the start of the next, no doubt about it
 _PART = 32 * _STEP  # bytes of JSON read without a pause
 
@@ -143,7 +142,7 @@ def _steps(count: int) -> Iterator[int]:
     """Yield 0, _STEP, … below `count`, and let other threads run in between."""
     for start in range(0, count, _STEP):
         if start:
-            time.sleep(_PAUSE_S)
+            pause()
         yield start
 
 
@@ -158,5 +157,5 @@ def _parts(content: bytes) -> Iterator[bytes]:
         end = found.start() + 2  # behind the quote
         yield opening + content[start:end] + b"]"
         start, opening = end + 1, b"["
-        time.sleep(_PAUSE_S)
+        pause()
     yield opening + content[start:]

@@ -132,12 +132,12 @@ class LayeredScan:
 
     def _biases(self, length: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return the bias (1, L) of an item by the clicks since, (0, 0) of none, and by how often it came (L,)."""
-        config, logs = self.config, np.log(np.arange(1, length + 1, dtype=np.float32))
+        config, logs = self.config, np.log(np.arange(1, length + 1))
         if not config.biased:
             return np.empty((0, 0), np.float32), np.empty(0, np.float32)
-        by_back = np.full(length, config.seen, np.float32) + np.float32(config.fade) * logs
+        by_back = (config.seen + config.fade * logs).astype(np.float32)
         by_back[:1] = config.last
-        return by_back[None], np.float32(config.again) * logs
+        return by_back[None], (config.again * logs).astype(np.float32)
 
     def _room(self, length: int) -> int:
         return int(self._reads.sum()) + length

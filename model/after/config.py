@@ -20,6 +20,7 @@ class AfterConfig:
     counts: Counts = "off"  # auto: what held-out sessions gain by; on: their best, gain or not; off: the network alone
     least_bias: float = 0.002  # gain that the biases must show, of Recall@20 + MRR@20
     least_counts: float = 0.005  # and the counts beside them
+    most_bias: float = 12.0  # of what a session holds; 0: nothing rises for that
     most_mb: int = 256  # of the table of neighbours; larger catalogues go without counts
 
     def __post_init__(self) -> None:
@@ -27,5 +28,5 @@ class AfterConfig:
         require_finite(self)
         if self.counts not in get_args(Counts):
             raise ConfigError(f"counts is one of {', '.join(get_args(Counts))}, not {self.counts!r}")
-        if min(self.least_bias, self.least_counts) < 0 or self.most_mb < 0:
-            raise ConfigError("least_bias, least_counts and most_mb must not be negative")
+        if min(self.least_bias, self.least_counts, self.most_bias, self.most_mb) < 0:
+            raise ConfigError("least_bias, least_counts, most_bias and most_mb must not be negative")

@@ -39,10 +39,10 @@ class Fit:
 
 
 class _Judge:
-    """Says how good a layer is on some of the predictions; remembers."""
+    """Says how good a layer is on some of the predictions; remembers. `most`: the largest bias that it looks at."""
 
-    def __init__(self, held: HeldOut) -> None:
-        self._held, self._known = held, dict[AfterwardsConfig, NDArray[np.float64]]()
+    def __init__(self, held: HeldOut, most: float) -> None:
+        self._held, self._known, self.most = held, dict[AfterwardsConfig, NDArray[np.float64]](), most
         self.rows = np.ones(held.predictions, np.bool_)
 
     def gains(self, config: AfterwardsConfig) -> NDArray[np.float64]:
@@ -52,7 +52,7 @@ class _Judge:
 
     def on(self, rows: NDArray[np.bool_]) -> _Judge:
         """Return one of other predictions, with the same memory."""
-        other = _Judge(self._held)
+        other = _Judge(self._held, self.most)
         other._known, other.rows = self._known, rows
         return other
 
@@ -63,7 +63,7 @@ class _Judge:
 
 def fit(held: HeldOut, config: AfterConfig, *, counted: bool = True) -> Fit:
     """Return the layer that `config` allows. counted: whether counts may have a part."""
-    judge, halves, alone = _Judge(held), (~held.half, held.half), AfterwardsConfig()
+    judge, halves, alone = _Judge(held, config.most_bias), (~held.half, held.half), AfterwardsConfig()
     forced = config.counts == "on"
     before = float(judge.gains(alone).mean())
     if not all(half.any() for half in halves):
@@ -104,7 +104,7 @@ def _biases(judge: _Judge, start: AfterwardsConfig | None = None) -> AfterwardsC
     found = start or AfterwardsConfig()
     for _ in range(2):
         for name, values in _OF_BIASES.items():
-            found = judge.best(_varied(found, name, values))
+            found = judge.best(_varied(found, name, [value for value in values if value <= judge.most]))
     return found
 
 

@@ -12,7 +12,7 @@ from model.after.config import AfterConfig
 from model.after.fit import fit
 from model.after.held_out import held_out
 from model.after.pairs import every_neighbour, table_bytes
-from model.after.record import described, recorded
+from model.after.record import described, leading, recorded
 from model.config import Preset
 from model.data.log import SessionLog
 from model.nets.encoder import Encoder
@@ -52,6 +52,8 @@ def find_layer(
     found = fit(held, config, counted=not too_large)
     took = f"{time.monotonic() - began:.1f} s"
     on_progress(Progress(stage=STAGE, message=f"{described(recorded(found))}; {took}"))
+    if told := leading(recorded(found)):
+        on_progress(Progress(stage=STAGE, message=told))
     if too_large:
         on_progress(Progress(stage=STAGE, message=f"warning: without counts: {too_large}"))
     return recorded(found) | ({"without_counts": too_large} if too_large else {})

@@ -9,7 +9,9 @@ from typing import Any
 from export.afterwards import BARRED, config_of
 from model.after.fit import Fit
 
-__all__ = ["described", "recorded"]
+__all__ = ["described", "leading", "recorded"]
+
+_LEADS = 2.0  # from such a bias on, what a session holds stands before most of the rest
 
 
 def recorded(found: Fit) -> dict[str, Any]:
@@ -38,6 +40,17 @@ def described(record: Mapping[str, Any]) -> str:
         )
     of = f"Recall@20 + MRR@20 of {record['before']:.4f} on {record['predictions']:,} held-out predictions"
     return f"{'; '.join(parts) or 'the network alone: nothing gains enough'}; {of}"
+
+
+def leading(record: Mapping[str, Any]) -> str:
+    """Return what to do where lists begin with what their sessions hold; empty where they do not."""
+    config = config_of(record)
+    if "left_out" in record or max(config.last, config.seen) < _LEADS:
+        return ""
+    return (
+        "lists begin with what their sessions hold, as those of this log come back to it; where a shop wants other "
+        "items, leave it out (`worker --exclude seen`, or a policy), or train with --set most_bias=0"
+    )
 
 
 def _bias(value: float) -> str:

@@ -15,6 +15,7 @@ import numpy as np
 from export.bundle.bundle import TOWER
 from export.bundle.manifest import Manifest
 from export.errors import ConfigError
+from model.after.record import leading
 from model.cards.measure import Measured
 from model.data.log import SessionLog
 from model.evaluate.lists import bands_by_clicks
@@ -153,6 +154,8 @@ def _limits(manifest: Manifest, measured: Measured, unknown_clicks: int | None, 
         f"The catalogue is closed at {manifest.items:,} items: one that is new is in no list until the next version"
         + (", or its attributes are known (`worker --max-embedded`)." if TOWER in manifest.files else ".")
     )
+    if told := leading(manifest.afterwards):
+        found.append(f"{told[0].upper()}{told[1:]}.")
     if refit is None:
         found.append("The held-out sessions, the newest, were not learned: the published weights are those judged.")
     elif refit.refitted:

@@ -23,7 +23,7 @@ texts = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12)
 @pytest.fixture(autouse=True)
 def in_short_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(packed, "_STEP", 3)
-    monkeypatch.setattr(packed, "_PAUSE_S", 0.0)
+    monkeypatch.setattr("export.gently._PAUSE_S", 0.0)
     monkeypatch.setattr(vocabulary, "_PACKED_FROM", 4)
     monkeypatch.setattr(vocabulary, "_JSON_OF_PACKED", 16)
     monkeypatch.setattr(packed, "_AT_ONCE", 7)

@@ -28,14 +28,14 @@ def test_json_read_in_parts_holds_the_same_strings(items: list[str], size: int, 
     content = json.dumps(items, indent=indent, separators=(",", ":"), ensure_ascii=False).encode()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("export.bundle.vocabulary._PART", size)
-        patch.setattr("export.bundle.vocabulary._PAUSE_S", 0)
+        patch.setattr("export.gently._PAUSE_S", 0)
         parts = list(vocabulary._parts(content))
     assert [item for part in parts for item in json.loads(part)] == items
 
 
 def test_vocabulary_of_many_items_is_made_in_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     pauses: list[float] = []
-    monkeypatch.setattr("export.bundle.vocabulary.time.sleep", pauses.append)
+    monkeypatch.setattr("export.gently.time.sleep", pauses.append)
     items = [f"item-{number}" for number in range(30_000)]
     made = Vocabulary.from_bytes(json.dumps(items, separators=(",", ":")).encode())
     assert made == Vocabulary(items)

@@ -13,7 +13,7 @@ from model.after.config import AfterConfig
 from model.after.fit import SHARES, fit
 from model.after.held_out import HeldOut, held_out
 from model.after.layer import find_layer, make_layer
-from model.after.record import described
+from model.after.record import described, leading
 from model.codes.config import CodesConfig
 from model.config import Preset
 from model.data.log import SessionLog
@@ -69,6 +69,18 @@ def test_what_gains_too_little_is_not_taken_unless_asked_for(held: HeldOut) -> N
     assert fit(held, asked).config == AfterwardsConfig()
     assert fit(held, replace(asked, counts="on")).config.counts
     assert not fit(held, AfterConfig(counts="on"), counted=False).config.counts
+
+
+def test_a_session_s_own_items_rise_no_further_than_is_allowed_and_it_is_said_where_they_lead() -> None:
+    sticky = replace(LOG, items=np.repeat(np.arange(1, LOG.sessions + 1) % ITEMS + 1, LOG.lengths).astype(np.int32))
+    record, said = told(auto(), sticky.select(np.arange(200)))
+    assert config_of(record).last >= 2
+    assert said[1] == leading(record)
+    assert "--exclude seen" in said[1]
+    flat = replace(auto(), after=AfterConfig(counts="auto", most_bias=0.0))
+    record, said = told(flat, sticky.select(np.arange(200)))
+    assert max(config_of(record).last, config_of(record).seen, config_of(record).again) <= 0
+    assert len(said) == 1
 
 
 def test_noise_is_not_taken_for_a_gain() -> None:
