@@ -36,6 +36,7 @@ from model.data.known_items import KnownItems
 from model.data.log import SessionLog
 from model.evaluate.protocol import prefixes
 from model.learn.trained import Trained
+from model.machine.memory import release_memory, trim_heap
 from model.nets.coded import CodedItems
 from model.nets.encoder import Encoder
 from model.nets.plain import plain_all
@@ -89,6 +90,7 @@ def export_bundle(
         tables: dict[str, tuple[ItemTable, ...]] = {}
     else:
         layer = make_layer(record, log)
+        trim_heap()  # of what was counted
         serving = ServingModel(encoders, fresh=tower is not None, after=layer)
         parity = export_chosen(
             lambda margin: (
@@ -108,6 +110,8 @@ def export_bundle(
         )
         tables = export_sessions(serving, directory / SESSIONS, onnx_file, items=count, seed=seed)
         parity = {**parity, "scanned": bool(tables)}
+        del serving, layer
+    release_memory()  # of graphs as objects, and of what compared them
     on_progress(Progress(stage="export", message=f"{onnx_file.stat().st_size / 2**20:.1f} MiB"))
     on_progress(Progress(stage="parity", message=f"the graph ranks as PyTorch does, {describe(parity)}"))
     manifest = Manifest(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -19,12 +20,12 @@ from model.cycle.refit import guarded, refit
 from model.data.known_items import KnownItems, features_of
 from model.data.log import SessionLog
 from model.data.readers import RawLog, build_log
-from model.data.readers.aside import LaidAside
+from model.data.readers.aside import LaidAside, laid_aside
 from model.errors import TrainingError
 from model.evaluate.judge import judge, of_ranker
 from model.evaluate.metrics import MAIN
 from model.learn.trained import Trained
-from model.machine.memory import release_memory
+from model.machine.memory import trim_heap
 from model.reports.progress import OnProgress, Progress
 
 __all__ = ["Everything", "Request", "refitted"]
@@ -69,9 +70,10 @@ def refitted(
     learned: sessions of what was learned so far. Errors of the training, but those that the guard notes.
     """
     assert request.refit is not None, "all that was read is kept for a refit only"
-    release_memory()  # of the judged bundle's export
+    trim_heap()  # of the judged bundle's evaluation
     whole = build_log(read.raw.back(), min_support=request.min_support)
-    release_memory()
+    whole = replace(whole, ts=laid_aside(whole.ts, directory))  # nothing learns from the times
+    trim_heap()
     again, why = settle.timed(request.refit, request.preset, trained, spending, more=whole.sessions / learned)
     if again is None:
         on_progress(Progress(stage="refit", message=f"warning: not refitted: {why}"))

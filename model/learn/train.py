@@ -246,6 +246,8 @@ class Trainer:
         assert self.best is not None, "run() validates before it ends"
         self.encoder.cpu().load_state_dict(self.best["weights"])
         self.encoder.eval()
+        self.encoder.dropout.forget()
+        self.encoder.input_dropout.forget()
         return Trained(
             encoders=(self.encoder,),
             epochs=self.passes(),

@@ -22,13 +22,16 @@ class PooledDropout(nn.Module):
         super().__init__()
         self.p = p
         self._pool = torch.empty(0)  # POOL numbers, or as often repeated as the largest activation so far asked for
+        self._pool_seed = 0
         self._generator = torch.Generator()
 
     def seed(self, pool_seed: int) -> None:
-        """Make the pool; the same seed makes the same one."""
-        generator = torch.Generator().manual_seed(pool_seed)
-        keep = torch.rand(POOL, generator=generator) >= self.p
-        self._pool = keep.float() / (1.0 - self.p)
+        """Say what the pool is made of when a mask is first asked for; the same seed makes the same one."""
+        self._pool_seed, self._pool = pool_seed, torch.empty(0)
+
+    def forget(self) -> None:
+        """Let the pool go, as at the end of a training; it is made again where a mask is asked for."""
+        self._pool = torch.empty(0)
 
     def begin_step(self, step_seed: int) -> None:
         """Set where the slices of this step come from."""
@@ -50,9 +53,9 @@ class PooledDropout(nn.Module):
         return self._pool[start : start + count]
 
     def _grow(self, count: int) -> None:
-        """Repeat the pool until it holds `count` numbers."""
+        """Make the pool, or repeat it, until it holds `count` numbers."""
         if self._pool.numel() == 0:
-            device = self._pool.device
-            self.seed(0)
-            self._pool = self._pool.to(device)
-        self._pool = self._pool[:POOL].repeat(-(-count // POOL))
+            keep = torch.rand(POOL, generator=torch.Generator().manual_seed(self._pool_seed)) >= self.p
+            self._pool = keep.float().div_(1.0 - self.p).to(self._pool.device)
+        if count > POOL:
+            self._pool = self._pool[:POOL].repeat(-(-count // POOL))

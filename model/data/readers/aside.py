@@ -1,11 +1,12 @@
-"""Clicks that are wanted again much later lie in files until then, and take no memory."""
+"""What is wanted again much later lies in files until then, and takes no memory. The files have no name: they end with
+what holds them, however the process ends."""
 
 from __future__ import annotations
 
 import tempfile
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,36 +14,51 @@ from numpy.typing import NDArray
 from model.data.readers.raw import RawLog
 from model.errors import DataError
 
-__all__ = ["LaidAside"]
+__all__ = ["LaidAside", "laid_aside"]
 
 COLUMNS = ("sessions", "items", "ts", "kinds")  # of a raw log, 17 bytes a click
 
 
+class _Column(NamedTuple):
+    """A row of numbers in a file."""
+
+    file: IO[bytes]
+    dtype: np.dtype[Any]
+    count: int
+
+    def mapped(self) -> NDArray[Any]:
+        """Return it: in memory as far as it is read, until it is let go."""
+        return np.memmap(self.file, self.dtype, mode="r", shape=(self.count,))
+
+
 class LaidAside:
-    """A raw log. Its files have no name, so they end with it, however the process ends."""
+    """A raw log that lies in files."""
 
     def __init__(self, raw: RawLog, folder: Path) -> None:
         """Write the columns into files of `folder`; DataError where there is no room for them."""
-        self._files: dict[str, tuple[IO[bytes], np.dtype[Any]]] = {}
-        try:
-            for name in COLUMNS:
-                column: NDArray[Any] = getattr(raw, name)
-                file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 (it is read as long as this lives)
-                file.write(np.ascontiguousarray(column).data)
-                file.flush()
-                self._files[name] = file, column.dtype
-        except OSError as error:
-            raise DataError(
-                f"{raw.clicks:,} clicks can't be laid aside in {folder}, from where the refit reads them again: "
-                f"{error}; make room, choose another --checkpoint-dir, or train with --no-refit"
-            ) from error
-        self.clicks = raw.clicks
-        none: dict[str, Any] = {name: np.zeros(0, dtype) for name, (_, dtype) in self._files.items()}
+        self._columns = {name: _written(getattr(raw, name), folder) for name in COLUMNS}
+        none: dict[str, Any] = {name: np.zeros(0, column.dtype) for name, column in self._columns.items()}
         self._rest = replace(raw, **none)
 
     def back(self) -> RawLog:
-        """Return the log, its columns as the files have them: in memory where they are read, until it is let go."""
-        columns: dict[str, Any] = {
-            name: np.memmap(file, dtype, mode="r", shape=(self.clicks,)) for name, (file, dtype) in self._files.items()
-        }
+        """Return the log, its columns mapped."""
+        columns: dict[str, Any] = {name: column.mapped() for name, column in self._columns.items()}
         return replace(self._rest, **columns)
+
+
+def laid_aside(column: NDArray[Any], folder: Path) -> NDArray[Any]:
+    """Return a row of numbers (at least one) as a file of `folder` has it; DataError where there is no room for it."""
+    return _written(column, folder).mapped()
+
+
+def _written(column: NDArray[Any], folder: Path) -> _Column:
+    try:
+        file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 (it is read as long as the column lives)
+        file.write(np.ascontiguousarray(column).data)
+        file.flush()
+    except OSError as error:
+        raise DataError(
+            f"{len(column):,} clicks can't be laid aside in {folder}, from where the refit reads them again: {error}; "
+            "make room, choose another --checkpoint-dir, or train with --no-refit"
+        ) from error
+    return _Column(file, column.dtype, len(column))

@@ -1,7 +1,8 @@
 """What is clicked together, both ways alike, as a symmetric sparse matrix in blocks of rows.
 
 Two clicks of a session that are d <= 10 apart count 1 / d for both items. A matrix in one piece would be there twice
-whenever something is added to it; of blocks only one is. Places are of 32 bits: an entry takes 8 bytes.
+whenever something is added to it; of blocks only one is. An entry takes 8 bytes, 6 in a catalogue of up to 65,535
+items.
 
 Legend: V catalogue, C counts (V + 1, V + 1) of what comes after what, S = C + C^T without an item beside itself.
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,28 +28,45 @@ CLICKS = 1 << 19  # looked at in one go: some 60 MB of pairs, before those that 
 BLOCKS = 16  # of rows, with about as many clicks each; one at a time is there as a sum and as its summands
 
 
+class Block(NamedTuple):
+    """Some rows, as `csr_array` has them, but for columns that take 16 bits where the catalogue lets them."""
+
+    starts: NDArray[np.int32]  # (rows + 1,) of the entries (E,)
+    columns: NDArray[Any]  # (E,)
+    values: NDArray[np.float32]  # (E,)
+
+    def whole(self, items: int) -> sparse.csr_array:
+        """Return the rows over columns 0..items - 1; it shares the values."""
+        columns = self.columns.astype(np.int32, copy=False)
+        return sparse.csr_array((self.values, columns, self.starts), shape=(len(self.starts) - 1, items))
+
+
 @dataclass(frozen=True, slots=True)
 class Together:
     """A symmetric matrix (V + 1, V + 1) of float32."""
 
-    blocks: list[sparse.csr_array]  # of consecutive rows, from 0
+    blocks: list[Block]  # of consecutive rows, from 0
     bounds: NDArray[np.int64]  # (blocks + 1,) the first row of each, and V + 1
+
+    def rows(self) -> Iterator[tuple[slice, sparse.csr_array]]:
+        """Yield which rows, and these, block by block."""
+        for (first, last), block in zip(pairwise(self.bounds.tolist()), self.blocks, strict=True):
+            yield slice(first, last), block.whole(int(self.bounds[-1]))
 
     def sums(self) -> NDArray[np.float32]:
         """Return the sum of each row: (V + 1,)."""
-        return np.concatenate([np.asarray(block.sum(axis=1)).ravel() for block in self.blocks])
+        return np.concatenate([np.asarray(block.sum(axis=1)).ravel() for _, block in self.rows()])
 
     def divide(self, root: NDArray[np.float32]) -> None:
         """Divide each entry by the values (V + 1,) of its row and of its column."""
-        for first, block in zip(self.bounds, self.blocks, strict=False):
-            rows = np.repeat(np.arange(first, first + block.shape[0], dtype=np.int32), np.diff(block.indptr))
-            block.data /= root[rows] * root[block.indices]
+        for rows, block in self.rows():
+            block.data /= np.repeat(root[rows], np.diff(block.indptr)) * root[block.indices]
 
     def product(self, thin: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the matrix times thin (V + 1, k)."""
         found = np.empty_like(thin)
-        for (first, last), block in zip(pairwise(self.bounds), self.blocks, strict=True):
-            found[first:last] = block @ thin
+        for rows, block in self.rows():
+            found[rows] = block @ thin
         return found
 
 
@@ -55,7 +74,14 @@ def counted_together(log: SessionLog) -> Together:
     """Return S of a log of clicks."""
     share = np.cumsum(np.append(0, log.popularity())) * BLOCKS // max(1, log.clicks)  # (V + 1,) the block, but for ends
     bounds = np.unique(np.concatenate(([0], np.searchsorted(share, np.arange(1, BLOCKS)), [len(share)])))
-    return Together(_both_ways(_after(log, bounds), bounds), bounds)
+    found = _both_ways(_after(log, bounds), bounds)[::-1]
+    kind = np.uint16 if len(share) <= 1 << 16 else np.int32
+    blocks = []
+    while found:
+        block = found.pop()
+        blocks.append(Block(block.indptr, block.indices.astype(kind, copy=False), block.data))
+    trim_heap()
+    return Together(blocks, bounds)
 
 
 def _after(log: SessionLog, bounds: NDArray[np.int64]) -> list[sparse.csr_array]:

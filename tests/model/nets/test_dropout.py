@@ -60,3 +60,16 @@ def test_dropout_same_seeds_give_the_same_mask_and_other_steps_another() -> None
         masks.append(layer(torch.ones(64)))
     assert torch.equal(masks[0], masks[1])
     assert not torch.equal(masks[0], masks[2])
+
+
+def test_dropout_has_no_pool_before_a_mask_is_asked_for_and_makes_the_same_again() -> None:
+    layer = PooledDropout(0.5)
+    layer.seed(1)
+    masks = []
+    for _ in range(2):
+        assert layer._pool.numel() == 0
+        layer.begin_step(2)
+        masks.append(layer(torch.ones(64)))
+        assert layer._pool.numel() == dropout.POOL
+        layer.forget()
+    assert torch.equal(masks[0], masks[1])

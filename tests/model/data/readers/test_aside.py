@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from model.data.readers import RawLog, build_log
-from model.data.readers.aside import LaidAside
+from model.data.readers.aside import LaidAside, laid_aside
 from model.data.readers.report import ReadReport
 from model.errors import DataError
 
@@ -45,7 +45,7 @@ def test_log_comes_back_as_often_as_it_is_wanted(tmp_path: Path) -> None:
 def test_folder_is_as_empty_as_before(tmp_path: Path) -> None:
     aside = LaidAside(raw_log(), tmp_path)
     assert not list(tmp_path.iterdir()), "a process that is killed leaves nothing"
-    assert aside.back().clicks == aside.clicks
+    assert aside.back().clicks == 2_000
 
 
 def test_columns_take_no_memory_until_they_are_wanted(tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ def test_columns_take_no_memory_until_they_are_wanted(tmp_path: Path) -> None:
     held, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert held < 2 * clicks  # the ids of the sessions; the columns would take 17
-    assert aside.clicks == clicks
+    assert aside.back().clicks == clicks
 
 
 def test_full_disk_is_said_with_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,3 +65,10 @@ def test_full_disk_is_said_with_what_to_do(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(tempfile, "TemporaryFile", full)
     with pytest.raises(DataError, match=r"2,000 clicks can't be laid aside .* No space left .* --no-refit"):
         LaidAside(raw_log(), tmp_path)
+
+
+def test_a_row_of_numbers_is_read_from_its_file(tmp_path: Path) -> None:
+    found = laid_aside(np.arange(5), tmp_path)
+    assert found.tolist() == [0, 1, 2, 3, 4]
+    assert isinstance(found, np.memmap)
+    assert not list(tmp_path.iterdir())

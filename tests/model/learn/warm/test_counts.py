@@ -17,7 +17,7 @@ from tests.model.logs import session_log
 
 
 def whole(found: Together) -> sparse.csr_array:
-    return sparse.vstack(found.blocks, format="csr")
+    return sparse.vstack([block for _, block in found.rows()], format="csr")
 
 
 def by_hand(log: SessionLog) -> NDArray[np.float64]:
@@ -58,6 +58,13 @@ def test_blocks_say_what_one_matrix_says() -> None:
     assert whole(found).toarray() == pytest.approx(one.toarray() / np.outer(root, root))
 
 
+def test_columns_take_16_bits_where_the_catalogue_lets_them() -> None:
+    for items, kind in ((9, np.uint16), ((1 << 16) - 1, np.uint16), (1 << 16, np.int32)):
+        found = counted_together(session_log([[1, items], [2, 3, items]], items=items))
+        assert {block.columns.dtype for block in found.blocks} == {np.dtype(kind)}
+        assert whole(found)[[items]].toarray()[0, [1, 3]].tolist() == [1.0, 1.0]
+
+
 def test_item_clicked_beside_no_other_has_no_counts() -> None:
     found = whole(counted_together(session_log([[1, 1, 1], [2, 3]], items=4)))
     assert found.nnz == 2
@@ -77,4 +84,4 @@ def test_counts_take_little_more_memory_than_they_have_entries(monkeypatch: pyte
     found = counted_together(log)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert peak < 1.5 * 8 * sum(block.nnz for block in found.blocks)  # in one piece of 64 bits it would be 3.1
+    assert peak < 1.5 * 8 * sum(len(block.values) for block in found.blocks)  # in one piece of 64 bits it would be 3.1
