@@ -31,6 +31,8 @@ class AfterwardsConfig:
     def __post_init__(self) -> None:
         """ConfigError for values that mean nothing."""
         require_finite(self)
+        if max(map(abs, (self.last, self.seen, self.again, self.fade))) > -BARRED:
+            raise ConfigError(f"afterwards: biases lie within {BARRED:g} and {-BARRED:g}")
         if not 0.0 <= self.share < 1.0 or not 0.0 <= self.decay <= 1.0 or self.newest < 1 or self.backward < 0.0:
             raise ConfigError(
                 "afterwards: the share is in [0, 1), decay in [0, 1], newest at least 1, backward not negative"

@@ -35,20 +35,6 @@ MIXED_NEAR = 0.02  # rounded scores have a norm that is as much off, and mixed s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
-    """What a batch's sessions hold."""
-
-    ids: Tensor  # (B, L) int32, right-padded; some may be of fresh items
-    bias: Tensor  # (B, L) b of each
-    once: Tensor  # (B, L) the same where an item is met for the last time, 0 elsewhere
-
-    def of(self, ids: Tensor) -> Tensor:
-        """Return b (B, C) of ids (B, C), or (1, C) of the same for all sessions."""
-        met = ids.unsqueeze(2) == self.ids.unsqueeze(1)  # (B, C, L)
-        return (met * self.once.unsqueeze(1)).sum(dim=2)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Changes:
     """What changes in the scores of a batch's sessions."""
 
@@ -56,7 +42,8 @@ class Changes:
     catalogue: int  # V
     places: Tensor | None  # (B, P) columns of the scores, from 0, that counts may know
     known: Tensor | None  # (B, V + 1) c by catalogue id
-    held: Held | None  # where there are biases
+    held: Tensor | None  # (B, L) int64 columns of what the sessions hold, where there are biases
+    bias: Tensor | None  # (B, V + X + 1) b by id, where there are
 
     def norm(self, scores: Tensor) -> Tensor:
         """Return (B, 1), the log of the sum of exp over scores (B, V); 0 where nothing is mixed in.
@@ -73,40 +60,38 @@ class Changes:
             mixed = self._mixed(self.places + (PAD + 1), torch.gather(scores, 1, self.places), norm)
             scores = torch.scatter(scores, 1, self.places, mixed)
         if self.held is not None:
-            known = torch.where(self.held.ids <= self.catalogue, self.held.ids, PAD)
-            columns = (known.to(torch.int64) - (PAD + 1)).clamp(min=0)  # padding: the first item, given what it has
-            bias = self.held.of((columns + (PAD + 1)).to(torch.int32))
-            scores = torch.scatter(scores, 1, columns, torch.gather(scores, 1, columns) + bias)
+            biased = self._biased(self.held + (PAD + 1), torch.gather(scores, 1, self.held))
+            scores = torch.scatter(scores, 1, self.held, biased)
         return scores
 
     def at(self, ids: Tensor, scores: Tensor, norm: Tensor) -> Tensor:
         """Return the scores (B, C) of catalogue ids int64 (B, C) after the changes."""
-        return self._biased(ids.to(torch.int32), self._mixed(ids, scores, norm))
+        return self._biased(ids, self._mixed(ids, scores, norm))
 
     def of(self, also: Tensor, scores: Tensor, norm: Tensor) -> Tensor:
         """Return the scores (B, C) of candidates int32 (C,), the same for all sessions, some of them fresh."""
         ids = torch.where(also <= self.catalogue, also, PAD).to(torch.int64)
-        return self._biased(also.unsqueeze(0), self._mixed(ids, scores, norm))
+        return self._biased(also.to(torch.int64), self._mixed(ids, scores, norm))
 
     def fresh(self, scores: Tensor) -> Tensor:
         """Return the scores (B, X) of fresh items: nothing was counted of them, but a session may hold them."""
-        if self.held is None:
-            return scores
-        places = (self.held.ids - self.catalogue).clamp(min=0).to(torch.int64)
-        empty = torch.zeros((scores.shape[0], scores.shape[1] + 1), dtype=torch.float32, device=scores.device)
-        return scores + torch.scatter(empty, 1, places, self.held.bias)[:, 1:]  # column 0: whatever is not fresh
+        return scores if self.bias is None else scores + self.bias[:, self.catalogue + 1 :]
 
     def _mixed(self, ids: Tensor, scores: Tensor, norm: Tensor) -> Tensor:
         """ids: int64 (B, C), or (C,) for all sessions."""
         if self.known is None:
             return scores
-        each = ids.dim() > 1
-        counted = torch.gather(self.known, 1, ids) if each else torch.index_select(self.known, 1, ids)
+        counted = _of(self.known, ids)
         mixed = norm + torch.log(torch.exp(scores - norm) + self.config.weight * counted)
         return torch.where(counted > 0.0, mixed, scores)
 
     def _biased(self, ids: Tensor, scores: Tensor) -> Tensor:
-        return scores if self.held is None else scores + self.held.of(ids)
+        return scores if self.bias is None else scores + _of(self.bias, ids)
+
+
+def _of(table: Tensor, ids: Tensor) -> Tensor:
+    """Return the columns (B, C) of a table (B, W) by ids int64 (B, C), or (C,) for all sessions."""
+    return torch.gather(table, 1, ids) if ids.dim() > 1 else torch.index_select(table, 1, ids)
 
 
 class Afterwards(nn.Module):
@@ -135,20 +120,15 @@ class Afterwards(nn.Module):
         self.register_buffer("neighbours", torch.from_numpy(neighbours))
         self.register_buffer("weights", torch.from_numpy(weights))
 
-    def forward(self, ids: Tensor) -> Changes:
-        """Return what changes for sessions ids int32 (B, L), right-padded with 0; ids above V are of fresh items."""
+    def forward(self, ids: Tensor, fresh: int = 0) -> Changes:
+        """Return what changes for sessions ids int32 (B, L), right-padded with 0; fresh: X, ids V + 1 to V + X."""
         places, known = self._counted(ids) if self.config.counts else (None, None)
-        return Changes(
-            config=self.config,
-            catalogue=self.catalogue,
-            places=places,
-            known=known,
-            held=self._held(ids) if self.config.biased else None,
-        )
+        held, bias = self._held(ids, fresh) if self.config.biased else (None, None)
+        return Changes(config=self.config, catalogue=self.catalogue, places=places, known=known, held=held, bias=bias)
 
-    def _held(self, ids: Tensor) -> Held:
-        config, window = self.config, ids.shape[1]
-        place = torch.arange(window, device=ids.device)  # (L,)
+    def _held(self, ids: Tensor, fresh: int) -> tuple[Tensor, Tensor]:
+        """Return the columns (B, L) of what the sessions hold, and b (B, V + X + 1) by id."""
+        config, place = self.config, torch.arange(ids.shape[1], device=ids.device)  # (L,)
         same = ids.unsqueeze(2) == ids.unsqueeze(1)  # (B, L, L)
         newest = torch.where(same, place, 0).amax(dim=2)  # (B, L) where each item is met for the last time
         back = (ids != PAD).sum(dim=1, keepdim=True) - 1 - newest
@@ -158,7 +138,10 @@ class Afterwards(nn.Module):
         if config.fade:
             bias = bias + config.fade * (back + 1).clamp(min=1).to(torch.float32).log()
         bias = torch.where(ids == PAD, 0.0, bias)
-        return Held(ids=ids, bias=bias, once=torch.where(newest == place, bias, 0.0))
+        table = self._empty(ids, self.catalogue + 1 + fresh)
+        table = torch.scatter(table, 1, ids.to(torch.int64), bias)
+        known = torch.where(ids <= self.catalogue, ids, PAD).to(torch.int64)
+        return (known - (PAD + 1)).clamp(min=0), table  # padding: the first item, given what it has
 
     def _counted(self, ids: Tensor) -> tuple[Tensor, Tensor]:
         """Return the places (B, P) of what follows the newest clicks, and c (B, V + 1)."""
@@ -173,6 +156,9 @@ class Afterwards(nn.Module):
             shares.append(nn.functional.embedding(click, self.weights)[:, :most] * there)
             total = total + there
         found = torch.cat(every, dim=1).to(torch.int64)
-        empty = torch.zeros((ids.shape[0], self.catalogue + 1), dtype=torch.float32, device=ids.device)
+        empty = self._empty(ids, self.catalogue + 1)
         places = (found - (PAD + 1)).clamp(min=0)  # padding: the first item, given what it has
         return places, torch.scatter_add(empty, 1, found, torch.cat(shares, dim=1) / total)
+
+    def _empty(self, ids: Tensor, columns: int) -> Tensor:
+        return torch.zeros((ids.shape[0], columns), dtype=torch.float32, device=ids.device)

@@ -89,7 +89,7 @@ class ServingModel(nn.Module):
         fresh, wanted = told.get("fresh"), told.pop("rows", None)
         vectors, tables = self.vectors(ids, away, push, **told), self._tables(fresh)
         scored = best_scores_of if self.several else scores_of
-        changes = None if self.after is None else self.after(ids)
+        changes = None if self.after is None else self.after(ids, 0 if fresh is None else fresh.shape[0])
         if changes is None:
             top_ids, top_scores, *which = self.head(vectors, exclude, k)
             also_scores = scored(vectors, _rows(tables, also), also)

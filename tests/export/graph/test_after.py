@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from export.afterwards import BARRED, AfterwardsConfig, reads
+from export.afterwards import BARRED, AfterwardsConfig, config_of, reads
 from export.bundle.vocabulary import PAD
 from export.errors import ConfigError
 from export.graph.after import Afterwards
@@ -194,3 +194,9 @@ def test_what_means_nothing_is_refused() -> None:
         Afterwards(MIXED, V)
     with pytest.raises(ConfigError, match="padding"):
         Afterwards(MIXED, 1, np.zeros((2, 1), np.int32), np.ones((2, 1), np.float32))
+
+
+@pytest.mark.parametrize("record", [{"again": 1e30}, {"fade": -1e30}, {"last": 1001.0}, {"seen": math.nan}])
+def test_biases_of_a_manifest_that_scores_could_not_bear_are_refused(record: dict[str, float]) -> None:
+    with pytest.raises(ConfigError):
+        config_of(record)
