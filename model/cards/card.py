@@ -37,7 +37,7 @@ def described(log: SessionLog) -> Values:
     wanted = log.wanted()
     lengths, predicted = wanted.lengths, np.ones(wanted.clicks, np.bool_)
     predicted[wanted.offsets[:-1][lengths > 0]] = False  # the first click of each session
-    repeats = np.count_nonzero(predicted[1:] & (wanted.items[1:] == wanted.items[:-1]))
+    repeats = int(np.count_nonzero(predicted[1:] & (wanted.items[1:] == wanted.items[:-1])))
     popularity = wanted.popularity()
     clicked = popularity[popularity > 0]
     return {
@@ -48,7 +48,7 @@ def described(log: SessionLog) -> Values:
         "last_ts": log.last_ts,
         "clicks_per_session": round(wanted.clicks / max(1, wanted.sessions), 3),
         "longest_session": int(lengths.max(initial=0)),
-        "repeats_share": round(float(repeats / max(1, np.count_nonzero(predicted))), 4),
+        "repeats_share": round(repeats / max(1, int(np.count_nonzero(predicted))), 4),
         "clicks_per_item": round(wanted.clicks / max(1, len(clicked)), 3),
         "items_clicked_once": int(np.count_nonzero(clicked == 1)),
         "head_items": int(np.count_nonzero(bands_by_clicks(popularity) == 0)),

@@ -24,11 +24,11 @@ class _Column(NamedTuple):
 
     file: IO[bytes]
     dtype: np.dtype[Any]
-    count: int
+    length: int
 
     def mapped(self) -> NDArray[Any]:
         """Return it: in memory as far as it is read, until it is let go."""
-        return np.memmap(self.file, self.dtype, mode="r", shape=(self.count,))
+        return np.memmap(self.file, self.dtype, mode="r", shape=(self.length,))
 
 
 class LaidAside:
