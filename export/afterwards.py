@@ -22,7 +22,7 @@ class AfterwardsConfig:
     last: float = 0.0  # bias of the newest click's item; BARRED: it comes last
     seen: float = 0.0  # of the session's other items
     again: float = 0.0  # and of both, times the log of how often the session has the item
-    fade: float = 0.0  # times the log of 1 + how many clicks ago that was, the newest 0
+    fade: float = 0.0  # times the log of 1 + how many clicks ago that was, the newest 0; below 0, older ones fall
     share: float = 0.0  # lambda, the counts' part in the mixture, in [0, 1); 0: no counts
     decay: float = 0.0  # d, what a click's counts weigh against those of the click after it
     newest: int = 1  # n, clicks whose counts are read
@@ -31,6 +31,8 @@ class AfterwardsConfig:
     def __post_init__(self) -> None:
         """ConfigError for values that mean nothing."""
         require_finite(self)
+        if not all(type(value) in (int, float) for value in asdict(self).values()) or type(self.newest) is not int:
+            raise ConfigError("afterwards: all fields are numbers, `newest` a whole one")
         if max(map(abs, (self.last, self.seen, self.again, self.fade))) > -BARRED:
             raise ConfigError(f"afterwards: biases lie within {BARRED:g} and {-BARRED:g}")
         if not 0.0 <= self.share < 1.0 or not 0.0 <= self.decay <= 1.0 or self.newest < 1 or self.backward < 0.0:

@@ -133,10 +133,13 @@ def _session(graph: Bundle | Path | str) -> ort.InferenceSession:
 def _inputs(
     random: np.random.Generator, window: int, items: int
 ) -> Iterator[tuple[NDArray[np.int32], NDArray[np.int32]]]:
-    """Yield ids (B, L) right-padded, of lengths 1..L, and exclude (B, E), some of them the session's own items."""
+    """Yield ids (B, L) right-padded, of lengths 1..L, and exclude (B, E), some of them the session's own items.
+
+    Every second session comes back to its items, which a catalogue of any size would else hardly see."""
     for length in sorted({1, min(2, window), (window + 1) // 2, window}):
         for batch in _BATCHES:
             ids = random.integers(PAD + 1, items, size=(batch, length), dtype=np.int32, endpoint=True)
+            ids[1::2, 2::3] = ids[1::2, : ids.shape[1] - 2 : 3]
             exclude = random.integers(PAD, items, size=(batch, 1 + batch % 5), dtype=np.int32, endpoint=True)
             exclude[::2, 0] = ids[::2, 0]
             lengths = random.integers(1, length, size=batch, endpoint=True)
@@ -154,6 +157,7 @@ def _others(
     last = items if fresh is None else items + len(fresh)
     if fresh is not None:
         ids[::3, 0] = last
+        ids[::6, ids.shape[1] // 2] = np.where(ids[::6, ids.shape[1] // 2] == PAD, PAD, last)
     away = random.integers(PAD, last, size=(batch, 1 + batch % 3), dtype=np.int32, endpoint=True)
     away[::2] = PAD
     kinds = random.integers(1, len(KINDS), size=ids.shape, dtype=np.int32, endpoint=True)

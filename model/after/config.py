@@ -20,7 +20,7 @@ class AfterConfig:
     counts: Counts = "off"  # auto: what held-out sessions gain by; on: their best, gain or not; off: the network alone
     least_bias: float = 0.002  # gain that the biases must show, of Recall@20 + MRR@20
     least_counts: float = 0.005  # and the counts beside them
-    most_bias: float = 12.0  # of what a session holds; 0: nothing rises for that
+    most_bias: float = 12.0  # of each term of what a session holds; 0: nothing rises for that
     most_mb: int = 256  # of the table of neighbours; larger catalogues go without counts
 
     def __post_init__(self) -> None:

@@ -45,7 +45,7 @@ def described(record: Mapping[str, Any]) -> str:
 def leading(record: Mapping[str, Any]) -> str:
     """Return what to do where lists begin with what their sessions hold; empty where they do not."""
     config = config_of(record)
-    if "left_out" in record or max(config.last, config.seen) < _LEADS:
+    if "left_out" in record or max(config.last, config.seen, config.again, config.fade) < _LEADS:
         return ""
     return (
         "lists begin with what their sessions hold, as those of this log come back to it; where a shop wants other "

@@ -5,7 +5,7 @@ Every position after the first of a session is one prediction from all clicks be
 nothing is excluded: the protocol of model/evaluate/protocol.py, so that the exported graph gives the same figures.
 Where positions count from the start, a causal encoder gives the same vector for click t whether or not later clicks
 follow, so one pass over a session that fits the window answers all its prefixes; otherwise each prefix is encoded by
-itself. Several encoders rank together by the sum of their scores.
+itself. Several encoders rank together by the sum of their scores, as by their mean.
 A log that says what each event is has predictions of wanted events alone: of the first events after the first of them;
 an encoder that is told reads skips and dislikes in between, any other does not.
 Ranks count equal scores against the model: rank = number of items not scored lower than the target, NaN ones too.

@@ -41,7 +41,7 @@ class VectorModel(nn.Module):
         self.eval()
 
     def forward(self, ids: Tensor, away: Tensor, push: Tensor, *others: Tensor) -> Tensor:
-        """Return vectors float32 (B, H), in the order of `stored`.
+        """Return vectors float32 (B, H), in the order of `stored`; of several encoders such that scores are their mean.
 
         ids int32 (B, L <= window), right-padded with 0, at least one click each; away int32 (B, A), 0-padded; push
         float32 (); others, those that are taken: kinds int32 (B, L), preference float32 (B,).
@@ -49,7 +49,7 @@ class VectorModel(nn.Module):
         told = dict(zip(self.told, others, strict=True))
         vectors = self._side_by_side([encoder.newest(ids, **told) for encoder in self.encoders])
         rows = self._side_by_side([encoder.items(away) for encoder in self.encoders])
-        return moved_away(vectors, rows, away, push)
+        return moved_away(vectors / len(self.encoders), rows, away, push)
 
     def _side_by_side(self, parts: list[Tensor]) -> Tensor:
         """Return (..., H) of parts (..., H_i), split by split."""

@@ -18,7 +18,7 @@ from tests.export.graph.test_after import bias
 pytestmark = [pytest.mark.skipif(not kernel.ways(), reason="this processor has no AVX2"), pytest.mark.program]
 V, H, N = 1_500, 24, 30
 BOTH = AfterwardsConfig(last=BARRED, seen=0.5, share=0.3, decay=0.8, newest=4)
-SESSIONS = [[3, 4, 3], [6], [1, 2, 2], [9, 8, 7, 8, 9, 11], [V, 1], [V + 2, 5], [5, V + 1]]
+SESSIONS = [[3, 4, 3], [6], [1, 2, 2], [9, 8, 7, 8, 9, 11], [V, 1], [V + 2, 5], [5, V + 1], [V + 2, 5, V + 2, 5]]
 NEAR = 5e-3  # the norm is of rounded scores, but for the heaviest items
 
 every_config = pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def vectors_of(sessions: int) -> NDArray[np.float32]:
 @pytest.mark.parametrize("k", [20, V], ids=["some", "all"])
 def test_lists_are_those_of_the_formula(config: AfterwardsConfig, k: int) -> None:
     scan, vectors = layered(config), vectors_of(len(SESSIONS))
-    excluded = [[], [], [2, 7], [*range(1, 400)], [V], [], [6]]
+    excluded = [[], [], [2, 7], [*range(1, 400)], [V], [], [6], []]
     barred = Ragged.of([np.array(row, np.int32) for row in excluded])
     ids, scores = scan.best(vectors, k, barred, scan.changed(of(SESSIONS)))
     for row, session in enumerate(SESSIONS):
@@ -108,6 +108,7 @@ def test_candidates_score_as_in_lists_and_fresh_items_by_their_bias(config: Afte
     scan.change_fresh(fresh, changed)
     assert fresh[5].tolist() == [0.0, pytest.approx(bias(config, SESSIONS[5], V + 2))]
     assert fresh[6].tolist() == [pytest.approx(bias(config, SESSIONS[6], V + 1)), 0.0]
+    assert fresh[7].tolist() == [0.0, pytest.approx(bias(config, SESSIONS[7], V + 2))]
     assert not fresh[:5].any()
 
 

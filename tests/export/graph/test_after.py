@@ -22,7 +22,7 @@ from model.nets.serving import ServingModel
 from tests.model.tiny import ITEMS, padded, tiny_encoder
 
 V, N = ITEMS, 6
-MIXED = AfterwardsConfig(last=BARRED, seen=0.5, share=0.3, decay=0.5, newest=3, backward=0.3)
+MIXED = AfterwardsConfig(last=BARRED, seen=0.5, again=2.0, fade=-0.5, share=0.3, decay=0.5, newest=3, backward=0.3)
 
 
 def layer(config: AfterwardsConfig = MIXED, *, items: int = V, seed: int = 0) -> Afterwards:
@@ -133,8 +133,8 @@ def fresh_inputs(sessions: list[list[int]], hidden: int, also: list[int]) -> tup
 @torch.no_grad()
 def test_candidates_score_as_in_the_list_and_fresh_items_have_the_bias_alone(margin: int | None) -> None:
     encoder = tiny_encoder()
-    after = layer(AfterwardsConfig(last=-4.0, seen=0.5, share=0.3, decay=0.5, newest=3))
-    sessions = [[3, 4, 5], [V + 2, 3], [3, V + 1]]
+    after = layer(AfterwardsConfig(last=-4.0, seen=0.5, again=2.0, share=0.3, decay=0.5, newest=3))
+    sessions = [[3, 4, 5], [V + 2, 3, V + 2, 3], [3, V + 1]]
     given = fresh_inputs(sessions, 16, [3, 0, 17, V + 1])
     ids, scores, also, fresh, _ = ServingModel([encoder], margin=margin, fresh=True, after=after)(*given)
     plain = ServingModel([encoder], fresh=True)(*given)
@@ -143,8 +143,8 @@ def test_candidates_score_as_in_the_list_and_fresh_items_have_the_bias_alone(mar
         assert also[row, 0] == pytest.approx(listed[3], abs=1e-3)
         assert also[row, 2] == pytest.approx(listed[17], abs=1e-3)
         assert also[row, 1] == -torch.inf
-    changed = (fresh - plain[3]).round(decimals=4).tolist()
-    assert changed == [[0.0, 0.0], [0.0, 0.5], [-4.0, 0.0]]
+    changed = torch.tensor([[0.0, 0.0], [0.0, 0.5 + 2 * math.log(2)], [-4.0, 0.0]])
+    torch.testing.assert_close(fresh - plain[3], changed, atol=1e-4, rtol=0)
     torch.testing.assert_close(also[:, 3], fresh[:, 0])
 
 
@@ -196,7 +196,11 @@ def test_what_means_nothing_is_refused() -> None:
         Afterwards(MIXED, 1, np.zeros((2, 1), np.int32), np.ones((2, 1), np.float32))
 
 
-@pytest.mark.parametrize("record", [{"again": 1e30}, {"fade": -1e30}, {"last": 1001.0}, {"seen": math.nan}])
-def test_biases_of_a_manifest_that_scores_could_not_bear_are_refused(record: dict[str, float]) -> None:
+@pytest.mark.parametrize(
+    "record",
+    [{"again": 1e30}, {"fade": -1e30}, {"last": 1001.0}, {"seen": math.nan}, {"seen": "6"}, {"newest": 2.0}],
+    ids=str,
+)
+def test_values_of_a_manifest_that_scores_could_not_bear_are_refused(record: dict[str, object]) -> None:
     with pytest.raises(ConfigError):
         config_of(record)

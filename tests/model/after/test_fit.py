@@ -11,9 +11,9 @@ import torch
 from export.afterwards import BARRED, AfterwardsConfig, config_of
 from model.after.config import AfterConfig
 from model.after.fit import SHARES, fit
-from model.after.held_out import HeldOut, held_out
+from model.after.held_out import BACKWARD, DECAYS, Entries, HeldOut, held_out
 from model.after.layer import find_layer, make_layer
-from model.after.record import described, leading
+from model.after.record import described, leading, recorded
 from model.codes.config import CodesConfig
 from model.config import Preset
 from model.data.log import SessionLog
@@ -81,6 +81,27 @@ def test_a_session_s_own_items_rise_no_further_than_is_allowed_and_it_is_said_wh
     record, said = told(flat, sticky.select(np.arange(200)))
     assert max(config_of(record).last, config_of(record).seen, config_of(record).again) <= 0
     assert len(said) == 1
+
+
+@pytest.mark.parametrize("name", ["again", "fade"])
+def test_what_tells_a_session_s_items_apart_is_found(name: str) -> None:
+    """Of two items of each session the target is the one with the larger value of this term, the network's is other."""
+    count = 600
+    of, value = np.repeat(np.arange(count), 3), np.tile([0.0, 1.0, 0.0], count).astype(np.float32)
+    nothing = np.where(np.arange(3 * count) % 3 == 2, 0.7, 0.0).astype(np.float32)
+    entries = Entries(
+        of=of,
+        probability=np.tile([0.5, 0.4, 0.1], count).astype(np.float32),
+        counted=[np.zeros(3 * count, np.float32)] * len(DECAYS),
+        held=np.arange(3 * count),
+        times=value if name == "again" else np.zeros(3 * count, np.float32),
+        back=value + 0.5 if name == "fade" else nothing + 0.5,
+        target=np.arange(count) * 3 + 1,
+    )
+    found = fit(HeldOut(dict.fromkeys(BACKWARD, entries), np.arange(count) % 2 == 1), AfterConfig(counts="auto"))
+    assert getattr(found.config, name) > 0
+    assert found.bias_gain == pytest.approx(0.5)
+    assert "times" in described(recorded(found))
 
 
 def test_noise_is_not_taken_for_a_gain() -> None:

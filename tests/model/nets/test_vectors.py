@@ -59,7 +59,7 @@ def test_stored_codes_score_as_the_encoders_do_together(members: int) -> None:
     every = torch.arange(1, 41)
     with torch.inference_mode():
         vectors = model(ids, away, push).numpy()
-        expected = sum(encoder.last(ids) @ encoder.items(every).T for encoder in encoders)
+        expected = sum(encoder.last(ids) @ encoder.items(every).T for encoder in encoders) / members
     assert vectors.shape == (5, table.hidden) == (5, model.hidden)
     np.testing.assert_allclose(vectors @ table.vectors(every.numpy()).T, expected, rtol=1e-4, atol=1e-5)
 
