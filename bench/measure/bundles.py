@@ -90,7 +90,8 @@ def _layer(items: int, counted: int, seed: int) -> Afterwards | None:
     ids = ((first + 1 + np.arange(width) * (items // width)) % items + 1).astype(np.int32)  # different ones in a row
     weights = np.sort(random.random(ids.shape, dtype=np.float32))[:, ::-1] / width
     ids[0], weights[0] = 0, 0.0
-    config = AfterwardsConfig(last=BARRED, seen=-1.0, share=0.2, decay=decay, newest=counted)
+    biases = {"last": BARRED, "seen": -1.0, "again": 1.0, "fade": -0.25}
+    config = AfterwardsConfig(**biases, share=0.2, decay=decay, newest=counted)
     return Afterwards(config, items, ids, np.ascontiguousarray(weights))
 
 

@@ -54,8 +54,8 @@ def gather(
     are of the catalogue: ids above V are of fresh items, which come last.
 
     rows (B, L) right-padded; neighbours and weights (V + 1, N), best first; reads, shares (n,): neighbours read of each
-    of the newest clicks, and d^t. biases (1, L) of an item by the clicks since, (0, 0) where there are none; again (L,)
-    what is added by how often it was clicked, once first.
+    of the newest clicks, and d^t. biases (1, L) of an item by the clicks since, or no row where sessions' items have
+    none; again (L,) what is added by how often it was clicked, once first.
     """
     times = np.empty(ids.shape[1], np.int64)  # how often the session has each
     marked = np.zeros(-(-items // BLOCK), np.uint64)  # a bit an item
@@ -151,5 +151,5 @@ def change_fresh(ids: Any, bias: Any, sizes: Any, items: int, scores: Any) -> No
     for session in range(ids.shape[0]):
         for at in range(sizes[session]):
             column = ids[session, at] - items - 1
-            if column >= 0:
+            if 0 <= column < scores.shape[1]:
                 scores[session, column] += bias[session, at]

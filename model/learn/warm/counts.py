@@ -21,7 +21,7 @@ from scipy import sparse
 from model.data.log import SessionLog
 from model.machine.memory import trim_heap
 
-__all__ = ["Together", "counted_together"]
+__all__ = ["Block", "Together", "counted_together"]
 
 APART = 10  # clicks, at most
 CLICKS = 1 << 19  # looked at in one go: some 60 MB of pairs, before those that are alike are added up
