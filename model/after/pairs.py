@@ -20,7 +20,7 @@ from export.afterwards import NEIGHBOURS
 from export.bundle.vocabulary import PAD
 from model.data.log import SessionLog
 
-__all__ = ["Neighbours", "best_neighbours", "every_neighbour", "pairs_of_all", "table_bytes"]
+__all__ = ["Neighbours", "best_neighbours", "every_neighbour", "table_bytes"]
 
 APART = 10  # clicks, at most
 PRIOR = 2.0  # added to the sum of a row
@@ -65,17 +65,6 @@ def every_neighbour(log: SessionLog, backward: float) -> Neighbours:
         table.ids[rows], table.weights[rows] = found.ids, found.weights
     width = max(1, int((table.ids != PAD).sum(axis=1).max()))
     return Neighbours(np.ascontiguousarray(table.ids[:, :width]), np.ascontiguousarray(table.weights[:, :width]))
-
-
-def pairs_of_all(log: SessionLog) -> sparse.csr_array:
-    """Return counts (V + 1, V + 1) of what is clicked together, both ways alike, without an item beside itself."""
-    size = len(log.vocabulary) + 1
-    wanted = np.arange(size) != PAD
-    counts = _counted(log, wanted, np.arange(size), size, turned=False)
-    counts.setdiag(0.0)
-    counts = (counts + counts.T).tocsr()
-    counts.eliminate_zeros()
-    return counts
 
 
 def _blocks(log: SessionLog) -> Iterator[NDArray[np.int64]]:
