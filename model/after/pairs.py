@@ -79,7 +79,7 @@ def _counted(log: SessionLog, wanted: _Mask, place: NDArray[np.int64], rows: int
     """Return counts (R, V + 1) of pairs whose earlier item is wanted, or with `turned` the later one."""
     log, shape = log.wanted(), (rows, len(wanted))
     total = sparse.csr_array(shape, dtype=np.float32)
-    for items, session in _parts(log):
+    for items, session in log.in_parts(CLICKS):
         found: list[tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]] = []
         for apart in range(1, min(APART, len(items) - 1) + 1):
             first, second = items[:-apart], items[apart:]
@@ -90,19 +90,6 @@ def _counted(log: SessionLog, wanted: _Mask, place: NDArray[np.int64], rows: int
             row, column, value = (np.concatenate(parts) for parts in zip(*found, strict=True))
             total = total + sparse.coo_array((value, (row, column)), shape=shape).tocsr()
     return total
-
-
-def _parts(log: SessionLog) -> Iterator[tuple[NDArray[np.int32], NDArray[np.int64]]]:
-    """Yield the items of whole sessions, and the session of each click."""
-    first = 0
-    while first < log.sessions:
-        last = int(np.searchsorted(log.offsets, log.offsets[first] + CLICKS, side="right")) - 1
-        last = max(last, first + 1)
-        yield (
-            log.items[log.offsets[first] : log.offsets[last]],
-            np.repeat(np.arange(first, last), log.lengths[first:last]),
-        )
-        first = last
 
 
 def _best(counts: sparse.csr_array) -> Neighbours:

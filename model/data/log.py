@@ -8,6 +8,7 @@ Legend: S sessions, T clicks, V catalogue items (ids 1..V; 0 is padding and neve
 
 import hashlib
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -120,6 +121,17 @@ class SessionLog:
         before = np.concatenate(([0], np.cumsum(self.is_wanted)))  # (T + 1,) wanted events before each
         rows = np.flatnonzero(self.is_wanted)
         return self._rows(rows, before[self.offsets].astype(np.int64))
+
+    def in_parts(self, clicks: int) -> Iterator[tuple[NDArray[np.int32], NDArray[np.int32]]]:
+        """Yield the items (T,) of whole sessions, `clicks` at most where no session has more, and which of them each
+        click is of (T,), from 0."""
+        first = 0
+        while first < self.sessions:
+            last = int(np.searchsorted(self.offsets, self.offsets[first] + clicks, side="right")) - 1
+            last = max(last, first + 1)
+            numbers = np.repeat(np.arange(last - first, dtype=np.int32), self.lengths[first:last])
+            yield self.items[self.offsets[first] : self.offsets[last]], numbers
+            first = last
 
     def thinned(self, sessions: int | None) -> "SessionLog":
         """Return the log, or so many of its sessions, evenly over its time."""

@@ -88,7 +88,7 @@ def _after(log: SessionLog, bounds: NDArray[np.int64]) -> list[sparse.csr_array]
     """Return C, without an item after itself."""
     items = int(bounds[-1])
     total = [sparse.csr_array((last - first, items), dtype=np.float32) for first, last in pairwise(bounds.tolist())]
-    for clicks, session in _parts(log):
+    for clicks, session in log.in_parts(CLICKS):
         part = _pairs(clicks, session, items)
         for place, (first, last) in enumerate(pairwise(bounds)):
             total[place] = _exact(total[place] + part[first:last])
@@ -132,16 +132,3 @@ def _exact(block: sparse.csr_array) -> sparse.csr_array:
     """Return a sum in arrays of its own size: those that it comes in have room for what both summands hold."""
     block.data, block.indices = block.data.copy(), block.indices.copy()
     return block
-
-
-def _parts(log: SessionLog) -> Iterator[tuple[NDArray[np.int32], NDArray[np.int32]]]:
-    """Yield the items of whole sessions, and the session of each click."""
-    first = 0
-    while first < log.sessions:
-        last = int(np.searchsorted(log.offsets, log.offsets[first] + CLICKS, side="right")) - 1
-        last = max(last, first + 1)
-        yield (
-            log.items[log.offsets[first] : log.offsets[last]],
-            np.repeat(np.arange(last - first, dtype=np.int32), log.lengths[first:last]),
-        )
-        first = last

@@ -128,3 +128,9 @@ def test_gather_ranges_joins_ranges_in_order() -> None:
 
 def test_sessions_of_names_the_items() -> None:
     assert sessions_of(session_log([[1, 2], [2]])) == [["i1", "i2"], ["i2"]]
+
+
+def test_parts_are_of_whole_sessions_and_of_no_more_clicks_than_asked_where_that_can_be() -> None:
+    log = session_log([[1, 2], [3], [1, 2, 3, 1], [2]])
+    parts = [(items.tolist(), session.tolist()) for items, session in log.in_parts(3)]
+    assert parts == [([1, 2, 3], [0, 0, 1]), ([1, 2, 3, 1], [0, 0, 0, 0]), ([2], [0])]
