@@ -142,7 +142,7 @@ class Worker:
             on_confirmed=self._guarantee.confirmed,
             on_unconfirmed=self._repairs.unconfirmed,
             batches_in_flight=config.batches_in_flight,
-            gather=self._guarantee.gather,
+            in_rounds=self._guarantee.in_rounds,
             current_plan=lambda: self._follower.experiments.plan if self._follower else None,
             readable=self._reading.known,
         )

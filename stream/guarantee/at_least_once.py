@@ -26,7 +26,7 @@ class AtLeastOnce:
 
     again = "reads the clicks"
     trouble: str | None = None
-    gather = 1  # its batches are shown as they are published
+    in_rounds = False  # its batches are shown as they are published
 
     def __init__(
         self,

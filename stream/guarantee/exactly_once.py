@@ -25,7 +25,7 @@ class ExactlyOnce:
     """A `stream.guarantee.guarantee.Guarantee`."""
 
     again = "joins its group"
-    gather = 256  # the next transaction takes what comes during one; a backlog is ranked meanwhile
+    in_rounds = True  # the next transactions take what comes during these
 
     def __init__(self, publisher: Publisher, changelog: str, group: Group) -> None:
         self.publisher, self._changelog, self._group = publisher, changelog, group

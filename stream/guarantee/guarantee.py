@@ -37,7 +37,7 @@ class Guarantee(Protocol):
     publisher: Publisher
     again: str  # what the worker does after a batch that was not confirmed, for the log
     trouble: str | None  # what is being made good, for /health
-    gather: int  # clicks that wait before a batch is begun beside another one of its partition
+    in_rounds: bool  # whether the batches of a partition are shown one after another (`stream.path.starts`)
 
     async def take_over(self, partitions: Sequence[OwnedPartition]) -> None:
         """Before the state of these partitions is recovered: from now on nobody else changes it, as far as this

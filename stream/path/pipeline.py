@@ -3,13 +3,10 @@
     batcher -> begin: steps 1, 2 -> inference thread: 3, 4 -> end: step 5 -> settle: 6, 7
 
 Each stage takes the batches one after another, but for the ranking, which takes all that wait. While the broker
-acknowledges some, others are ranked and more are prepared. `batches_in_flight` bounds how many of a partition are begun
-and not over: where the broker is slow, its clicks wait in the batcher, and the next batch is larger; batches of a click
-or two that queue up behind it would never get fewer. Where the batches of a partition are shown one after another, as
-by transactions, one that is begun beside another is shown no sooner for it, and costs a ranking: there it is begun once
-`gather` clicks wait, as under backlog. A batch of an earlier epoch, begun before its partition was given
-up, is dropped at the next step: the clicks are read again by their owner. Partitions do not wait for each other, but
-the batches of one of them are confirmed in order.
+acknowledges some, others are ranked and more are prepared; when a partition may begin one is the rule of
+`stream.path.starts`. A batch of an earlier epoch, begun before its partition was given up, is dropped at the next step:
+the clicks are read again by their owner. Partitions do not wait for each other to be confirmed, but the batches of one
+of them are confirmed in order.
 
 A partition is given up when a batch of it is not confirmed, or when the group takes it. Then the state rows of all its
 batches in work are put back as they were, newest batch first: a batch that is read again is folded from what the broker
@@ -32,6 +29,7 @@ from stream.path.answers import Answer, ItemRanker
 from stream.path.batcher import Batch, Batcher
 from stream.path.commit import CommitPath, Experimenting, Prepared
 from stream.path.inference import Inference, Ranked
+from stream.path.starts import Overlapping, Rounds, Starts
 
 __all__ = ["Observer", "Pipeline", "Ranked"]
 
@@ -64,11 +62,12 @@ class Pipeline:
         on_confirmed: Callable[[OwnedPartition, Receipt], None],
         on_unconfirmed: Callable[[OwnedPartition, PublishFailed], None],
         batches_in_flight: int,
-        gather: int = 1,
+        in_rounds: bool = False,
         current_plan: Callable[[], Experimenting | None] = lambda: None,
         readable: Callable[[Sequence[Record]], Awaitable[None]] | None = None,
     ) -> None:
         """`on_confirmed` hears what the broker has, `on_unconfirmed` of partitions that were given up for a batch.
+        `in_rounds`: the batches of a partition are shown one after another (`stream.path.starts`).
         `readable` returns once the clicks of a batch can be decoded; None: they always can."""
         self._batcher, self._partitions, self._path = batcher, partitions, path
         self._publisher, self._observer = publisher, observer
@@ -80,7 +79,10 @@ class Pipeline:
         self._clicks_ahead = 0  # prepared and not yet ranked
         self._room_ahead = asyncio.Event()
         self._room_ahead.set()
-        self._most, self._gather, self._readable = batches_in_flight, gather, readable
+        self._starts: Starts = (
+            Rounds(batches_in_flight, batcher.look_again) if in_rounds else Overlapping(batches_in_flight)
+        )
+        self._readable = readable
         self.in_flight = 0  # batches begun and not yet over
         self._broken = False  # a stage has ended: what is in flight stays so
         self._idle = asyncio.Event()
@@ -121,13 +123,15 @@ class Pipeline:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._starts.close()
         self._inference.stop()
 
     async def _begin(self) -> None:
         while True:
             await self._room_ahead.wait()
-            batch = await self._batcher.take(self._partitions, self._may_begin)
+            batch = await self._batcher.take(self._partitions, self._starts.may_begin)
             batch.partition.begun += 1
+            self._starts.began(batch.partition)
             self.in_flight += 1
             self._idle.clear()
             if self._readable is not None:
@@ -223,11 +227,9 @@ class Pipeline:
         self._idle.set()  # nobody waits for what will not end
         self._on_crash(error)
 
-    def _may_begin(self, partition: OwnedPartition) -> bool:
-        return partition.begun == 0 or (partition.begun < self._most and len(partition.line) >= self._gather)
-
     def _over(self, batch: Batch) -> None:
         batch.partition.begun -= 1
+        self._starts.over(batch.partition)
         self.in_flight -= 1
         if not self.in_flight:
             self._idle.set()

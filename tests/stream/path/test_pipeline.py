@@ -54,7 +54,7 @@ class Bench:
     """A pipeline on fakes; one click a batch unless the test says more."""
 
     def __init__(
-        self, *, in_flight: int = 4, max_batch: int = 1, gather: int = 1, plan: Experimenting | None = None
+        self, *, in_flight: int = 4, max_batch: int = 1, in_rounds: bool = False, plan: Experimenting | None = None
     ) -> None:
         config = StreamConfig(bootstrap_servers="nowhere:1", registry="nowhere")
         self.partitions, self.batcher = Partitions("clicks"), Batcher(max_batch=max_batch, max_queued=100)
@@ -74,7 +74,7 @@ class Bench:
             on_confirmed=lambda partition, receipt: None,
             on_unconfirmed=lambda partition, error: self.failures.append((partition, error)),
             batches_in_flight=in_flight,
-            gather=gather,
+            in_rounds=in_rounds,
             current_plan=lambda: plan,
         )
         self.pipeline.start(self.crashes.append)
@@ -253,21 +253,21 @@ def test_clicks_that_come_while_the_broker_is_slow_gather_into_one_batch() -> No
     scenario(run)
 
 
-def test_a_batch_beside_another_waits_for_as_many_clicks_as_it_must_gather() -> None:
+def test_in_rounds_clicks_of_all_partitions_gather_until_every_batch_of_the_last_round_is_over() -> None:
     async def run() -> None:
-        bench = Bench(max_batch=100, gather=3)
-        for number in range(3):
-            bench.batcher.put(bench.clicks, [click(number, f"s{number}", "1")])
-            await bench.settle()
-        assert (len(bench.publisher.receipts), bench.batcher.queued) == (1, 2)
-        bench.batcher.put(bench.clicks, [click(3, "s3", "1")])
+        bench = Bench(max_batch=100, in_rounds=True)
+        bench.batcher.put(bench.clicks, [click(0, "a", "1")])
+        bench.batcher.put(bench.other, [click(0, "b", "1")])
         await bench.published(2)
-        assert (bench.batcher.queued, bench.pipeline.in_flight) == (0, 2)
-        bench.batcher.put(bench.clicks, [click(4, "s4", "1")])
-        for receipt in list(bench.publisher.receipts):
-            receipt.set_result(Receipt(0))
-        await bench.published(3)
-        assert (bench.batcher.queued, bench.pipeline.in_flight) == (0, 1), "none is before it: it is begun alone"
+        for number in (1, 2):
+            bench.batcher.put(bench.clicks, [click(number, "a", "1")])
+            bench.batcher.put(bench.other, [click(number, "b", "1")])
+        bench.publisher.receipts[0].set_result(Receipt(0))
+        await bench.settle()
+        assert (len(bench.publisher.receipts), bench.batcher.queued) == (2, 4), "the other one is not over"
+        bench.publisher.receipts[1].set_result(Receipt(0))
+        await bench.published(4)
+        assert (bench.batcher.queued, bench.pipeline.in_flight) == (0, 2), "a batch of two clicks of each"
         await bench.pipeline.stop()
 
     scenario(run)

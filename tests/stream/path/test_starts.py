@@ -1,0 +1,141 @@
+"""When a partition may begin a batch."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from stream.partition.owned import OwnedPartition
+from stream.path import starts
+from stream.path.starts import Overlapping, Rounds, Starts
+from tests.stream.records import click
+
+
+def partitions(count: int) -> list[OwnedPartition]:
+    return [OwnedPartition(("clicks", number)) for number in range(count)]
+
+
+def begin(rule: Starts, partition: OwnedPartition) -> None:
+    partition.begun += 1
+    rule.began(partition)
+
+
+def end(rule: Starts, partition: OwnedPartition) -> None:
+    partition.begun -= 1
+    rule.over(partition)
+
+
+def fill(partition: OwnedPartition, clicks: int) -> None:
+    partition.line.extend([click(number, "s", "1") for number in range(clicks)])
+
+
+def in_rounds(run: Callable[[Rounds, list[int]], object], most: int = 4) -> None:
+    """`run` gets the rule, and how often it asked to look again, in a list."""
+
+    async def scenario() -> None:
+        looked = [0]
+
+        def look_again() -> None:
+            looked[0] += 1
+
+        rounds = Rounds(most, look_again)
+        await run(rounds, looked)  # type: ignore[misc]
+        rounds.close()
+
+    asyncio.run(asyncio.wait_for(scenario(), 20))
+
+
+async def next_turn() -> None:
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+
+
+def test_overlapping_each_partition_has_as_many_batches_as_may_be() -> None:
+    rule, (one, other) = Overlapping(2), partitions(2)
+    begin(rule, one)
+    assert rule.may_begin(one)
+    begin(rule, one)
+    assert (rule.may_begin(one), rule.may_begin(other)) == (False, True)
+    end(rule, one)
+    assert rule.may_begin(one)
+
+
+def test_partitions_begin_a_round_together_and_the_next_one_when_all_are_over() -> None:
+    async def run(rule: Rounds, looked: list[int]) -> None:
+        one, other, idle = partitions(3)
+        begin(rule, one)
+        assert rule.may_begin(other), "in the same turn of the event loop"
+        begin(rule, other)
+        await next_turn()
+        assert not rule.may_begin(idle), "it comes too late for this round"
+        end(rule, one)
+        assert [rule.may_begin(partition) for partition in (one, idle)] == [False, False]
+        end(rule, other)
+        assert all(rule.may_begin(partition) for partition in (one, other, idle))
+
+    in_rounds(run)
+
+
+def test_a_partition_has_one_batch_of_a_round() -> None:
+    async def run(rule: Rounds, looked: list[int]) -> None:
+        (one,) = partitions(1)
+        begin(rule, one)
+        fill(one, 255)
+        assert not rule.may_begin(one)
+
+    in_rounds(run)
+
+
+def test_a_backlog_waits_for_no_round() -> None:
+    async def run(rule: Rounds, looked: list[int]) -> None:
+        one, other = partitions(2)
+        begin(rule, one)
+        await next_turn()
+        fill(one, 256)
+        fill(other, 256)
+        assert [rule.may_begin(partition) for partition in (one, other)] == [True, True]
+        begin(rule, one)
+        begin(rule, other)
+        assert not rule.may_begin(one), "there are as many as may be"
+        end(rule, one)
+        assert rule.may_begin(partitions(1)[0]), "the batches beside the round are not of it"
+
+    in_rounds(run, most=2)
+
+
+def test_a_slow_partition_is_not_waited_for_by_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def run(rule: Rounds, looked: list[int]) -> None:
+        slow, other = partitions(2)
+        begin(rule, slow)
+        begin(rule, other)
+        await next_turn()
+        end(rule, other)
+        assert not rule.may_begin(other)
+        while not looked[0]:
+            await asyncio.sleep(0.001)
+        assert [rule.may_begin(partition) for partition in (other, slow)] == [True, False]
+        begin(rule, other)
+        await next_turn()
+        end(rule, other)
+        assert rule.may_begin(other), "it is waited for once, not in each round"
+        end(rule, slow)
+        assert rule.may_begin(slow)
+
+    monkeypatch.setattr(starts, "_PATIENCE_S", 0.005)
+    in_rounds(run)
+
+
+def test_a_round_that_ended_in_time_does_not_end_the_patience_with_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def run(rule: Rounds, looked: list[int]) -> None:
+        (one,) = partitions(1)
+        began = asyncio.get_running_loop().time()
+        begin(rule, one)
+        await asyncio.sleep(0.03)
+        end(rule, one)
+        begin(rule, one)
+        while not looked[0]:
+            await asyncio.sleep(0.001)
+        assert asyncio.get_running_loop().time() - began >= 0.03 + 0.05
+
+    monkeypatch.setattr(starts, "_PATIENCE_S", 0.05)
+    in_rounds(run)
