@@ -132,6 +132,8 @@ def _measure(lane: Lane, source: Iterator[Click], rate: float, seconds: float, f
     used, began = cpu_of(lane.running), time.monotonic()
     loop = open_loop(bootstrap, source, rate, seconds, folder, at_start=start, topics=topics)
     cores = (cpu_of(lane.running) - used) / (time.monotonic() - began)
+    if swap:
+        live_is_other(Registry(lane.setting.registry))
     p50, p95, p99 = percentiles_ms(loop.took)
     swap_p99, swap_s = around_swap(loop.sent, loop.took, loop.lists, announced[0]) if swap else (None, None)
     return Latency(
@@ -172,7 +174,16 @@ def _swap(setting: Setting, announced: list[float]) -> None:
     """Announce the other version. That a promotion tries it out before is the work of another machine, not of these
     cores."""
     registry = Registry(setting.registry)
-    other = next(version for version in registry.versions() if version != registry.live())
-    message = announcement_for(registry, other)
+    message = announcement_for(registry, other_version(registry))
     announced.append(time.monotonic())
     announce(setting.bootstrap, message, topic=setting.topics.models)
+
+
+def other_version(registry: Registry) -> str:
+    """The one of the two that is not live."""
+    return next(version for version in registry.versions() if version != registry.live())
+
+
+def live_is_other(registry: Registry) -> None:
+    """After a loop the registry is told what was announced in it, and the next swap goes the other way."""
+    registry.promote(other_version(registry))

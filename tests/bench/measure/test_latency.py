@@ -1,13 +1,17 @@
-"""What counts as around a swap."""
+"""What counts as around a swap, and between what."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from bench.measure.latency import around_swap
+from bench.measure.latency import around_swap, live_is_other, other_version
 from bench.measure.lists import Answer, Received, Source
 from bench.measure.load import Sent
+from bench.rig.toy import toy_bundle
+from export.registry.registry import Registry
 
 
 def a_list(model: str, at: float) -> Received:
@@ -31,3 +35,13 @@ def test_a_quick_swap_is_watched_for_two_seconds() -> None:
 def test_a_swap_that_never_came_is_an_error() -> None:
     with pytest.raises(RuntimeError, match="no list"):
         around_swap([("a", 0, 0, 3.0)], np.array([0.001]), [a_list("1", 1.0)], announced=3.0)
+
+
+def test_swaps_go_to_and_fro_between_the_two_versions(tmp_path: Path) -> None:
+    registry = Registry(tmp_path / "registry")
+    registry.create()
+    first, second = (registry.publish(toy_bundle(tmp_path / str(seed), seed=seed)) for seed in range(2))
+    registry.promote(first)
+    assert other_version(registry) == second
+    live_is_other(registry)
+    assert (registry.live(), other_version(registry)) == (second, first)
