@@ -40,7 +40,7 @@ def test_a_swap_that_never_came_is_an_error() -> None:
 def test_swaps_go_to_and_fro_between_the_two_versions(tmp_path: Path) -> None:
     registry = Registry(tmp_path / "registry")
     registry.create()
-    first, second = (registry.publish(toy_bundle(tmp_path / str(seed), seed=seed)) for seed in range(2))
+    first, second = (registry.publish(toy_bundle(tmp_path / str(seed), seed=seed).path) for seed in range(2))
     registry.promote(first)
     assert other_version(registry) == second
     live_is_other(registry)
