@@ -36,9 +36,7 @@ class Intake(Protocol):
     drain_s: float  # how long a rebalance waits for batches in flight
     fetched_at: float  # time.monotonic() of the fetch loop's last turn
 
-    @property
-    def run_s(self) -> float: ...  # how long rankings take now; read in the consumer's thread
-
+    def fetch_at(self, responded: float) -> float: ...  # after a response that came then; in the consumer's thread
     async def drained(self, timeout_s: float) -> bool: ...
     def assigned(self, numbers: Collection[int]) -> None: ...
     async def take_over(self, numbers: Sequence[int]) -> None: ...

@@ -6,12 +6,8 @@ from typing import Any
 
 __all__ = ["pace"]
 
-_RUNS = 1.5  # rankings' times of a rest: what is fetched sooner waits for the one before it
-_LONGEST_S = 0.012
-_REST_S = 0.002  # at 1,000 clicks/s without it, or with half of it, lists come later: the broker is busy with requests
 
-
-def pace(fetcher: Any, run_s: Callable[[], float] = lambda: 0.0) -> None:
+def pace(fetcher: Any, fetch_at: Callable[[float], float]) -> None:
     """Seam: aiokafka sends its next request as soon as a response is there, and has one under way to a broker.
 
     That request leaves out the partitions whose records nobody has taken yet, so their next records wait for its end,
@@ -19,23 +15,22 @@ def pace(fetcher: Any, run_s: Callable[[], float] = lambda: 0.0) -> None:
     broker can answer, of a record or two each, which costs half a core. A short rest lets the records be taken, and the
     request ask for all partitions at once.
 
-    run_s: how long rankings take now. Where the cores are busy that is long, and what is fetched meanwhile is
-    ranked no sooner, but in more and smaller batches, whose cost makes all of them wait: so the rest is longer, too.
+    fetch_at: until when to rest after a response that came then, by time.monotonic() (`stream.path.starts`).
     """
     if "_proc_fetch_request" in vars(fetcher):
         return
     process, actions = fetcher._proc_fetch_request, fetcher._get_actions_per_node
-    rest_until = 0.0
+    responded: float | None = None
 
     async def process_and_rest(assignment: Any, node_id: Any, request: Any) -> bool:
-        nonlocal rest_until
+        nonlocal responded
         has_new_data = bool(await process(assignment, node_id, request))
-        rest_until = time.monotonic() + min(max(_REST_S, _RUNS * run_s()), _LONGEST_S)
+        responded = time.monotonic()
         return has_new_data
 
     def actions_when_rested(assignment: Any) -> tuple[Any, ...]:
         requests, resets, wait_s, invalid_metadata, resumed = actions(assignment)
-        rest_s = rest_until - time.monotonic()
+        rest_s = 0.0 if responded is None else fetch_at(responded) - time.monotonic()
         if requests and rest_s > 0:
             requests, wait_s = [], min(wait_s, rest_s)
         return requests, resets, wait_s, invalid_metadata, resumed

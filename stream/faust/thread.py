@@ -97,7 +97,7 @@ class LeanThread(Outlived, AIOKafkaConsumerThread):
         if coordinator._do_heartbeat.__name__ != "heartbeat":
             coordinator._do_heartbeat = self._noting(coordinator._do_heartbeat)
         self.heartbeat_at = time.monotonic()
-        pace(self._ensure_consumer()._fetcher, lambda: float(self.app.intake.run_s))
+        pace(self._ensure_consumer()._fetcher, lambda responded: float(self.app.intake.fetch_at(responded)))
         self.poll_at_most(min(_RECOVERY_WAIT_MS, self.app.fetch_max_wait_ms))
         await super().on_partitions_assigned(assigned, generation_id)
 

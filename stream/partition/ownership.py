@@ -71,10 +71,9 @@ class Ownership:
         )
         self._membership, self._pipeline, self._guarantee, self._expiry = membership, pipeline, guarantee, expiry
 
-    @property
-    def run_s(self) -> float:
-        """How long rankings take now. May be read in any thread."""
-        return self._pipeline.run_s
+    def fetch_at(self, responded: float) -> float:
+        """When to ask for clicks again after a response that came then. May be called in any thread."""
+        return self._pipeline.fetch_at(responded)
 
     # -- the group gives and takes --
 

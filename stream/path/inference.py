@@ -48,6 +48,7 @@ class Inference:
         """`rank` returns the answers of each batch, in order, and the version of the live model."""
         self._rank = rank
         self.run_s = 0.0  # how long runs take now: the shortest of the last few; may be read in any thread
+        self.over_at = 0.0  # of the monotonic clock, when the run in work will be, by that; may be read in any thread
         self._last: deque[float] = deque([0.0], maxlen=_FEW)
         self._turn: list[_Job] = []  # submitted in this turn of the loop
         self._waiting: SimpleQueue[list[_Job] | None] = SimpleQueue()
@@ -89,6 +90,7 @@ class Inference:
 
     def _rank_jobs(self, jobs: list[_Job]) -> None:
         started, worked = time.perf_counter(), time.process_time()
+        self.over_at = time.monotonic() + self.run_s
         try:
             answers, model = self._rank([prepared for prepared, _ in jobs])
         except BaseException as error:

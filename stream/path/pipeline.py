@@ -80,7 +80,9 @@ class Pipeline:
         self._room_ahead = asyncio.Event()
         self._room_ahead.set()
         self._starts: Starts = (
-            Rounds(batches_in_flight, batcher.look_again) if in_rounds else Overlapping(batches_in_flight)
+            Rounds(batches_in_flight, self._inference, batcher.look_again)
+            if in_rounds
+            else Overlapping(batches_in_flight, self._inference)
         )
         self._readable = readable
         self.in_flight = 0  # batches begun and not yet over
@@ -97,10 +99,10 @@ class Pipeline:
         for stage in (self._begin, self._end):
             self._run(stage(), stage.__name__)
 
-    @property
-    def run_s(self) -> float:
-        """How long rankings take now; 0 until there were a few. May be read in any thread."""
-        return self._inference.run_s
+    def fetch_at(self, responded: float) -> float:
+        """When to ask for clicks again after a response that came then, by time.monotonic(). May be called in any
+        thread."""
+        return self._starts.fetch_at(responded)
 
     async def drained(self, timeout_s: float) -> bool:
         """Wait until every batch that was begun has ended; False after `timeout_s`, or when a stage has crashed."""

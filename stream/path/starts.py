@@ -1,4 +1,4 @@
-"""When a partition may begin a batch.
+"""When a partition may begin a batch, and when clicks are fetched again.
 
 Overlapping     as soon as fewer than `batches_in_flight` of it are begun and not over. While the broker
                 acknowledges some, others are ranked and more are prepared; where the broker is slow, its clicks wait
@@ -16,15 +16,19 @@ from collections.abc import Callable
 from typing import Protocol
 
 from stream.partition.owned import OwnedPartition
+from stream.path.inference import Inference
 
 __all__ = ["Overlapping", "Rounds", "Starts"]
 
 _BACKLOG = 256  # clicks that wait: of them a batch is ranked while others are under way
+_RUNS = 1.5  # rankings' times of a rest: what is fetched sooner waits for the one before it
+_REST_S, _LONGEST_S = 0.002, 0.012  # at 1,000 clicks/s without a rest, or with half of it, lists come later: the broker
+# is busy with requests
 _PATIENCE_S = 0.1  # for a partition whose broker is slow or away: longer than that the others do not wait
 
 
 class Starts(Protocol):
-    """Lives on the event loop."""
+    """Lives on the event loop, but for `fetch_at`."""
 
     def may_begin(self, partition: OwnedPartition) -> bool: ...
     def began(self, partition: OwnedPartition) -> None:
@@ -33,15 +37,22 @@ class Starts(Protocol):
     def over(self, partition: OwnedPartition) -> None:
         """A batch of it is over, whatever became of it."""
 
+    def fetch_at(self, responded: float) -> float:
+        """When to ask for clicks again after a response that came then, by time.monotonic(). Called in any thread."""
+
     def close(self) -> None: ...
 
 
 class Overlapping:
-    """A `Starts` by partition."""
+    """A `Starts` by partition.
 
-    def __init__(self, most: int) -> None:
+    A rest is as long as rankings take: where the cores are busy that is long, and what is fetched meanwhile is ranked
+    no sooner, but in more and smaller batches, whose cost makes all of them wait.
+    """
+
+    def __init__(self, most: int, inference: Inference) -> None:
         """`most` batches of a partition may be begun and not over."""
-        self._most = most
+        self._most, self._inference = most, inference
 
     def may_begin(self, partition: OwnedPartition) -> bool:
         return partition.begun < self._most
@@ -52,16 +63,23 @@ class Overlapping:
     def over(self, partition: OwnedPartition) -> None:
         pass
 
+    def fetch_at(self, responded: float) -> float:
+        return responded + min(max(_REST_S, _RUNS * self._inference.run_s), _LONGEST_S)
+
     def close(self) -> None:
         pass
 
 
 class Rounds:
-    """A `Starts` of all partitions together. A partition with a backlog goes on by itself, `most` batches at a time."""
+    """A `Starts` of all partitions together. A partition with a backlog goes on by itself, `most` batches at a time.
 
-    def __init__(self, most: int, look_again: Callable[[], None]) -> None:
+    Nothing is fetched while a ranking is under way, which has the cores; then the next round is, as its transactions
+    leave them alone.
+    """
+
+    def __init__(self, most: int, inference: Inference, look_again: Callable[[], None]) -> None:
         """`look_again` is called when partitions may begin that might not before, and nobody would notice."""
-        self._most, self._look_again = most, look_again
+        self._most, self._inference, self._look_again = most, inference, look_again
         self._awaited: set[OwnedPartition] = set()  # their batches of the last round are not over
         self._is_open = False  # the round is being begun, in this turn of the event loop
         self._patience: asyncio.TimerHandle | None = None
@@ -79,6 +97,9 @@ class Rounds:
 
     def over(self, partition: OwnedPartition) -> None:
         self._awaited.discard(partition)
+
+    def fetch_at(self, responded: float) -> float:
+        return max(responded + _REST_S, min(self._inference.over_at, responded + _LONGEST_S))
 
     def close(self) -> None:
         self._forget_patience()

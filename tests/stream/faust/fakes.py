@@ -25,10 +25,12 @@ class FakeIntake:
         self.commit_s, self.drain_s, self.fetched_at = 1.0, 0.1, 0.0
         self.restored: list[int] = []
         self.positions: dict[tuple[str, int], int] = {}
-        self.run_s = 0.0
         self.is_drained = True
         self.is_settled = True
         self.ends: Mapping[int, int] = {}
+
+    def fetch_at(self, responded: float) -> float:
+        return responded
 
     def assigned(self, numbers: Collection[int]) -> None: ...
 

@@ -92,6 +92,28 @@ def test_how_long_runs_take_is_not_told_by_a_single_slow_one(monkeypatch: pytest
     assert asyncio.run(main()) == [0.0, 0.0, 0.25, 0.5, 1.0, 1.0]
 
 
+def test_when_a_run_will_be_over_is_told_by_how_long_they_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, told = [0.0], []
+    clock = SimpleNamespace(perf_counter=lambda: now[0], process_time=lambda: 0.0, monotonic=lambda: now[0])
+    monkeypatch.setattr("stream.path.inference.time", clock)
+
+    def rank(batches: Sequence[Prepared]) -> tuple[list[list[Answer]], str]:
+        told.append(inference.over_at)
+        now[0] += 1.0
+        return [[] for _ in batches], "7"
+
+    inference = Inference(rank)
+
+    async def main() -> None:
+        inference.start()
+        for _ in range(4):
+            await inference.submit(prepared("a"))
+        inference.stop()
+
+    asyncio.run(main())
+    assert told == [0.0, 1.0, 2.0, 4.0], "nothing is known of the first few"
+
+
 def test_enough_for_a_run_is_handed_over_at_once() -> None:
     runs = Runs()
 

@@ -7,12 +7,20 @@ import pytest
 
 from stream.partition.owned import OwnedPartition
 from stream.path import starts
-from stream.path.starts import Overlapping, Rounds, Starts
+from stream.path.inference import Inference
+from stream.path.starts import _LONGEST_S, _REST_S, Overlapping, Rounds, Starts
 from tests.stream.records import click
 
 
 def partitions(count: int) -> list[OwnedPartition]:
     return [OwnedPartition(("clicks", number)) for number in range(count)]
+
+
+def idle(*, run_s: float = 0.0, over_at: float = 0.0) -> Inference:
+    """An inference thread that has nothing to do, or looks as if it had."""
+    inference = Inference(lambda batches: ([], ""))
+    inference.run_s, inference.over_at = run_s, over_at
+    return inference
 
 
 def begin(rule: Starts, partition: OwnedPartition) -> None:
@@ -38,7 +46,7 @@ def in_rounds(run: Callable[[Rounds, list[int]], object], most: int = 4) -> None
         def look_again() -> None:
             looked[0] += 1
 
-        rounds = Rounds(most, look_again)
+        rounds = Rounds(most, idle(), look_again)
         await run(rounds, looked)  # type: ignore[misc]
         rounds.close()
 
@@ -51,7 +59,7 @@ async def next_turn() -> None:
 
 
 def test_overlapping_each_partition_has_as_many_batches_as_may_be() -> None:
-    rule, (one, other) = Overlapping(2), partitions(2)
+    rule, (one, other) = Overlapping(2, idle()), partitions(2)
     begin(rule, one)
     assert rule.may_begin(one)
     begin(rule, one)
@@ -139,3 +147,20 @@ def test_a_round_that_ended_in_time_does_not_end_the_patience_with_the_next(monk
 
     monkeypatch.setattr(starts, "_PATIENCE_S", 0.05)
     in_rounds(run)
+
+
+@pytest.mark.parametrize(
+    ("run_s", "rest_s"), [(0.0, _REST_S), (0.001, _REST_S), (0.004, 0.006), (0.007, 0.0105), (1.0, _LONGEST_S)]
+)
+def test_overlapping_the_rest_between_fetches_is_as_long_as_rankings_take_within_bounds(
+    run_s: float, rest_s: float
+) -> None:
+    assert Overlapping(4, idle(run_s=run_s)).fetch_at(100.0) == pytest.approx(100.0 + rest_s)
+
+
+@pytest.mark.parametrize(
+    ("over_at", "rest_s"), [(0.0, _REST_S), (99.0, _REST_S), (100.005, 0.005), (101.0, _LONGEST_S)]
+)
+def test_in_rounds_nothing_is_fetched_while_a_ranking_is_under_way(over_at: float, rest_s: float) -> None:
+    rounds = Rounds(4, idle(over_at=over_at), lambda: None)
+    assert rounds.fetch_at(100.0) == pytest.approx(100.0 + rest_s)
