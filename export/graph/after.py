@@ -31,7 +31,7 @@ from export.errors import ConfigError
 
 __all__ = ["MIXED_NEAR", "Afterwards", "Changes"]
 
-MIXED_NEAR = 0.02  # rounded scores have a norm that is as much off, and mixed scores move with it: two percent
+MIXED_NEAR = 0.02  # the norm of rounded scores, a logarithm, is as much off, and mixed scores move with it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -89,22 +89,22 @@ def check_parity(
 
 def identical_share(
     exact: nn.Module | Path | str,
-    other: Path | str,
+    other: nn.Module | Path | str,
     sessions: Sequence[NDArray[np.int32]],
     *,
     window: int,
     k: int,
     near: float = ROUNDING,
 ) -> float:
-    """Return the share of lists of K, 0 to 1, that two graphs, or a module and one, agree on; every other list has an
-    exclusion.
+    """Return the share of lists of K, 0 to 1, that two graphs or modules agree on; every other list has an exclusion.
 
     sessions: catalogue ids, oldest first, none empty, cut to the newest `window`; those of similar length together rank
-    faster. Where scores tie, or are `near`, absolute and relative, the order is free. ValueError without sessions.
+    faster. Where scores tie, or are as `near` as that, or as rounding makes them, the order is free. ValueError without
+    sessions.
     """
     if not sessions:
         raise ValueError("there are no sessions to compare lists of")
-    left, right = exact if isinstance(exact, nn.Module) else _session(exact), _session(other)
+    left, right = (one if isinstance(one, nn.Module) else _session(one) for one in (exact, other))
     alike = 0
     for start in range(0, len(sessions), _AT_ONCE):
         rows = [session[-window:] for session in sessions[start : start + _AT_ONCE]]
@@ -115,7 +115,7 @@ def identical_share(
 
 
 def _count_alike(left: _Lists, right: _Lists, near: float) -> int:
-    allowed = near * np.maximum(1.0, np.where(np.isfinite(left[1]), np.abs(left[1]), 1.0))
+    allowed = np.maximum(near, ROUNDING * np.where(np.isfinite(left[1]), np.abs(left[1]), 0.0))
     same = (left[0] == right[0]) | (_difference(left[1], right[1]) <= allowed)  # (B, K)
     return int(same.all(axis=1).sum())
 

@@ -14,7 +14,7 @@ from export.bundle.bundle import Bundle
 from export.errors import ConfigError, ParityError
 from export.graph import parity
 from export.graph.onnx import export_onnx
-from export.graph.parity import check_parity
+from export.graph.parity import check_parity, identical_share
 
 pytestmark = pytest.mark.slow
 
@@ -152,3 +152,18 @@ def test_parity_leaves_the_module_in_its_mode(bundle: Bundle) -> None:
     serving = ToyServing().train()
     check_parity(serving, bundle, window=WINDOW, items=ITEMS, k=K)
     assert serving.training
+
+
+@pytest.mark.parametrize(("off", "share"), [(0.015, 1.0), (0.025, 0.0)])
+def test_lists_are_alike_whose_scores_are_near_however_large_they_are(off: float, share: float) -> None:
+    """A committee's or a layer's scores are in the tens, and what a norm is off does not grow with them."""
+
+    def large(ids: Tensor, scores: Tensor) -> tuple[Tensor, Tensor]:
+        return ids, torch.full_like(scores, 40.0)
+
+    def others(ids: Tensor, scores: Tensor) -> tuple[Tensor, Tensor]:
+        return ids.flip(1), torch.full_like(scores, 40.0 + off)
+
+    sessions = [np.array([1, 2], np.int32), np.array([3], np.int32)]
+    alike = identical_share(Changed(large), Changed(others), sessions, window=WINDOW, k=K, near=0.02)
+    assert alike == share
