@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from export.bundle.files import leave_in_file
+
 __all__ = ["counted", "gather_ranges", "places", "taken"]
 
 AT_ONCE = 1 << 20  # numbers that are widened: 8 MiB
@@ -18,10 +20,12 @@ def places(count: int) -> NDArray[Any]:
 
 
 def taken(values: NDArray[Any], index: NDArray[Any]) -> NDArray[Any]:
-    """Return values[index] of a row of values, by places (N,) of any width: (N,)."""
+    """Return values[index] of a row of values, by places (N,) of any width: (N,). What lies in files stays there."""
     found = np.empty(len(index), values.dtype)
     for first in range(0, len(index), AT_ONCE):
         found[first : first + AT_ONCE] = values[index[first : first + AT_ONCE]]
+        leave_in_file(values)
+        leave_in_file(index)
     return found
 
 
