@@ -19,12 +19,13 @@ from scipy import sparse
 from export.afterwards import NEIGHBOURS
 from export.bundle.vocabulary import PAD
 from model.data.log import SessionLog
+from model.data.near_clicks import APART, near_pairs, summed
+from model.machine.memory import trim_heap
 
 __all__ = ["Neighbours", "best_neighbours", "every_neighbour", "table_bytes"]
 
-APART = 10  # clicks, at most
 PRIOR = 2.0  # added to the sum of a row
-CLICKS = 1 << 19  # looked at in one go: some 150 MB of pairs, before those that are alike are added up
+CLICKS = 1 << 19  # looked at in one go: some 60 MB of pairs, before those that are alike are added up
 PAIRS = 1 << 24  # of one block of rows, about; most are alike
 SORTED = 1 << 20  # of them in one go: some 40 MB
 
@@ -48,11 +49,12 @@ def best_neighbours(log: SessionLog, rows: NDArray[np.integer], backward: tuple[
     """Return the neighbours of the catalogue ids `rows`, R of them, ascending, for each weight of what came before."""
     wanted = np.zeros(len(log.vocabulary) + 1, dtype=np.bool_)
     wanted[rows] = True
-    place = np.full(len(wanted), -1, dtype=np.int64)
-    place[rows] = np.arange(len(rows))
+    place = np.full(len(wanted), -1, dtype=np.int32)
+    place[rows] = np.arange(len(rows), dtype=np.int32)
+    log = log.wanted()
     before = _counted(log, wanted, place, len(rows), turned=True) if any(backward) else None
     after = _counted(log, wanted, place, len(rows), turned=False)
-    return [_best(after if before is None or not weight else after + weight * before) for weight in backward]
+    return [_best(after, before if weight else None, weight) for weight in backward]
 
 
 def every_neighbour(log: SessionLog, backward: float) -> Neighbours:
@@ -75,33 +77,35 @@ def _blocks(log: SessionLog) -> Iterator[NDArray[np.int64]]:
         yield np.flatnonzero(block == number) + PAD + 1
 
 
-def _counted(log: SessionLog, wanted: _Mask, place: NDArray[np.int64], rows: int, *, turned: bool) -> sparse.csr_array:
+def _counted(log: SessionLog, wanted: _Mask, place: NDArray[np.int32], rows: int, *, turned: bool) -> sparse.csr_array:
     """Return counts (R, V + 1) of pairs whose earlier item is wanted, or with `turned` the later one."""
-    log, shape = log.wanted(), (rows, len(wanted))
+    shape = (rows, len(wanted))
     total = sparse.csr_array(shape, dtype=np.float32)
-    for items, session in log.in_parts(CLICKS):
-        found: list[tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]] = []
-        for apart in range(1, min(APART, len(items) - 1) + 1):
-            first, second = items[:-apart], items[apart:]
-            own, other = (second, first) if turned else (first, second)
-            kept = np.flatnonzero((session[:-apart] == session[apart:]) & wanted[own])
-            found.append((place[own[kept]], other[kept], np.full(len(kept), 1 / apart, np.float32)))
-        if found:
-            row, column, value = (np.concatenate(parts) for parts in zip(*found, strict=True))
-            total = total + sparse.coo_array((value, (row, column)), shape=shape).tocsr()
+    for clicks, session in log.in_parts(CLICKS):
+        found = near_pairs(clicks, session, wanted[clicks], turned=turned)
+        part = sparse.coo_array((found.weight, (place[found.own], found.other)), shape=shape).tocsr()
+        del found
+        total = summed(total, part)
+        del part
+        trim_heap()
     return total
 
 
-def _best(counts: sparse.csr_array) -> Neighbours:
-    """Return the largest entries of each row, ties by id."""
-    counts.sum_duplicates()
-    ends = np.searchsorted(counts.indptr, np.arange(0, counts.nnz, SORTED))  # the row in which each part begins
-    cuts = np.unique(np.append(ends, (0, counts.shape[0])))
-    found = [_best_of(counts[first:last]) for first, last in pairwise(cuts)]
+def _best(after: sparse.csr_array, before: sparse.csr_array | None, weight: float) -> Neighbours:
+    """Return the largest entries of each row of after + weight * before, ties by id; some rows at a time."""
+    entries = after.indptr.astype(np.int64) + (0 if before is None else before.indptr)
+    ends = np.searchsorted(entries, np.arange(0, entries[-1], SORTED))  # the row in which each part begins
+    cuts = np.unique(np.append(ends, (0, after.shape[0])))
+    found = []
+    for first, last in pairwise(cuts):
+        own = after[first:last]
+        found.append(_best_of(own if before is None else own + weight * before[first:last]))
     return Neighbours(np.concatenate([one.ids for one in found]), np.concatenate([one.weights for one in found]))
 
 
 def _best_of(counts: sparse.csr_array) -> Neighbours:
+    """Return the largest entries of each row."""
+    counts.sum_duplicates()
     rows = counts.shape[0]
     row = np.repeat(np.arange(rows), np.diff(counts.indptr))
     share = (counts.data / (np.bincount(row, counts.data, rows) + PRIOR)[row]).astype(np.float32)

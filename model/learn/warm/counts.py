@@ -1,8 +1,8 @@
 """What is clicked together, both ways alike, as a symmetric sparse matrix in blocks of rows.
 
-Two clicks of a session that are d <= 10 apart count 1 / d for both items. A matrix in one piece would be there twice
-whenever something is added to it; of blocks only one is. An entry takes 8 bytes, 6 in a catalogue of up to 65,535
-items.
+Two clicks of a session count for both items by how near they are (`model/data/near_clicks.py`). A matrix in one piece
+would be there twice whenever something is added to it; of blocks only one is. An entry takes 8 bytes, 6 in a catalogue
+of up to 65,535 items.
 
 Legend: V catalogue, C counts (V + 1, V + 1) of what comes after what, S = C + C^T without an item beside itself.
 """
@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from model.data.log import SessionLog
+from model.data.near_clicks import near_pairs, summed
 from model.machine.memory import trim_heap
 
 __all__ = ["Block", "Together", "counted_together"]
 
-APART = 10  # clicks, at most
 CLICKS = 1 << 19  # looked at in one go: some 60 MB of pairs, before those that are alike are added up
 BLOCKS = 16  # of rows, with about as many clicks each; one at a time is there as a sum and as its summands
 
@@ -91,7 +91,7 @@ def _after(log: SessionLog, bounds: NDArray[np.int64]) -> list[sparse.csr_array]
     for clicks, session in log.in_parts(CLICKS):
         part = _pairs(clicks, session, items)
         for place, (first, last) in enumerate(pairwise(bounds)):
-            total[place] = _exact(total[place] + part[first:last])
+            total[place] = summed(total[place], part[first:last])
         del part
         trim_heap()
     for first, block in zip(bounds, total, strict=False):
@@ -103,16 +103,8 @@ def _after(log: SessionLog, bounds: NDArray[np.int64]) -> list[sparse.csr_array]
 
 def _pairs(clicks: NDArray[np.int32], session: NDArray[np.int32], items: int) -> sparse.csr_array:
     """Return C of some clicks (T,), of whole sessions."""
-    apart = range(1, min(APART, len(clicks) - 1) + 1)
-    kept = [np.flatnonzero(session[:-near] == session[near:]).astype(np.int32) for near in apart]
-    count = sum(map(len, kept))
-    row, column, value = np.empty(count, np.int32), np.empty(count, np.int32), np.empty(count, np.float32)
-    done = 0
-    for near, places in zip(apart, kept, strict=True):
-        at = slice(done, done + len(places))
-        row[at], column[at], value[at] = clicks[:-near][places], clicks[near:][places], 1 / near
-        done += len(places)
-    return sparse.coo_array((value, (row, column)), shape=(items, items)).tocsr()
+    found = near_pairs(clicks, session)
+    return sparse.coo_array((found.weight, (found.own, found.other)), shape=(items, items)).tocsr()
 
 
 def _both_ways(after: list[sparse.csr_array], bounds: NDArray[np.int64]) -> list[sparse.csr_array]:
@@ -122,13 +114,7 @@ def _both_ways(after: list[sparse.csr_array], bounds: NDArray[np.int64]) -> list
         turned = sparse.vstack([block[:, first:last] for block in after], format="csr").T.tocsr()
         own = after[place]
         own.data[own.indices < first] = 0.0
-        after[place] = _exact(turned + own)
+        after[place] = summed(turned, own)
         del turned, own
         trim_heap()
     return after
-
-
-def _exact(block: sparse.csr_array) -> sparse.csr_array:
-    """Return a sum in arrays of its own size: those that it comes in have room for what both summands hold."""
-    block.data, block.indices = block.data.copy(), block.indices.copy()
-    return block

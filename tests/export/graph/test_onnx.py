@@ -1,5 +1,7 @@
 """Tests of export/graph/onnx.py: the graph at sizes other than the traced ones."""
 
+import gc
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +56,16 @@ def test_graph_holds_its_weights_and_no_path_of_the_machine(bundle: Bundle) -> N
     graph = onnx.load_from_string(content)
     assert not any(tensor.external_data for tensor in graph.graph.initializer)
     onnx.checker.check_model(graph)
+
+
+def test_no_weight_stays_alive_when_its_graph_is_written(tmp_path: Path) -> None:
+    serving = ToyServing(items=2_000, hidden=16)
+    weights = [weakref.ref(weight) for weight in serving.state_dict(keep_vars=True).values()]
+    export_onnx(serving, tmp_path / "g.onnx", window=WINDOW)
+    del serving
+    gc.collect()
+    assert len(weights) > 0
+    assert all(weight() is None for weight in weights)
 
 
 def test_tied_table_of_a_real_catalogue_is_stored_once(tmp_path: Path) -> None:

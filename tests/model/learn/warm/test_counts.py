@@ -11,8 +11,9 @@ from scipy import sparse
 
 from export.bundle.vocabulary import Vocabulary
 from model.data.log import SessionLog
+from model.data.near_clicks import APART
 from model.learn.warm import counts
-from model.learn.warm.counts import APART, Together, counted_together
+from model.learn.warm.counts import Together, counted_together
 from tests.model.logs import session_log
 
 
