@@ -17,7 +17,9 @@ def some_clicks(sessions: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     return random.integers(1, 8, len(session)).astype(np.int32), session
 
 
-def by_hand(clicks: NDArray[np.int32], session: NDArray[np.int32], wanted: NDArray[np.bool_], turned: bool) -> list:
+def by_hand(
+    clicks: NDArray[np.int32], session: NDArray[np.int32], wanted: NDArray[np.bool_], turned: bool
+) -> list[tuple[np.int32, np.int32, np.float32]]:
     found = []
     for first in range(len(clicks)):
         for second in range(first + 1, min(len(clicks), first + APART + 1)):
