@@ -133,7 +133,7 @@ def _measure(lane: Lane, source: Iterator[Click], rate: float, seconds: float, f
     loop = open_loop(bootstrap, source, rate, seconds, folder, at_start=start, topics=topics)
     cores = (cpu_of(lane.running) - used) / (time.monotonic() - began)
     if swap:
-        live_is_other(Registry(lane.setting.registry))
+        promote_other(Registry(lane.setting.registry))
     p50, p95, p99 = percentiles_ms(loop.took)
     swap_p99, swap_s = around_swap(loop.sent, loop.took, loop.lists, announced[0]) if swap else (None, None)
     return Latency(
@@ -184,6 +184,6 @@ def other_version(registry: Registry) -> str:
     return next(version for version in registry.versions() if version != registry.live())
 
 
-def live_is_other(registry: Registry) -> None:
-    """After a loop the registry is told what was announced in it, and the next swap goes the other way."""
+def promote_other(registry: Registry) -> None:
+    """Tell the registry after a loop what was announced in it: the next swap goes the other way."""
     registry.promote(other_version(registry))

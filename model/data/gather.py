@@ -20,12 +20,11 @@ def places(count: int) -> NDArray[Any]:
 
 
 def taken(values: NDArray[Any], index: NDArray[Any]) -> NDArray[Any]:
-    """Return values[index] of a row of values, by places (N,) of any width: (N,). What lies in files stays there."""
+    """Return values[index] of a row of values, by places (N,) of any width: (N,). Values in a file stay there."""
     found = np.empty(len(index), values.dtype)
     for first in range(0, len(index), AT_ONCE):
         found[first : first + AT_ONCE] = values[index[first : first + AT_ONCE]]
         leave_in_file(values)
-        leave_in_file(index)
     return found
 
 

@@ -125,7 +125,6 @@ class Pipeline:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._starts.close()
         self._inference.stop()
 
     async def _begin(self) -> None:

@@ -40,8 +40,6 @@ class Starts(Protocol):
     def fetch_at(self, responded: float) -> float:
         """When to ask for clicks again after a response that came then, by time.monotonic(). Called in any thread."""
 
-    def close(self) -> None: ...
-
 
 class Overlapping:
     """A `Starts` by partition.
@@ -66,15 +64,12 @@ class Overlapping:
     def fetch_at(self, responded: float) -> float:
         return responded + min(max(_REST_S, _RUNS * self._inference.run_s), _LONGEST_S)
 
-    def close(self) -> None:
-        pass
-
 
 class Rounds:
     """A `Starts` of all partitions together. A partition with a backlog goes on by itself, `most` batches at a time.
 
-    Nothing is fetched while a ranking is under way, which has the cores; then the next round is, as its transactions
-    leave them alone.
+    Nothing is fetched until a ranking under way should be over, as it has the cores; then the next round is, as the
+    transactions leave them alone.
     """
 
     def __init__(self, most: int, inference: Inference, look_again: Callable[[], None]) -> None:
@@ -90,10 +85,11 @@ class Rounds:
         return partition.begun == 0 and (self._is_open or not self._awaited)
 
     def began(self, partition: OwnedPartition) -> None:
-        if self._is_open or not self._awaited:
-            if not self._is_open:
-                self._open()
-            self._awaited.add(partition)
+        if not self._is_open:
+            if self._awaited:
+                return  # beside the round
+            self._open()
+        self._awaited.add(partition)
 
     def over(self, partition: OwnedPartition) -> None:
         self._awaited.discard(partition)
@@ -101,14 +97,12 @@ class Rounds:
     def fetch_at(self, responded: float) -> float:
         return max(responded + _REST_S, min(self._inference.over_at, responded + _LONGEST_S))
 
-    def close(self) -> None:
-        self._forget_patience()
-
     def _open(self) -> None:
         loop = asyncio.get_running_loop()
         self._is_open = True
         loop.call_soon(self._begun)
-        self._forget_patience()
+        if self._patience is not None:
+            self._patience.cancel()
         self._patience = loop.call_later(_PATIENCE_S, self._lose_patience)
 
     def _begun(self) -> None:
@@ -118,7 +112,3 @@ class Rounds:
         """Whoever is not over by now is no longer waited for; it joins a round again once it is."""
         self._awaited.clear()
         self._look_again()
-
-    def _forget_patience(self) -> None:
-        if self._patience is not None:
-            self._patience.cancel()

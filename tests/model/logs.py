@@ -23,6 +23,17 @@ def session_log(sessions: Sequence[Sequence[int]], items: int | None = None) -> 
     )
 
 
+def random_log(items: int, sessions: int, length: int, seed: int = 0) -> SessionLog:
+    """Return a log of sessions of one length, of items drawn at random."""
+    clicks = sessions * length
+    return SessionLog(
+        items=np.random.default_rng(seed).integers(1, items + 1, clicks).astype(np.int32),
+        offsets=np.arange(0, clicks + 1, length),
+        ts=np.zeros(clicks, np.int64),
+        vocabulary=Vocabulary([str(item) for item in range(items)]),
+    )
+
+
 def sessions_of(log: SessionLog) -> list[list[str]]:
     """Return the shop ids of each session."""
     return [log.vocabulary.decode(log.session(n).tolist()) for n in range(log.sessions)]

@@ -31,7 +31,7 @@ __all__ = ["begin_together", "directions"]
 
 LENGTH = 1.5  # of a vector: .5 to 2 were tried, of which the longer ones are better on four logs
 ROUNDS = 4  # of the subspace iteration: what follows is training
-CLICKS = 4_000_000  # the newest, of a larger log: so the counts stay within bounds, some 150 MB
+CLICKS = 4_000_000  # the newest, of a larger log: so the counts stay within bounds
 PRIOR = 2.0  # added to an item's sum
 
 

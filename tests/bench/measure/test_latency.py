@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.measure.latency import around_swap, live_is_other, other_version
+from bench.measure.latency import around_swap, other_version, promote_other
 from bench.measure.lists import Answer, Received, Source
 from bench.measure.load import Sent
 from bench.rig.toy import toy_bundle
@@ -43,5 +43,5 @@ def test_swaps_go_to_and_fro_between_the_two_versions(tmp_path: Path) -> None:
     first, second = (registry.publish(toy_bundle(tmp_path / str(seed), seed=seed).path) for seed in range(2))
     registry.promote(first)
     assert other_version(registry) == second
-    live_is_other(registry)
+    promote_other(registry)
     assert (registry.live(), other_version(registry)) == (second, first)

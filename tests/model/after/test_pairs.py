@@ -5,11 +5,11 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from export.bundle.vocabulary import Vocabulary
 from model.after import pairs
 from model.after.pairs import PRIOR, best_neighbours, every_neighbour
 from model.data.log import SessionLog
 from model.data.near_clicks import APART
+from tests.model.logs import random_log
 from tests.model.tiny import ITEMS, tiny_log
 
 
@@ -55,17 +55,12 @@ def test_rows_asked_for_are_those_of_the_whole_table() -> None:
 
 
 def test_counting_takes_little_more_memory_than_the_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    random, items, clicks = np.random.default_rng(0), 3_000, 120_000
-    log = SessionLog(
-        items=random.integers(1, items + 1, clicks).astype(np.int32),
-        offsets=np.arange(0, clicks + 1, 8),
-        ts=np.zeros(clicks, np.int64),
-        vocabulary=Vocabulary([str(item) for item in range(items)]),
-    )
+    items, sessions = 3_000, 15_000
+    log = random_log(items, sessions, length=8)
     monkeypatch.setattr(pairs, "CLICKS", 1 << 13)
     monkeypatch.setattr(pairs, "SORTED", 1 << 13)
     monkeypatch.setattr(pairs, "NEIGHBOURS", 10)
-    counts = 2 * 8 * 28 * (clicks // 8)  # bytes: both ways, of 28 pairs a session, few of which are alike
+    counts = 2 * 8 * 28 * sessions  # bytes: both ways, of 28 pairs a session, few of which are alike
     tracemalloc.start()
     best_neighbours(log, np.arange(1, items + 1), (0.0, 0.3, 1.0))
     _, peak = tracemalloc.get_traced_memory()

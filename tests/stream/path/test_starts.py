@@ -1,7 +1,7 @@
-"""When a partition may begin a batch."""
+"""When a partition may begin a batch, and when clicks are fetched again."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import pytest
 
@@ -37,7 +37,7 @@ def fill(partition: OwnedPartition, clicks: int) -> None:
     partition.line.extend([click(number, "s", "1") for number in range(clicks)])
 
 
-def in_rounds(run: Callable[[Rounds, list[int]], object], most: int = 4) -> None:
+def in_rounds(run: Callable[[Rounds, list[int]], Awaitable[None]], most: int = 4) -> None:
     """`run` gets the rule, and how often it asked to look again, in a list."""
 
     async def scenario() -> None:
@@ -46,9 +46,7 @@ def in_rounds(run: Callable[[Rounds, list[int]], object], most: int = 4) -> None
         def look_again() -> None:
             looked[0] += 1
 
-        rounds = Rounds(most, idle(), look_again)
-        await run(rounds, looked)  # type: ignore[misc]
-        rounds.close()
+        await run(Rounds(most, idle(), look_again), looked)
 
     asyncio.run(asyncio.wait_for(scenario(), 20))
 
@@ -70,16 +68,16 @@ def test_overlapping_each_partition_has_as_many_batches_as_may_be() -> None:
 
 def test_partitions_begin_a_round_together_and_the_next_one_when_all_are_over() -> None:
     async def run(rule: Rounds, looked: list[int]) -> None:
-        one, other, idle = partitions(3)
+        one, other, late = partitions(3)
         begin(rule, one)
         assert rule.may_begin(other), "in the same turn of the event loop"
         begin(rule, other)
         await next_turn()
-        assert not rule.may_begin(idle), "it comes too late for this round"
+        assert not rule.may_begin(late), "it comes too late for this round"
         end(rule, one)
-        assert [rule.may_begin(partition) for partition in (one, idle)] == [False, False]
+        assert [rule.may_begin(partition) for partition in (one, late)] == [False, False]
         end(rule, other)
-        assert all(rule.may_begin(partition) for partition in (one, other, idle))
+        assert all(rule.may_begin(partition) for partition in (one, other, late))
 
     in_rounds(run)
 

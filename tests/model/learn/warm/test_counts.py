@@ -9,12 +9,11 @@ import pytest
 from numpy.typing import NDArray
 from scipy import sparse
 
-from export.bundle.vocabulary import Vocabulary
 from model.data.log import SessionLog
 from model.data.near_clicks import APART
 from model.learn.warm import counts
 from model.learn.warm.counts import Together, counted_together
-from tests.model.logs import session_log
+from tests.model.logs import random_log, session_log
 
 
 def whole(found: Together) -> sparse.csr_array:
@@ -72,14 +71,7 @@ def test_item_clicked_beside_no_other_has_no_counts() -> None:
 
 
 def test_counts_take_little_more_memory_than_they_have_entries(monkeypatch: pytest.MonkeyPatch) -> None:
-    random = np.random.default_rng(0)
-    clicks, items = 120_000, 3_000
-    log = SessionLog(
-        items=random.integers(1, items + 1, clicks).astype(np.int32),
-        offsets=np.arange(0, clicks + 1, 8),
-        ts=np.zeros(clicks, np.int64),
-        vocabulary=Vocabulary([str(item) for item in range(items)]),
-    )
+    log = random_log(items=3_000, sessions=15_000, length=8)
     monkeypatch.setattr(counts, "CLICKS", 1 << 13)
     tracemalloc.start()
     found = counted_together(log)
