@@ -24,7 +24,7 @@ from bench.measure.cluster import PARTITIONS
 from bench.measure.cpu import cpu_of, peak_mb_of
 from bench.measure.lists import Received, percentiles_ms
 from bench.measure.load import Sent
-from bench.measure.loop import WARM_UP_CLICKS, WARM_UP_S, Loop, live, open_loop, warm_up
+from bench.measure.loop import WARM_UP_S, Loop, live, open_loop, warm_up
 from bench.measure.spans import TraceFile, appended, keep_broker_time, moments, spans_ms
 from bench.measure.systems import Setting, System, last_words, processes
 from export.registry.registry import Registry
@@ -34,7 +34,6 @@ from stream.topic_names import Topics
 
 _AROUND_SWAP_S = 2.0  # at least; from the announcement until a second after the new model's first list
 _AFTER_SWAP_S = 1.0
-_LEAST_WARM_UP = 10_000  # clicks a system; together they warm the broker
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,8 +84,7 @@ def measure_latency(
     with ExitStack() as stack:
         lanes = [_open_lane(stack, one, setting, folder) for one in asked]
         for lane in lanes:
-            enough = max(WARM_UP_CLICKS // len(lanes), _LEAST_WARM_UP)
-            warm_up(setting.bootstrap, source, lane.running, clicks=enough, topics=lane.setting.topics)
+            warm_up(setting.bootstrap, source, lane.running, topics=lane.setting.topics)
         for repeat in range(repeats):
             turn = repeat % len(lanes)
             for rate in sorted({rate for one in asked for rate in one.rates}):

@@ -21,7 +21,9 @@ from bench.measure.subscriber import Subscriber
 from stream.topic_names import Topics
 
 WARM_UP_S = 1.0  # of each loop, not counted
-WARM_UP_CLICKS = 30_000  # at 1,000 a second, not counted: the broker's JVM compiles what it runs
+# At 1,000 a second, of each system, not counted: the broker's JVM compiles what it runs, and that is other code for
+# each. After a third of them exactly once was slower by a third in its first loops than in its later ones
+WARM_UP_CLICKS = 30_000
 _READY_S = 120.0
 _REST_S = 1.5  # for the last lists
 
