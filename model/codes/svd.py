@@ -24,7 +24,7 @@ __all__ = ["leading", "svd_factors"]
 MORE = 8  # columns beside those wanted: the iteration then parts the last of them from what follows
 ROUNDS = 7
 SESSIONS = 1 << 17  # of a product at once: their sums are (sessions, k)
-ROWS = 1 << 16  # of a thin matrix at once
+ROWS = 1 << 13  # of a thin matrix at once: 9 MB in 64 bits, of 136 columns
 LEAST = 1e-9  # of the largest eigenvalue: a direction with less is none
 
 Thin = NDArray[np.float32]

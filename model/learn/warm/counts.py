@@ -74,30 +74,27 @@ def counted_together(log: SessionLog) -> Together:
     """Return S of a log of clicks."""
     share = np.cumsum(np.append(0, log.popularity())) * BLOCKS // max(1, log.clicks)  # (V + 1,) the block, but for ends
     bounds = np.unique(np.concatenate(([0], np.searchsorted(share, np.arange(1, BLOCKS)), [len(share)])))
-    found = _both_ways(_after(log, bounds), bounds)[::-1]
-    kind = np.uint16 if len(share) <= 1 << 16 else np.int32
-    blocks = []
-    while found:
-        block = found.pop()
-        blocks.append(Block(block.indptr, block.indices.astype(kind, copy=False), block.data))
-    trim_heap()
+    blocks = _after(log, bounds)
+    _both_ways(blocks, bounds)
     return Together(blocks, bounds)
 
 
-def _after(log: SessionLog, bounds: NDArray[np.int64]) -> list[sparse.csr_array]:
+def _after(log: SessionLog, bounds: NDArray[np.int64]) -> list[Block]:
     """Return C, without an item after itself."""
     items = int(bounds[-1])
-    total = [sparse.csr_array((last - first, items), dtype=np.float32) for first, last in pairwise(bounds.tolist())]
+    total = [_kept(sparse.csr_array((last - first, items), dtype=np.float32)) for first, last in pairwise(bounds)]
     for clicks, session in log.in_parts(CLICKS):
         part = _pairs(clicks, session, items)
         for place, (first, last) in enumerate(pairwise(bounds)):
-            total[place] = summed(total[place], part[first:last])
+            total[place] = _kept(summed(total[place].whole(items), part[first:last]))
         del part
         trim_heap()
-    for first, block in zip(bounds, total, strict=False):
+    for place, first in enumerate(bounds[:-1]):
+        block = total[place].whole(items)
         rows = np.repeat(np.arange(first, first + block.shape[0], dtype=np.int32), np.diff(block.indptr))
         block.data[block.indices == rows] = 0.0
         block.eliminate_zeros()
+        total[place] = _kept(block)
     return total
 
 
@@ -107,14 +104,20 @@ def _pairs(clicks: NDArray[np.int32], session: NDArray[np.int32], items: int) ->
     return sparse.coo_array((found.weight, (found.own, found.other)), shape=(items, items)).tocsr()
 
 
-def _both_ways(after: list[sparse.csr_array], bounds: NDArray[np.int64]) -> list[sparse.csr_array]:
-    """Return S; `after` is C, and used up: what is left of it and what is there of S hold each count once."""
+def _both_ways(blocks: list[Block], bounds: NDArray[np.int64]) -> None:
+    """Make S of C, in its place: what is left of C and what is there of S hold each count once."""
+    items = int(bounds[-1])
     for place, (first, last) in enumerate(pairwise(bounds)):
         # C^T in columns from `first` on, and before them S, which is the same both ways
-        turned = sparse.vstack([block[:, first:last] for block in after], format="csr").T.tocsr()
-        own = after[place]
+        turned = sparse.vstack([block.whole(items)[:, first:last] for block in blocks], format="csr").T.tocsr()
+        own = blocks[place].whole(items)
         own.data[own.indices < first] = 0.0
-        after[place] = summed(turned, own)
+        blocks[place] = _kept(summed(turned, own))
         del turned, own
         trim_heap()
-    return after
+
+
+def _kept(block: sparse.csr_array) -> Block:
+    """Return some rows as they are kept; the values are shared."""
+    kind = np.uint16 if block.shape[1] <= 1 << 16 else np.int32
+    return Block(block.indptr, block.indices.astype(kind, copy=False), block.data)
