@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -20,12 +19,12 @@ from model.cycle.refit import guarded, refit
 from model.data.known_items import KnownItems, features_of
 from model.data.log import SessionLog
 from model.data.readers import RawLog, build_log
-from model.data.readers.aside import LaidAside, laid_aside
+from model.data.readers.aside import LaidAside
 from model.errors import TrainingError
 from model.evaluate.judge import judge, of_ranker
 from model.evaluate.metrics import MAIN
 from model.learn.trained import Trained
-from model.machine.memory import trim_heap
+from model.machine.memory import release_memory, trim_heap
 from model.reports.progress import OnProgress, Progress
 
 __all__ = ["Everything", "Request", "refitted"]
@@ -71,8 +70,8 @@ def refitted(
     """
     assert request.refit is not None, "all that was read is kept for a refit only"
     trim_heap()  # of the judged bundle's evaluation
-    whole = build_log(read.raw.back(), min_support=request.min_support)
-    whole = replace(whole, ts=laid_aside(whole.ts, directory))  # nothing learns from the times
+    # nothing learns from the times
+    whole = build_log(read.raw.back(), min_support=request.min_support, times_in=directory)
     trim_heap()
     again, why = settle.timed(request.refit, request.preset, trained, spending, more=whole.sessions / learned)
     if again is None:
@@ -111,6 +110,8 @@ def refitted(
             afterwards=judged.manifest.afterwards,
             like=judged.manifest.parity,
         )
+        del whole, encoders
+        release_memory()  # two models are in memory from here
         after: Ranker | NextclickError = Ranker(bundle, RankerConfig(threads=request.preset.train.threads))
     except (TrainingError, ParityError) as error:
         bundle, after = judged, error

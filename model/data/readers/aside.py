@@ -4,6 +4,7 @@ what holds them, however the process ends."""
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -11,10 +12,11 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from model.data.gather import AT_ONCE, taken
 from model.data.readers.raw import RawLog
 from model.errors import DataError
 
-__all__ = ["LaidAside", "laid_aside"]
+__all__ = ["LaidAside", "taken_aside"]
 
 COLUMNS = ("sessions", "items", "ts", "kinds")  # of a raw log, 17 bytes a click
 
@@ -46,19 +48,26 @@ class LaidAside:
         return replace(self._rest, **columns)
 
 
-def laid_aside(column: NDArray[Any], folder: Path) -> NDArray[Any]:
-    """Return a row of numbers (at least one) as a file of `folder` has it; DataError where there is no room for it."""
-    return _written(column, folder).mapped()
+def taken_aside(values: NDArray[Any], index: NDArray[Any], folder: Path) -> NDArray[Any]:
+    """Return values[index] (N,), at least one, as a file of `folder` has it, without having it in memory before;
+    DataError where there is no room for it."""
+    parts = (taken(values, index[first : first + AT_ONCE]) for first in range(0, len(index), AT_ONCE))
+    return _written_in_parts(parts, values.dtype, len(index), folder).mapped()
 
 
 def _written(column: NDArray[Any], folder: Path) -> _Column:
+    return _written_in_parts([column], column.dtype, len(column), folder)
+
+
+def _written_in_parts(parts: Iterable[NDArray[Any]], dtype: np.dtype[Any], length: int, folder: Path) -> _Column:
     try:
         file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 (it is read as long as the column lives)
-        file.write(np.ascontiguousarray(column).data)
+        for part in parts:
+            file.write(np.ascontiguousarray(part).data)
         file.flush()
     except OSError as error:
         raise DataError(
-            f"{len(column):,} clicks can't be laid aside in {folder}, from where the refit reads them again: {error}; "
+            f"{length:,} clicks can't be laid aside in {folder}, from where the refit reads them again: {error}; "
             "make room, choose another --checkpoint-dir, or train with --no-refit"
         ) from error
-    return _Column(file, column.dtype, len(column))
+    return _Column(file, dtype, length)

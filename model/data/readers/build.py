@@ -1,5 +1,6 @@
 """`build_log`: the clicks of a `RawLog`, grouped by session, as the catalogue ids of a vocabulary."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -7,20 +8,27 @@ from numpy.typing import NDArray
 
 from export.bundle.vocabulary import PAD, Vocabulary
 from export.events import is_wanted
-from model.data.gather import counted, gather_ranges, places, taken
+from model.data.gather import AT_ONCE, counted, gather_ranges, places, taken
 from model.data.log import SessionLog
+from model.data.readers.aside import taken_aside
 from model.data.readers.raw import RawLog
 from model.errors import DataError
 
 __all__ = ["build_log", "in_session_order", "long_enough", "rows_of", "usable"]
 
 SESSIONS = 1 << 17  # that are put in order at a time
+CLICKS = 1 << 21  # that are sorted by session at a time, about: some 60 MB
 
 Rows = NDArray[Any]  # line numbers of the raw log, of 32 bits where they do
 
 
 def build_log(
-    raw: RawLog, vocabulary: Vocabulary | None = None, *, min_support: int = 1, min_length: int = 2
+    raw: RawLog,
+    vocabulary: Vocabulary | None = None,
+    *,
+    min_support: int = 1,
+    min_length: int = 2,
+    times_in: Path | None = None,
 ) -> SessionLog:
     """Return the sessions of at least `min_length` clicks, each by time, in the order of their last click.
 
@@ -29,7 +37,8 @@ def build_log(
 
     Without a vocabulary one is made of the items with at least `min_support` clicks, in the order of the shop's ids
     (numbers by value): sessions that are too short go first, then rare items, then sessions they leave too short. With
-    a vocabulary, clicks on items it does not have are dropped instead. DataError if nothing is left.
+    a vocabulary, clicks on items it does not have are dropped instead. times_in: folder in a file of which the times
+    lie; None: they are in memory. DataError if nothing is left.
     """
     if min_support < 1 or min_length < 1:
         raise ValueError(f"min_support and min_length must be at least 1, not {min_support} and {min_length}")
@@ -48,7 +57,7 @@ def build_log(
     return SessionLog(
         items=taken(ids, taken(raw.items, rows)),
         offsets=offsets,
-        ts=taken(raw.ts, rows),
+        ts=taken(raw.ts, rows) if times_in is None else taken_aside(raw.ts, rows, times_in),
         vocabulary=vocabulary,
         kinds=(taken(raw.kinds, rows) + 1).astype(np.int8) if raw.typed else None,
     )
@@ -103,8 +112,9 @@ def _new_vocabulary(raw: RawLog, rows: Rows) -> tuple[Vocabulary, NDArray[np.int
 
 def in_session_order(raw: RawLog, rows: Rows) -> tuple[Rows, NDArray[np.int64]]:
     """Return the lines session by session with the length of each (S,); the order is stable in session and time."""
-    rows = _sorted(rows, taken(raw.ts, rows))
-    rows = _sorted(rows, taken(raw.sessions, rows))
+    if not _ascend(raw.ts, rows):
+        rows = taken(rows, np.argsort(taken(raw.ts, rows), kind="stable"))
+    rows = _by_session(raw, rows)
     sessions = taken(raw.sessions, rows)
     starts = np.append(0, np.flatnonzero(sessions[1:] != sessions[:-1]) + 1)[: len(rows)]  # (S,)
     lengths = np.diff(np.append(starts, len(rows)))
@@ -119,6 +129,25 @@ def in_session_order(raw: RawLog, rows: Rows) -> tuple[Rows, NDArray[np.int64]]:
     return found, lengths
 
 
-def _sorted(rows: Rows, values: NDArray[Any]) -> Rows:
-    """Return the lines by a value of each (T,), those of equal ones as they stand."""
-    return rows if np.all(values[1:] >= values[:-1]) else taken(rows, np.argsort(values, kind="stable"))
+def _ascend(values: NDArray[Any], rows: Rows) -> bool:
+    """Return whether no line has a lower value than the one before."""
+    for first in range(0, len(rows), AT_ONCE):
+        part = values[rows[first : first + AT_ONCE + 1]]
+        if np.any(part[1:] < part[:-1]):
+            return False
+    return True
+
+
+def _by_session(raw: RawLog, rows: Rows) -> Rows:
+    """Return the lines by session, those of each as they stand; some sessions at a time."""
+    if _ascend(raw.sessions, rows):
+        return rows
+    sessions, number = taken(raw.sessions, rows), len(raw.session_ids)
+    at_once = -(-number // -(-len(rows) // CLICKS))
+    found, done = np.empty_like(rows), 0
+    for first in range(0, number, at_once):
+        at = np.flatnonzero((sessions >= first) & (sessions < first + at_once))
+        part = rows[at[np.argsort(sessions[at], kind="stable")]]
+        found[done : done + len(part)] = part
+        done += len(part)
+    return found

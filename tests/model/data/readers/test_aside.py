@@ -11,7 +11,8 @@ import pyarrow as pa
 import pytest
 
 from model.data.readers import RawLog, build_log
-from model.data.readers.aside import LaidAside, laid_aside
+from model.data.readers import aside as aside_module
+from model.data.readers.aside import LaidAside, taken_aside
 from model.data.readers.report import ReadReport
 from model.errors import DataError
 
@@ -67,8 +68,15 @@ def test_full_disk_is_said_with_what_to_do(tmp_path: Path, monkeypatch: pytest.M
         LaidAside(raw_log(), tmp_path)
 
 
-def test_a_row_of_numbers_is_read_from_its_file(tmp_path: Path) -> None:
-    found = laid_aside(np.arange(5), tmp_path)
-    assert found.tolist() == [0, 1, 2, 3, 4]
+def test_chosen_numbers_are_read_from_their_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(aside_module, "AT_ONCE", 2)  # of several parts
+    found = taken_aside(np.arange(0, 50, 10), np.array([4, 0, 0, 2, 1], np.int32), tmp_path)
+    assert found.tolist() == [40, 0, 0, 20, 10]
     assert isinstance(found, np.memmap)
     assert not list(tmp_path.iterdir())
+
+
+def test_log_is_the_same_with_its_times_in_a_file(tmp_path: Path) -> None:
+    found = build_log(raw_log(), times_in=tmp_path)
+    assert found.digest() == build_log(raw_log()).digest()
+    assert isinstance(found.ts, np.memmap)
