@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from model.learn.config import TrainConfig
+from model.machine.compilers import leave_out_triton
 from model.nets.encoder import Encoder
 
 __all__ = ["AVERAGE_EVERY", "Average", "Optimizer", "is_lazy"]
@@ -36,6 +37,7 @@ class Optimizer:
     """
 
     def __init__(self, encoder: Encoder, config: TrainConfig, *, lazy: bool) -> None:
+        leave_out_triton()
         self.config, self.lazy = config, lazy
         self.steps_before = 0  # of another training, whose moments these are
         table = encoder.weight

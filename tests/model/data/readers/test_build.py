@@ -130,5 +130,4 @@ def test_log_is_built_in_some_20_bytes_a_click_beside_what_was_read(monkeypatch:
     log = build_log(raw)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    print(peak / log.clicks)
     assert peak < 22 * log.clicks  # the log takes 12; with whole columns of 64 bits it would be 39
