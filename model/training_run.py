@@ -21,7 +21,7 @@ from export.providers import Provider
 from export.registry.registry import Registry
 from model.auto.budget import Budget, Spending
 from model.auto.newest import of_the_newest
-from model.auto.settle import limited, settled
+from model.auto.settle import limited, settled, untrained
 from model.beginning import foresee, told_of
 from model.bundling import COMPARED, export_bundle, with_figures, with_manifest
 from model.cards.card import curves_of, described, model_card
@@ -153,6 +153,9 @@ def train_to_registry(request: TrainRequest, on_progress: OnProgress = ignore) -
         if not team.leads:
             return None
         curves.finish()
+        if not trained.seconds:
+            told = untrained(spending, plan, request.preset, log.sessions)
+            on_progress(Progress(stage="budget", message=told))
         release_memory()
         with tempfile.TemporaryDirectory(prefix="nextclick-") as staging:
             before = spending.spent()

@@ -7,6 +7,7 @@ short, and the whole training again where that fits, or where there is no limit.
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Protocol
 
@@ -17,10 +18,10 @@ from model.config import Preset
 from model.cycle.config import RefitConfig
 from model.data.log import SessionLog
 from model.learn.trained import Trained
-from model.reports.outlook import outlook
+from model.reports.outlook import Outlook, in_words, outlook
 from model.reports.progress import OnProgress, Progress, ignore
 
-__all__ = ["AUTO", "Request", "judged_share", "limited", "settled", "timed"]
+__all__ = ["AUTO", "Request", "judged_share", "limited", "settled", "timed", "untrained"]
 
 AUTO = "auto"
 OWN = frozenset({"hidden", "layers", "feed_forward", "positions", "popular", "alpha", "top"})  # by hand: no `tron+`
@@ -96,6 +97,17 @@ def limited(preset: Preset, spending: Spending, refit: RefitConfig | None, on_pr
     kept = f"{spending.kept(bundles):,.0f} s kept to export and to judge"
     on_progress(Progress(stage="budget", message=f"{told}, {kept}"))
     return replace(preset, train=replace(preset.train, max_seconds=seconds))
+
+
+def untrained(spending: Spending, plan: Outlook | None, preset: Preset, sessions: int) -> str:
+    """Return what to say where the time was up before the first step. plan: by which a pass over the sessions takes
+    about so long; None: no step was timed."""
+    told = "warning: no step was trained, as the time was up: lists are of first vectors and of what counts know"
+    if plan is None or spending.seconds is None:
+        return f"{told}; give it more time"
+    pass_s = sum(one.step_s for one in plan.members) * sessions / preset.train.batch
+    enough = spending.spent() + spending.kept(bundles=2) + 2 * pass_s  # and a refit, which is shorter
+    return f"{told}; a pass takes about {in_words(pass_s)} more: --budget {math.ceil(enough / 60)}m has room for it"
 
 
 def timed(

@@ -123,9 +123,15 @@ def model_card(
         },
         "groups": measured.groups,
         "curves": curves,
-        "limits": _limits(manifest, measured, unknown_clicks, min_support),
+        "limits": [*_untrained(training), *_limits(manifest, measured, unknown_clicks, min_support)],
         "libraries": manifest.libraries,
     }
+
+
+def _untrained(training: Values | None) -> list[str]:
+    if training is None or training.get("epochs") != 0.0:
+        return []
+    return ["No step was trained, as the time was up: the lists are of first vectors and of what counts know."]
 
 
 def _limits(manifest: Manifest, measured: Measured, unknown_clicks: int | None, min_support: int) -> list[str]:

@@ -8,10 +8,11 @@ import pytest
 
 from export.errors import ConfigError
 from model.auto.budget import Budget, Spending
-from model.auto.settle import judged_share, limited, timed
+from model.auto.settle import judged_share, limited, timed, untrained
 from model.cycle.config import RefitConfig
 from model.learn.trained import Trained
 from model.presets import preset
+from model.reports.outlook import MemberOutlook, Outlook
 from model.reports.progress import Progress
 from tests.model.tiny import tiny_committee, tiny_preset
 
@@ -77,6 +78,15 @@ def test_spending_more_than_the_budget_is_said_with_how_much() -> None:
     assert spending("60s", 64).overdrawn() == ""
     assert spending("10m", 625).overdrawn() == ""
     assert "warning: 235 s, 195 s more than --budget" in spending("40s", 235).overdrawn()
+
+
+def test_a_budget_that_was_over_before_the_first_step_is_said_with_one_that_has_room_for_a_pass() -> None:
+    member = MemberOutlook(steps=9, step_s=0.5, late_s=0.5, late=0.0, validation_s=1.0, validations=1)
+    told = untrained(spending("60s", 50), Outlook(members=(member,)), STABLE.override(batch=100), 36_000)
+    assert "no step was trained" in told
+    assert "a pass takes about 3 min more" in told
+    assert "--budget 8m" in told  # 50 s, 36 to export and to judge twice, and two passes
+    assert untrained(spending("60s", 50), None, STABLE, 36_000).endswith("give it more time")
 
 
 def test_limited_without_a_budget_is_the_same() -> None:

@@ -70,6 +70,11 @@ def test_card_has_data_settings_figures_and_limits() -> None:
     assert "the gate's" not in limits
 
 
+def test_card_says_that_nothing_was_trained() -> None:
+    assert any("No step was trained" in line for line in card_of(manifest(), training={"epochs": 0.0})["limits"])
+    assert not any("No step" in line for line in card_of(manifest(), training={"epochs": 0.2})["limits"])
+
+
 def test_card_says_where_lists_begin_with_what_sessions_hold() -> None:
     led = msgspec.structs.replace(manifest(), afterwards={"last": 6.0, "seen": 4.0})
     assert any("--exclude seen" in line for line in card_of(led)["limits"])
