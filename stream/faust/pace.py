@@ -20,20 +20,23 @@ def pace(fetcher: Any, fetch_at: Callable[[float], float]) -> None:
     if "_proc_fetch_request" in vars(fetcher):
         return
     process, actions = fetcher._proc_fetch_request, fetcher._get_actions_per_node
-    responded: float | None = None
+    responded: dict[Any, float] = {}  # by the broker's id: one rests for its own responses, not for those of others
 
     async def process_and_rest(assignment: Any, node_id: Any, request: Any) -> bool:
-        nonlocal responded
         has_new_data = bool(await process(assignment, node_id, request))
-        responded = time.monotonic()
+        responded[node_id] = time.monotonic()
         return has_new_data
 
     def actions_when_rested(assignment: Any) -> tuple[Any, ...]:
         requests, resets, wait_s, invalid_metadata, resumed = actions(assignment)
-        rest_s = 0.0 if responded is None else fetch_at(responded) - time.monotonic()
-        if requests and rest_s > 0:
-            requests, wait_s = [], min(wait_s, rest_s)
-        return requests, resets, wait_s, invalid_metadata, resumed
+        now, rested = time.monotonic(), []
+        for node_id, request in requests:
+            rest_s = fetch_at(responded[node_id]) - now if node_id in responded else 0.0
+            if rest_s > 0:
+                wait_s = min(wait_s, rest_s)
+            else:
+                rested.append((node_id, request))
+        return rested, resets, wait_s, invalid_metadata, resumed
 
     fetcher._proc_fetch_request = process_and_rest
     fetcher._get_actions_per_node = actions_when_rested

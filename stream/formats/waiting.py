@@ -1,7 +1,7 @@
 """How a worker reads its clicks where their topic may have a registry's format.
 
-A batch waits for the schemas of its clicks, and nothing else of the worker does: the registry is asked in another
-thread. Clicks whose schema is known are read while it is away.
+A batch waits for the schemas of its clicks, and with it its partition; nothing else of the worker does: the registry is
+asked in another thread. Clicks whose schema is known are read while it is away.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ from stream.formats.config import split_formats
 from stream.messages.contract import Click, Erase, decode_event
 from stream.ops.problems import Problems
 from stream.partition.reading import Record
+from stream.path.undecoded import Readable
 
 if TYPE_CHECKING:
     from stream.formats.values import Values
@@ -26,7 +27,7 @@ class ClickReading:
     """Clicks that are JSON, which needs nothing."""
 
     decode: Callable[[bytes | None, bytes | None, int], Click | Erase] = staticmethod(decode_event)
-    known: Callable[[Sequence[Record]], Awaitable[None]] | None = None  # returns once the clicks can be decoded
+    known: Readable | None = None  # says when clicks can be decoded
     is_waiting = False  # may be read in any thread
 
 
@@ -36,22 +37,30 @@ class SchemaWait(ClickReading):
     def __init__(self, values: "Values", problems: Problems) -> None:
         self._values, self._problems = values, problems
         self._topic = values.config.clicks
+        self._asking = asyncio.Lock()  # one question at a time, whoever waits
+        self._waits = 0  # for a registry that is away
         self.decode, self.known = values.event, self._known
 
-    async def _known(self, records: Sequence[Record]) -> None:
-        """Return once the schema of every click is known, or known to be none."""
+    def _known(self, records: Sequence[Record]) -> Awaitable[None] | None:
+        """Return None where the schema of every click is known, or known to be none; else when they are."""
         missing = (self._values.missing(self._topic, record.value) for record in records)
-        for number in dict.fromkeys(one for one in missing if one is not None):
+        numbers = list(dict.fromkeys(one for one in missing if one is not None))
+        return self._fetch_all(numbers) if numbers else None
+
+    async def _fetch_all(self, numbers: Sequence[int]) -> None:
+        for number in numbers:
             await self._fetch(number)
 
     async def _fetch(self, number: int) -> None:
-        pause_s = _FIRST_S
+        pause_s, is_late = _FIRST_S, False
         try:
             while True:
                 try:
-                    return await asyncio.to_thread(self._values.fetch, self._topic, number)
+                    async with self._asking:
+                        return await asyncio.to_thread(self._values.fetch, self._topic, number)
                 except SchemaRegistryAway as error:
-                    self.is_waiting = True
+                    self._waits += not is_late
+                    is_late = self.is_waiting = True
                     self._problems.raise_(
                         "schema_registry",
                         f"clicks wait for schema {number}: {error}",
@@ -60,8 +69,10 @@ class SchemaWait(ClickReading):
                 await asyncio.sleep(pause_s)
                 pause_s = min(2 * pause_s, _LONGEST_S)
         finally:
-            self.is_waiting = False
-            self._problems.clear("schema_registry")
+            self._waits -= is_late
+            self.is_waiting = self._waits > 0
+            if not self.is_waiting:
+                self._problems.clear("schema_registry")
 
 
 def click_reading(extra: Mapping[str, str], problems: Problems) -> ClickReading:

@@ -77,10 +77,11 @@ class TransactionalPublisher:
             self._lines[missing] = TransactionLine(
                 settings, self._changelog, missing[1], self._observer, self._answers_soon
             )
-        await asyncio.gather(*(self._lines[partition].take_over() for partition in partitions))
-        gained = [partition for partition in partitions if self._lines[partition].is_new]
+        lines = {name: self._lines[name] for name in partitions}  # another call may let some go meanwhile
+        await asyncio.gather(*(line.take_over() for line in lines.values()))
+        gained = [partition for partition, line in lines.items() if line.is_new]
         for partition in gained:
-            self._lines[partition].is_new = False
+            lines[partition].is_new = False
         return gained
 
     def withdraw(self, partition: Partition | None = None) -> None:
@@ -99,6 +100,7 @@ class TransactionalPublisher:
     def close(self, timeout_s: float) -> int:
         deadline = time.monotonic() + timeout_s
         lines = list(self._lines.values())
+        self._lines.clear()  # what comes yet is refused
         for line in lines:
             line.close()
         return sum(not line.join(deadline - time.monotonic()) for line in lines)

@@ -24,12 +24,12 @@ from stream.errors import PublishFailed
 from stream.guarantee.publisher import Outgoing, Publisher, Receipt
 from stream.partition.owned import OwnedPartition
 from stream.partition.partitions import Partitions
-from stream.partition.reading import Record
 from stream.path.answers import Answer, ItemRanker
 from stream.path.batcher import Batch, Batcher
 from stream.path.commit import CommitPath, Experimenting, Prepared
 from stream.path.inference import Inference, Ranked
 from stream.path.starts import Overlapping, Rounds, Starts
+from stream.path.undecoded import Readable, Undecoded
 
 __all__ = ["Observer", "Pipeline", "Ranked"]
 
@@ -64,11 +64,11 @@ class Pipeline:
         batches_in_flight: int,
         in_rounds: bool = False,
         current_plan: Callable[[], Experimenting | None] = lambda: None,
-        readable: Callable[[Sequence[Record]], Awaitable[None]] | None = None,
+        readable: Readable | None = None,
     ) -> None:
         """`on_confirmed` hears what the broker has, `on_unconfirmed` of partitions that were given up for a batch.
         `in_rounds`: the batches of a partition are shown one after another (`stream.path.starts`).
-        `readable` returns once the clicks of a batch can be decoded; None: they always can."""
+        `readable` says when the clicks of a batch can be decoded; None: they always can."""
         self._batcher, self._partitions, self._path = batcher, partitions, path
         self._publisher, self._observer = publisher, observer
         self._current_ranker, self._current_plan, self._may_publish = current_ranker, current_plan, may_publish
@@ -84,7 +84,7 @@ class Pipeline:
             if in_rounds
             else Overlapping(batches_in_flight, self._inference)
         )
-        self._readable = readable
+        self._undecoded = Undecoded(readable, self._run, self._decoded)
         self.in_flight = 0  # batches begun and not yet over
         self._broken = False  # a stage has ended: what is in flight stays so
         self._idle = asyncio.Event()
@@ -105,7 +105,8 @@ class Pipeline:
         return self._starts.fetch_at(responded)
 
     async def drained(self, timeout_s: float) -> bool:
-        """Wait until every batch that was begun has ended; False after `timeout_s`, or when a stage has crashed."""
+        """Wait until every batch that was begun has ended, but for those that wait for a schema; False after
+        `timeout_s`, or when a stage has crashed."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._idle.wait(), timeout_s)
         return self._idle.is_set() and not self._broken
@@ -114,11 +115,13 @@ class Pipeline:
         """Nothing of the partition that was begun counts any more, and nothing that waits is begun; a seek is due."""
         self._publisher.withdraw(partition.key)
         self._undo(self._partitions.give_up(partition))
+        self._forget(self._undecoded.give_up(partition))
 
     def give_up_all(self) -> None:
         """The same for all partitions."""
         self._publisher.withdraw()
         self._undo(self._partitions.give_up_all())
+        self._forget(self._undecoded.give_up())
 
     async def stop(self) -> None:
         """Stop the stages where they are; what is in flight is not acknowledged."""
@@ -130,22 +133,28 @@ class Pipeline:
     async def _begin(self) -> None:
         while True:
             await self._room_ahead.wait()
-            batch = await self._batcher.take(self._partitions, self._starts.may_begin)
+            batch = await self._batcher.take(self._partitions, self._may_begin)
             batch.partition.begun += 1
             self._starts.began(batch.partition)
             self.in_flight += 1
-            self._idle.clear()
-            if self._readable is not None:
-                await self._readable(batch.records)
-                if not batch.partition.is_current(batch.epoch):
-                    self._over(batch)
-                    continue
-            started = time.perf_counter()
-            prepared = self._path.prepare(batch)  # 1. 2.
-            batch.partition.begin(prepared)
-            self._observer.prepared(prepared, time.perf_counter() - started)
-            self._count_ahead(len(batch.records))
-            self._ranking.put_nowait((prepared, self._inference.submit(prepared)))
+            if not self._undecoded.waits(batch):
+                self._prepare(batch)
+
+    def _may_begin(self, partition: OwnedPartition) -> bool:
+        return partition not in self._undecoded and self._starts.may_begin(partition)
+
+    def _decoded(self, batch: Batch) -> None:
+        self._prepare(batch)
+        self._batcher.look_again()  # its partition may begin the next one
+
+    def _prepare(self, batch: Batch) -> None:
+        self._idle.clear()
+        started = time.perf_counter()
+        prepared = self._path.prepare(batch)  # 1. 2.
+        batch.partition.begin(prepared)
+        self._observer.prepared(prepared, time.perf_counter() - started)
+        self._count_ahead(len(batch.records))
+        self._ranking.put_nowait((prepared, self._inference.submit(prepared)))
 
     def _rank(self, batches: Sequence[Prepared]) -> tuple[list[list[Answer]], str]:
         """In the inference thread."""
@@ -213,6 +222,10 @@ class Pipeline:
             self._path.undo(prepared)
         self._batcher.look_again()  # there is room where lines were
 
+    def _forget(self, batches: Sequence[Batch]) -> None:
+        for batch in batches:
+            self._over(batch)
+
     def _settling_of(self, prepared: Prepared) -> "asyncio.Queue[_Published]":
         partition = prepared.batch.partition
         if partition not in self._settling:
@@ -220,8 +233,11 @@ class Pipeline:
             self._run(self._settle(self._settling[partition]), f"_settle {partition}")
         return self._settling[partition]
 
-    def _run(self, stage: Coroutine[Any, Any, None], name: str) -> None:
-        self._tasks.append(asyncio.create_task(_guarded(stage, self._crash), name=f"pipeline{name}"))
+    def _run(self, stage: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        task = asyncio.create_task(_guarded(stage, self._crash), name=f"pipeline{name}")
+        self._tasks.append(task)
+        task.add_done_callback(self._tasks.remove)
+        return task
 
     def _crash(self, error: BaseException) -> None:
         self._broken = True
@@ -232,7 +248,7 @@ class Pipeline:
         batch.partition.begun -= 1
         self._starts.over(batch.partition)
         self.in_flight -= 1
-        if not self.in_flight:
+        if self.in_flight <= len(self._undecoded):
             self._idle.set()
         self._batcher.look_again()
 

@@ -12,6 +12,8 @@ Rounds          all partitions together, once the batches of the last round are 
 """
 
 import asyncio
+import time
+from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
@@ -67,6 +69,7 @@ class Overlapping:
 
 class Rounds:
     """A `Starts` of all partitions together. A partition with a backlog goes on by itself, `most` batches at a time.
+    Nobody waits for one that was slow, until a batch of it is over sooner.
 
     Nothing is fetched until a ranking under way should be over, as it has the cores; then the next round is, as the
     transactions leave them alone.
@@ -76,6 +79,8 @@ class Rounds:
         """`look_again` is called when partitions may begin that might not before, and nobody would notice."""
         self._most, self._inference, self._look_again = most, inference, look_again
         self._awaited: set[OwnedPartition] = set()  # their batches of the last round are not over
+        self._slow: set[OwnedPartition] = set()
+        self._since: dict[OwnedPartition, deque[float]] = {}  # when its batches that are not over began
         self._is_open = False  # the round is being begun, in this turn of the event loop
         self._patience: asyncio.TimerHandle | None = None
 
@@ -85,13 +90,18 @@ class Rounds:
         return partition.begun == 0 and (self._is_open or not self._awaited)
 
     def began(self, partition: OwnedPartition) -> None:
+        self._since.setdefault(partition, deque()).append(time.monotonic())
+        if (self._awaited and not self._is_open) or partition in self._slow or partition.begun > 1:
+            return  # beside the round
         if not self._is_open:
-            if self._awaited:
-                return  # beside the round
             self._open()
         self._awaited.add(partition)
 
     def over(self, partition: OwnedPartition) -> None:
+        if time.monotonic() - self._since[partition].popleft() < _PATIENCE_S:
+            self._slow.discard(partition)
+        if not self._since[partition]:
+            del self._since[partition]
         self._awaited.discard(partition)
 
     def fetch_at(self, responded: float) -> float:
@@ -109,6 +119,7 @@ class Rounds:
         self._is_open = False
 
     def _lose_patience(self) -> None:
-        """Whoever is not over by now is no longer waited for; it joins a round again once it is."""
+        """Whoever is not over by now is no longer waited for, and not in the next rounds either."""
+        self._slow |= self._awaited
         self._awaited.clear()
         self._look_again()

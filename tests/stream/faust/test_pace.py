@@ -14,13 +14,16 @@ RESET = {0: ["clicks-1"]}
 
 
 class FakeFetcher:
-    """A fetcher that has a request to send whenever it is asked."""
+    """A fetcher that has requests to send whenever it is asked."""
+
+    def __init__(self) -> None:
+        self.requests = [(0, "request")]
 
     async def _proc_fetch_request(self, assignment: Any, node_id: int, request: Any) -> bool:
         return bool(request == "full")
 
     def _get_actions_per_node(self, assignment: Any) -> tuple[Any, ...]:
-        return [(0, "request")], RESET, 5.0, False, []
+        return self.requests, RESET, 5.0, False, []
 
 
 def test_after_a_response_no_request_is_sent_until_the_rest_is_over(monkeypatch: Any) -> None:
@@ -37,6 +40,18 @@ def test_after_a_response_no_request_is_sent_until_the_rest_is_over(monkeypatch:
     assert fetcher._get_actions_per_node(None)[2] == pytest.approx(0.003), "what has begun since may make it longer"
     now[0] += 0.0031
     assert fetcher._get_actions_per_node(None) == ([(0, "request")], RESET, 5.0, False, [])
+
+
+def test_a_broker_rests_for_its_own_responses(monkeypatch: Any) -> None:
+    now = [100.0]
+    monkeypatch.setattr("stream.faust.pace.time", SimpleNamespace(monotonic=lambda: now[0]))
+    fetcher = FakeFetcher()
+    fetcher.requests = [(0, "request"), (1, "another")]
+    pace(fetcher, lambda responded: responded + 0.002)
+    asyncio.run(fetcher._proc_fetch_request(None, 0, "full"))
+    requests, _, wait_s, _, _ = fetcher._get_actions_per_node(None)
+    assert requests == [(1, "another")]
+    assert wait_s == pytest.approx(0.002), "until the other one may be asked"
 
 
 def test_pacing_twice_is_pacing_once() -> None:

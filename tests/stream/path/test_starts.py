@@ -162,3 +162,35 @@ def test_overlapping_the_rest_between_fetches_is_as_long_as_rankings_take_within
 def test_in_rounds_nothing_is_fetched_while_a_ranking_is_under_way(over_at: float, rest_s: float) -> None:
     rounds = Rounds(4, idle(over_at=over_at), lambda: None)
     assert rounds.fetch_at(100.0) == pytest.approx(100.0 + rest_s)
+
+
+def test_a_partition_that_was_slow_is_waited_for_again_once_a_batch_of_it_is_over_in_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def run(rule: Rounds, looked: list[int]) -> None:
+        slow, other = partitions(2)
+        for took_s, is_waited_for in ((0.06, True), (0.06, False), (0.0, False), (0.0, True)):
+            begin(rule, slow)
+            begin(rule, other)
+            await next_turn()
+            end(rule, other)
+            assert rule.may_begin(other) != is_waited_for
+            await asyncio.sleep(took_s)
+            end(rule, slow)
+            assert rule.may_begin(other)
+
+    monkeypatch.setattr(starts, "_PATIENCE_S", 0.05)
+    in_rounds(run)
+
+
+def test_a_backlog_that_begins_beside_its_own_batches_opens_no_round() -> None:
+    async def run(rule: Rounds, looked: list[int]) -> None:
+        busy, other = partitions(2)
+        fill(busy, 300)
+        begin(rule, busy)
+        rule._lose_patience()  # it takes its time
+        begin(rule, busy)
+        await next_turn()
+        assert rule.may_begin(other)
+
+    in_rounds(run)
