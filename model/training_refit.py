@@ -73,7 +73,8 @@ def refitted(
     # nothing learns from the times
     whole = build_log(read.raw.back(), min_support=request.min_support, times_in=directory)
     trim_heap()
-    again, why = settle.timed(request.refit, request.preset, trained, spending, more=whole.sessions / learned)
+    more = whole.sessions / learned
+    again, why = settle.timed(request.refit, request.preset, trained, spending, more=more, given=request.given)
     if again is None:
         on_progress(Progress(stage="refit", message=f"warning: not refitted: {why}"))
         found = Refit(refitted=False, how=request.refit.how, why=why)

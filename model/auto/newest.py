@@ -17,7 +17,7 @@ from model.reports.progress import OnProgress, Progress, ignore
 
 __all__ = ["of_the_newest"]
 
-ROOM = 1.5  # times as many sessions as the judged training can learn; its refit learns some more
+ROOM = 1.5  # times as many sessions as the judged training can learn; its refit draws of more, as it is longer
 
 
 def of_the_newest(

@@ -1,8 +1,9 @@
 """From a request to what is trained: the rules of `auto`, and how the time or the steps of a budget are shared out.
 
-A refit with the time of the whole training from scratch would halve what a short budget learns. A training whose rate
-was stable needs less: from the state before its decay, the decay again on all sessions. It is taken where the time is
-short, and the whole training again where that fits, or where there is no limit.
+What is published is the refit, which begins from the start on all sessions, so it gets the larger part: the judged
+training, which chooses and measures, gets a third. Where held-out sessions ended that one, the refit is as long; where
+the budget did, it goes on for as long as the budget lets it. On seven logs that has better lists than two equal parts,
+and than a judged training of two thirds whose decay is done again on all sessions (docs/training.md).
 """
 
 from __future__ import annotations
@@ -25,9 +26,8 @@ __all__ = ["AUTO", "Request", "judged_share", "limited", "settled", "timed", "un
 
 AUTO = "auto"
 OWN = frozenset({"hidden", "layers", "feed_forward", "positions", "popular", "alpha", "top"})  # by hand: no `tron+`
-SAME_AGAIN = 0.47  # share of the judged training, where the refit is the same on a little more
-SAFE = 1.1  # a whole training must fit into the time that is left by so much
-LEAST = 0.5  # of the decay's time: one that is cut shorter loses more than the newest sessions give
+JUDGED = 1 / 3  # share of the judged training, where a refit follows
+LEAST = 0.5  # of the judged training's time: a refit cut shorter loses more than the newest sessions give
 
 
 class Request(Protocol):
@@ -65,23 +65,19 @@ def _for_longer(
     plan, whole = outlook(log, valid, choice.preset), spending.for_training(bundles=1 + (request.refit is not None))
     assert whole is not None, "a budget in seconds"
     pass_s = 0.0 if plan is None else plan.members[0].step_s * choice.preset.train.steps(log.sessions)[0]
-    seconds = whole * judged_share(choice.preset, request.refit)
+    share = judged_share(request.refit)
+    seconds = whole * max(share, 1 - share)  # of the weights that are published
     return for_longer(choice, traits, pass_s=pass_s, seconds=seconds, given=request.given)
 
 
-def judged_share(preset: Preset, refit: RefitConfig | None) -> float:
+def judged_share(refit: RefitConfig | None) -> float:
     """Return the share of the training's time that the judged weights get; a refit has the rest."""
-    if refit is None:
-        return 1.0
-    if preset.train.schedule != "stable":
-        return SAME_AGAIN
-    judged = 1.0 + preset.train.decay  # of the stable steps
-    return judged / (judged + refit.decay)
+    return 1.0 if refit is None else JUDGED
 
 
 def limited(preset: Preset, spending: Spending, refit: RefitConfig | None, on_progress: OnProgress = ignore) -> Preset:
     """Return the preset with the time, or the steps, that its training gets from now on; a shorter limit stays."""
-    budget, share = spending.budget, judged_share(preset, refit)
+    budget, share = spending.budget, judged_share(refit)
     if budget is None:
         return preset
     if budget.steps is not None:
@@ -111,25 +107,40 @@ def untrained(spending: Spending, plan: Outlook | None, preset: Preset, sessions
 
 
 def timed(
-    config: RefitConfig, preset: Preset, trained: Trained, spending: Spending, *, more: float
+    config: RefitConfig,
+    preset: Preset,
+    trained: Trained,
+    spending: Spending,
+    *,
+    more: float,
+    given: frozenset[str] = frozenset(),
 ) -> tuple[RefitConfig | None, str]:
-    """Return how the refit is done in the time that is left, and why; None: there is no time for any.
+    """Return how the refit is done in what is left, and why; None: there is no time for any.
 
-    more: how many times as many sessions it learns.
+    more: how many times as many sessions it learns. given: options that stay as they are.
     """
-    left, stable = spending.for_training(bundles=1), preset.train.schedule == "stable"
-    whole_s = trained.seconds * more
-    if spending.budget is not None and spending.budget.steps is not None and stable:
-        return replace(config, how="decay"), "the decay again, as the budget is in steps"
-    if left is None or whole_s * SAFE <= left:
-        return replace(config, max_seconds=left), f"the same again, {_about(whole_s)}"
-    decay_s = whole_s * config.decay / (1.0 + preset.train.decay)
-    if stable and left >= LEAST * decay_s:
-        told = f"the decay again, in {min(left, decay_s):,.0f} s, as all of it would take {_about(whole_s)}"
-        return replace(config, how="decay", max_seconds=left), told
-    why = f"it would take {_about(decay_s if stable else whole_s)}, and {left:,.0f} s of the budget are left for it"
-    other = "" if stable else f", or a preset whose rate is stable (--preset {AUTO})"
-    return None, f"{why}: give a longer --budget{other}"
+    again, left = _about(trained.seconds * more), spending.for_training(bundles=1)
+    steps = None if spending.budget is None else spending.budget.steps
+    if steps is not None:
+        rest = max(1, steps // len(preset.members()) - (preset.train.max_steps or 0))
+        times = rest / (preset.train.max_steps or rest)
+        told = f"from the start again, {rest:,} steps" if trained.limited else f"the same again, {again}"
+        return replace(config, max_steps=rest, newest_sessions=_newest(preset, times, given)), told
+    if left is None:
+        return config, f"the same again, {again}"
+    if left < LEAST * trained.seconds * more:
+        return None, f"it would take {again}, and {left:,.0f} s of the budget are left for it: give a longer --budget"
+    times = left / max(trained.seconds, 1e-9)
+    config = replace(config, max_seconds=left, newest_sessions=_newest(preset, times, given))
+    if trained.limited:
+        return config, f"from the start again, in the {left:,.0f} s that are left"
+    return config, f"the same again, {again}, and {left:,.0f} s are left"
+
+
+def _newest(preset: Preset, times: float, given: frozenset[str]) -> int | None:
+    """Return of how many sessions a refit so many times as long draws; None: of as many as the judged training."""
+    newest = preset.train.newest_sessions
+    return max(newest, round(newest * times)) if newest and "newest_sessions" not in given else None
 
 
 def _about(seconds: float) -> str:

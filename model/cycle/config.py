@@ -12,7 +12,7 @@ from model.evaluate.baselines.baselines import BASELINES
 __all__ = ["FreshConfig", "GateConfig", "Mode", "RefitConfig"]
 
 Mode = Literal["full", "fresh"]  # the whole window, or only what is new since the last version
-How = Literal["scratch", "continue", "decay"]
+How = Literal["scratch", "continue"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,10 +48,10 @@ class RefitConfig:
     # Scratch: on two shops continue is .008 to .012 Recall@20 below it on the next clicks, at .35 of its passes, and
     # .013 to .014 at .2 (python -m bench.learning.freshness, docs/trainer.md)
     share: float = 0.35  # of the recipe's passes, where it is continued
-    # Of a training whose rate was stable: from there, the decay on all clicks, in so large a share of the stable steps.
-    # On one shop .6 is as good as scratch in half the time, .25 loses half of what scratch gains (docs/training.md)
-    decay: float = 0.6
     max_seconds: float | None = None  # for its training; None: no limit, or that of the training that it repeats
+    # Where a limit ended the judged training, for each encoder; None: as that
+    max_steps: int | None = None
+    newest_sessions: int | None = None  # of which it draws
     min_overlap: float = 0.25  # mean share of the same items among 20, before and after
     tolerance: float = 0.01  # Recall@20 on the newest clicks, which it has learned now, may be so much below
 
@@ -59,12 +59,11 @@ class RefitConfig:
         require_finite(self)
         if self.how not in get_args(How):
             raise ConfigError(f"refit: {', '.join(get_args(How))}, not {self.how!r}")
-        if not (
-            0 < self.share <= 1 and 0 < self.decay <= 1 and 0 <= self.min_overlap <= 1 and 0 <= self.tolerance <= 1
-        ):
-            raise ConfigError("refit: share, decay, overlap and tolerance are shares, 0 to 1")
-        if self.max_seconds is not None and self.max_seconds <= 0:
-            raise ConfigError(f"refit: max_seconds must be above 0, not {self.max_seconds}")
+        if not (0 < self.share <= 1 and 0 <= self.min_overlap <= 1 and 0 <= self.tolerance <= 1):
+            raise ConfigError("refit: share, overlap and tolerance are shares, 0 to 1")
+        limits = (self.max_seconds, self.max_steps, self.newest_sessions)
+        if any(limit is not None and limit <= 0 for limit in limits):
+            raise ConfigError(f"refit: max_seconds, max_steps and newest_sessions must be above 0, not {limits}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

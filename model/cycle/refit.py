@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from export.bundle.manifest import Refit
-from export.errors import ConfigError, NextclickError
+from export.errors import NextclickError
 from export.ranking.ranker import Ranker
 from model.config import Preset
 from model.cycle.config import RefitConfig
@@ -20,7 +20,6 @@ from model.data.log import SessionLog
 from model.evaluate.judge import judge, of_ranker, overlap_of_lists
 from model.evaluate.metrics import MAIN
 from model.learn.committee import train_preset
-from model.learn.train import STABLE
 from model.learn.trained import Trained
 from model.reports.progress import OnProgress, ignore
 
@@ -43,9 +42,8 @@ def refit(
 ) -> Trained:
     """Train on all of `log`, the newest sessions among them; those only measure what was learned, and choose nothing.
 
-    trained: the judged training, whose best epoch is the length. judged: its checkpoints, to go on from, with `decay`
-    from the state before the rate was brought down; init_from: what it began with. Raises TrainingError,
-    CheckpointError and Interrupted; resumes like any training.
+    trained: the judged training, of which `recipe` makes the length. judged: its checkpoints, to continue from;
+    init_from: what it began with. Raises TrainingError, CheckpointError and Interrupted; resumes like any training.
     """
     return train_preset(
         log,
@@ -54,7 +52,6 @@ def refit(
         run=f"{run}/refit-{config.how}",
         directory=directory,
         init_from=init_from if config.how == "scratch" else judged,
-        init_part=STABLE if config.how == "decay" else "",
         on_progress=on_progress,
         items=items,
     )
@@ -62,26 +59,19 @@ def refit(
 
 def recipe(preset: Preset, trained: Trained, config: RefitConfig) -> Preset:
     """The preset of a refit: as many passes as the best epoch of the judged training has, or a share of them. Where no
-    epoch was chosen it is the same again, its limit of time too: the judged one may have had a few of its passes."""
-    stable = preset.train.schedule == "stable"
-    same = config.how == "scratch" and not preset.train.validate_epochs and not stable
-    limit_s = preset.train.max_seconds if same and config.max_seconds is None else config.max_seconds
-    train = replace(preset.train, max_seconds=limit_s)
-    if same:
-        return replace(preset, train=train)
-    epochs = best_epoch(trained)
-    changed: dict[str, Any] = {}
-    if config.how == "continue":
-        epochs *= config.share
-    elif config.how == "decay":
-        if not stable:
-            raise ConfigError("refit: decay goes on from a stable rate, which this preset does not have")
-        epochs *= config.decay / (1.0 + train.decay)
-        changed = {"schedule": "falling", "warmup": 0}
-    elif stable:
-        changed = {"patience": 0}  # as long as the judged one was
+    epoch was chosen, or a limit ended what held-out sessions would have let go on, it is the same again, within its own
+    limits, or those of the judged one, which may have had a few of its passes."""
+    train, stable = preset.train, preset.train.schedule == "stable"
+    looks: dict[str, Any] = {"patience": 0} if stable else {}  # what would be looked at is learned now
+    if config.how == "scratch" and not train.validate_epochs and (trained.limited or not stable):
+        newest = config.newest_sessions or train.newest_sessions
+        limits: dict[str, Any] = {"max_steps": config.max_steps or train.max_steps, "newest_sessions": newest}
+        limits["max_seconds"] = train.max_seconds if config.max_seconds is None else config.max_seconds
+        return replace(preset, train=replace(train, **limits, **looks))
+    epochs = best_epoch(trained) * (config.share if config.how == "continue" else 1.0)
     exact: dict[str, Any] = {"reference": 0, "min_epochs": 0.0, "min_steps": 0, "max_steps": None}
-    return replace(preset, train=replace(train, epochs=max(epochs, 1e-3), validate_epochs=False, **exact, **changed))
+    exact |= {"epochs": max(epochs, 1e-3), "max_seconds": config.max_seconds, "validate_epochs": False}
+    return replace(preset, train=replace(train, **exact, **(looks if config.how == "scratch" else {})))
 
 
 def best_epoch(trained: Trained) -> float:

@@ -33,7 +33,6 @@ def train_preset(
     directory: Path | None = None,
     resume: bool = True,
     init_from: Path | None = None,
-    init_part: str = "",
     on_progress: OnProgress = ignore,
     team: Team = ALONE,
     items: ItemFeatures | None = None,
@@ -42,12 +41,12 @@ def train_preset(
 
     The time limit is shared out among the encoders. Arguments and errors are those of `model.learn.train.train`, and
     ConfigError where memory or disk won't do; the checkpoints of a committee lie in folders of their own, for
-    `init_from` likewise, where `init_part` names a folder in each of them.
+    `init_from` likewise.
     """
     require_room(preset, log, directory, on_progress)
     members = preset.members()
     alone, trained = len(members) == 1, []
-    first = None if init_from is None else init_from / ("" if alone else MEMBER.format(1)) / init_part
+    first = None if init_from is None else init_from / ("" if alone else MEMBER.format(1))
     kept = alone and resume and directory is not None and checkpoint.exists(directory)
     codes = training_codes(log, preset, team, on_progress, init_from=first, kept=kept)
     for number, member in enumerate(members, start=1):
@@ -61,7 +60,7 @@ def train_preset(
                 run=run if alone else f"{run}/{number}",
                 directory=directory / folder if directory is not None else None,
                 resume=resume,
-                init_from=init_from / folder / init_part if init_from is not None else None,
+                init_from=init_from / folder if init_from is not None else None,
                 on_progress=on_progress if alone else _Named(on_progress, f"{number}/{len(members)}"),
                 team=team,
                 items=items,
@@ -96,6 +95,7 @@ def _together(
     return Trained(
         encoders=encoders,
         epochs=max(one.epochs for one in trained),
+        limited=all(one.limited for one in trained),
         seconds=seconds,
         sessions_per_s=sum(one.sessions_per_s * one.seconds for one in trained) / max(seconds, 1e-9),
         valid=figures,

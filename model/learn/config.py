@@ -16,7 +16,7 @@ Objective = Literal["softmax", "bce", "gbce", "bpr-max"]
 Choice = Literal["best", "target"]
 OwnOf = Literal["session", "before"]
 Rule = Literal["adam", "adagrad"]
-Schedule = Literal["constant", "cosine", "stable", "falling"]
+Schedule = Literal["constant", "cosine", "stable"]
 FirstItems = Literal["random", "together"]
 Precision = Literal["auto", "float32", "bfloat16"]
 POSITIVES = frozenset(KINDS) - NEGATIVES
@@ -105,7 +105,7 @@ class TrainConfig:
     newest_sessions: int = 0  # only so many are drawn, those that ended last; a pass is one over them; 0: all
     rule: Rule = "adam"
     lr: float = 5e-4  # learning rate, at the schedule's top
-    schedule: Schedule = "constant"  # cosine, falling: down to 0 at the last step; stable: a decay when its time comes
+    schedule: Schedule = "constant"  # cosine: down to 0 at the last step; stable: a decay when its time comes
     decay: float = 0.25  # stable: steps of the decay, as a share of those before it
     look_every: float = 0.5  # stable: passes between two looks at held-out sessions, at least
     look_sessions: int = 1_500  # of them

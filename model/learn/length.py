@@ -30,6 +30,10 @@ class Length(Protocol):
     def falling(self) -> bool:
         """Whether the decay of a stable rate has begun."""
 
+    @property
+    def limited(self) -> bool:
+        """Whether steps or time ended what held-out sessions would have let go on."""
+
     def done(self, step: int, spent: float) -> float:
         """Return the share of the training that is over, about, 0..1."""
 
@@ -68,7 +72,7 @@ def _warm(config: TrainConfig, step: int, done: float) -> float:
 
 @dataclass(slots=True)
 class BySteps:
-    """So many steps, or as many as fit into the time: a constant rate, or one that falls over the whole of it."""
+    """So many steps, or as many as fit into the time: a constant rate, or a cosine over the whole of it."""
 
     config: TrainConfig
     epoch: int
@@ -80,6 +84,11 @@ class BySteps:
         """There is no stable rate to fall from."""
         return False
 
+    @property
+    def limited(self) -> bool:
+        """Held-out sessions have no say."""
+        return False
+
     def done(self, step: int, spent: float) -> float:
         """By steps or by time, what is further: a schedule ends with it."""
         return min(1.0, max(step / self.total, spent / self.limit_s if self.limit_s is not None else 0.0))
@@ -88,9 +97,7 @@ class BySteps:
         """The warm-up takes a tenth of the training at most."""
         done = self.done(step, spent)
         warm = _warm(self.config, step, done)
-        if self.config.schedule == "cosine":
-            return warm * 0.5 * (1.0 + math.cos(math.pi * done))
-        return warm * (1.0 - math.sqrt(done)) if self.config.schedule == "falling" else warm
+        return warm * 0.5 * (1.0 + math.cos(math.pi * done)) if self.config.schedule == "cosine" else warm
 
     def over(self, step: int) -> bool:
         """All steps are done."""
@@ -128,6 +135,7 @@ class ByEvidence:
     best: float = 0.0  # quality of the best look
     idle: int = 0  # looks since then
     next_look: int = 0
+    limited: bool = False  # steps or time began the decay
 
     def __post_init__(self) -> None:
         self.next_look = self._after(0)
@@ -182,17 +190,18 @@ class ByEvidence:
         stable = 1.0 / (1.0 + self.config.decay)
         out_of_time = self.limit_s is not None and spent >= self.limit_s * stable
         if out_of_time or step >= round(self.total * stable):
+            self.limited = True
             self._begin(step, spent)
 
     def state(self) -> dict[str, Any]:
         """All that is not in the config."""
-        kept = ("begun", "begun_s", "falls", "best", "idle", "next_look")
+        kept = ("begun", "begun_s", "falls", "best", "idle", "next_look", "limited")
         return {name: getattr(self, name) for name in kept}
 
     def restore(self, state: dict[str, Any]) -> None:
         """KeyError where it is the state of another kind of length."""
         for name in self.state():
-            setattr(self, name, state[name])
+            setattr(self, name, state.get(name, False) if name == "limited" else state[name])  # 0.2 did not tell
 
     def _begin(self, step: int, spent: float) -> None:
         self.begun, self.begun_s = step, spent

@@ -35,7 +35,6 @@ from model.learn.rows import seen_by, signs_of
 from model.learn.seeds import IDS, seed_of
 from model.learn.trained import Trained
 from model.learn.validation import validate
-from model.learn.warm.optimizer import go_on_with
 from model.learn.warm.start import features_of, start_from
 from model.learn.warm.together import begin_together
 from model.machine.interrupt import noting_end_signals
@@ -43,11 +42,10 @@ from model.machine.threads import use_threads
 from model.nets.encoders import new_encoder
 from model.reports.progress import OnProgress, Progress, ignore
 
-__all__ = ["STABLE", "Trainer", "train"]
+__all__ = ["Trainer", "train"]
 
 REPORT_EVERY = 0.5  # seconds between reports inside an epoch
 SELECT_BY = (MAIN, SECOND)  # the validation metrics that decide which epoch is kept, the first above the next
-STABLE = "stable"  # folder, in a checkpoint's, of the state before the rate was brought down: a refit begins there
 MOST_VALIDATIONS = 50  # of one training; more epochs than that, as a short log has, are validated now and then
 
 
@@ -124,15 +122,12 @@ class Trainer:
 
     def consider(self) -> None:
         """Begin to bring the rate down where steps, time, or what held-out sessions say ask for it."""
-        stable = self.length.falling
         self.length.tick(self.step, self.spent())
         if self.length.looks(self.step):
             with self._averaged():
                 figures = self.validate(self.preset.train.look_sessions)
             self.length.note(self.step, self.spent(), figures[MAIN] + figures[SECOND])
             self.report("look", figures)
-        if self.length.falling != stable:
-            self.save(STABLE)
 
     def spent(self) -> float:
         """Return the seconds of this training, those of earlier parts among them."""
@@ -251,14 +246,15 @@ class Trainer:
         return Trained(
             encoders=(self.encoder,),
             epochs=self.passes(),
+            limited=self.length.limited or not self.length.over(self.step),
             seconds=self.seconds,
             sessions_per_s=self.speed(),
             valid=self.best["metrics"],
             history=self.history,
         )
 
-    def save(self, part: str = "") -> None:
-        """Write the checkpoint, if there is a directory for it: this, or its folder `part`."""
+    def save(self) -> None:
+        """Write the checkpoint, if there is a directory for it."""
         self._saved_at = time.monotonic()
         if self.directory is None or not self.team.leads:
             return
@@ -275,7 +271,7 @@ class Trainer:
             "average": self.average.state_dict() if self.average is not None else None,
             "length": self.length.state(),
         }
-        checkpoint.save(self.directory / part, state | counters)
+        checkpoint.save(self.directory, state | counters)
 
     def resume(self) -> bool:
         """Continue from this run's checkpoint, if there is one. CheckpointError for a bad one or another run's."""
@@ -331,8 +327,6 @@ def train(
     resumed = resume and trainer.resume()
     if not resumed and init_from is not None:
         start_from(trainer.encoder, log.vocabulary, init_from, log)
-        if preset.train.schedule == "falling":  # the decay of a rate that was stable there
-            go_on_with(trainer.optimizer, trainer.encoder, log.vocabulary, init_from)
     elif not resumed:
         trainer._spent += begin_together(trainer.encoder, log, preset, on_progress, team)
     begins_at = trainer.step, *signs_of(trainer.encoder)

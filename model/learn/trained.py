@@ -16,6 +16,7 @@ class Trained:
 
     encoders: tuple[Encoder, ...]  # with the weights of the best validation, in eval mode; several rank together
     epochs: float  # passes done, a fraction where the time limit ended one
+    limited: bool = False  # ended by time or steps, where held-out sessions or its own length would have let it go on
     seconds: float  # of training steps, all resumed parts and all encoders together
     sessions_per_s: float  # trained sessions a second of them
     valid: Mapping[str, float]  # the best validation

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from export.errors import ConfigError
@@ -32,8 +30,8 @@ def spending(text: str | None, spent: float = 0.0) -> Spending:
     return found
 
 
-def trained(seconds: float, epochs: float = 5.0) -> Trained:
-    return Trained(encoders=(), epochs=epochs, seconds=seconds, sessions_per_s=1.0, valid={}, history=[])
+def trained(seconds: float, *, limited: bool = False) -> Trained:
+    return Trained(encoders=(), epochs=5.0, limited=limited, seconds=seconds, sessions_per_s=1.0, valid={}, history=[])
 
 
 STABLE = preset("auto")
@@ -100,19 +98,14 @@ def test_limited_time_is_shared_with_the_refit_and_told() -> None:
     assert found is not None
     assert alone is not None
     assert found < alone < 90
-    assert found / alone > 0.5, "the decay again is no second training"
+    assert 0.2 < found / alone < 0.4, "what is published gets the larger part"
     assert "10 s are over" in told[0].message
     assert "for the refit" in told[0].message
 
 
-def test_limited_time_of_a_preset_whose_rate_is_not_stable_is_for_two_trainings() -> None:
-    assert judged_share(FIXED, RefitConfig()) < 0.5
-    assert judged_share(FIXED, None) == 1.0
-
-
-def test_judged_share_is_by_the_decay_of_the_refit_that_follows() -> None:
-    shares = [judged_share(STABLE, RefitConfig(decay=decay)) for decay in (0.25, 0.6)]
-    assert shares == pytest.approx([1.25 / 1.5, 1.25 / 1.85])
+def test_judged_share_is_all_without_a_refit_and_else_the_smaller_part() -> None:
+    assert judged_share(None) == 1.0
+    assert 0.25 < judged_share(RefitConfig()) < 0.5
 
 
 def test_limited_time_does_not_lengthen_what_was_asked() -> None:
@@ -125,7 +118,7 @@ def test_limited_steps_are_shared_by_the_encoders() -> None:
     assert limited(both, spending("500steps"), None).train.max_steps == 250
     assert limited(alone, spending("500steps"), None).train.max_seconds is None
     assert limited(STABLE, spending("1000steps"), RefitConfig()).train.max_steps == round(
-        1000 * judged_share(STABLE, RefitConfig())
+        1000 * judged_share(RefitConfig())
     )
 
 
@@ -135,22 +128,37 @@ def test_refit_without_a_budget_is_the_whole_training_again() -> None:
     assert "660 s" in why
 
 
-def test_refit_is_the_whole_training_where_the_time_is_enough() -> None:
-    found, _ = timed(RefitConfig(), STABLE, trained(10), spending("100s", 30), more=1.1)
+def test_refit_of_a_training_that_held_out_sessions_ended_is_as_long() -> None:
+    found, why = timed(RefitConfig(), STABLE, trained(10), spending("100s", 30), more=1.1)
     assert found is not None
-    assert found.how == "scratch"
     assert found.max_seconds is not None
     assert found.max_seconds < 70
+    assert why.startswith("the same again, about 11 s")
 
 
-def test_refit_is_the_decay_where_it_is_not() -> None:
-    found, why = timed(RefitConfig(), STABLE, trained(50), spending("100s", 60), more=1.1)
+def test_refit_of_a_training_that_its_limit_ended_has_all_that_is_left() -> None:
+    found, why = timed(RefitConfig(), STABLE, trained(20, limited=True), spending("100s", 30), more=1.1)
     assert found is not None
-    assert found.how == "decay"
-    assert "55 s" in why
+    assert found.max_seconds == spending("100s", 30).for_training(bundles=1)
+    assert "s that are left" in why
 
 
-def test_refit_is_left_out_where_its_decay_would_be_cut_short() -> None:
+def test_refit_of_the_newest_sessions_draws_of_more_as_it_is_longer() -> None:
+    short = STABLE.override(newest_sessions=1_000)
+    left = spending("100s", 30).for_training(bundles=1)
+    assert left is not None
+    newest = [
+        found.newest_sessions
+        for given in (frozenset[str](), frozenset({"newest_sessions"}))
+        for found, _ in [
+            timed(RefitConfig(), short, trained(20, limited=True), spending("100s", 30), more=1, given=given)
+        ]
+        if found is not None
+    ]
+    assert newest == [round(1_000 * left / 20), None], "what was given stays"
+
+
+def test_refit_is_left_out_where_it_would_be_cut_short() -> None:
     found, why = timed(RefitConfig(), STABLE, trained(50), spending("100s", 84), more=1.1)
     assert found is None
     assert "longer --budget" in why
@@ -165,9 +173,18 @@ def test_refit_has_the_time_that_an_export_really_takes_kept() -> None:
     assert after == pytest.approx(40.0 - Spending.AGAIN * 40.0), "what was found once is not looked for again"
 
 
-def test_refit_in_a_budget_of_steps_is_the_decay() -> None:
-    found, _ = timed(RefitConfig(), STABLE, trained(50), spending("100steps"), more=1.1)
-    assert found == replace(RefitConfig(), how="decay")
+def test_refit_in_a_budget_of_steps_has_the_rest_of_them() -> None:
+    limit = limited(STABLE, spending("100steps"), RefitConfig())
+    found, why = timed(RefitConfig(), limit, trained(50, limited=True), spending("100steps"), more=1.1)
+    assert limit.train.max_steps == 33
+    assert found == RefitConfig(max_steps=67)
+    assert "67 steps" in why
+    both = tiny_committee()
+    found, _ = timed(
+        RefitConfig(), limited(both, spending("100steps"), RefitConfig()), trained(50), spending("100steps"), more=1.1
+    )
+    assert found is not None
+    assert found.max_steps == 33, "of each encoder"
 
 
 def test_refit_for_which_no_time_is_left_is_left_out_with_the_remedy() -> None:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from export.errors import ConfigError
 from model.config import Preset
 from model.cycle.config import RefitConfig
 from model.cycle.refit import recipe, refit
@@ -49,31 +48,50 @@ def test_recipe_of_a_training_with_a_time_limit_is_limited_too(limit_s: float | 
     assert (again.max_seconds, again.epochs) == (found, 300)
 
 
-def test_recipe_of_the_decay_is_a_share_of_the_stable_steps(tmp_path: Path) -> None:
-    trained = judged(stable(), tmp_path)
-    again = recipe(stable(), trained, RefitConfig(how="decay", decay=0.5)).train
-    assert again.schedule == "falling"
-    assert again.epochs == pytest.approx(trained.epochs / 1.25 * 0.5)
+def test_recipe_of_a_training_that_its_limit_ended_goes_on_within_its_own() -> None:
+    cut = Trained(encoders=(), epochs=2.0, limited=True, seconds=5.0, sessions_per_s=1.0, valid={}, history=[])
+    preset = stable().override(max_steps=10, max_seconds=5.0, newest_sessions=50)
+    own = recipe(preset, cut, RefitConfig(max_seconds=9.0, max_steps=20, newest_sessions=100)).train
+    assert (own.max_seconds, own.max_steps, own.newest_sessions, own.patience) == (9.0, 20, 100, 0)
+    same = recipe(preset, cut, RefitConfig()).train
+    assert (same.max_seconds, same.max_steps, same.newest_sessions, same.patience) == (5.0, 10, 50, 0)
 
 
-def test_recipe_of_the_decay_wants_a_stable_rate(tmp_path: Path) -> None:
-    preset = tiny_preset(layers=1, epochs=1)
-    with pytest.raises(ConfigError, match="stable rate"):
-        recipe(preset, judged(preset, tmp_path), RefitConfig(how="decay"))
+def test_recipe_of_a_chosen_epoch_is_as_long_whatever_ended_the_training() -> None:
+    history = [{"epoch": epoch, "recall@20": recall} for epoch, recall in ((1.0, 0.1), (2.0, 0.3), (2.5, 0.2))]
+    cut = Trained(encoders=(), epochs=2.5, limited=True, seconds=5.0, sessions_per_s=1.0, valid={}, history=history)
+    found = recipe(tiny_preset(validate_epochs=True, max_seconds=5.0), cut, RefitConfig(max_seconds=9.0)).train
+    assert (found.epochs, found.max_seconds, found.validate_epochs) == (2.0, 9.0, False)
 
 
 @pytest.mark.parametrize("preset", [stable(), stable(tiny_committee())], ids=["alone", "committee"])
-def test_refit_by_the_decay_goes_on_from_before_it(tmp_path: Path, preset: Preset) -> None:
+def test_refit_of_a_limited_training_takes_the_steps_that_it_is_given(tmp_path: Path, preset: Preset) -> None:
+    short = preset.override(max_steps=10)
+    trained = judged(short, tmp_path / "judged")
+    assert trained.limited
+    given = RefitConfig(max_steps=20)
+    again = refit(short, trained, MORE, VALID, given, run="r", directory=tmp_path / "refit", judged=None)
+    assert again.epochs == pytest.approx(20 / short.train.steps(MORE.sessions)[0], abs=1e-3)
+
+
+def test_refit_that_continues_begins_with_the_judged_weights(tmp_path: Path) -> None:
+    preset = tiny_preset(layers=1, epochs=4, validate_epochs=False)
     trained = judged(preset, tmp_path / "judged")
-    config = RefitConfig(how="decay")
     again = refit(
-        preset, trained, MORE, VALID, config, run="r", directory=tmp_path / "refit", judged=tmp_path / "judged"
+        preset,
+        trained,
+        MORE,
+        VALID,
+        RefitConfig(how="continue"),
+        run="r",
+        directory=tmp_path / "refit",
+        judged=tmp_path / "judged",
     )
     assert again.epochs < 0.5 * trained.epochs
     assert again.valid["recall@20"] > 0.9 * trained.valid["recall@20"]
 
 
-def test_refit_by_the_decay_without_the_state_before_it_is_an_error(tmp_path: Path) -> None:
+def test_refit_that_continues_without_the_judged_weights_is_an_error(tmp_path: Path) -> None:
     trained = judged(stable(), tmp_path / "judged")
     with pytest.raises(CheckpointError):
         refit(
@@ -81,7 +99,7 @@ def test_refit_by_the_decay_without_the_state_before_it_is_an_error(tmp_path: Pa
             trained,
             MORE,
             VALID,
-            RefitConfig(how="decay"),
+            RefitConfig(how="continue"),
             run="r",
             directory=tmp_path / "refit",
             judged=tmp_path / "none",

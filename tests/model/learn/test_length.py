@@ -11,10 +11,9 @@ import pytest
 import torch
 
 from model.errors import Interrupted
-from model.learn import checkpoint
 from model.learn.config import TrainConfig
 from model.learn.length import FEWEST, SPREAD, ByEvidence, BySteps, Length, length_of
-from model.learn.train import STABLE, Trainer
+from model.learn.train import Trainer
 from model.learn.trained import Trained
 from tests.model.tiny import tiny_log, tiny_preset
 
@@ -54,11 +53,6 @@ def test_rate_cosine_warms_up_first() -> None:
     found = factors(by_steps(schedule="cosine", warmup=10), 100)
     assert found[0] == pytest.approx(0.1)
     assert max(found) == max(found[8:12])
-
-
-def test_rate_falling_falls_as_a_decay_does() -> None:
-    found = factors(by_steps(schedule="falling"), 101)
-    assert [found[0], found[25], found[100]] == [1.0, 0.5, 0.0]
 
 
 def test_rate_schedule_ends_with_the_time_limit() -> None:
@@ -179,7 +173,15 @@ def test_training_by_evidence_ends_before_its_most_steps_where_nothing_is_gained
     assert isinstance(trainer.length, ByEvidence)
     assert trainer.length.begun == 2 * FEWEST, "the second look finds no gain"
     assert trained.epochs < 30
-    assert checkpoint.load(tmp_path / STABLE)["step"] == trainer.length.begun
+    assert not trained.limited
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "options", [{"max_steps": 20}, {"max_seconds": 1e-3}, {"schedule": "cosine", "max_seconds": 1e-3}]
+)
+def test_training_that_its_limit_ends_says_so(options: dict[str, Any]) -> None:
+    assert stable(epochs=1_000, **options).run().limited
 
 
 @pytest.mark.slow
