@@ -21,7 +21,7 @@ from export.providers import Provider
 from export.registry.registry import Registry
 from model.auto.budget import Budget, Spending
 from model.auto.newest import of_the_newest
-from model.auto.settle import limited, settled, untrained
+from model.auto.settle import bounded, limited, settled, untrained
 from model.beginning import foresee, told_of
 from model.bundling import COMPARED, export_bundle, with_figures, with_manifest
 from model.cards.card import curves_of, described, model_card
@@ -114,6 +114,7 @@ def train_to_registry(request: TrainRequest, on_progress: OnProgress = ignore) -
     unknown = newest.clicks - valid.clicks
     spending.expect(len(log.vocabulary))
     items = _read_items(request, on_progress)
+    request = replace(request, refit=bounded(request.refit, request.preset))
     request = replace(request, preset=settled(request, log, valid, spending, on_progress))
     valid = valid.thinned(request.preset.train.valid_sessions)
     features = features_of(items, log.vocabulary, on_progress)

@@ -5,6 +5,7 @@ V catalogue, K the longest list.
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,7 +15,7 @@ from torch import nn
 
 from export.errors import ParityError
 from export.graph.onnx import export_onnx
-from export.graph.parity import ROUNDING, check_parity, identical_share
+from export.graph.parity import ROUNDING, Likeness, check_parity, likeness
 
 __all__ = [
     "INT8_FROM",
@@ -60,23 +61,29 @@ def export_chosen(
     """
     target = Path(path)
     checked = {"window": window, "items": items, "k": k, "seed": seed}
-    share = None
+    found = None
     if scoring == "auto" and like is not None and like.get("scoring") == "int8":
         with contextlib.suppress(ParityError):  # then it is chosen anew
             margin = int(like["margin"])
             return {**_export(build(margin), target, **checked), "scoring": "int8", "margin": margin}
     if scoring == "auto" and items >= INT8_FROM and len(sessions) >= LEAST_SESSIONS and not _was_exact(like):
         exact = build(None)  # as it stands: translating it as well would take longer than ranking by it
+        most = int((1.0 - LEAST_IDENTICAL) * len(sessions))
+        compared = partial(likeness, exact, sessions=sessions, window=window, k=k, near=near, most=most)
         for margin in MARGINS:
+            int8 = build(margin)
+            found = compared(int8)  # translated only where it is good enough as it stands
+            if found.share < LEAST_IDENTICAL:
+                continue
             try:
-                int8 = _export(build(margin), target, **checked)
+                checks = _export(int8, target, **checked)
             except ParityError:  # a value rounded the other way by PyTorch can cost a narrow margin an item
                 continue
-            share = identical_share(exact, target, sessions, window=window, k=k, near=near)
-            if share >= LEAST_IDENTICAL:
-                return {**int8, "scoring": "int8", "margin": margin, **_compared(share, sessions)}
-    found = {**_export(build(None), target, **checked), "scoring": "exact"}
-    return found if share is None else {**found, **_compared(share, sessions)}
+            found = compared(target)
+            if found.share >= LEAST_IDENTICAL:
+                return {**checks, "scoring": "int8", "margin": margin, **_compared(found)}
+    checks = _export(build(None), target, **checked)
+    return {**checks, "scoring": "exact", **({} if found is None else _compared(found))}
 
 
 def export_vectors(module: nn.Module, path: Path | str, *, window: int, items: int, seed: int = 0) -> dict[str, Any]:
@@ -106,6 +113,6 @@ def _export(module: nn.Module, path: Path, *, window: int, items: int, k: int, s
     return check_parity(module, path, window=window, items=items, k=k, seed=seed).to_dict()
 
 
-def _compared(share: float, sessions: Sequence[NDArray[np.int32]]) -> dict[str, int | float]:
+def _compared(found: Likeness) -> dict[str, int | float]:
     """Return what decided: the share of int8 lists that were those of exact scoring, of how many, and what it takes."""
-    return {"identical": share, "identical_of": len(sessions), "least_identical": LEAST_IDENTICAL}
+    return {"identical": found.share, "identical_of": found.lists, "least_identical": LEAST_IDENTICAL}

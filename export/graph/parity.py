@@ -5,7 +5,7 @@ B sessions, L positions, E exclusions a session, V catalogue, K compared; the po
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -22,7 +22,7 @@ from export.events import KINDS
 from export.graph.onnx import ports_of
 from export.ranking.ragged import padded
 
-__all__ = ["ROUNDING", "ParityReport", "check_parity", "identical_share"]
+__all__ = ["ROUNDING", "Likeness", "ParityReport", "check_parity", "likeness"]
 
 _BATCHES = (1, 2, 7, 33)
 _AT_ONCE = 128  # sessions that two graphs rank in one run
@@ -87,7 +87,19 @@ def check_parity(
     )
 
 
-def identical_share(
+class Likeness(NamedTuple):
+    """How many of the lists that two graphs or modules gave for the same sessions are the same."""
+
+    alike: int
+    lists: int
+
+    @property
+    def share(self) -> float:
+        """Of the lists, 0 to 1."""
+        return self.alike / self.lists
+
+
+def likeness(
     exact: nn.Module | Path | str,
     other: nn.Module | Path | str,
     sessions: Sequence[NDArray[np.int32]],
@@ -95,23 +107,27 @@ def identical_share(
     window: int,
     k: int,
     near: float = ROUNDING,
-) -> float:
-    """Return the share of lists of K, 0 to 1, that two graphs or modules agree on; every other list has an exclusion.
+    most: int | None = None,
+) -> Likeness:
+    """Return how many lists of K two graphs or modules agree on; every other list has an exclusion.
 
     sessions: catalogue ids, oldest first, none empty, cut to the newest `window`; those of similar length together rank
-    faster. Where scores tie, or are as `near` as that, or as rounding makes them, the order is free. ValueError without
-    sessions.
+    faster. Where scores tie, or are as `near` as that, or as rounding makes them, the order is free. most: it ends as
+    soon as more lists differ. ValueError without sessions.
     """
     if not sessions:
         raise ValueError("there are no sessions to compare lists of")
     left, right = (one if isinstance(one, nn.Module) else _session(one) for one in (exact, other))
-    alike = 0
+    alike = lists = 0
     for start in range(0, len(sessions), _AT_ONCE):
         rows = [session[-window:] for session in sessions[start : start + _AT_ONCE]]
         ids = padded(np.concatenate(rows), np.array([len(row) for row in rows]))
         exclude = np.array([[row[-1] if place % 2 else PAD] for place, row in enumerate(rows)], dtype=np.int32)
         alike += _count_alike(_run(left, ids, exclude, k), _run(right, ids, exclude, k), near)
-    return alike / len(sessions)
+        lists += len(rows)
+        if most is not None and lists - alike > most:
+            break
+    return Likeness(alike, lists)
 
 
 def _count_alike(left: _Lists, right: _Lists, near: float) -> int:

@@ -21,8 +21,9 @@ from model.data.log import SessionLog
 from model.learn.trained import Trained
 from model.reports.outlook import Outlook, in_words, outlook
 from model.reports.progress import OnProgress, Progress, ignore
+from model.reports.summary import UNTRAINED
 
-__all__ = ["AUTO", "Request", "judged_share", "limited", "settled", "timed", "untrained"]
+__all__ = ["AUTO", "Request", "bounded", "judged_share", "limited", "settled", "timed", "untrained"]
 
 AUTO = "auto"
 OWN = frozenset({"hidden", "layers", "feed_forward", "positions", "popular", "alpha", "top"})  # by hand: no `tron+`
@@ -75,6 +76,12 @@ def judged_share(refit: RefitConfig | None) -> float:
     return 1.0 if refit is None else JUDGED
 
 
+def bounded(refit: RefitConfig | None, preset: Preset) -> RefitConfig | None:
+    """Return the refit with the limits that were asked of a training by hand; a budget gives it no more than these."""
+    limit_s, steps = preset.train.max_seconds, preset.train.max_steps
+    return None if refit is None else replace(refit, max_seconds=limit_s, max_steps=steps)
+
+
 def limited(preset: Preset, spending: Spending, refit: RefitConfig | None, on_progress: OnProgress = ignore) -> Preset:
     """Return the preset with the time, or the steps, that its training gets from now on; a shorter limit stays."""
     budget, share = spending.budget, judged_share(refit)
@@ -98,11 +105,11 @@ def limited(preset: Preset, spending: Spending, refit: RefitConfig | None, on_pr
 def untrained(spending: Spending, plan: Outlook | None, preset: Preset, sessions: int) -> str:
     """Return what to say where the time was up before the first step. plan: by which a pass over the sessions takes
     about so long; None: no step was timed."""
-    told = "warning: no step was trained, as the time was up: lists are of first vectors and of what counts know"
+    told = f"warning: {UNTRAINED}"
     if plan is None or spending.seconds is None:
         return f"{told}; give it more time"
     pass_s = sum(one.step_s for one in plan.members) * sessions / preset.train.batch
-    enough = spending.spent() + spending.kept(bundles=2) + 2 * pass_s  # and a refit, which is shorter
+    enough = spending.spent() + spending.kept(bundles=2) + pass_s / JUDGED  # with the refit
     return f"{told}; a pass takes about {in_words(pass_s)} more: --budget {math.ceil(enough / 60)}m has room for it"
 
 
@@ -123,6 +130,7 @@ def timed(
     steps = None if spending.budget is None else spending.budget.steps
     if steps is not None:
         rest = max(1, steps // len(preset.members()) - (preset.train.max_steps or 0))
+        rest = min(rest, config.max_steps or rest)
         times = rest / (preset.train.max_steps or rest)
         told = f"from the start again, {rest:,} steps" if trained.limited else f"the same again, {again}"
         return replace(config, max_steps=rest, newest_sessions=_newest(preset, times, given)), told
@@ -130,6 +138,7 @@ def timed(
         return config, f"the same again, {again}"
     if left < LEAST * trained.seconds * more:
         return None, f"it would take {again}, and {left:,.0f} s of the budget are left for it: give a longer --budget"
+    left = min(left, config.max_seconds or left)
     times = left / max(trained.seconds, 1e-9)
     config = replace(config, max_seconds=left, newest_sessions=_newest(preset, times, given))
     if trained.limited:

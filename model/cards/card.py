@@ -22,6 +22,7 @@ from model.evaluate.lists import bands_by_clicks
 from model.evaluate.metrics import MAIN, SECOND
 from model.presets import preset as named
 from model.reports.beside import verdict
+from model.reports.summary import UNTRAINED
 from model.settings import changed
 
 __all__ = ["CARD_FORMAT", "curves_of", "described", "model_card"]
@@ -131,7 +132,7 @@ def model_card(
 def _untrained(training: Values | None) -> list[str]:
     if training is None or training.get("epochs") != 0.0:
         return []
-    return ["No step was trained, as the time was up: the lists are of first vectors and of what counts know."]
+    return [f"{UNTRAINED[0].upper()}{UNTRAINED[1:]}."]
 
 
 def _limits(manifest: Manifest, measured: Measured, unknown_clicks: int | None, min_support: int) -> list[str]:

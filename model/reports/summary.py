@@ -6,7 +6,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-__all__ = ["TrainSummary"]
+__all__ = ["UNTRAINED", "TrainSummary"]
+
+UNTRAINED = "no step was trained, as the time was up: what is judged is of first vectors and of what counts know"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -94,8 +94,24 @@ def test_int8_that_loses_items_gives_way_to_exact_scoring(tmp_path: Path, monkey
     assert not in_int8(tmp_path / "model.onnx")
     assert (parity["scoring"], "margin" in parity) == ("exact", False)
     assert 0.3 < parity["identical"] < 0.7
+    assert parity["identical_of"] < LEAST_SESSIONS, "too many differ of the first already"
     assert "exactly" in describe(parity)
     assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
+
+
+def test_graph_that_loses_items_as_its_module_does_is_not_translated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heads: list[str] = []
+    real = choice._export
+
+    def export(module: ToyServing, *given: Any, **options: Any) -> Any:
+        heads.append(type(module.head).__name__)
+        return real(module, *given, **options)
+
+    monkeypatch.setattr(choice, "_export", export)
+    chosen(tmp_path / "model.onnx", missing)
+    assert heads == ["TopK"], "a translation takes seconds"
 
 
 def test_wider_margin_is_tried_where_the_first_is_too_narrow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

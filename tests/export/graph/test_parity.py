@@ -14,7 +14,7 @@ from export.bundle.bundle import Bundle
 from export.errors import ConfigError, ParityError
 from export.graph import parity
 from export.graph.onnx import export_onnx
-from export.graph.parity import check_parity, identical_share
+from export.graph.parity import check_parity, likeness
 
 pytestmark = pytest.mark.slow
 
@@ -165,5 +165,17 @@ def test_lists_are_alike_whose_scores_are_near_however_large_they_are(off: float
         return ids.flip(1), torch.full_like(scores, 40.0 + off)
 
     sessions = [np.array([1, 2], np.int32), np.array([3], np.int32)]
-    alike = identical_share(Changed(large), Changed(others), sessions, window=WINDOW, k=K, near=0.02)
-    assert alike == share
+    alike = likeness(Changed(large), Changed(others), sessions, window=WINDOW, k=K, near=0.02)
+    assert alike.share == share
+
+
+def test_likeness_ends_as_soon_as_too_many_lists_differ() -> None:
+    def others(ids: Tensor, scores: Tensor) -> tuple[Tensor, Tensor]:
+        return ids.flip(1), scores + 1.0
+
+    sessions = [np.array([1, 2], np.int32)] * 1_000
+    options = {"window": WINDOW, "k": K}
+    same = Changed(lambda ids, scores: (ids, scores))
+    assert likeness(same, Changed(others), sessions, **options, most=1) == (0, 128)
+    assert likeness(same, Changed(others), sessions, **options) == (0, 1_000)
+    assert likeness(same, same, sessions, **options, most=1) == (1_000, 1_000)

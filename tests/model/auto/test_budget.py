@@ -6,7 +6,7 @@ import pytest
 
 from export.errors import ConfigError
 from model.auto.budget import Budget, Spending
-from model.auto.settle import judged_share, limited, timed, untrained
+from model.auto.settle import bounded, judged_share, limited, timed, untrained
 from model.cycle.config import RefitConfig
 from model.learn.trained import Trained
 from model.presets import preset
@@ -83,7 +83,7 @@ def test_a_budget_that_was_over_before_the_first_step_is_said_with_one_that_has_
     told = untrained(spending("60s", 50), Outlook(members=(member,)), STABLE.override(batch=100), 36_000)
     assert "no step was trained" in told
     assert "a pass takes about 3 min more" in told
-    assert "--budget 8m" in told  # 50 s, 36 to export and to judge twice, and two passes
+    assert "--budget 11m" in told  # 50 s, 23 to export and to judge twice, a pass, and a refit of twice its time
     assert untrained(spending("60s", 50), None, STABLE, 36_000).endswith("give it more time")
 
 
@@ -156,6 +156,18 @@ def test_refit_of_the_newest_sessions_draws_of_more_as_it_is_longer() -> None:
         if found is not None
     ]
     assert newest == [round(1_000 * left / 20), None], "what was given stays"
+
+
+def test_refit_takes_no_more_than_was_asked_of_a_training_by_hand() -> None:
+    short = bounded(RefitConfig(), STABLE.override(max_seconds=5.0, max_steps=20))
+    assert short == RefitConfig(max_seconds=5.0, max_steps=20)
+    assert bounded(None, STABLE) is None
+    found, _ = timed(short, STABLE, trained(5, limited=True), spending("100s", 30), more=1)
+    assert found is not None
+    assert found.max_seconds == 5.0
+    found, _ = timed(short, STABLE.override(max_steps=20), trained(5, limited=True), spending("100steps"), more=1)
+    assert found is not None
+    assert found.max_steps == 20
 
 
 def test_refit_is_left_out_where_it_would_be_cut_short() -> None:
