@@ -79,7 +79,7 @@ def refitted(
         on_progress(Progress(stage="refit", message=f"warning: not refitted: {why}"))
         found = Refit(refitted=False, how=request.refit.how, why=why)
         return judged, msgspec.structs.replace(lineage, refit=found)
-    config = again
+    config, longer = again, None
     folder = judged.path / "refit"
     folder.mkdir()
     on_progress(Progress(stage="refit", message=f"{whole.sessions:,} sessions, those held out among them; {why}"))
@@ -98,6 +98,7 @@ def refitted(
             on_progress=on_progress,
             items=features_of(items, whole.vocabulary),
         )
+        longer = round(encoders.learned / trained.learned, 2) if trained.learned else None
         bundle = export_bundle(
             encoders,
             whole,
@@ -120,6 +121,7 @@ def refitted(
     guards = valid.thinned(QUICK_GUARDS) if spending.quick else valid
     recall = judge(of_ranker(ranker), guards).metrics[MAIN]
     found = guarded(ranker, after, guards, recall, config)
+    found = msgspec.structs.replace(found, longer=longer)
     lineage = msgspec.structs.replace(lineage, refit=found)
     if not found.refitted:
         on_progress(Progress(stage="refit", message=f"warning: it is not published: {found.why}"))

@@ -50,6 +50,7 @@ class Refit(msgspec.Struct, frozen=True, kw_only=True):
     how: str = ""  # scratch, or continue: how the newest clicks were learned as well
     why: str = ""  # what speaks against the refitted weights, where the judged ones were published instead
     overlap: float | None = None  # of the lists before and after, mean share of the same items among 20
+    longer: float | None = None  # times as many sessions they learned, passes counted, as those that were judged
     recall: float | None = None  # Recall@20 of the refitted weights on what they have learned now: no measure of theirs
 
 

@@ -29,6 +29,7 @@ __all__ = ["CARD_FORMAT", "curves_of", "described", "model_card"]
 
 CARD_FORMAT = 1
 MOST_POINTS = 200  # of a curve
+LONGER = 1.3  # times as long: a refit that may well be better than what was judged, newest clicks or not
 
 Values = dict[str, Any]
 
@@ -171,6 +172,7 @@ def _limits(manifest: Manifest, measured: Measured, unknown_clicks: int | None, 
             f"The published weights learned the held-out sessions too ({refit.how}); the figures, groups and curves "
             "are of the weights before that, as nothing is left to judge the published ones by"
             + (f". Their lists have {refit.overlap:.0%} of the items in common." if refit.overlap is not None else ".")
+            + (f" They learned {refit.longer:.1f} times as long as those." if (refit.longer or 0) >= LONGER else "")
         )
     else:
         found.append(f"A refit was tried and not published: {refit.why}. The figures are of the published weights.")

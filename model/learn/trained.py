@@ -21,3 +21,8 @@ class Trained:
     sessions_per_s: float  # trained sessions a second of them
     valid: Mapping[str, float]  # the best validation
     history: list[dict[str, float]]  # one entry a validation: epoch, loss, metrics
+
+    @property
+    def learned(self) -> float:
+        """Sessions that the steps took in, passes counted, of all encoders together."""
+        return self.sessions_per_s * self.seconds

@@ -83,7 +83,7 @@ def test_a_budget_that_was_over_before_the_first_step_is_said_with_one_that_has_
     told = untrained(spending("60s", 50), Outlook(members=(member,)), STABLE.override(batch=100), 36_000)
     assert "no step was trained" in told
     assert "a pass takes about 3 min more" in told
-    assert "--budget 11m" in told  # 50 s, 23 to export and to judge twice, a pass, and a refit of twice its time
+    assert "--budget 11m" in told  # 50 s, 25 to export and to judge twice, a pass, and a refit of twice its time
     assert untrained(spending("60s", 50), None, STABLE, 36_000).endswith("give it more time")
 
 

@@ -85,6 +85,7 @@ def test_card_says_where_lists_begin_with_what_sessions_hold() -> None:
     ("refit", "said"),
     [
         (Refit(refitted=True, how="scratch", overlap=0.8), "learned the held-out sessions too (scratch)"),
+        (Refit(refitted=True, how="scratch", longer=2.04), "They learned 2.0 times as long"),
         (Refit(refitted=False, why="too far off"), "A refit was tried and not published: too far off"),
     ],
 )
