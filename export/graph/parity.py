@@ -249,7 +249,12 @@ def _compare(
     allowed = tolerance * np.maximum(1.0, np.where(np.isfinite(scores), np.abs(scores), 1.0))
     worst = float(difference.max())
     if not (difference <= allowed).all():
-        raise ParityError(f"scores differ by up to {worst:.3g}, more than {tolerance:g} allowed, at shape {shape}")
+        at = np.unravel_index(difference.argmax(), difference.shape)
+        ours, theirs = f"{scores[at]:.6g} of item {ids[at]}", f"{graph_scores[at]:.6g} of item {graph_ids[at]}"
+        raise ParityError(
+            f"scores differ by up to {worst:.3g}, more than {tolerance:g} allowed, at shape {shape}: {ours} in "
+            f"PyTorch, {theirs} in the graph"
+        )
     swapped = ids != graph_ids
     wrong = swapped & ~_tied(expected[1], allowed)
     if wrong.any():

@@ -80,6 +80,18 @@ def test_parity_of_another_ranking_fails_with_figures(bundle: Bundle, change: An
         check_parity(Changed(change), bundle, window=WINDOW, items=ITEMS, k=K)
 
 
+def test_parity_that_fails_tells_the_two_scores_that_are_furthest_apart(bundle: Bundle) -> None:
+    def changed(ids: Tensor, scores: Tensor) -> tuple[Tensor, Tensor]:
+        scores = scores.clone()
+        scores[0, 1] = 7.5
+        return ids, scores
+
+    with pytest.raises(
+        ParityError, match=r"at shape \(1, \d+\): 7.5 of item \d+ in PyTorch, \S+ of item \d+ in the graph"
+    ):
+        check_parity(Changed(changed), bundle, window=WINDOW, items=ITEMS, k=K)
+
+
 def test_parity_of_other_weights_fails(bundle: Bundle) -> None:
     with pytest.raises(ParityError, match="differ"):
         check_parity(ToyServing(seed=1), bundle, window=WINDOW, items=ITEMS, k=K)
