@@ -60,6 +60,20 @@ class _Judge:
         """Return the best, of equal ones the first."""
         return max(configs, key=lambda one: float(self.gains(one)[self.rows].mean()))
 
+    def lightest(self, best: AfterwardsConfig) -> AfterwardsConfig:
+        """Return it with the smallest share of counts that is no more than a standard error behind (Breiman et al.,
+        "Classification and Regression Trees", 1984, section 3.4.3).
+
+        What is published has learned for longer than what is judged, and needs less of them.
+        """
+        gains = self.gains(best)[self.rows]
+        for share in (share for share in SHARES if share < best.share):
+            lighter = replace(best, share=share)
+            behind = gains - self.gains(lighter)[self.rows]
+            if float(behind.mean()) <= float(behind.std()) / len(behind) ** 0.5:
+                return lighter
+        return best
+
 
 def fit(held: HeldOut, config: AfterConfig, *, counted: bool = True) -> Fit:
     """Return the layer that `config` allows. counted: whether counts may have a part."""
@@ -109,7 +123,7 @@ def _biases(judge: _Judge, start: AfterwardsConfig | None = None) -> AfterwardsC
 
 
 def _counts(judge: _Judge) -> AfterwardsConfig:
-    """Return the best counts, then biases beside them, then counts beside these."""
+    """Return the best counts, then biases beside them, then counts beside these; of shares about as good the least."""
     found = _biases(judge)
     for _ in range(2):
         found = judge.best(
@@ -117,7 +131,7 @@ def _counts(judge: _Judge) -> AfterwardsConfig:
             for (decay, newest), backward, share in product(DECAYS, BACKWARD, SHARES)
         )
         found = _biases(judge, found)
-    return found
+    return judge.lightest(found)
 
 
 def _varied(config: AfterwardsConfig, name: str, values: Iterable[float]) -> Iterator[AfterwardsConfig]:

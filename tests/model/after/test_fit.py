@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from export.afterwards import BARRED, AfterwardsConfig, config_of
 from model.after.config import AfterConfig
@@ -62,6 +64,29 @@ def test_a_network_that_knows_nothing_gets_the_counts(held: HeldOut) -> None:
     alone = found.before
     assert float(held.gains(found.config).mean()) > alone + 0.3
     assert fit(held, AfterConfig(counts="auto")) == found
+
+
+class OfShares:
+    """Held-out predictions that gain by the share of the counts alone; `near` is as good as `best` but for noise."""
+
+    half = np.arange(4_000) % 2 == 1
+    predictions = len(half)
+
+    def __init__(self, near: float, best: float, behind: float) -> None:
+        self.near, self.best, self.behind = near, best, behind
+        self.noise = np.random.default_rng(0).normal(0.0, 0.1, self.predictions)
+
+    def gains(self, config: AfterwardsConfig) -> NDArray[np.float64]:
+        gain = {self.near: 1.0 - self.behind, self.best: 1.0}.get(config.share, 0.5)
+        return np.full(self.predictions, gain) + self.noise * (config.share == self.near)
+
+
+@pytest.mark.parametrize(("behind", "share"), [(0.0005, 0.3), (0.02, 0.7)], ids=["within its error", "clearly worse"])
+def test_of_shares_about_as_good_the_smallest_is_taken(behind: float, share: float) -> None:
+    """What is published learned for longer than what is judged, and a share fits the network that it was found with."""
+    held: Any = OfShares(near=0.3, best=0.7, behind=behind)
+    held.noise -= held.noise.mean()
+    assert fit(held, AfterConfig(counts="auto")).config.share == share
 
 
 def test_what_gains_too_little_is_not_taken_unless_asked_for(held: HeldOut) -> None:
