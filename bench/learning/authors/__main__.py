@@ -8,6 +8,7 @@ https://github.com/hidasib/GRU4Rec_PyTorch_Official (paramfiles/yoochoose_xe_sha
 below 3, which nextclick does not). Each training is a process of its own; epochs are theirs, or N. The protocol is that
 of `bench.learning.quality`, whose --out can be the same file: every position, the whole catalogue ranked. TRON counts
 positions from a session's end, so its figures know how many clicks are still to come; as published they are left so.
+What else --out holds, ours by `bench.learning.quality` for instance, is in the table beside them.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -73,12 +75,17 @@ def main() -> None:
         results, failed = measured(jobs, args.data_dir, args.out)
     except NextclickError as error:
         sys.exit(f"error: {error}")
-    rows = aggregate(results)
+    rows = aggregate(by_data_set(read_results(args.out) if args.out else results))
     shown_on = sys.stderr if args.json else sys.stdout
     Console(file=shown_on, width=None if shown_on.isatty() else WIDTH).print(table(rows))
     if args.json:
         print(json.dumps({"rows": rows}))
     sys.exit(1 if failed else 0)
+
+
+def by_data_set(results: Iterable[Result]) -> list[Result]:
+    """Return the results of each data set together, otherwise as they come."""
+    return sorted(results, key=lambda result: DATASETS.index(result["dataset"]))
 
 
 def measured(jobs: dict[Job, tuple[str, Path]], data_dir: Path, out: Path | None) -> tuple[list[Result], int]:

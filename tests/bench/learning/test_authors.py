@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.learning.authors import gru, tron
+from bench.learning.authors.__main__ import by_data_set
 from bench.learning.authors.speed import speed
 from bench.learning.authors.tron import judge, stand_in, train, write_otto
 from bench.learning.quality import METRICS, aggregate, append_result, read_results, table
@@ -99,6 +100,10 @@ def test_results_lie_beside_those_of_the_quality_table(tmp_path: Path) -> None:
     rows = {"recall@20": 0.5, "mrr@20": 0.25, "seconds": 9.0, "sessions_per_s": 60.0, "epochs": 3.0}
     result = {"dataset": "recent", "system": "otto-de/TRON", "kind": "authors", "seed": 0, **dict.fromkeys(METRICS)}
     append_result(tmp_path / "all.jsonl", result | rows | {"peak_memory_mb": 900.0})
-    (row,) = aggregate(read_results(tmp_path / "all.jsonl"))
-    assert (row["system"], row["recall@20"], row["valid_recall@20"]) == ("otto-de/TRON", 0.5, None)
-    assert table([row]).row_count == 1
+    ours = {"system": "auto", "kind": "preset", "dataset": "tmall", "peak_memory_mb": 1_200.0}
+    append_result(tmp_path / "all.jsonl", result | rows | ours)
+    append_result(tmp_path / "all.jsonl", result | rows | {"system": "items-after", "peak_memory_mb": None})
+    found = aggregate(by_data_set(read_results(tmp_path / "all.jsonl")))
+    assert [row["system"] for row in found] == ["otto-de/TRON", "items-after", "auto"]
+    assert (found[0]["recall@20"], found[0]["valid_recall@20"]) == (0.5, None)
+    assert table(found).row_count == 3
