@@ -68,6 +68,7 @@ def export_bundle(
     before: Mapping[str, Any] | None = None,
     compared: int = COMPARED,
     like: Mapping[str, Any] | None = None,
+    goes_on: bool = False,
 ) -> Bundle:
     """Write the graph of the trained encoders and what belongs to it into `directory`. ParityError if they differ.
 
@@ -75,6 +76,7 @@ def export_bundle(
     afterwards: the layer behind the network as a judged training has recorded it, whose held-out sessions are learned
     now; None: found on `valid`. Its counts are those of `log`. before: the layer of the version that the training goes
     on from, which is kept where `valid` holds too little to find one by.
+    goes_on: a refit follows that learns for longer, and keeps the layer.
     compared: lists of either way to score, about. like: the parity of a judged training, which chose that before.
     `auto` scores in int8 where that gives the lists of exact scoring on validation sessions (`export.graph.choice`).
     """
@@ -83,7 +85,9 @@ def export_bundle(
     k_max = min(DEFAULT_K_MAX, count)
     onnx_file, seed = directory / "model.onnx", preset.train.seed
     record = (
-        find_layer(encoders, log, valid, preset, on_progress, before=before) if afterwards is None else dict(afterwards)
+        find_layer(encoders, log, valid, preset, on_progress, before=before, goes_on=goes_on)
+        if afterwards is None
+        else dict(afterwards)
     )
     if preset.codes is not None:
         parity = export_vectors(VectorModel(encoders), onnx_file, window=window, items=count, seed=seed)

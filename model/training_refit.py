@@ -15,7 +15,7 @@ from export.ranking.ranker import Ranker, RankerConfig
 from model.auto import settle
 from model.auto.budget import Spending
 from model.bundling import export_bundle, with_manifest
-from model.cycle.refit import guarded, refit
+from model.cycle.refit import as_begun, guarded, refit
 from model.data.known_items import KnownItems, features_of
 from model.data.log import SessionLog
 from model.data.readers import RawLog, build_log
@@ -41,6 +41,8 @@ class Request(settle.Request, Protocol):
     def scoring(self) -> Scoring: ...
     @property
     def init_from(self) -> Path | None: ...
+    @property
+    def resume(self) -> bool: ...
 
 
 class Everything(NamedTuple):
@@ -79,7 +81,7 @@ def refitted(
         on_progress(Progress(stage="refit", message=f"warning: not refitted: {why}"))
         found = Refit(refitted=False, how=request.refit.how, why=why)
         return judged, msgspec.structs.replace(lineage, refit=found)
-    config, longer = again, None
+    config, longer = as_begun(again, directory / "refit", resume=request.resume), None
     folder = judged.path / "refit"
     folder.mkdir()
     on_progress(Progress(stage="refit", message=f"{whole.sessions:,} sessions, those held out among them; {why}"))

@@ -155,7 +155,7 @@ def train_to_registry(request: TrainRequest, on_progress: OnProgress = ignore) -
             return None
         curves.finish()
         if not trained.seconds:
-            told = untrained(spending, plan, request.preset, log.sessions)
+            told = untrained(spending, plan, request.preset, request.refit, log.sessions)
             on_progress(Progress(stage="budget", message=told))
         release_memory()
         with tempfile.TemporaryDirectory(prefix="nextclick-") as staging:
@@ -171,6 +171,7 @@ def train_to_registry(request: TrainRequest, on_progress: OnProgress = ignore) -
                 scoring=request.scoring,
                 items=items,
                 compared=QUICK_COMPARED if spending.quick else COMPARED,
+                goes_on=request.refit is not None and request.budget is not None and trained.limited,
             )
             bundle, found = with_figures(bundle, valid, request.preset, on_progress, left_out=shown.left_out)  # 7
             spending.exported(spending.spent() - before)
@@ -305,10 +306,18 @@ def _read(path: Path, read: ReadOptions, on_progress: OnProgress) -> RawLog:
 
 
 def run_digest(request: TrainRequest, log: SessionLog, valid: SessionLog, items: KnownItems | None = None) -> str:
-    """Return the name of a training: what its result depends on, and nothing else (threads and time limits)."""
+    """Return the name of a training: what its result depends on, and nothing else.
+
+    That is without threads and a time limit, after which a longer one goes on; but with those after which nothing does:
+    a budget's, and that of a rate which is brought down where the time is up.
+    """
     options = request.preset.to_dict()
-    for name in ("threads", "max_seconds", "checkpoint_every"):
+    for name in ("threads", "checkpoint_every"):
         del options["train"][name]
+    if request.preset.train.schedule != "stable":
+        del options["train"]["max_seconds"]
+    if request.budget is not None:
+        options["budget"] = str(request.budget)
     started = checkpoints(request.init_from) if request.init_from is not None else ()
     if items is None:
         del options["tower"]

@@ -33,6 +33,7 @@ Scoring = Literal["auto", "exact"]
 INT8_FROM = 4_096  # items: ranking fewer takes a millisecond or two for 256 sessions, whichever way
 MARGINS = (12, 48)  # candidates more than exact scores need; the first that is enough
 LEAST_SESSIONS = 1_000  # real ones; of fewer, a share of .999 says little
+SCREENED = 4  # one session in so many, by the module, before its graph is compared on all
 LEAST_IDENTICAL = 0.999  # share of lists of K on real sessions; a missing item is one from the end of a list
 
 Build = Callable[[int | None], nn.Module]
@@ -69,17 +70,18 @@ def export_chosen(
     if scoring == "auto" and items >= INT8_FROM and len(sessions) >= LEAST_SESSIONS and not _was_exact(like):
         exact = build(None)  # as it stands: translating it as well would take longer than ranking by it
         most = int((1.0 - LEAST_IDENTICAL) * len(sessions))
-        compared = partial(likeness, exact, sessions=sessions, window=window, k=k, near=near, most=most)
+        compared = partial(likeness, exact, window=window, k=k, near=near, most=most)
         for margin in MARGINS:
             int8 = build(margin)
-            found = compared(int8)  # translated only where it is good enough as it stands
-            if found.share < LEAST_IDENTICAL:
+            found = compared(int8, sessions[::SCREENED])  # translated only where it is good enough as it stands
+            if found.lists - found.alike > most:
                 continue
             try:
                 checks = _export(int8, target, **checked)
             except ParityError:  # a value rounded the other way by PyTorch can cost a narrow margin an item
+                found = None
                 continue
-            found = compared(target)
+            found = compared(target, sessions)
             if found.share >= LEAST_IDENTICAL:
                 return {**checks, "scoring": "int8", "margin": margin, **_compared(found)}
     checks = _export(build(None), target, **checked)

@@ -75,8 +75,9 @@ class _Judge:
         return best
 
 
-def fit(held: HeldOut, config: AfterConfig, *, counted: bool = True) -> Fit:
-    """Return the layer that `config` allows. counted: whether counts may have a part."""
+def fit(held: HeldOut, config: AfterConfig, *, counted: bool = True, lightest: bool = False) -> Fit:
+    """Return the layer that `config` allows. counted: whether counts may have a part; lightest: of shares about as good
+    the smallest, for a network that goes on learning."""
     judge, halves, alone = _Judge(held, config.most_bias), (~held.half, held.half), AfterwardsConfig()
     forced = config.counts == "on"
     before = float(judge.gains(alone).mean())
@@ -89,6 +90,7 @@ def fit(held: HeldOut, config: AfterConfig, *, counted: bool = True) -> Fit:
         base: _Search = _biases if biased.biased else lambda _: alone
         counts_gain, found = _confirmed(judge, halves, _counts, base)
         chosen = found if forced or counts_gain >= config.least_counts else biased
+        chosen = judge.lightest(chosen) if lightest else chosen
     return Fit(
         config=chosen,
         predictions=held.predictions,
@@ -123,7 +125,7 @@ def _biases(judge: _Judge, start: AfterwardsConfig | None = None) -> AfterwardsC
 
 
 def _counts(judge: _Judge) -> AfterwardsConfig:
-    """Return the best counts, then biases beside them, then counts beside these; of shares about as good the least."""
+    """Return the best counts, then biases beside them, then counts beside these."""
     found = _biases(judge)
     for _ in range(2):
         found = judge.best(
@@ -131,7 +133,7 @@ def _counts(judge: _Judge) -> AfterwardsConfig:
             for (decay, newest), backward, share in product(DECAYS, BACKWARD, SHARES)
         )
         found = _biases(judge, found)
-    return judge.lightest(found)
+    return found
 
 
 def _varied(config: AfterwardsConfig, name: str, values: Iterable[float]) -> Iterator[AfterwardsConfig]:

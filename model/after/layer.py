@@ -33,11 +33,13 @@ def find_layer(
     on_progress: OnProgress = ignore,
     *,
     before: Mapping[str, Any] | None = None,
+    goes_on: bool = False,
 ) -> dict[str, Any]:
     """Return what a manifest records of the layer that the network of these encoders gets; {} where none is asked for.
 
     log: what was learned; valid: sessions that were not, in the same vocabulary. before: the layer of the version that
     this one goes on from: kept where too few sessions were held out to tell, as in a fresh training of few clicks.
+    goes_on: a refit follows that learns for longer, and needs less of the counts.
     """
     config, began = preset.after, time.monotonic()
     if config.counts == "off":
@@ -49,7 +51,7 @@ def find_layer(
     if held is None or held.predictions < LEAST:
         why = f"{0 if held is None else held.predictions:,} held-out predictions; {LEAST:,} are asked"
         return _left_out(why, on_progress) if not before or too_large else _kept(before, why, on_progress)
-    found = fit(held, config, counted=not too_large)
+    found = fit(held, config, counted=not too_large, lightest=goes_on)
     took = f"{time.monotonic() - began:.1f} s"
     on_progress(Progress(stage=STAGE, message=f"{described(recorded(found))}; {took}"))
     if told := leading(recorded(found)):

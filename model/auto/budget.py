@@ -93,6 +93,11 @@ class Spending:
         """Return the seconds that are left, 0 at least; None where there is no limit."""
         return None if self.seconds is None else max(0.0, self.seconds - self.spent())
 
+    def over(self, *, bundles: int) -> bool:
+        """Return whether no time is left but what is kept for so many bundles."""
+        left = self.left()
+        return left is not None and left <= self.kept(bundles)
+
     def overdrawn(self) -> str:
         """Return what to say where the command has taken clearly more than its time; "" where it has not."""
         if self.seconds is None or (over := self.spent() - self.seconds) <= max(self.LATE_S, self.LATE * self.seconds):

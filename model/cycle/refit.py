@@ -6,9 +6,12 @@ refit whose loss or lists go astray is not published, the judged weights are.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from export.bundle.manifest import Refit
 from export.errors import NextclickError
@@ -19,11 +22,14 @@ from model.data.known_items import ItemFeatures
 from model.data.log import SessionLog
 from model.evaluate.judge import judge, of_ranker, overlap_of_lists
 from model.evaluate.metrics import MAIN
-from model.learn.committee import train_preset
+from model.learn import checkpoint
+from model.learn.committee import checkpoints, train_preset
 from model.learn.trained import Trained
 from model.reports.progress import OnProgress, ignore
 
-__all__ = ["best_epoch", "guarded", "recipe", "refit"]
+__all__ = ["as_begun", "best_epoch", "guarded", "recipe", "refit"]
+
+BEGUN = "refit.json"  # beside its checkpoint: how it began
 
 
 def refit(
@@ -55,6 +61,21 @@ def refit(
         on_progress=on_progress,
         items=items,
     )
+
+
+def as_begun(config: RefitConfig, directory: Path, *, resume: bool) -> RefitConfig:
+    """Return how the refit began whose checkpoint is in `directory`, if there is one to resume; else `config`, kept.
+
+    Its limits are of the time that was left when it began. By those of a command that resumes it, it would go on with
+    other sessions and another length, or end before its rate has come down.
+    """
+    kept = directory / BEGUN
+    if resume and kept.is_file() and any(map(checkpoint.exists, checkpoints(directory))):
+        with suppress(msgspec.MsgspecError):  # torn: it was killed before its first step
+            return msgspec.json.decode(kept.read_bytes(), type=RefitConfig)
+    directory.mkdir(parents=True, exist_ok=True)
+    kept.write_bytes(msgspec.json.encode(config))
+    return config
 
 
 def recipe(preset: Preset, trained: Trained, config: RefitConfig) -> Preset:

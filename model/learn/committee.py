@@ -97,6 +97,7 @@ def _together(
         epochs=max(one.epochs for one in trained),
         limited=all(one.limited for one in trained),
         seconds=seconds,
+        spent=sum(one.spent for one in trained),
         sessions_per_s=sum(one.sessions_per_s * one.seconds for one in trained) / max(seconds, 1e-9),
         valid=figures,
         history=[entry for one in trained for entry in one.history],

@@ -32,7 +32,7 @@ class Length(Protocol):
 
     @property
     def limited(self) -> bool:
-        """Whether steps or time ended what held-out sessions would have let go on."""
+        """Whether a limit of steps or time ended what held-out sessions, or its own length, would have let go on."""
 
     def done(self, step: int, spent: float) -> float:
         """Return the share of the training that is over, about, 0..1."""
@@ -86,8 +86,8 @@ class BySteps:
 
     @property
     def limited(self) -> bool:
-        """Held-out sessions have no say."""
-        return False
+        """Its own length is longer than the steps it is given; of its time the loop knows."""
+        return self.config.max_steps is not None and self.total >= self.config.max_steps
 
     def done(self, step: int, spent: float) -> float:
         """By steps or by time, what is further: a schedule ends with it."""
@@ -135,7 +135,7 @@ class ByEvidence:
     best: float = 0.0  # quality of the best look
     idle: int = 0  # looks since then
     next_look: int = 0
-    limited: bool = False  # steps or time began the decay
+    limited: bool = False  # a limit of steps or time began the decay
 
     def __post_init__(self) -> None:
         self.next_look = self._after(0)
@@ -190,7 +190,8 @@ class ByEvidence:
         stable = 1.0 / (1.0 + self.config.decay)
         out_of_time = self.limit_s is not None and spent >= self.limit_s * stable
         if out_of_time or step >= round(self.total * stable):
-            self.limited = True
+            most = self.config.max_steps
+            self.limited = out_of_time or (most is not None and self.total >= most)
             self._begin(step, spent)
 
     def state(self) -> dict[str, Any]:
@@ -201,7 +202,7 @@ class ByEvidence:
     def restore(self, state: dict[str, Any]) -> None:
         """KeyError where it is the state of another kind of length."""
         for name in self.state():
-            setattr(self, name, state.get(name, False) if name == "limited" else state[name])  # 0.2 did not tell
+            setattr(self, name, state[name])
 
     def _begin(self, step: int, spent: float) -> None:
         self.begun, self.begun_s = step, spent

@@ -39,7 +39,6 @@ class Optimizer:
     def __init__(self, encoder: Encoder, config: TrainConfig, *, lazy: bool) -> None:
         leave_out_triton()
         self.config, self.lazy = config, lazy
-        self.steps_before = 0  # of another training, whose moments these are
         table = encoder.weight
         weights = [weight for weight in encoder.parameters() if not (lazy and weight is table)]
         self.rule: torch.optim.Optimizer
@@ -79,21 +78,19 @@ class Optimizer:
         square_rows = square[ids].mul_(BETAS[1]).addcmul_(grads, grads, value=1.0 - BETAS[1])
         mean.index_copy_(0, ids, mean_rows)
         square.index_copy_(0, ids, square_rows)
-        steps = step + 1 + self.steps_before
-        unbias, unbias_square = 1.0 - BETAS[0] ** steps, 1.0 - BETAS[1] ** steps
+        unbias, unbias_square = 1.0 - BETAS[0] ** (step + 1), 1.0 - BETAS[1] ** (step + 1)
         spread = square_rows.div_(unbias_square).sqrt_().add_(EPSILON)
         table.index_add_(0, ids, mean_rows.div_(spread), alpha=-rate / unbias)
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a checkpoint needs."""
-        return {"rule": self.rule.state_dict(), "moments": self.moments, "steps_before": self.steps_before}
+        return {"rule": self.rule.state_dict(), "moments": self.moments}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take back what `state_dict` gave. KeyError or ValueError where it is another optimizer's."""
         self.rule.load_state_dict(state["rule"])
         if len(state["moments"]) != len(self.moments):
             raise ValueError("the checkpoint's optimizer updates other rows")
-        self.steps_before = state.get("steps_before", 0)  # checkpoints of 0.2 do not tell
         for moment, saved in zip(self.moments, state["moments"], strict=True):
             moment.copy_(saved)
 

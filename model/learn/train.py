@@ -248,6 +248,7 @@ class Trainer:
             epochs=self.passes(),
             limited=self.length.limited or not self.length.over(self.step),
             seconds=self.seconds,
+            spent=self.spent(),
             sessions_per_s=self.speed(),
             valid=self.best["metrics"],
             history=self.history,

@@ -18,6 +18,7 @@ class Trained:
     epochs: float  # passes done, a fraction where the time limit ended one
     limited: bool = False  # ended by time or steps, where held-out sessions or its own length would have let it go on
     seconds: float  # of training steps, all resumed parts and all encoders together
+    spent: float  # seconds of all of it, first vectors and looks at held-out sessions among them
     sessions_per_s: float  # trained sessions a second of them
     valid: Mapping[str, float]  # the best validation
     history: list[dict[str, float]]  # one entry a validation: epoch, loss, metrics

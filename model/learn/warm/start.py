@@ -29,7 +29,7 @@ from model.nets.encoder import Encoder
 from model.nets.plain import TOWER
 from model.nets.tower import ItemTower
 
-__all__ = ["BOOKS", "CODES", "features_of", "matched", "place_beside", "start_from"]
+__all__ = ["BOOKS", "CODES", "features_of", "place_beside", "start_from"]
 
 ITEMS = "items.weight"
 CODES, BOOKS = "items.codes", "items.books"
@@ -57,7 +57,7 @@ def start_from(encoder: Encoder, vocabulary: Vocabulary, directory: Path, log: S
         raise CheckpointError(
             f"{directory} holds another encoder ({other}): it can start a training of the preset {preset} only"
         )
-    new, old = matched(earlier, vocabulary)
+    new, old = _matched(earlier, vocabulary)
     if isinstance(encoder.items, CodedItems) or CODES in weights:
         _start_coded(encoder, weights, (new, old), directory)
         return len(new)
@@ -72,7 +72,7 @@ def start_from(encoder: Encoder, vocabulary: Vocabulary, directory: Path, log: S
     return len(new)
 
 
-def matched(earlier: Vocabulary, vocabulary: Vocabulary) -> tuple[Tensor, Tensor]:
+def _matched(earlier: Vocabulary, vocabulary: Vocabulary) -> tuple[Tensor, Tensor]:
     """Return the catalogue ids, int64 (n,) both, of the items that two vocabularies share: in ours, in theirs."""
     of_row = earlier.look_up(vocabulary.items, len(vocabulary)).astype(np.int64)  # (V,) their id; 0: unknown
     return torch.from_numpy(np.flatnonzero(of_row) + 1), torch.from_numpy(of_row[of_row > 0])

@@ -86,7 +86,8 @@ def test_of_shares_about_as_good_the_smallest_is_taken(behind: float, share: flo
     """What is published learned for longer than what is judged, and a share fits the network that it was found with."""
     held: Any = OfShares(near=0.3, best=0.7, behind=behind)
     held.noise -= held.noise.mean()
-    assert fit(held, AfterConfig(counts="auto")).config.share == share
+    assert fit(held, AfterConfig(counts="auto"), lightest=True).config.share == share
+    assert fit(held, AfterConfig(counts="auto")).config.share == 0.7, "what is judged is published"
 
 
 def test_what_gains_too_little_is_not_taken_unless_asked_for(held: HeldOut) -> None:

@@ -31,7 +31,8 @@ def spending(text: str | None, spent: float = 0.0) -> Spending:
 
 
 def trained(seconds: float, *, limited: bool = False) -> Trained:
-    return Trained(encoders=(), epochs=5.0, limited=limited, seconds=seconds, sessions_per_s=1.0, valid={}, history=[])
+    costs = {"seconds": seconds, "spent": seconds, "sessions_per_s": 1.0}
+    return Trained(encoders=(), epochs=5.0, limited=limited, valid={}, history=[], **costs)
 
 
 STABLE = preset("auto")
@@ -80,11 +81,13 @@ def test_spending_more_than_the_budget_is_said_with_how_much() -> None:
 
 def test_a_budget_that_was_over_before_the_first_step_is_said_with_one_that_has_room_for_a_pass() -> None:
     member = MemberOutlook(steps=9, step_s=0.5, late_s=0.5, late=0.0, validation_s=1.0, validations=1)
-    told = untrained(spending("60s", 50), Outlook(members=(member,)), STABLE.override(batch=100), 36_000)
+    told = untrained(spending("60s", 50), Outlook(members=(member,)), STABLE.override(batch=100), RefitConfig(), 36_000)
     assert "no step was trained" in told
     assert "a pass takes about 3 min more" in told
     assert "--budget 11m" in told  # 50 s, 25 to export and to judge twice, a pass, and a refit of twice its time
-    assert untrained(spending("60s", 50), None, STABLE, 36_000).endswith("give it more time")
+    assert untrained(spending("60s", 50), None, STABLE, RefitConfig(), 36_000).endswith("give it more time")
+    alone = untrained(spending("60s", 50), Outlook(members=(member,)), STABLE.override(batch=100), None, 36_000)
+    assert "--budget 5m" in alone, "50 s, 14 to export and to judge, and a pass"
 
 
 def test_limited_without_a_budget_is_the_same() -> None:
@@ -104,8 +107,12 @@ def test_limited_time_is_shared_with_the_refit_and_told() -> None:
 
 
 def test_judged_share_is_all_without_a_refit_and_else_the_smaller_part() -> None:
-    assert judged_share(None) == 1.0
-    assert 0.25 < judged_share(RefitConfig()) < 0.5
+    assert judged_share(STABLE, None) == 1.0
+    assert 0.25 < judged_share(STABLE, RefitConfig()) < 0.4
+
+
+def test_judged_share_of_a_preset_that_chooses_an_epoch_leaves_no_more_than_as_long_again() -> None:
+    assert 0.45 < judged_share(preset("tron"), RefitConfig()) < 0.5
 
 
 def test_limited_time_does_not_lengthen_what_was_asked() -> None:
@@ -118,7 +125,7 @@ def test_limited_steps_are_shared_by_the_encoders() -> None:
     assert limited(both, spending("500steps"), None).train.max_steps == 250
     assert limited(alone, spending("500steps"), None).train.max_seconds is None
     assert limited(STABLE, spending("1000steps"), RefitConfig()).train.max_steps == round(
-        1000 * judged_share(RefitConfig())
+        1000 * judged_share(STABLE, RefitConfig())
     )
 
 
@@ -140,7 +147,7 @@ def test_refit_of_a_training_that_its_limit_ended_has_all_that_is_left() -> None
     found, why = timed(RefitConfig(), STABLE, trained(20, limited=True), spending("100s", 30), more=1.1)
     assert found is not None
     assert found.max_seconds == spending("100s", 30).for_training(bundles=1)
-    assert "s that are left" in why
+    assert why.startswith("from the start again, for ")
 
 
 def test_refit_of_the_newest_sessions_draws_of_more_as_it_is_longer() -> None:
@@ -170,6 +177,25 @@ def test_refit_takes_no_more_than_was_asked_of_a_training_by_hand() -> None:
     assert found.max_steps == 20
 
 
+def test_refit_of_few_steps_by_hand_draws_of_no_more_sessions() -> None:
+    short = STABLE.override(max_steps=20, newest_sessions=1_000)
+    found, _ = timed(RefitConfig(max_steps=20), short, trained(2, limited=True), spending("100s", 30), more=1)
+    assert found is not None
+    assert found.newest_sessions == 1_000
+
+
+def test_refit_of_nothing_in_no_time_is_left_out() -> None:
+    found, why = timed(RefitConfig(), STABLE, trained(0, limited=True), spending("60s", 58), more=1)
+    assert found is None
+    assert "longer --budget" in why
+
+
+def test_refit_of_a_chosen_epoch_is_told_to_be_as_long() -> None:
+    chosen = preset("tron").override(max_seconds=20.0)
+    _, why = timed(RefitConfig(), chosen, trained(20, limited=True), spending("100s", 30), more=1.1)
+    assert why.startswith("the same again")
+
+
 def test_refit_is_left_out_where_it_would_be_cut_short() -> None:
     found, why = timed(RefitConfig(), STABLE, trained(50), spending("100s", 84), more=1.1)
     assert found is None
@@ -191,7 +217,7 @@ def test_refit_in_a_budget_of_steps_has_the_rest_of_them() -> None:
     assert limit.train.max_steps == 33
     assert found == RefitConfig(max_steps=67)
     assert "67 steps" in why
-    both = tiny_committee()
+    both = tiny_committee().override(validate_epochs=False)
     found, _ = timed(
         RefitConfig(), limited(both, spending("100steps"), RefitConfig()), trained(50), spending("100steps"), more=1.1
     )

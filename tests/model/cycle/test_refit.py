@@ -8,7 +8,7 @@ import pytest
 
 from model.config import Preset
 from model.cycle.config import RefitConfig
-from model.cycle.refit import recipe, refit
+from model.cycle.refit import BEGUN, as_begun, recipe, refit
 from model.errors import CheckpointError
 from model.learn.committee import train_preset
 from model.learn.trained import Trained
@@ -43,13 +43,15 @@ def test_recipe_of_a_training_by_evidence_is_as_long_and_looks_no_more(tmp_path:
 def test_recipe_of_a_training_with_a_time_limit_is_limited_too(limit_s: float | None, found: float) -> None:
     """Else the judged training ends after a few passes, as it was asked to, and its refit takes all of them."""
     preset = tiny_preset(validate_epochs=False, epochs=300, max_seconds=5.0)
-    trained = Trained(encoders=(), epochs=2.0, seconds=5.0, sessions_per_s=1.0, valid={}, history=[])
+    trained = Trained(encoders=(), epochs=2.0, seconds=5.0, spent=5.0, sessions_per_s=1.0, valid={}, history=[])
     again = recipe(preset, trained, RefitConfig(max_seconds=limit_s)).train
     assert (again.max_seconds, again.epochs) == (found, 300)
 
 
 def test_recipe_of_a_training_that_its_limit_ended_goes_on_within_its_own() -> None:
-    cut = Trained(encoders=(), epochs=2.0, limited=True, seconds=5.0, sessions_per_s=1.0, valid={}, history=[])
+    cut = Trained(
+        encoders=(), epochs=2.0, limited=True, seconds=5.0, spent=5.0, sessions_per_s=1.0, valid={}, history=[]
+    )
     preset = stable().override(max_steps=10, max_seconds=5.0, newest_sessions=50)
     own = recipe(preset, cut, RefitConfig(max_seconds=9.0, max_steps=20, newest_sessions=100)).train
     assert (own.max_seconds, own.max_steps, own.newest_sessions, own.patience) == (9.0, 20, 100, 0)
@@ -59,7 +61,9 @@ def test_recipe_of_a_training_that_its_limit_ended_goes_on_within_its_own() -> N
 
 def test_recipe_of_a_chosen_epoch_is_as_long_whatever_ended_the_training() -> None:
     history = [{"epoch": epoch, "recall@20": recall} for epoch, recall in ((1.0, 0.1), (2.0, 0.3), (2.5, 0.2))]
-    cut = Trained(encoders=(), epochs=2.5, limited=True, seconds=5.0, sessions_per_s=1.0, valid={}, history=history)
+    cut = Trained(
+        encoders=(), epochs=2.5, limited=True, seconds=5.0, spent=5.0, sessions_per_s=1.0, valid={}, history=history
+    )
     found = recipe(tiny_preset(validate_epochs=True, max_seconds=5.0), cut, RefitConfig(max_seconds=9.0)).train
     assert (found.epochs, found.max_seconds, found.validate_epochs) == (2.0, 9.0, False)
 
@@ -72,6 +76,18 @@ def test_refit_of_a_limited_training_takes_the_steps_that_it_is_given(tmp_path: 
     given = RefitConfig(max_steps=20)
     again = refit(short, trained, MORE, VALID, given, run="r", directory=tmp_path / "refit", judged=None)
     assert again.epochs == pytest.approx(20 / short.train.steps(MORE.sessions)[0], abs=1e-3)
+
+
+def test_refit_that_was_stopped_goes_on_as_it_began_whatever_time_is_left_now(tmp_path: Path) -> None:
+    began, now = RefitConfig(max_steps=20, max_seconds=9.0, newest_sessions=50), RefitConfig(max_steps=7)
+    assert as_begun(began, tmp_path, resume=True) == began
+    assert as_begun(now, tmp_path, resume=True) == now, "it has no checkpoint yet"
+    assert as_begun(began, tmp_path, resume=True) == began
+    judged(stable(), tmp_path)  # a checkpoint
+    assert as_begun(now, tmp_path, resume=True) == began
+    (tmp_path / BEGUN).write_bytes(b"{")
+    assert as_begun(now, tmp_path, resume=True) == now
+    assert as_begun(began, tmp_path, resume=False) == began
 
 
 def test_refit_that_continues_begins_with_the_judged_weights(tmp_path: Path) -> None:

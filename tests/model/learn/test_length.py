@@ -178,10 +178,20 @@ def test_training_by_evidence_ends_before_its_most_steps_where_nothing_is_gained
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "options", [{"max_steps": 20}, {"max_seconds": 1e-3}, {"schedule": "cosine", "max_seconds": 1e-3}]
+    ("options", "limited"),
+    [
+        ({"max_steps": 20}, True),
+        ({"max_seconds": 1e-3}, True),
+        ({"epochs": 2, "patience": 0}, False),
+        ({"schedule": "cosine", "max_steps": 20}, True),
+        ({"schedule": "cosine", "max_seconds": 1e-3}, True),
+        ({"schedule": "cosine", "epochs": 2, "max_steps": 1_000}, False),
+    ],
 )
-def test_training_that_its_limit_ends_says_so(options: dict[str, Any]) -> None:
-    assert stable(epochs=1_000, **options).run().limited
+def test_training_that_a_limit_ends_says_so_and_not_one_of_its_own_length(
+    options: dict[str, Any], limited: bool
+) -> None:
+    assert stable(**{"epochs": 1_000, **options}).run().limited == limited
 
 
 @pytest.mark.slow
