@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -17,6 +18,8 @@ from typing import Any, TypeVar
 
 __all__ = ["DeadlineExceeded", "end_process", "free_port", "start_process", "tail", "wait_for"]
 
+LEAST_PORT = 10_000  # above those that services have by custom, mostly
+_CHOICE = random.SystemRandom()  # not seeded: test processes side by side would all look at the same ports
 _PR_SET_PDEATHSIG = 1  # Linux: signal sent to a process whose parent thread ends
 _T = TypeVar("_T")
 
@@ -38,10 +41,28 @@ def wait_for(what: str, probe: Callable[[], _T | None], deadline_s: float = 30.0
 
 
 def free_port() -> int:
-    """Return a TCP port of the loopback interface that nobody listens on now."""
+    """Return a TCP port of the loopback interface that nobody has now.
+
+    Where the system tells, it is none of those that connections are given: one of them took such a port now and then,
+    between this look and the start of the server that it was for.
+    """
+    for port in _CHOICE.sample(range(LEAST_PORT, _first_given()), 50):
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+@cache
+def _first_given() -> int:
+    """Return the first port that connections are given; 32,768, as Linux has it, where nothing tells."""
+    try:
+        first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    except (OSError, ValueError, IndexError):
+        first = 32_768
+    return first if first > 2 * LEAST_PORT else 65_536
 
 
 def start_process(command: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:

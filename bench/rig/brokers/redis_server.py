@@ -66,6 +66,8 @@ class RedisServer:
         return redis.Redis.from_url(self.url, socket_timeout=5, socket_connect_timeout=5)
 
     def _answers(self) -> bool:
+        ended = self._process.poll() if self._process is not None else None
+        assert ended is None, f"redis-server ended by itself, status {ended}: has another taken port {self._port}?"
         with contextlib.suppress(redis.RedisError), self.client() as client:
             return bool(client.ping())
         return False
