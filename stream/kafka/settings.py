@@ -7,6 +7,7 @@ Where the cluster does not let a worker read its settings, that is said, and the
 """
 
 import logging
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,16 +25,14 @@ __all__ = ["check_compaction", "check_session_timeout", "check_settings"]
 log = logging.getLogger(__name__)
 
 _ANSWER_S = 10.0
+_AGAIN_S = 0.2  # until a cluster that has just come back is asked again
 _POLICY, _SHORTEST, _LONGEST = "cleanup.policy", "group.min.session.timeout.ms", "group.max.session.timeout.ms"
 
 
 def check_settings(config: StreamConfig) -> None:
     """Raises TopicError or ConfigError where a worker must not start, BrokerUnavailable without an answer."""
     admin: Any = build_admin(config.bootstrap_servers, config.kafka)
-    try:
-        cluster = admin.list_topics(timeout=_ANSWER_S)
-    except KafkaException as error:
-        raise BrokerUnavailable(f"no Kafka broker at {config.bootstrap_servers}: {error.args[0].str()}") from error
+    cluster = _cluster(admin, config.bootstrap_servers)
     if is_in_process(cluster.cluster_id):
         log.debug("the in-process cluster has no settings to check")
         return
@@ -42,6 +41,24 @@ def check_settings(config: StreamConfig) -> None:
         check_compaction(name, _settings(admin, ResourceType.TOPIC, name))
     broker = str(min(cluster.brokers))
     check_session_timeout(config.broker_session_timeout_s, _settings(admin, ResourceType.BROKER, broker))
+
+
+def _cluster(admin: Any, servers: str) -> Any:
+    """Return what the cluster says of itself, once it names a broker: one that has just come back may name none.
+
+    BrokerUnavailable where none answers, or is named, in time.
+    """
+    end = time.monotonic() + _ANSWER_S
+    while True:
+        try:
+            cluster = admin.list_topics(timeout=_ANSWER_S)
+        except KafkaException as error:
+            raise BrokerUnavailable(f"no Kafka broker at {servers}: {error.args[0].str()}") from error
+        if cluster.brokers:
+            return cluster
+        if time.monotonic() > end:
+            raise BrokerUnavailable(f"what answers at {servers} names no broker of its cluster: see to its controller")
+        time.sleep(_AGAIN_S)
 
 
 def check_compaction(topic: str, settings: Mapping[str, str]) -> None:

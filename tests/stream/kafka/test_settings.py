@@ -101,3 +101,30 @@ def test_check_settings_that_nobody_may_read_says_what_was_not_checked_and_passe
         words in line for words, line in zip(("shop-sessions-changelog", "models", "broker 1"), said, strict=True)
     )
     assert all("were not checked" in line and "the right to describe configs" in line for line in said)
+
+
+@pytest.mark.parametrize("silent", [2, 10_000], ids=["for a moment", "for good"])
+def test_check_settings_waits_for_a_cluster_that_names_no_broker_yet(
+    monkeypatch: pytest.MonkeyPatch, silent: int
+) -> None:
+    """A broker that has just come back answers before it knows of any, itself among them."""
+    asked: list[float] = []
+
+    def list_topics(timeout: float) -> SimpleNamespace:
+        asked.append(timeout)
+        return SimpleNamespace(brokers={} if len(asked) <= silent else {1: "a broker"}, topics={}, cluster_id="c")
+
+    def describe_configs(*_: Any, **__: Any) -> Any:
+        raise KafkaException(KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED))
+
+    admin = SimpleNamespace(list_topics=list_topics, describe_configs=describe_configs)
+    monkeypatch.setattr("stream.kafka.settings.build_admin", lambda *_: admin)
+    monkeypatch.setattr("stream.kafka.settings._ANSWER_S", 0.5)
+    monkeypatch.setattr("stream.kafka.settings._AGAIN_S", 0.01)
+    config = StreamConfig(bootstrap_servers="shop:9092", registry="nowhere")
+    if silent == 2:
+        check_settings(config)
+        assert len(asked) == 3
+        return
+    with pytest.raises(BrokerUnavailable, match="names no broker"):
+        check_settings(config)
