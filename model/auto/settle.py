@@ -2,7 +2,7 @@
 
 What is published is the refit, which begins from the start on all sessions, so it gets the larger part: the judged
 training, which chooses and measures, gets a third. Where held-out sessions ended that one, the refit is as long; where
-the budget did, it goes on for as long as the budget lets it. On seven logs that has better lists than two equal parts,
+the budget did, it goes on for as long as the budget lets it. On four logs that has more Recall@20 than two equal parts,
 and than a judged training of two thirds whose decay is done again on all sessions (docs/training.md).
 """
 

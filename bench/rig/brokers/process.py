@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 __all__ = ["DeadlineExceeded", "end_process", "free_port", "start_process", "tail", "wait_for"]
 
+GIVEN = Path("/proc/sys/net/ipv4/ip_local_port_range")
 LEAST_PORT = 10_000  # above those that services have by custom, mostly
 _CHOICE = random.SystemRandom()  # not seeded: test processes side by side would all look at the same ports
 _PR_SET_PDEATHSIG = 1  # Linux: signal sent to a process whose parent thread ends
@@ -59,7 +60,7 @@ def free_port() -> int:
 def _first_given() -> int:
     """Return the first port that connections are given; 32,768, as Linux has it, where nothing tells."""
     try:
-        first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+        first = int(GIVEN.read_text().split()[0])
     except (OSError, ValueError, IndexError):
         first = 32_768
     return first if first > 2 * LEAST_PORT else 65_536

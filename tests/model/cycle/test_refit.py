@@ -90,19 +90,15 @@ def test_refit_that_was_stopped_goes_on_as_it_began_whatever_time_is_left_now(tm
     assert as_begun(began, tmp_path, resume=False) == began
 
 
+def continued(preset: Preset, trained: Trained, folder: Path, judged: Path) -> Trained:
+    config = RefitConfig(how="continue")
+    return refit(preset, trained, MORE, VALID, config, run="r", directory=folder / "refit", judged=judged)
+
+
 def test_refit_that_continues_begins_with_the_judged_weights(tmp_path: Path) -> None:
     preset = tiny_preset(layers=1, epochs=4, validate_epochs=False)
     trained = judged(preset, tmp_path / "judged")
-    again = refit(
-        preset,
-        trained,
-        MORE,
-        VALID,
-        RefitConfig(how="continue"),
-        run="r",
-        directory=tmp_path / "refit",
-        judged=tmp_path / "judged",
-    )
+    again = continued(preset, trained, tmp_path, tmp_path / "judged")
     assert again.epochs < 0.5 * trained.epochs
     assert again.valid["recall@20"] > 0.9 * trained.valid["recall@20"]
 
@@ -110,13 +106,4 @@ def test_refit_that_continues_begins_with_the_judged_weights(tmp_path: Path) -> 
 def test_refit_that_continues_without_the_judged_weights_is_an_error(tmp_path: Path) -> None:
     trained = judged(stable(), tmp_path / "judged")
     with pytest.raises(CheckpointError):
-        refit(
-            stable(),
-            trained,
-            MORE,
-            VALID,
-            RefitConfig(how="continue"),
-            run="r",
-            directory=tmp_path / "refit",
-            judged=tmp_path / "none",
-        )
+        continued(stable(), trained, tmp_path, tmp_path / "none")
