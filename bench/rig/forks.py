@@ -42,8 +42,15 @@ _LOADED = (
     "faust.assignor.partition_assignor",  # Faust loads it when it is needed
 )
 _PERHAPS = ("pydantic.type_adapter",)  # as newer versions of Typer do
-# Read when they are needed, or set by our own imports in any process; others may be read by an import
-_PASSED_ON = {"TMPDIR", "PYTEST_CURRENT_TEST", "GOMP_SPINCOUNT", "ORT_DISABLE_TELEMETRY", "TORCHINDUCTOR_CACHE_DIR"}
+# Read when they are needed, set by our own imports in any process or by the rig; others may be read by an import
+_PASSED_ON = {
+    "TMPDIR",
+    "PYTEST_CURRENT_TEST",
+    "GOMP_SPINCOUNT",
+    "ORT_DISABLE_TELEMETRY",
+    "TORCHINDUCTOR_CACHE_DIR",
+    "TESTCONTAINERS_RYUK_DISABLED",
+}
 _SUBREAPER, _PARENT_DEATH = 36, 1  # PR_SET_CHILD_SUBREAPER, PR_SET_PDEATHSIG
 _LARGEST = 200_000  # bytes of a request: one packet
 _ADOPTED_S = 10.0

@@ -27,10 +27,6 @@ class Length(Protocol):
     total: int  # steps at most
 
     @property
-    def falling(self) -> bool:
-        """Whether the decay of a stable rate has begun."""
-
-    @property
     def limited(self) -> bool:
         """Whether a limit of steps or time ended what held-out sessions, or its own length, would have let go on."""
 
@@ -78,11 +74,6 @@ class BySteps:
     epoch: int
     total: int
     limit_s: float | None = None
-
-    @property
-    def falling(self) -> bool:
-        """There is no stable rate to fall from."""
-        return False
 
     @property
     def limited(self) -> bool:
@@ -139,11 +130,6 @@ class ByEvidence:
 
     def __post_init__(self) -> None:
         self.next_look = self._after(0)
-
-    @property
-    def falling(self) -> bool:
-        """Whether the decay has begun."""
-        return self.begun is not None
 
     def done(self, step: int, spent: float) -> float:
         """Of the most that it can take; the decay is the last part of it."""

@@ -113,6 +113,14 @@ def test_other_programs_and_environments_are_started_for_real(forks: Forks) -> N
     assert forks.forked == before
 
 
+@pytest.mark.parametrize("name", ["TMPDIR", "TESTCONTAINERS_RYUK_DISABLED"])
+def test_what_the_rig_sets_on_its_way_is_forked_still(forks: Forks, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    before = forks.forked
+    monkeypatch.setenv(name, "set since the server began")
+    assert forks.start(command("--version"), stdout=subprocess.DEVNULL).wait(60) == 0
+    assert forks.forked == before + 1
+
+
 def test_fork_after_the_server_was_killed_is_of_another(forks: Forks, capfd: pytest.CaptureFixture[str]) -> None:
     said = []
     before = forks.forked

@@ -64,9 +64,9 @@ def test_evidence_rate_stays_until_the_decay_which_takes_a_share_of_the_steps_so
     assert length.factor(3_000, 0.0) == 1.0
     length.best = 1.0
     for step in (3_000, 4_000):
-        assert not length.falling
+        assert length.begun is None
         length.note(step, 0.0, 1.0)
-    assert length.falling
+    assert length.begun is not None
     assert [length.factor(step, 0.0) for step in (4_000, 4_250, 5_000)] == [1.0, 0.5, 0.0]
     assert not length.over(4_999)
     assert length.over(5_000)
@@ -77,9 +77,9 @@ def test_evidence_a_gain_lets_it_go_on() -> None:
     length = by_evidence()
     for number, quality in enumerate((0.1, 0.1, 0.2, 0.2, 0.3, 0.3004)):
         length.note(1_000 * number, 0.0, quality)
-    assert not length.falling
+    assert length.begun is None
     length.note(6_000, 0.0, 0.3008)
-    assert length.falling, "a gain that is too small is none"
+    assert length.begun is not None, "a gain that is too small is none"
 
 
 @pytest.mark.parametrize(("look_gain", "ends"), [(0.005, True), (0.001, False)])
@@ -87,16 +87,16 @@ def test_evidence_what_counts_as_a_gain_is_asked_for(look_gain: float, ends: boo
     length = by_evidence(patience=1, look_gain=look_gain)
     length.note(100, 0.0, 1.0)
     length.note(200, 0.0, 1.002)
-    assert length.falling == ends
+    assert (length.begun is not None) == ends
 
 
 def test_evidence_fewest_steps_are_taken_whatever_the_looks_say() -> None:
     length = by_evidence(min_steps=500, look_every=0.1)
     for step in range(0, 500, 50):
         length.note(step, 0.0, 0.1)
-    assert not length.falling
+    assert length.begun is None
     length.note(500, 0.0, 0.1)
-    assert length.falling
+    assert length.begun is not None
 
 
 def test_evidence_looks_are_apart_and_ever_rarer() -> None:
@@ -124,9 +124,9 @@ def test_evidence_most_steps_have_the_decay_among_them() -> None:
 def test_evidence_time_has_the_decay_in_it() -> None:
     length = by_evidence(limit_s=100.0)
     length.tick(10, 79.0)
-    assert not length.falling
+    assert length.begun is None
     length.tick(11, 80.0)
-    assert length.falling
+    assert length.begun is not None
     assert length.factor(11, 85.0) == pytest.approx(0.5)
     assert length.factor(11, 100.0) == pytest.approx(0.0)
 
