@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from export.graph.beside import SCANNED_FROM
+from export.scan.loading import load_scan
 from model.config import Preset
 from model.data.known_items import ItemFeatures
 from model.data.log import SessionLog
@@ -30,10 +32,15 @@ def foresee(
 ) -> tuple[Outlook | None, Shown]:
     """Return how long a training will take (None: a moment), and what the baselines reach that cost little beside it.
 
-    Both are told. budget_s: of the whole command, if it is limited. ConfigError where memory or disk (at `directory`)
-    won't do for the training.
+    Both are told. What ranks in the end is compiled where it was not yet, so that a budget knows of it.
+    budget_s: of the whole command, if it is limited. ConfigError where memory or disk (at `directory`) won't do for the
+    training.
     """
     require_room(preset, log, directory)  # before anything is tried
+    coded = preset.codes is not None
+    scanned = coded or (len(log.vocabulary) >= SCANNED_FROM and not preset.encoder.interests)
+    if scanned and (compiled := load_scan(coded=coded)):
+        on_progress(Progress(stage="compile", message=compiled))
     plan = outlook(log, valid, preset, processes=processes, items=items)
     if plan is not None:
         on_progress(Progress(stage="estimate", message=plan.told()))

@@ -27,8 +27,8 @@ from export.dense.products import (
     vnni_one,
 )
 from export.dense.rounding import DOUBLINGS, round_session
-from export.scan.compiled import compiled
-from export.scan.kernel import enter, is_excluded, put_in_order
+from export.scan.compiled import FIRST, compiled
+from export.scan.lists import enter, is_excluded, put_in_order
 from export.scan.lookup import lowest
 
 __all__ = [
@@ -195,7 +195,7 @@ def multiply_some(parts: Any, widths: Any, address: int, places: Any, row: int, 
             ahead = np.int64(places[row, at + _AHEAD])
             for part in range(parts.shape[0]):
                 ask_ahead(parts[part] + (ahead + 1) * 4 * widths[part], 4 * widths[part])
-        found[at] = score(parts, widths, places[row, at], address)
+        found[at] = score(parts, widths, np.int64(places[row, at]), address)
 
 
 @compiled()
@@ -212,7 +212,7 @@ def finish(
     some = _keep(most, candidates, session, count, least)
     multiply_some(parts, widths, address, candidates, session, some, found)
     for at in range(some):
-        enter_better(scores, places, found[at], candidates[session, at])
+        enter_better(scores, places, found[at], np.int64(candidates[session, at]))
 
 
 @compiled()
@@ -323,4 +323,4 @@ def multiply(parts: Any, widths: Any, vectors: Any, places: Any, scores: Any) ->
     row, size = places.reshape((1, places.shape[0])), places.shape[0]
     for session in range(vectors.shape[0]):
         address = vectors.ctypes.data + 4 * session * vectors.shape[1]
-        multiply_some(parts, widths, address, row, 0, size, scores[session])
+        multiply_some(parts, widths, address, row, FIRST, size, scores[session])

@@ -14,8 +14,8 @@ import numpy as np
 from export.dense.changes import changed_score
 from export.dense.kernel import collect, displace, enter_better, finish, multiply_some
 from export.dense.norms import norm_of
-from export.scan.compiled import compiled
-from export.scan.kernel import is_excluded, put_in_order
+from export.scan.compiled import FIRST, compiled
+from export.scan.lists import is_excluded, put_in_order
 
 __all__ = ["lists", "merge"]
 
@@ -46,7 +46,7 @@ def _sure(
         counts = weight * np.float64(counted[session, at])
         better = counts > into[0, 0] and bias[session, at] == 0.0
         if better and not is_excluded(excluded, begin, end, ids[session, at] - 1):
-            displace(into, 0, counts)
+            displace(into, FIRST, counts)
 
 
 @compiled()
@@ -89,15 +89,15 @@ def _mix(
         raised = (np.log(bar) + norm) / unit
         own = max(own, raised - abs(raised) * _ROUNDED)
     finish(
-        parts, widths, vectors, session, 0, items, excluded, begin, end, ids, known, own, most, candidates, count,
+        parts, widths, vectors, session, FIRST, items, excluded, begin, end, ids, known, own, most, candidates, count,
         found, scores, places,
     )  # fmt: skip
     some = _pick(ids, counted, bias, known, reach, session, norm, weight, excluded, begin, end, bar, which, picked)
-    multiply_some(parts, widths, vectors.ctypes.data + 4 * session * vectors.shape[1], picked, 0, some, found)
+    multiply_some(parts, widths, vectors.ctypes.data + 4 * session * vectors.shape[1], picked, FIRST, some, found)
     for number in range(some):
         at = which[number]
         value = changed_score(found[number], counted[session, at], bias[session, at], norm, weight)
-        enter_better(scores, places, value, picked[0, number])
+        enter_better(scores, places, value, np.int64(picked[0, number]))
     put_in_order(scores, places)
 
 
@@ -116,8 +116,8 @@ def lists(
     ids (B, D): those of the items that change, which are hidden from the scan; all else is as `kernel.scan` takes it.
     """
     sure, most, candidates, counts, units = collect(
-        blocks, factors, 0, blocks.shape[0], items, vectors, way, levels, excluded, starts, ids, known, reach, masses,
-        room, scores.shape[1],
+        blocks, factors, FIRST, blocks.shape[0], items, vectors, way, levels, excluded, starts, ids, known, reach,
+        masses, room, scores.shape[1],
     )  # fmt: skip
     for session in range(vectors.shape[0]):
         norm = 0.0

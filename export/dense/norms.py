@@ -13,7 +13,7 @@ import numpy as np
 from export.dense.kernel import BLOCK, VNNI, score
 from export.dense.products import paired_one, vnni_one
 from export.dense.rounding import round_session
-from export.scan.compiled import compiled
+from export.scan.compiled import FIRST, compiled
 
 __all__ = ["norm_of"]
 
@@ -52,7 +52,7 @@ def norm_of(
         if masses[session, block] < least:
             continue
         if not rounded:
-            round_session(vectors[session], levels, bytes_, zeros, numbers, 0)
+            round_session(vectors[session], levels, bytes_, zeros, numbers, FIRST)
             rounded = True
         address = blocks.ctypes.data + block * fours * 4 * BLOCK
         if way == VNNI:

@@ -1,11 +1,12 @@
-"""The graph of sessions' vectors beside the one that ranks: small, as its weights stay in that one's file.
+"""The graph of sessions' vectors beside the one that ranks: cut out of that, and small, as weights stay in its file.
 
 V items, W_p width of a part of their vectors.
 """
 
 import mmap
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -13,8 +14,10 @@ from numpy.typing import NDArray
 from onnx import TensorProto
 from torch import nn
 
+from export.bundle.interface import Port
 from export.bundle.manifest import ItemTable
-from export.graph.onnx import export_onnx
+from export.errors import ParityError
+from export.graph.onnx import ports_of
 from export.graph.parity import check_parity
 
 __all__ = ["SCANNED_FROM", "export_beside"]
@@ -37,22 +40,63 @@ def export_beside(
 ) -> tuple[ItemTable, ...]:
     """Write the graph of `module`, which gives sessions' vectors, and return where tables are in `ranking`.
 
-    ranking: the file of the graph that ranks, in the same folder. tables: (V + 1, W_p), of the items' vectors, and of
-    what a layer knows. Nothing is written and nothing returned where that file does not hold them as they are.
-    ParityError where the graph gives other vectors than the module.
+    ranking: the file of the graph that ranks, in the same folder, in which the module's outputs are marked
+    (`export_onnx`). tables: (V + 1, W_p), of the items' vectors, and of what a layer knows. Nothing is written and
+    nothing returned where that file does not hold them as they are.
+    ParityError where the graph gives other vectors than the module, or the other one has none.
     """
     with open(ranking, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         places = [_place(content, np.ascontiguousarray(table).ravel().view(np.uint8).data) for table in tables]
         if -1 in places:
             return ()
-        export_onnx(module, path, window=window)
-        proto = onnx.load(str(path))
+        proto = _cut(onnx.load(str(ranking)), *ports_of(module))
         for weight in proto.graph.initializer:
             if len(weight.raw_data) >= _WORTH and (at := _place(content, memoryview(weight.raw_data))) >= 0:
                 _leave(weight, ranking.name, at)
     path.write_bytes(proto.SerializeToString(deterministic=True))
     check_parity(module, path, window=window, items=items, k=1, seed=seed)
     return tuple(ItemTable(at=at, width=table.shape[1]) for at, table in zip(places, tables, strict=True))
+
+
+def _cut(whole: onnx.ModelProto, inputs: Sequence[Port], outputs: Sequence[Port]) -> onnx.ModelProto:
+    """Return the graph without what its values called as `outputs` do not need, and with those as its outputs; it
+    takes `inputs`, whether it needs them or not."""
+    graph, wanted = whole.graph, {port.name for port in outputs}
+    made = {name for node in graph.node for name in node.output}
+    if missing := wanted - made:
+        raise ParityError(f"the graph that ranks has no value called {', '.join(sorted(missing))}")
+    for node in reversed(graph.node):  # what makes a value stands before what takes it
+        if wanted.intersection(node.output):
+            wanted.update(_needed(node))
+    taken = {port.name for port in inputs}
+    _keep(graph.node, lambda node: bool(wanted.intersection(node.output)))
+    _keep(graph.initializer, lambda weight: weight.name in wanted)
+    _keep(graph.value_info, lambda value: value.name in wanted)
+    _keep(graph.input, lambda value: value.name in taken)
+    del graph.output[:]
+    graph.output.extend(_value(port) for port in outputs)
+    return whole
+
+
+def _keep(those: Any, kept: Callable[[Any], bool]) -> None:
+    """Remove in place what is not kept: a copy of the rest would copy weights."""
+    for place in reversed(range(len(those))):
+        if not kept(those[place]):
+            del those[place]
+
+
+def _needed(node: onnx.NodeProto) -> Iterator[str]:
+    """Yield what a node takes, and what the graphs inside it take."""
+    yield from node.input
+    for attribute in node.attribute:
+        for inside in (attribute.g, *attribute.graphs):
+            for one in inside.node:
+                yield from _needed(one)
+
+
+def _value(port: Port) -> onnx.ValueInfoProto:
+    kind = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(port.dtype))
+    return onnx.helper.make_tensor_value_info(port.name, kind, port.dims)
 
 
 def _place(content: mmap.mmap, wanted: memoryview) -> int:

@@ -49,8 +49,9 @@ def export_onnx(serving: nn.Module, path: Path | str, *, window: int) -> None:
     serving: module in any mode, `forward(ids int32 (B, L), exclude int32 (B, E), k int64 ()) -> (top_ids int32 (B, K),
     top_scores float32 (B, K))`, ids right-padded with 0, 1 <= L <= window, E >= 1, 1 <= K <= V. One that takes or gives
     more says so by its attributes `inputs` and `outputs`, names of ports in the order of `INPUTS` and `OUTPUTS`, and
-    `hidden` where it takes vectors. One that gives `vectors` alone needs only ids. It is exported in evaluation mode
-    and put back.
+    `hidden` where it takes vectors. One that gives `vectors` alone needs only ids. One with `marks` gives, while it is
+    exported, a value more for each of them, which is no output but has that name in the graph (`beside.py` cuts there).
+    It is exported in evaluation mode and put back.
     ConfigError when the window is under 2 (such a graph could not have a dynamic length); ParityError when the
     module can't be translated with B, L, E and K dynamic.
     """
@@ -83,6 +84,7 @@ def ports_of(serving: nn.Module) -> tuple[tuple[Port, ...], tuple[Port, ...]]:
 
 def _translate(serving: nn.Module, window: int) -> onnx.ModelProto:
     inputs, outputs = ports_of(serving)
+    marks: tuple[str, ...] = getattr(serving, "marks", ())
     device = next((tensor.device for tensor in serving.state_dict().values()), torch.device("cpu"))
     sizes = {**_EXAMPLE, "L": min(window, _EXAMPLE_L), "H": getattr(serving, "hidden", 1)}
     free = {dim: torch.export.Dim(dim, max=window) if dim == "L" else torch.export.Dim(dim) for dim in (*_EXAMPLE, "L")}
@@ -92,7 +94,7 @@ def _translate(serving: nn.Module, window: int) -> onnx.ModelProto:
             tuple(_example(port, sizes, device) for port in inputs),
             dynamo=True,
             input_names=[port.name for port in inputs],
-            output_names=[port.name for port in outputs],
+            output_names=[*(port.name for port in outputs), *marks],
             dynamic_shapes=_as_taken(
                 serving,
                 [{place: free[dim] for place, dim in enumerate(port.dims) if dim in free} for port in inputs],
@@ -104,6 +106,8 @@ def _translate(serving: nn.Module, window: int) -> onnx.ModelProto:
     assert program is not None, "the dynamo exporter returns a program"
     proto: onnx.ModelProto = program.model_proto  # made anew each time it is asked for, weights and all
     _forget_weights(program)
+    if marks:
+        del proto.graph.output[-len(marks) :]
     _check_interface(proto, inputs, outputs)
     return proto
 

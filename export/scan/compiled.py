@@ -10,9 +10,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numba import njit
 
-__all__ = ["compiled"]
+__all__ = ["FIRST", "compiled"]
+
+# What functions are given in place of a 0: numba compiles them anew, seconds for a large one, for each number that is
+# written where they are called
+FIRST = np.int64(0)
 
 _FOLDERS = "scan", "dense"  # of export/, whose functions are compiled into each other
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from export.scan.blocks import LANES
 from export.scan.compiled import compiled
+from export.scan.lists import enter, is_excluded, put_in_order
 from export.scan.lookup import (
     HAS_AVX2,
     HAS_VBMI,
@@ -24,7 +25,7 @@ from export.scan.lookup import (
     passing_shuffled,
 )
 
-__all__ = ["WAYS", "add_up", "bounds", "enter", "is_excluded", "put_in_order", "scan", "ways"]
+__all__ = ["WAYS", "add_up", "bounds", "scan", "ways"]
 
 PLAIN, SHUFFLED, PERMUTED, NIBBLES = 0, 1, 2, 3  # how a block is looked up; PLAIN: all are added up in fp32
 WAYS = {"plain": PLAIN, "shuffled": SHUFFLED, "permuted": PERMUTED, "nibbles": NIBBLES}
@@ -81,33 +82,6 @@ def _better(rows: Any, table: Any, worst: Any, totals: Any) -> Any:
 
 
 @compiled()
-def enter(scores: Any, places: Any, score: Any, place: int) -> None:
-    """Put an item in the place of the worst: the least score, and of equal ones the greatest place, is at the root."""
-    size, at = scores.shape[0], 0
-    while 2 * at + 1 < size:
-        below = 2 * at + 1
-        other = below + 1
-        if other < size and (
-            scores[other] < scores[below] or (scores[other] == scores[below] and places[other] > places[below])
-        ):
-            below = other
-        if scores[below] > score or (scores[below] == score and places[below] < place):
-            break
-        scores[at], places[at] = scores[below], places[below]
-        at = below
-    scores[at], places[at] = score, place
-
-
-@compiled()
-def put_in_order(scores: Any, places: Any) -> None:
-    """Put a list the best first, the worst from the root to its end in turn."""
-    for end in range(scores.shape[0] - 1, 0, -1):
-        score, place = scores[end], places[end]
-        scores[end], places[end] = scores[0], places[0]
-        enter(scores[:end], places[:end], score, place)
-
-
-@compiled()
 def _round_down(table: Any, largest: Any, unit: float, into: Any) -> None:
     """Write the losses of a table (m, C) in bytes."""
     splits, values = table.shape
@@ -116,18 +90,6 @@ def _round_down(table: Any, largest: Any, unit: float, into: Any) -> None:
         for value in range(values):
             loss = (np.float64(largest[split]) - np.float64(table[split, value])) * inverse
             into[split * values + value] = np.uint8(min(loss, 255.0))
-
-
-@compiled()
-def is_excluded(excluded: Any, first: int, last: int, place: int) -> bool:
-    low, high = first, last
-    while low < high:
-        middle = (low + high) // 2
-        if excluded[middle] < place:
-            low = middle + 1
-        else:
-            high = middle
-    return low < last and excluded[low] == place
 
 
 @compiled()

@@ -21,6 +21,7 @@ from export.codes.codes import ItemCodes
 from export.cores import usable_cores
 from export.ranking.ragged import Ragged
 from export.scan.blocks import in_blocks
+from export.scan.loading import load_scan
 from export.scan.places import places_of
 from export.scan.plain import best_first, sums
 
@@ -164,6 +165,8 @@ class CodeScan:
 
 def _kernel() -> ModuleType | None:
     """Return the compiled scan; None without numba, which is said."""
+    if told := load_scan(coded=True):
+        _log.info("compiled %s", told)
     try:
         from export.scan import kernel
     except ImportError as error:

@@ -96,9 +96,9 @@ def held_out(serving: ServingModel, log: SessionLog, valid: SessionLog) -> HeldO
     for first, ids, scores in _scored(serving, valid, starts, targets):
         clicked = valid.items[targets[first : first + len(ids)]]
         best = torch.topk(scores, min(CUTOFF + ids.shape[1], scores.shape[1]), dim=1)[1].numpy() + PAD + 1
-        share = (scores - scores.logsumexp(dim=1, keepdim=True)).numpy()
+        said = scores.numpy(), scores.logsumexp(dim=1).numpy()
         for weight, table in tables.items():
-            parts[weight].append(_entries(first, ids, clicked, share, best, table, place))
+            parts[weight].append(_entries(first, ids, clicked, *said, best, table, place))
     session = np.searchsorted(valid.offsets, targets, side="right")
     return HeldOut({weight: _joined(some) for weight, some in parts.items()}, session % 2 == 1)
 
@@ -120,13 +120,14 @@ def _entries(
     first: int,
     ids: NDArray[np.int32],
     clicked: NDArray[np.int32],
-    share: NDArray[np.float32],
+    scores: NDArray[np.float32],
+    norm: NDArray[np.float32],
     best: NDArray[np.integer],
     table: Neighbours,
     place: NDArray[np.int64],
 ) -> Entries:
-    """ids (B, L) of the sessions, clicked (B,) what is looked for, share (B, V) logs of probabilities, best (B, M) ids
-    of the network's best."""
+    """ids (B, L) of the sessions, clicked (B,) what is looked for, scores (B, V), norm (B,) the log of the sum of their
+    exp, best (B, M) ids of the network's best."""
     base, row = len(place), np.arange(len(ids))[:, None]
     length = (ids != PAD).sum(axis=1)
     counts = [_counts(ids, length, table, place, decay, newest) for decay, newest in DECAYS]
@@ -141,12 +142,12 @@ def _entries(
     own = np.searchsorted(keys, (row * base + ids)[ids != PAD])
     np.add.at(times, own, 1)
     np.minimum.at(since, own, (length[:, None] - np.arange(ids.shape[1]))[ids != PAD])
-    held = np.flatnonzero(times)
+    held, of = np.flatnonzero(times), keys // base
     wanted = row[:, 0] * base + clicked
     target = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
     return Entries(
-        of=first + keys // base,
-        probability=np.exp(share[keys // base, keys % base - (PAD + 1)]),
+        of=first + of,
+        probability=np.exp(scores[of, keys % base - (PAD + 1)] - norm[of]),  # of few of the V
         counted=counted,
         held=held,
         times=np.log(times[held], dtype=np.float32),

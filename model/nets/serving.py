@@ -61,6 +61,7 @@ class ServingModel(nn.Module):
         config = encoders[0].config
         takes = {"kinds": config.typed, "preference": config.preference, "fresh": fresh, "rows": fresh}
         self.inputs = (*_ALWAYS, *(name for name, taken in takes.items() if taken))
+        self.marks = () if self.several else ("vectors",)
         of_interests = ("top_interests",) if self.several else ()
         of_fresh = ("fresh_scores", "row_vectors") if fresh else ()
         self.outputs = ("top_ids", "top_scores", "also_scores", *of_interests, *of_fresh)
@@ -83,7 +84,7 @@ class ServingModel(nn.Module):
         k int64 () with 1 <= K <= V; also int32 (C,) and away int32 (B, A), 0-padded; push float32 (); others,
         those that are taken: kinds int32 (B, L), preference float32 (B,), fresh float32 (X, H) and rows int32 (R,).
         With several interests top_interests int32 (B, K) follows; with `fresh`, fresh_scores float32 (B, X) and
-        row_vectors float32 (R, H).
+        row_vectors float32 (R, H). Last, while it is exported, the vectors, where they are marked.
         """
         told = dict(zip(self.inputs[len(_ALWAYS) :], others, strict=True))
         fresh, wanted = told.get("fresh"), told.pop("rows", None)
@@ -97,12 +98,13 @@ class ServingModel(nn.Module):
             (top_ids, top_scores, norm), which = self._changed(vectors, exclude, k, changes), []
             also_scores = changes.of(also, scored(vectors, _rows(tables, also), also), norm)
         found = (top_ids, top_scores, also_scores, *which)
+        marked = (vectors,) if self.marks and torch.compiler.is_exporting() else ()
         if fresh is None or wanted is None:
-            return found
+            return (*found, *marked)
         fresh_scores = vectors @ fresh.T  # (B, X), or (B, I, X)
         fresh_scores = fresh_scores.amax(dim=1) if self.several else fresh_scores
         fresh_scores = fresh_scores if changes is None else changes.fresh(fresh_scores)
-        return (*found, fresh_scores, _rows(self._tables(), wanted))
+        return (*found, fresh_scores, _rows(self._tables(), wanted), *marked)
 
     def vectors(self, ids: Tensor, away: Tensor, push: Tensor, fresh: Tensor | None = None, **told: Tensor) -> Tensor:
         """Return what is multiplied with the items, (B, H), or (B, I, H) of I interests; arguments as `forward`'s."""
