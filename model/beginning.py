@@ -16,7 +16,16 @@ from model.learn.trained import Trained
 from model.reports.outlook import Outlook, outlook
 from model.reports.progress import OnProgress, Progress, ignore
 
-__all__ = ["foresee", "told_of"]
+__all__ = ["foresee", "ready_to_rank", "told_of"]
+
+
+def ready_to_rank(preset: Preset, items: int, on_progress: OnProgress = ignore) -> None:
+    """Have what ranks a catalogue of so many items compiled by now, and say so where no earlier process did: it takes
+    seconds, which would be taken from a budget after it was shared out."""
+    coded = preset.codes is not None
+    scanned = coded or (items >= SCANNED_FROM and not preset.encoder.interests)
+    if scanned and (told := load_scan(coded=coded)):
+        on_progress(Progress(stage="compile", message=told))
 
 
 def foresee(
@@ -32,15 +41,10 @@ def foresee(
 ) -> tuple[Outlook | None, Shown]:
     """Return how long a training will take (None: a moment), and what the baselines reach that cost little beside it.
 
-    Both are told. What ranks in the end is compiled where it was not yet, so that a budget knows of it.
-    budget_s: of the whole command, if it is limited. ConfigError where memory or disk (at `directory`) won't do for the
-    training.
+    Both are told. budget_s: of the whole command, if it is limited. ConfigError where memory or disk (at `directory`)
+    won't do for the training.
     """
     require_room(preset, log, directory)  # before anything is tried
-    coded = preset.codes is not None
-    scanned = coded or (len(log.vocabulary) >= SCANNED_FROM and not preset.encoder.interests)
-    if scanned and (compiled := load_scan(coded=coded)):
-        on_progress(Progress(stage="compile", message=compiled))
     plan = outlook(log, valid, preset, processes=processes, items=items)
     if plan is not None:
         on_progress(Progress(stage="estimate", message=plan.told()))

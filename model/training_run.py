@@ -22,7 +22,7 @@ from export.registry.registry import Registry
 from model.auto.budget import Budget, Spending
 from model.auto.newest import of_the_newest
 from model.auto.settle import bounded, limited, settled, untrained
-from model.beginning import foresee, told_of
+from model.beginning import foresee, ready_to_rank, told_of
 from model.bundling import COMPARED, export_bundle, with_figures, with_manifest
 from model.cards.card import curves_of, described, model_card
 from model.cards.write import write_card
@@ -112,8 +112,9 @@ def train_to_registry(request: TrainRequest, on_progress: OnProgress = ignore) -
         raise ConfigError(f"--refit learns what is held out of --data, in one process: leave out {what}")
     log, valid, newest, raw = _read_parts(request, on_progress, aside)  # 1
     unknown = newest.clicks - valid.clicks
-    spending.expect(len(log.vocabulary))
     items = _read_items(request, on_progress)
+    catalogue = len(log.vocabulary) + (0 if items is None else len(items.newcomers(log.vocabulary).item_ids))
+    spending.expect(catalogue)
     request = replace(request, refit=bounded(request.refit, request.preset))
     request = replace(request, preset=settled(request, log, valid, spending, on_progress))
     valid = valid.thinned(request.preset.train.valid_sessions)
@@ -122,6 +123,7 @@ def train_to_registry(request: TrainRequest, on_progress: OnProgress = ignore) -
     directory = request.checkpoint_dir or default_checkpoint_dir(request.registry, run)
     plan, shown = None, Shown(figures={}, left_out={})
     if team.leads:
+        ready_to_rank(request.preset, catalogue, on_progress)
         plan, shown = foresee(
             log,
             valid,

@@ -87,7 +87,7 @@ def _keep(those: Any, kept: Callable[[Any], bool]) -> None:
 
 def _needed(node: onnx.NodeProto) -> Iterator[str]:
     """Yield what a node takes, and what the graphs inside it take."""
-    yield from node.input
+    yield from filter(None, node.input)  # "": left out
     for attribute in node.attribute:
         for inside in (attribute.g, *attribute.graphs):
             for one in inside.node:

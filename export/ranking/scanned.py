@@ -35,8 +35,8 @@ def can_scan(bundle: Bundle, provider: Provider) -> bool:
     """Whether lists of a dense bundle are made by the scan here, or inside its graph."""
     if provider != "cpu" or bundle.sessions_path is None or not _tables_of(bundle):
         return False
-    if told := load_scan(coded=False, layered=bool(bundle.manifest.layered)):
-        _log.info("compiled %s", told)
+    if told := load_scan(coded=False):
+        _log.info("%s", told)
     try:
         from export.dense import kernel
     except ImportError as error:

@@ -13,11 +13,14 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-__all__ = ["FIRST", "compiled"]
+__all__ = ["FIRST", "MADE", "compiled"]
 
 # What functions are given in place of a 0: numba compiles them anew, seconds for a large one, for each number that is
 # written where they are called
 FIRST = np.int64(0)
+
+# Functions, with all that is compiled into them, that this process has compiled: by whether they are kept
+MADE = {True: 0, False: 0}
 
 _FOLDERS = "scan", "dense"  # of export/, whose functions are compiled into each other
 
@@ -26,14 +29,16 @@ def compiled(signature: str | None = None) -> Callable[[Any], Any]:
     """Compile, and keep the result beside the source or in the user's cache; where neither can be written, don't."""
 
     def decorate(function: Any) -> Any:
+        kept = True
         try:
             found = njit(cache=True, nogil=True)(function)
             _keep_by(found, _texts())
         except RuntimeError:  # numba found no place that it may write
-            found = njit(nogil=True)(function)
+            found, kept = njit(nogil=True)(function), False
         if signature is not None:
             found.compile(signature)
             found.disable_compile()
+            MADE[kept] += not found.stats.cache_hits
         return found
 
     return decorate

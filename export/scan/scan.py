@@ -166,7 +166,7 @@ class CodeScan:
 def _kernel() -> ModuleType | None:
     """Return the compiled scan; None without numba, which is said."""
     if told := load_scan(coded=True):
-        _log.info("compiled %s", told)
+        _log.info("%s", told)
     try:
         from export.scan import kernel
     except ImportError as error:

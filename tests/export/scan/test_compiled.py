@@ -29,9 +29,7 @@ def written(path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     return module.one_more
 
 
-def test_what_was_compiled_of_other_sources_is_compiled_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_was_compiled_of_other_sources_is_compiled_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     function = written(tmp_path / "of_a_test.py", monkeypatch)
     for texts, kept in (("as they were", 0), ("as they were", 1), ("as they are", 0)):
         gc.collect()  # what is kept finds nothing of the one before in memory
