@@ -60,9 +60,10 @@ def choose(preset: Preset, traits: LogTraits, *, seconds: float | None, given: f
 
 
 def for_longer(choice: Choice, traits: LogTraits, *, pass_s: float, seconds: float, given: frozenset[str]) -> Choice:
-    """Return how `tron+` learns where `seconds` are enough for it, by all of its encoders or by one; else the choice.
+    """Return how `tron+` learns where `seconds` are enough for it, by three encoders or by one; else the choice.
 
-    One where items have few clicks: its GRU learns little of those, and takes the others' lists down with it.
+    Transformers alone where items have few clicks: its GRU learns little of those, and takes the others' lists down
+    with it.
     pass_s: seconds of one pass of the single encoder as it is.
     """
     best, one = tron_plus(), choice.preset.encoder
@@ -74,11 +75,16 @@ def for_longer(choice: Choice, traits: LogTraits, *, pass_s: float, seconds: flo
         replace(member.encoder, dropout=one.dropout, input_dropout=dropped, window=one.window)
         for member in best.members()
     ]
+    sparse = traits.clicks_an_item < SPARSE
+    if sparse:
+        attending = [member for member in members if member.kind == "transformer"]
+        members = [*attending, attending[0]]  # each member has a seed of its own
     train = replace(choice.preset.train, **{name: value for name, value in LONG.items() if name not in given})
     preset = replace(choice.preset, encoder=members[0], negatives=best.negatives, loss=best.loss, train=train)
     enough = f"as {seconds:,.0f} s are enough for {PASSES:.0f} passes"
-    if seconds < alone_s * len(members) or traits.clicks_an_item < SPARSE:
+    if seconds < alone_s * len(members):
         why = f"`tron+`'s negatives, the best {best.negatives.top} of a large draw, {enough}"
         return Choice(preset, (*choice.because, why))
-    why = f"three encoders that rank together, each with `tron+`'s negatives, {enough} of each"
+    kinds = "Transformers" if sparse else "encoders"
+    why = f"three {kinds} that rank together, each with `tron+`'s negatives, {enough} of each"
     return Choice(replace(preset, committee=tuple(members[1:])), (*choice.because, why))

@@ -87,9 +87,13 @@ def test_for_longer_takes_the_loss_of_the_best_lists_and_for_still_longer_a_comm
     assert longer(three, 3 * enough) is three
 
 
-def test_for_longer_takes_one_encoder_where_an_item_has_few_clicks() -> None:
-    assert len(longer(Choice(AUTO), 1e6, clicks_an_item=8.0).preset.members()) == 1
-    assert len(longer(Choice(AUTO), 1e6, clicks_an_item=80.0).preset.members()) == 3
+def test_for_longer_takes_transformers_alone_where_an_item_has_few_clicks() -> None:
+    few, many = (longer(Choice(AUTO), 1e6, clicks_an_item=clicks) for clicks in (8.0, 80.0))
+    assert [one.encoder.kind for one in many.preset.members()].count("gru") == 1
+    attending = few.preset.members()
+    assert {one.encoder.kind for one in attending} == {"transformer"}
+    assert len({(one.encoder.positions, one.train.seed) for one in attending}) == 3
+    assert "three Transformers" in few.because[-1]
 
 
 def test_for_longer_drops_more_and_looks_for_evidence_longer() -> None:
