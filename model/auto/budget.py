@@ -62,7 +62,7 @@ class Spending:
 
     EXPORT_S = 12.0  # of one bundle with its judgement, and of the last validation, on a processor of a few years
     ITEMS_S = 1.6e-4  # and so much more for each item of the catalogue
-    AGAIN = 0.65  # of that for the refitted one: what was found once is not looked for again
+    AGAIN = 0.75  # of that for the refitted one: what was found once is not looked for again
     SHARE = 0.08  # and of a long budget so much
     LATE_S, LATE = 5.0, 0.05  # over the budget by more than both is worth a word
 

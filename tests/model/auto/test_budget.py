@@ -84,7 +84,7 @@ def test_a_budget_that_was_over_before_the_first_step_is_said_with_one_that_has_
     told = untrained(spending("60s", 50), Outlook(members=(member,)), STABLE.override(batch=100), RefitConfig(), 36_000)
     assert "no step was trained" in told
     assert "a pass takes about 3 min more" in told
-    assert "--budget 11m" in told  # 50 s, 20 to export and to judge twice, a pass, and a refit of twice its time
+    assert "--budget 11m" in told  # 50 s, 21 to export and to judge twice, a pass, and a refit of twice its time
     assert untrained(spending("60s", 50), None, STABLE, RefitConfig(), 36_000).endswith("give it more time")
     alone = untrained(spending("60s", 50), Outlook(members=(member,)), STABLE.override(batch=100), None, 36_000)
     assert "--budget 5m" in alone, "50 s, 12 to export and to judge, and a pass"
