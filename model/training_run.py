@@ -113,7 +113,7 @@ def train_to_registry(request: TrainRequest, on_progress: OnProgress = ignore) -
     log, valid, newest, raw = _read_parts(request, on_progress, aside)  # 1
     unknown = newest.clicks - valid.clicks
     items = _read_items(request, on_progress)
-    catalogue = len(log.vocabulary) + (0 if items is None else len(items.newcomers(log.vocabulary).item_ids))
+    catalogue = len(log.vocabulary) + (0 if items is None else len(items.newcomer_ids(log.vocabulary)))
     spending.expect(catalogue)
     request = replace(request, refit=bounded(request.refit, request.preset))
     request = replace(request, preset=settled(request, log, valid, spending, on_progress))

@@ -4,14 +4,14 @@ V items, W_p width of a part of their vectors.
 """
 
 import mmap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto
+from onnx.utils import Extractor
 from torch import nn
 
 from export.bundle.interface import Port
@@ -59,39 +59,12 @@ def export_beside(
 
 
 def _cut(whole: onnx.ModelProto, inputs: Sequence[Port], outputs: Sequence[Port]) -> onnx.ModelProto:
-    """Return the graph without what its values called as `outputs` do not need, and with those as its outputs; it
-    takes `inputs`, whether it needs them or not."""
-    graph, wanted = whole.graph, {port.name for port in outputs}
-    made = {name for node in graph.node for name in node.output}
-    if missing := wanted - made:
+    """Return what makes values called as `outputs` of a graph; it takes `inputs`, whether it needs all or not."""
+    wanted = [port.name for port in outputs]
+    if missing := set(wanted).difference(*(node.output for node in whole.graph.node)):
         raise ParityError(f"the graph that ranks has no value called {', '.join(sorted(missing))}")
-    for node in reversed(graph.node):  # what makes a value stands before what takes it
-        if wanted.intersection(node.output):
-            wanted.update(_needed(node))
-    taken = {port.name for port in inputs}
-    _keep(graph.node, lambda node: bool(wanted.intersection(node.output)))
-    _keep(graph.initializer, lambda weight: weight.name in wanted)
-    _keep(graph.value_info, lambda value: value.name in wanted)
-    _keep(graph.input, lambda value: value.name in taken)
-    del graph.output[:]
-    graph.output.extend(_value(port) for port in outputs)
-    return whole
-
-
-def _keep(those: Any, kept: Callable[[Any], bool]) -> None:
-    """Remove in place what is not kept: a copy of the rest would copy weights."""
-    for place in reversed(range(len(those))):
-        if not kept(those[place]):
-            del those[place]
-
-
-def _needed(node: onnx.NodeProto) -> Iterator[str]:
-    """Yield what a node takes, and what the graphs inside it take."""
-    yield from filter(None, node.input)  # "": left out
-    for attribute in node.attribute:
-        for inside in (attribute.g, *attribute.graphs):
-            for one in inside.node:
-                yield from _needed(one)
+    whole.graph.output.extend(map(_value, outputs))
+    return Extractor(whole).extract_model([port.name for port in inputs], wanted)
 
 
 def _value(port: Port) -> onnx.ValueInfoProto:

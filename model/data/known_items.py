@@ -71,9 +71,13 @@ class KnownItems:
 
     def newcomers(self, catalogue: Vocabulary) -> Newcomers:
         """Return the available items that are not in the catalogue and have a feature, by their shop id."""
-        new = (item for item in self._table if item.item_id not in catalogue)
-        cold = sorted(item.item_id for item in new if item.available and has_feature(item))
+        cold = self.newcomer_ids(catalogue)
         return Newcomers(item_ids=tuple(cold), rows=self.vocabulary.encode(map(self._table.get, cold)))
+
+    def newcomer_ids(self, catalogue: Vocabulary) -> list[str]:
+        """Return the shop ids of `newcomers`, in their order."""
+        new = (item for item in self._table if item.item_id not in catalogue)
+        return sorted(item.item_id for item in new if item.available and has_feature(item))
 
     def digest(self) -> str:
         """Return the SHA-256, in hex, of what a training sees of them."""
